@@ -1,0 +1,1 @@
+"""Simulated galaxies with known truth: population, profiles, scene, survey."""

@@ -1,0 +1,1 @@
+"""Encoders: the token ViT and the floors of the board."""

@@ -1,0 +1,60 @@
+"""What can go wrong, and which error says so.
+
+`ConfigError`: what was asked for cannot be done (unknown name, impossible size).
+`DataError`: a file is not what it says. `PluginError`: a plugin cannot be loaded or collides with another.
+`ContractError`: a plugin returned what its role forbids. `DivergedError`: training left the finite numbers.
+
+Every message tells what was found, what was expected and what to do, in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Root of every error that a user can cause and mend."""
+
+
+class ConfigError(BenchError):
+    """The request names something that does not exist or cannot be done."""
+
+
+class DataError(BenchError):
+    """A file does not hold what was promised."""
+
+
+class PluginError(BenchError):
+    """A plugin failed to load, is misspelt, or offers a name that is taken."""
+
+
+class ContractError(BenchError):
+    """A plugin returned something that its role forbids."""
+
+
+class DivergedError(BenchError):
+    """The loss or a gradient left the finite numbers.
+
+    Attributes:
+        step: optimiser step at which it happened, counted from 0.
+        term: name of the offending loss term.
+    """
+
+    def __init__(self, step: int, term: str) -> None:
+        super().__init__(f"loss term '{term}' was not finite at step {step}; lower the learning rate")
+        self.step = step
+        self.term = term
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Phrase the nearest known names as a question, or list what is known.
+
+    Example:
+        >>> nearest("brightnes", ["random", "brightness"])
+        "did you mean 'brightness'? Known: brightness, random"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=2)
+    question = f"did you mean {' or '.join(repr(match) for match in close)}? " if close else ""
+    return f"{question}Known: {', '.join(names) or 'none'}"

@@ -1,0 +1,1 @@
+"""Evaluators: one file each; what a frozen representation is good for."""

@@ -1,0 +1,66 @@
+"""What happens while it happens: events, those who listen, and progress over anything slow.
+
+Nothing here prints. The command line listens and draws; plugins listen through `astrojepa_observe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        name: what: `task_started`, `task_advanced`, `task_ended` (any slow task), `step` (one optimiser
+            step), `cell_started`, `cell_ended` (one run of the grid), `note` (a line for the reader).
+        fields: the facts, by name.
+    """
+
+    name: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+
+def emit(name: str, **fields: object) -> None:
+    """Tell every listener."""
+    for listener in _listeners.get():
+        listener(Event(name, fields))
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let `listener` hear every event inside this scope."""
+    token = _listeners.set((*_listeners.get(), listener))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+def track(items: Iterable[Item], *, task: str, total: int, unit: str = "images") -> Iterator[Item]:
+    """Pass items on and report progress: for any loop that can take more than two seconds.
+
+    Args:
+        items: what to pass on.
+        task: what is being done, for the reader ("drawing galaxies").
+        total: how many units there will be.
+        unit: what one step is.
+    """
+    emit("task_started", task=task, total=total, unit=unit)
+    try:
+        for item in items:
+            yield item
+            emit("task_advanced", task=task, advance=1)
+    finally:
+        emit("task_ended", task=task)

@@ -1,0 +1,50 @@
+"""How plugins speak: hooks that each return a mapping from name to factory, and one that listens.
+
+A plugin is a module (entry-point group `astrojepa_bench`, or `--plugin FILE.py`) with functions decorated by
+`hookimpl` and named as below. A factory is usually the class itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from astrojepa_bench.events import Event
+    from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
+
+GROUP = "astrojepa_bench"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def astrojepa_datasets() -> Mapping[str, Callable[..., Dataset]]:  # type: ignore[empty-body]
+    """Offer datasets by name."""
+
+
+@hookspec
+def astrojepa_encoders() -> Mapping[str, Callable[..., Encoder]]:  # type: ignore[empty-body]
+    """Offer encoders by name."""
+
+
+@hookspec
+def astrojepa_maskers() -> Mapping[str, Callable[..., Masker]]:  # type: ignore[empty-body]
+    """Offer maskers by name."""
+
+
+@hookspec
+def astrojepa_objectives() -> Mapping[str, Callable[..., Objective]]:  # type: ignore[empty-body]
+    """Offer objectives by name."""
+
+
+@hookspec
+def astrojepa_evaluators() -> Mapping[str, Callable[..., Evaluator]]:  # type: ignore[empty-body]
+    """Offer evaluators by name."""
+
+
+@hookspec
+def astrojepa_observe(event: Event) -> None:
+    """Hear what happens: steps, cells, slow tasks."""

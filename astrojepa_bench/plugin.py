@@ -1,0 +1,59 @@
+"""The plugin authors' door: everything an objective, masker, encoder, dataset or evaluator needs.
+
+Contestants import this module, torch, numpy and timm, and nothing else of ours. It re-exports; it has no code.
+"""
+
+from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
+from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.events import Event, track
+from astrojepa_bench.hookspecs import hookimpl
+from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
+from astrojepa_bench.streams import Streams
+from astrojepa_bench.types import (
+    Card,
+    Evaluation,
+    GalaxyBatch,
+    GalaxyTable,
+    ImageSpec,
+    Loss,
+    Masks,
+    MaskSizes,
+    PatchGrid,
+    Prediction,
+    Progress,
+    Recipe,
+    Score,
+    Tokens,
+)
+
+__all__ = [
+    "Answers",
+    "BenchError",
+    "Card",
+    "ConfigError",
+    "ContractError",
+    "DataError",
+    "Dataset",
+    "Draw",
+    "Encoder",
+    "Evaluation",
+    "Evaluator",
+    "Event",
+    "GalaxyBatch",
+    "GalaxyTable",
+    "ImageSpec",
+    "Loss",
+    "MaskSizes",
+    "Masker",
+    "Masks",
+    "Objective",
+    "PatchGrid",
+    "Prediction",
+    "Progress",
+    "Recipe",
+    "Score",
+    "Streams",
+    "Tokens",
+    "hookimpl",
+    "track",
+]

@@ -1,0 +1,185 @@
+"""Who acts: five roles with one verb each.
+
+Positional arguments of a constructor are what the bench gives; keyword-only arguments are what the user may
+set (`--set masker.tau=0.5`). The signature *is* the option schema. Subclass only what is abstract.
+
+| role | verb | given to the constructor |
+|---|---|---|
+| Dataset | `load` | nothing |
+| Encoder | `forward` | the image specification |
+| Masker | `draw` | the encoder's patch grid |
+| Objective | `loss` | encoder, patch grid, number of classes |
+| Evaluator | `evaluate` | nothing |
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from astrojepa_bench.types import (
+    Evaluation,
+    GalaxyBatch,
+    GalaxyTable,
+    Loss,
+    Masks,
+    MaskSizes,
+    PatchGrid,
+    Prediction,
+    Progress,
+    Recipe,
+    Tokens,
+)
+
+if TYPE_CHECKING:
+    from astrojepa_bench.evaluators.answers import Answers
+    from astrojepa_bench.streams import Streams
+
+Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
+Draw: TypeAlias = Callable[[Float[Tensor, "batch band height width"], MaskSizes], Masks | None]
+
+
+class Dataset(ABC):
+    """Galaxies from somewhere.
+
+    Attributes:
+        version: raise it whenever the same options start to give other galaxies.
+    """
+
+    version: ClassVar[int | None] = None
+
+    @abstractmethod
+    def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
+        """Give every galaxy at `size_px` pixels; slow conversions are cached below `cache_dir`.
+
+        Raises:
+            DataError: the source is missing, unreadable or not what it says.
+        """
+
+
+class Encoder(nn.Module, ABC):
+    """Images to tokens. Takes un-normalised images in [0, 1] and normalises them itself.
+
+    Attributes:
+        dim: width of a token.
+        grid: the patch grid, or None for an encoder without patches.
+        standing: `floor` for encoders that only mark the bottom of the board.
+        version: raise it whenever the same options start to give other features.
+    """
+
+    dim: int
+    grid: PatchGrid | None
+    standing: ClassVar[Standing] = "contestant"
+    version: ClassVar[int | None] = None
+
+    @abstractmethod
+    def forward(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Encode the patches in `keep` (all if None) and see nothing of the others."""
+
+    def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
+        """Give the named image-level features that evaluators may read, each (batch, dim of the tap)."""
+        return {"last": self(images).values.mean(dim=1)}
+
+    def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:  # noqa: B027 optional verb
+        """Fit whatever is fitted without gradients, on training images only (PCA). By default nothing."""
+
+
+class Masker(ABC):
+    """Decides where the patches lie that an objective asked for. No state, no global randomness.
+
+    Attributes:
+        version: raise it whenever the same stream starts to give other masks.
+    """
+
+    version: ClassVar[int | None] = None
+
+    def __init__(self, grid: PatchGrid) -> None:
+        self.grid = grid
+
+    @abstractmethod
+    def draw(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        sizes: MaskSizes,
+        generator: torch.Generator,
+    ) -> Masks | None:
+        """Draw masks of exactly `sizes` on the images' device; None means this masker never masks."""
+
+
+class Objective(nn.Module, ABC):
+    """A self-supervised objective around an encoder.
+
+    Attributes:
+        masks: whether it needs a masker, can use one, or pays no attention to it.
+        needs_labels: whether batches must carry labels.
+        trains: false for floors, which are scored as they are.
+        standing: contestants are ranked; floors and ceilings frame them.
+        version: raise it whenever the same options start to learn other weights.
+    """
+
+    masks: ClassVar[Literal["required", "optional", "ignored"]] = "required"
+    needs_labels: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    standing: ClassVar[Standing] = "contestant"
+    version: ClassVar[int | None] = None
+
+    def __init__(self, encoder: Encoder, grid: PatchGrid | None, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.grid = grid
+        self.classes = classes
+
+    @abstractmethod
+    def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
+        """Compute the loss of one batch.
+
+        Args:
+            batch: galaxies in [0, 1], already rotated, flipped and shifted.
+            draw: the run's masker; call it on the very images that will be encoded.
+            streams: named random generators of this step; nothing else may be random.
+        """
+
+    @property
+    def judged(self) -> Encoder:
+        """The encoder that is scored: the online one unless a method says otherwise."""
+        return self.encoder
+
+    def recipe(self) -> Recipe:
+        """Say how this objective wants to be optimised."""
+        return Recipe(learning_rate=2e-3)
+
+    def begin(self, steps: int) -> None:  # noqa: B027 optional verb
+        """Hear once, before the first step, how many optimiser steps there will be."""
+
+    def after_step(self, progress: Progress) -> None:  # noqa: B027 optional verb
+        """Act once after each optimiser step (moving averages). By default nothing."""
+
+    def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction | None:
+        """Predict and compare latents galaxy by galaxy; None for objectives that predict nothing."""
+        return None
+
+
+class Evaluator(ABC):
+    """Measures one thing about frozen features. Fits on train, chooses on val, reports on test.
+
+    Attributes:
+        requires: table columns without which it is skipped, with the reason ("label", "anomaly", "redshift").
+        version: raise it whenever the same features start to give other scores.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def evaluate(self, answers: Answers) -> Evaluation:
+        """Score the features in `answers`; nothing of the test split may influence a fit or a choice."""

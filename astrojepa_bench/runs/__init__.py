@@ -1,0 +1,1 @@
+"""From a request to records: the grid of runs, one run, and its answers."""

@@ -1,0 +1,452 @@
+"""What flows through a run: galaxies, masks, tokens, losses, scores.
+
+Each is a frozen dataclass that checks its own invariants where it is made. Checks that read *values* from
+the device (and so would hold up a GPU) live in `validate` methods, which a run calls on its first batch and
+tests call on every batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from astrojepa_bench.errors import ConfigError, ContractError, DataError
+
+Split: TypeAlias = Literal["train", "val", "test", "pool"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "pool")
+ANOMALY_KINDS = ("none", "physical", "artefact")
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What every image of a dataset looks like, and how an encoder is to normalise it.
+
+    Attributes:
+        bands: band names in channel order, e.g. `("z", "r", "g")`.
+        size_px: side of the square image [pixel].
+        mean: mean of each band over the training images, on the [0, 1] scale.
+        std: standard deviation of each band, likewise, positive.
+        mirror_safe: whether a mirrored galaxy keeps its label (false where spin handedness is the label).
+    """
+
+    bands: tuple[str, ...]
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mirror_safe: bool = True
+
+    def __post_init__(self) -> None:
+        if not len(self.bands) == len(self.mean) == len(self.std):
+            raise ContractError(f"{len(self.bands)} bands with {len(self.mean)} means, {len(self.std)} stds")
+        if min(self.std, default=0.0) <= 0:
+            raise ContractError(f"band standard deviations must be positive, found {self.std}")
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """The grid of square patches that an image is cut into; flat indices run row by row.
+
+    Example:
+        >>> PatchGrid.tiling(64, 8)
+        PatchGrid(rows=8, columns=8, patch_px=8)
+    """
+
+    rows: int
+    columns: int
+    patch_px: int
+
+    @classmethod
+    def tiling(cls, size_px: int, patch_px: int) -> PatchGrid:
+        """Tile a square image exactly.
+
+        Raises:
+            ConfigError: the patch does not tile the image.
+        """
+        if patch_px < 1 or size_px % patch_px:
+            fits = [p for p in range(2, size_px + 1) if size_px % p == 0]
+            near = sorted(fits, key=lambda p: abs(p - patch_px))[:3]
+            remainder = (
+                f"{size_px} = {size_px // patch_px}·{patch_px} + {size_px % patch_px}" if patch_px > 0 else ""
+            )
+            raise ConfigError(
+                f"encoder.patch={patch_px} does not tile an image of {size_px} px ({remainder}); use one of {near}"
+            )
+        side = size_px // patch_px
+        return cls(side, side, patch_px)
+
+    @property
+    def patches(self) -> int:
+        """How many patches the grid has."""
+        return self.rows * self.columns
+
+    def rectangle(self, patches: float) -> tuple[int, int]:
+        """Find the rectangle (rows <= columns) whose area is nearest to `patches`, at most 3:2 elongated.
+
+        Ties go to the squarer one. Sizes are rounded with this rule whatever the masker, so that a
+        comparison of maskers is never a comparison of how much they hide.
+
+        Example:
+            >>> PatchGrid(8, 8, 8).rectangle(0.175 * 64)
+            (3, 4)
+        """
+        limit = min(self.rows, self.columns)
+        shapes = [(a, b) for a in range(1, limit + 1) for b in range(a, limit + 1) if 2 * b <= 3 * a]
+        return min(shapes, key=lambda shape: (abs(shape[0] * shape[1] - patches), shape[1] - shape[0]))
+
+    def patch_means(self, values: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch patch"]:
+        """Average pixel values over each patch, in flat order."""
+        p = self.patch_px
+        tiles = values.unflatten(-1, (self.columns, p)).unflatten(-3, (self.rows, p))
+        return tiles.mean(dim=(-1, -3)).flatten(-2)
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a dataset comes from and how it may be used."""
+
+    name: str
+    licence: str
+    citation: str
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Images: TypeAlias = UInt8[np.ndarray, "galaxy band height width"]
+
+
+@dataclass(frozen=True)
+class GalaxyTable:
+    """All galaxies of a dataset: images in memory or memory-mapped, one row of facts each.
+
+    Attributes:
+        images: uint8 images, channels first; an array or a memory map.
+        ids: unique names.
+        split: `train`, `val`, `test`, or `pool` (unlabelled, pretraining only), per row.
+        spec: bands, size and training statistics.
+        card: provenance and class names.
+        fingerprint: hash of the content; two tables with one fingerprint hold the same galaxies.
+        label: class index, -1 unknown.
+        anomaly: index into `ANOMALY_KINDS`; anything but 0 lies in `test` and has no label.
+        anomaly_type: name of the anomaly ("lens"), empty for ordinary galaxies.
+        redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if nobody knows any.
+        group: sky group; rows of one group show overlapping sky and share a split. None: every row alone.
+        factors: physical truth by name (simulated galaxies), NaN where undefined.
+    """
+
+    images: Images
+    ids: np.ndarray
+    split: np.ndarray
+    spec: ImageSpec
+    card: Card
+    fingerprint: str
+    label: np.ndarray
+    anomaly: np.ndarray
+    anomaly_type: np.ndarray
+    redshift: np.ndarray | None = None
+    ra: np.ndarray | None = None
+    dec: np.ndarray | None = None
+    pixel_scale: np.ndarray | None = None
+    group: np.ndarray | None = None
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_lengths()
+        self._check_values()
+        self._check_groups()
+
+    def _check_lengths(self) -> None:
+        columns = {
+            "ids": self.ids, "split": self.split, "label": self.label, "anomaly": self.anomaly,
+            "anomaly_type": self.anomaly_type, "redshift": self.redshift, "ra": self.ra, "dec": self.dec,
+            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors,
+        }  # fmt: skip
+        for name, column in columns.items():
+            if column is not None and len(column) != len(self.images):
+                raise DataError(f"column '{name}' has {len(column)} rows for {len(self.images)} images")
+        bands, size = self.images.shape[1], self.images.shape[2:]
+        if bands != len(self.spec.bands) or size != (self.spec.size_px, self.spec.size_px):
+            raise DataError(f"images of {bands} bands and {size} px do not fit {self.spec}")
+
+    def _check_values(self) -> None:
+        if len(np.unique(self.ids)) != len(self.ids):
+            raise DataError(f"{len(self.ids) - len(np.unique(self.ids))} ids are not unique; ids must be")
+        strange = sorted(set(self.split.tolist()) - set(SPLITS))
+        if strange:
+            raise DataError(f"unknown splits {strange}; use {', '.join(SPLITS)}")
+        if ((self.anomaly > 0) & ((self.split != "test") | (self.label >= 0))).any():
+            raise DataError("anomalies must lie in the test split and carry no label")
+
+    def _check_groups(self) -> None:
+        if self.group is None:
+            return
+        pairs = np.unique(np.stack([self.group.astype(str), self.split.astype(str)]), axis=1)
+        if pairs.shape[1] != len(np.unique(self.group)):
+            raise DataError("a sky group lies in two splits; overlapping images must share one")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, by name or by label."""
+        return max(len(self.card.class_names), int(self.label.max(initial=-1)) + 1)
+
+    def rows(self, *splits: Split) -> Int[np.ndarray, " row"]:
+        """Row numbers of the given splits, in table order."""
+        return np.flatnonzero(np.isin(self.split, splits))
+
+    @property
+    def pretraining_rows(self) -> Int[np.ndarray, " row"]:
+        """Rows an encoder may learn from: `train` and `pool`; nothing that chooses or reports."""
+        return self.rows("train", "pool")
+
+
+@dataclass(frozen=True)
+class GalaxyBatch:
+    """A batch on the device, un-normalised: normalisation belongs to the encoder.
+
+    Attributes:
+        images: float32 in [0, 1].
+        rows: row numbers in the table.
+        labels: class index, -1 unknown; filled only for objectives that declare `needs_labels`.
+    """
+
+    images: Float[Tensor, "batch band height width"]
+    rows: Int[Tensor, " batch"]
+    labels: Int[Tensor, " batch"]
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.rows) == len(self.labels):
+            raise ContractError(
+                f"batch of {len(self.images)} images, {len(self.rows)} rows, {len(self.labels)} labels"
+            )
+
+
+@dataclass(frozen=True)
+class MaskSizes:
+    """How many patches an objective asks for; the masker decides only where they lie.
+
+    Attributes:
+        context: patches in the context set.
+        targets: how many target blocks, 0 for none.
+        target: patches in each target block.
+    """
+
+    context: int
+    targets: int = 0
+    target: int = 0
+
+    @classmethod
+    def rounded(cls, grid: PatchGrid, *, context: float, targets: int = 0, target: float = 0.0) -> MaskSizes:
+        """Turn fractions of the grid into sizes: blocks become rectangles, for every masker alike.
+
+        A context beside targets is not a block (it is what the targets leave), so it is only rounded.
+
+        Example:
+            >>> MaskSizes.rounded(PatchGrid(8, 8, 8), context=0.25, targets=4, target=0.17)
+            MaskSizes(context=16, targets=4, target=12)
+        """
+        block = grid.rectangle(target * grid.patches) if targets else (0, 0)
+        seen = grid.rectangle(context * grid.patches)
+        kept = round(context * grid.patches) if targets else seen[0] * seen[1]
+        return cls(max(1, kept), targets, block[0] * block[1])
+
+    def check(self, grid: PatchGrid) -> None:
+        """Refuse sizes that the grid cannot hold.
+
+        Raises:
+            ConfigError: with the numbers.
+        """
+        asked = self.context + self.targets * self.target
+        if self.context < 1 or asked > grid.patches:
+            raise ConfigError(
+                f"{self.context} context patches and {self.targets} targets of {self.target} do not fit a grid of "
+                f"{grid.rows}x{grid.columns} = {grid.patches} patches; ask for smaller or fewer targets"
+            )
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Which patches are seen and which are to be predicted, as flat patch indices.
+
+    Attributes:
+        context: the seen patches.
+        targets: the blocks to predict; no blocks when none were asked for. Blocks may overlap one another.
+    """
+
+    context: Int[Tensor, "batch context"]
+    targets: Int[Tensor, "batch block target"]
+
+    def validate(self, grid: PatchGrid, sizes: MaskSizes) -> None:
+        """Check ranges, repeats, disjointness and the sizes asked for (reads values from the device).
+
+        Raises:
+            ContractError: naming what is wrong and where.
+        """
+        found = (self.context.shape[1], *self.targets.shape[1:])
+        if found != (sizes.context, sizes.targets, sizes.target):
+            raise ContractError(f"masks of sizes {found}, asked for {sizes}")
+        seen = _counts(self.context[:, None], grid)
+        hidden = _counts(self.targets, grid)
+        if (seen > 1).any() or (hidden > 1).any():
+            raise ContractError("a patch appears twice in one set; sets must not repeat patches")
+        if ((seen > 0) & (hidden > 0).any(dim=1, keepdim=True)).any():
+            raise ContractError("a patch is both context and target; they must be disjoint")
+
+
+def _counts(sets: Int[Tensor, "batch block index"], grid: PatchGrid) -> Int[Tensor, "batch block patch"]:
+    if sets.numel() and not 0 <= int(sets.min()) <= int(sets.max()) < grid.patches:
+        raise ContractError(
+            f"patch index {int(sets.min())}..{int(sets.max())} on a grid of 0..{grid.patches - 1}; "
+            "check that the flattening order is row by row"
+        )
+    counts = sets.new_zeros((*sets.shape[:2], grid.patches))
+    return counts.scatter_add(-1, sets, torch.ones_like(sets))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What an encoder makes of the patches it saw.
+
+    Attributes:
+        values: one vector a token.
+        positions: flat patch index of each token.
+    """
+
+    values: Float[Tensor, "batch token dim"]
+    positions: Int[Tensor, "batch token"]
+
+    def __post_init__(self) -> None:
+        if self.values.shape[:2] != self.positions.shape:
+            raise ContractError(
+                f"tokens {tuple(self.values.shape)} at positions {tuple(self.positions.shape)}"
+            )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted and actual latents, block by block, for judging one galaxy at a time.
+
+    Attributes:
+        predicted, actual: latents of the same shape.
+        positions: flat patch index of each token, or None where one vector stands for the image.
+    """
+
+    predicted: Float[Tensor, "batch block token dim"]
+    actual: Float[Tensor, "batch block token dim"]
+    positions: Int[Tensor, "batch block token"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.predicted.shape != self.actual.shape:
+            raise ContractError(f"predicted {self.predicted.shape} against actual {self.actual.shape}")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A total to descend and the named terms to watch."""
+
+    total: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+
+    def first_non_finite(self) -> str | None:
+        """Name the first term that is not finite, or None (reads values from the device)."""
+        named = {**self.terms, "total": self.total}
+        return next((name for name, value in named.items() if not math.isfinite(float(value))), None)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training run is: `step` of `steps` optimiser steps are done."""
+
+    step: int
+    steps: int
+
+    @property
+    def share(self) -> float:
+        """Done share of the run, 0 to 1."""
+        return self.step / self.steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an objective wants to be optimised; everything here is recorded with the run.
+
+    Attributes:
+        learning_rate: peak of the warm-up + cosine schedule.
+        betas: AdamW moments.
+        weight_decay: at the start, on matrices only.
+        weight_decay_end: at the end (cosine in between); None keeps it constant.
+        warmup: share of the run spent warming up.
+        batch_size: galaxies a step.
+        clip: largest gradient norm.
+    """
+
+    learning_rate: float
+    batch_size: int = 128
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    weight_decay_end: float | None = None
+    warmup: float = 0.08
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number about one encoder.
+
+    Attributes:
+        evaluator, metric: who measured what.
+        value: the number, finite.
+        higher_is_better: its direction.
+        n: how many test galaxies it rests on.
+        chance: what a representation that knows nothing scores; None where that has no meaning.
+        item_se: standard error from the finite test set, where it has a formula.
+    """
+
+    evaluator: str
+    metric: str
+    value: float
+    higher_is_better: bool
+    n: int
+    chance: float | None = None
+    item_se: float | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ContractError(
+                f"score {self.evaluator}.{self.metric} is {self.value}; scores must be finite"
+            )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluator answers.
+
+    Attributes:
+        scores: the numbers.
+        predictions: per-galaxy answers by name, aligned with `ids`.
+        ids: ids of the galaxies predicted.
+        selection: what was chosen on the validation split ("C": 0.1, "tap": "last4").
+        warnings: what a reader of the numbers should know.
+    """
+
+    scores: tuple[Score, ...]
+    predictions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=str))
+    selection: Mapping[str, float | str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in self.predictions.items():
+            if len(values) != len(self.ids):
+                raise ContractError(f"prediction '{name}' has {len(values)} rows for {len(self.ids)} ids")
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self.scores)
