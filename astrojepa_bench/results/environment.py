@@ -1,0 +1,81 @@
+"""Where and how a run was made: enough to repeat it, nothing that names a person or a machine."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("astrojepa-bench", "numpy", "scikit-learn", "scipy", "timm", "torch", "torchvision")
+_ABSOLUTE = re.compile(r"(?<![^='\",\[( ])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^='\",/\\]*[/\\])*")
+
+
+def describe_environment(device: torch.device | str) -> dict[str, object]:
+    """Describe versions, threads and device; no host name, no user name, no absolute path."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "packages": {name: version for name in PACKAGES if (version := _installed(name))},
+        "threads": torch.get_num_threads(),
+        "device": torch.device(device).type,
+        "device_name": _device_name(torch.device(device)),
+        "platform": f"{platform.system()}-{platform.machine()}",
+    }
+
+
+def provenance(command: str) -> dict[str, object]:
+    """Say when, by which command and from which commit a run was made.
+
+    Absolute paths in the command keep only their last part, as path options do.
+
+    Args:
+        command: the command line as one string (`shlex.join(sys.argv)`), or a call in words.
+    """
+    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "environment.py") else None
+    return {
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": without_paths(command),
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def without_paths(command: str) -> str:
+    """Cut absolute paths in a command down to their last part.
+
+    Example:
+        >>> without_paths("run --set dataset.path=/home/vera/m31.h5 --out ~/runs")
+        'run --set dataset.path=m31.h5 --out runs'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # unbalanced quotes: not a shell line
+        words = command.split()
+    return " ".join(shlex.quote(_ABSOLUTE.sub("", word)) for word in words)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+
+
+def _git(*arguments: str) -> str | None:
+    """Ask git about the checkout this file is part of; None without git or outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

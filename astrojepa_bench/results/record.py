@@ -1,0 +1,203 @@
+"""One run, one JSON: everything a reader needs to trust, repeat or plot it.
+
+Records are frozen, refuse NaN, and round-trip byte for byte. Fields that this version does not know are kept
+when a record is rewritten, so that an older bench never drops what a newer one wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
+
+SCHEMA_VERSION: Final = 1
+CURVE_POINTS = 200
+
+Status: TypeAlias = Literal[
+    "ok", "collapsed", "failed", "diverged", "timeout", "oom", "skipped", "interrupted", "not_run"
+]
+Origin: TypeAlias = Literal["plugin", "harness", "infrastructure", "data"]
+Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
+
+SCORED: frozenset[Status] = frozenset({"ok", "collapsed"})
+"""Statuses of runs that were trained to the end; their scores count."""
+
+
+def _as_json(value: object) -> object:
+    """Turn tuples into lists and refuse NaN, so that what is kept equals what is read back."""
+    return json.loads(canonical_json(value))
+
+
+Block: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_as_json)]
+Blocks: TypeAlias = Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_json)]
+Numbers: TypeAlias = dict[str, int | float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, ser_json_inf_nan="constants")
+
+
+class Failure(_Part):
+    """Whose fault it was, in which phase, and what was said (one line)."""
+
+    origin: Origin
+    phase: str
+    message: str
+    plugin: str | None = None
+
+
+class RecordedScore(_Part):
+    """One number about one encoder, with the version of the evaluator that measured it."""
+
+    evaluator: str
+    metric: str
+    value: float
+    higher_is_better: bool
+    n: int
+    evaluator_version: int = 1
+    chance: float | None = None
+    item_se: float | None = None
+
+
+class Training(_Part):
+    """How training went; the curve keeps the finite losses, thinned to 200 points `[step, value]`."""
+
+    steps: int = 0
+    images_seen: int = 0
+    epochs: float = 0.0
+    loss_curve: Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)] = []
+    recipe: Block = {}
+
+
+class Cost(_Part):
+    """What the run took; None where it was not measured."""
+
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    parameters: int | None = None
+    tokens: int | None = None
+    flops: float | None = None
+    images_per_second: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class Environment(_Part):
+    """Versions, threads and device; no host name, user name or absolute path."""
+
+    python: str = ""
+    torch: str = ""
+    packages: dict[str, str] = {}
+    threads: int | None = None
+    device: str = ""
+    platform: str = ""
+
+
+class Provenance(_Part):
+    """When, by which command and from which commit."""
+
+    created_utc: str = ""
+    command: str = ""
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
+class RunRecord(_Part):
+    """Everything about one pretraining of one entry with one seed.
+
+    Attributes:
+        run_id: hash of `identity`; also the file's name.
+        entry_id: hash of `identity` without the seed.
+        status: how it ended; `skip_reason` and `failure` say why.
+        standing: contestants are ranked; floors and ceilings frame them.
+        options: resolved options by kind, defaults included.
+        identity: everything that can move the numbers (`identity_block`).
+        scores: the numbers of the last step, by evaluator.
+        selection: what each evaluator chose on the validation split.
+        health: numbers about the representation and the masks, by name, finite.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    entry_id: str
+    status: Status
+    skip_reason: str | None = None
+    failure: Failure | None = None
+    objective: str
+    masker: str
+    encoder: str
+    dataset: str
+    standing: Standing = "contestant"
+    seed: int
+    budget: str
+    options: Blocks = {}
+    identity: Block
+    scores: list[RecordedScore] = []
+    selection: Blocks = {}
+    warnings: list[str] = []
+    health: Numbers = {}
+    training: Training = Training()
+    cost: Cost = Cost()
+    environment: Environment = Environment()
+    provenance: Provenance = Provenance()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: Path) -> Self:
+        """Read a record back.
+
+        Args:
+            text: the file's content.
+            source: the file, for the message.
+
+        Raises:
+            DataError: not a run record; names the file and the first field that is wrong.
+        """
+        try:
+            record = cls.model_validate_json(text)
+            canonical_json(record.facts())  # fields unknown here were not validated
+        except ValidationError as error:
+            raise DataError(f"{source} is not a run record: {_first(error)}") from None
+        except ContractError as error:
+            raise DataError(f"{source} is not a run record: {error}") from None
+        return record
+
+    def to_json(self) -> str:
+        """Write the record: keys sorted, one space of indent, a newline at the end.
+
+        Raises:
+            ContractError: a number is NaN or infinite.
+        """
+        facts = self.facts()
+        canonical_json(facts)  # says what is wrong in the words of the bench
+        return json.dumps(facts, sort_keys=True, indent=1) + "\n"
+
+    def facts(self) -> dict[str, Any]:
+        """Give the record as plain JSON values."""
+        return self.model_dump(mode="json")
+
+    def value(self, evaluator: str, metric: str) -> float | None:
+        """Look one score up; None if it was not measured."""
+        return next((s.value for s in self.scores if (s.evaluator, s.metric) == (evaluator, metric)), None)
+
+    def identity_faults(self) -> list[str]:
+        """Say which ids do not follow from the identity; empty for an honest record."""
+        expected = {"run_id": digest(self.identity), "entry_id": entry_digest(self.identity)}
+        found = {"run_id": self.run_id, "entry_id": self.entry_id}
+        return [
+            f"{name} is {found[name]}, its identity gives {expected[name]}"
+            for name in expected
+            if found[name] != expected[name]
+        ]
+
+
+def _first(error: ValidationError) -> str:
+    """Phrase the first of pydantic's complaints in one line, and count the others."""
+    first, *others = error.errors()
+    field = ".".join(str(part) for part in first["loc"]) or "the file"
+    more = f" (and {len(others)} more)" if others else ""
+    found = "" if first["type"] in ("missing", "json_invalid") else f", found {first['input']!r:.60}"
+    return f"{field}: {first['msg']}{found}{more}"
