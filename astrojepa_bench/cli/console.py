@@ -1,0 +1,192 @@
+"""Events on stderr: bars with rate and time left on a terminal, plain lines in a pipe.
+
+Stdout is left to results, so that a script that reads `--json` never sees a bar.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TextIO
+
+from astrojepa_bench.events import Event
+
+QUIET_S = 5.0  # in a pipe, a task speaks at most this often; a log of hours stays readable
+
+
+class Display(Protocol):
+    """Somewhere that progress can be shown."""
+
+    def start(self) -> None:
+        """Get ready."""
+
+    def stop(self) -> None:
+        """Leave the stream as a reader wants it."""
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def begin(self, task: str, total: float, unit: str) -> None:
+        """Show that a task begins."""
+
+    def move(self, task: str, done: float, remark: str) -> None:
+        """Show how far a task is."""
+
+    def end(self, task: str) -> None:
+        """Show that a task ended."""
+
+
+class ConsoleListener:
+    """Hears events and tells a display; also a context manager around them.
+
+    Args:
+        display: where to show them.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self._done: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self.display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.display.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event; names that this version does not know pass in silence."""
+        hear = getattr(self, f"_hear_{event.name}", None)
+        if hear is not None:
+            hear(event.fields)
+
+    def _hear_task_started(self, fields: Mapping[str, Any]) -> None:
+        self._done[fields["task"]] = 0.0
+        self.display.begin(fields["task"], fields["total"], fields["unit"])
+
+    def _hear_task_advanced(self, fields: Mapping[str, Any]) -> None:
+        task = fields["task"]
+        self._done[task] = self._done.get(task, 0.0) + fields["advance"]
+        self.display.move(task, self._done[task], "")
+
+    def _hear_task_ended(self, fields: Mapping[str, Any]) -> None:
+        if self._done.pop(fields["task"], None) is not None:
+            self.display.end(fields["task"])
+
+    def _hear_step(self, fields: Mapping[str, Any]) -> None:
+        task = f"training {fields.get('run', '')}".strip()
+        if task not in self._done:
+            self.display.begin(task, fields["steps"], "steps")
+        self._done[task] = fields["step"]
+        self.display.move(task, fields["step"], _step_remark(fields))
+        if fields["step"] >= fields["steps"]:
+            self._hear_task_ended({"task": task})
+
+    def _hear_cell_started(self, fields: Mapping[str, Any]) -> None:
+        self.display.say(f"[{fields['index']}/{fields['total']}] {fields['label']}")
+
+    def _hear_cell_ended(self, fields: Mapping[str, Any]) -> None:
+        for task in list(self._done):  # a cell that failed leaves its tasks open
+            self._hear_task_ended({"task": task})
+        summary = f": {fields['summary']}" if fields.get("summary") else ""
+        self.display.say(f"    {fields['label']}: {fields['status']} in {_clock(fields['seconds'])}{summary}")
+
+    def _hear_note(self, fields: Mapping[str, Any]) -> None:
+        self.display.say(str(fields["text"]))
+
+
+@dataclass
+class _Pace:
+    """What a plain display remembers of a task."""
+
+    total: float
+    unit: str
+    began: float
+    spoke: float
+
+
+class PlainDisplay:
+    """Lines, at most one every few seconds per task.
+
+    Args:
+        stream: where the lines go.
+        now: seconds on a clock that never runs backwards.
+        quiet_s: least time between two lines of a task [s].
+    """
+
+    def __init__(
+        self, stream: TextIO, now: Callable[[], float] = time.monotonic, quiet_s: float = QUIET_S
+    ) -> None:
+        self.stream = stream
+        self.now = now
+        self.quiet_s = quiet_s
+        self._paces: dict[str, _Pace] = {}
+
+    def start(self) -> None:
+        """Nothing to get ready."""
+
+    def stop(self) -> None:
+        """Nothing to put back."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=self.stream, flush=True)
+
+    def begin(self, task: str, total: float, unit: str) -> None:
+        """Remember when a task began; short ones never speak."""
+        self._paces[task] = _Pace(total, unit, self.now(), self.now())
+
+    def move(self, task: str, done: float, remark: str) -> None:
+        """Print how far a task is, unless it spoke just now."""
+        pace = self._paces.get(task)
+        if pace is None or self.now() - pace.spoke < self.quiet_s:
+            return
+        pace.spoke = self.now()
+        self.say(
+            f"    {task}: {_progress_text(pace, done, pace.spoke - pace.began)}{remark and ', '}{remark}"
+        )
+
+    def end(self, task: str) -> None:
+        """Print how long a task took, if it took long enough to have spoken."""
+        pace = self._paces.pop(task, None)
+        if pace is not None and pace.spoke > pace.began:
+            self.say(f"    {task}: done in {_clock(self.now() - pace.began)}")
+
+
+def console_listener() -> ConsoleListener:
+    """Give the listener that suits stderr: bars on a terminal, lines elsewhere."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return ConsoleListener(PlainDisplay(sys.stderr))
+    from astrojepa_bench.cli.live import LiveDisplay
+
+    return ConsoleListener(LiveDisplay())
+
+
+def _progress_text(pace: _Pace, done: float, elapsed_s: float) -> str:
+    rate = done / elapsed_s
+    left = _clock((pace.total - done) / rate) if rate > 0 else "unknown time"
+    return f"{done:,.0f}/{pace.total:,.0f} {pace.unit}, {rate:,.3g}/s, {left} left"
+
+
+def _step_remark(fields: Mapping[str, Any]) -> str:
+    parts = [f"{name} {value:.4g}" for name, value in fields.get("terms", {}).items()]
+    if fields.get("images_per_second"):
+        parts.insert(0, f"{fields['images_per_second']:,.0f} images/s")
+    if fields.get("effective_rank") is not None:
+        parts.append(f"rank {fields['effective_rank']:.1f}")
+    return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    """Write a duration as a clock does.
+
+    Example:
+        >>> _clock(3725)
+        '1:02:05'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

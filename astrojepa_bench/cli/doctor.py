@@ -1,0 +1,120 @@
+"""`doctor`: is this machine ready, and if not, what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Literal
+
+from astrojepa_bench.errors import BenchError
+
+SUMMARY = "Check Python, packages, devices, cache and plugins."
+ROOM_GB = 10.0  # Galaxy10 at 224 px takes 2.7 GB beside its 2.5 GB download, and a grid of runs some more
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the examination."""
+
+    name: str
+    state: Literal["ok", "warn", "broken"]
+    text: str
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments of `doctor`."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(arguments: Namespace) -> int:
+    """Print one line a check.
+
+    Returns:
+        0 if nothing is broken, else 2.
+    """
+    checks = [*_python(), *_packages(), *_devices(), *_cache(), *_plugins(arguments)]
+    healthy = all(check.state != "broken" for check in checks)
+    if arguments.json:
+        print(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        for check in checks:
+            print(f"{check.state:<6}  {check.name:<18}  {check.text}")
+    return 0 if healthy else 2
+
+
+def _python() -> Iterator[Check]:
+    yield Check("python", "ok", f"{platform.python_version()} ({sys.implementation.name})")
+    yield Check("platform", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}")
+
+
+def _packages() -> Iterator[Check]:
+    """Check that every package which ours requires is installed (pip alone does not keep it so)."""
+    try:
+        requirements = metadata.requires("astrojepa-bench") or []
+        yield Check("astrojepa-bench", "ok", metadata.version("astrojepa-bench"))
+    except metadata.PackageNotFoundError:
+        yield Check("astrojepa-bench", "broken", "not installed; run pip install -e . in the checkout")
+        return
+    names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements if "extra ==" not in text]
+    yield from (_package(name) for name in sorted(names))
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, "ok", metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Check(name, "broken", f"not installed; run pip install {name}")
+
+
+def _devices() -> Iterator[Check]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check("devices", "broken", f"torch cannot be imported: {error}; reinstall torch")
+        return
+    yield Check("cpu", "ok", f"{cores} cores, {torch.get_num_threads()} threads in torch")
+    for index in range(torch.cuda.device_count()):
+        gpu = torch.cuda.get_device_properties(index)
+        yield Check(f"cuda:{index}", "ok", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
+    if not torch.cuda.is_available():
+        yield Check("cuda", "ok", "none; runs take the CPU (smoke and small budgets are meant for it)")
+
+
+def _cache() -> Iterator[Check]:
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("astrojepa-bench", appauthor=False)
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    if not os.access(existing, os.W_OK):
+        yield Check("cache", "broken", f"{folder} cannot be written; choose another with --cache")
+    elif free < ROOM_GB:
+        yield Check("cache", "warn", f"{folder} has {free:.1f} GB free, {ROOM_GB:.0f} GB are comfortable")
+    else:
+        yield Check("cache", "ok", f"{folder}, {free:.0f} GB free")
+
+
+def _plugins(arguments: Namespace) -> Iterator[Check]:
+    from astrojepa_bench.registry import load_registry
+
+    try:
+        registry = load_registry(arguments.plugin, arguments.strict_plugins)
+    except BenchError as error:  # two plugins in each other's way: say so beside everything else
+        yield Check("plugins", "broken", str(error))
+        return
+    for plugin in registry.plugins:
+        count = sum(offer.plugin == plugin for offer in registry.offers())
+        yield Check("plugin", "ok", f"{plugin} offers {count} pieces")
+    for failure in registry.failures:
+        yield Check("plugin", "broken", str(failure))

@@ -1,0 +1,162 @@
+"""`show`: explain one piece, or print one run record."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astrojepa_bench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from astrojepa_bench.options import Offer, Option
+    from astrojepa_bench.results.record import RecordedScore, RunRecord
+
+SUMMARY = "Explain one piece (brightness, masker:none), or print one run record (its file or run id)."
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments of `show`."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = "examples:\n  astrojepa-bench show masker:random\n  astrojepa-bench show 3f9a2c --json"
+    parser.add_argument(
+        "subject", metavar="NAME_OR_RECORD", help="a name, a record's .json, or a run id's start"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("astrojepa-runs"), help="where run ids are looked up"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(arguments: Namespace) -> int:
+    """Print the record that the subject names, or else the pieces of that name."""
+    records = _records(arguments.subject, arguments.out)
+    if records:
+        _show_record(_only(records, arguments.subject), arguments.json)
+    else:
+        _show_pieces(_pieces(arguments), arguments.json)
+    return 0
+
+
+# --- records ---------------------------------------------------------------------------------------------
+
+
+def _records(subject: str, out: Path) -> list[RunRecord]:
+    from astrojepa_bench.results.store import Store
+
+    store = Store(out)
+    if subject.endswith(".json"):
+        return [store.read(Path(subject))]
+    if not re.fullmatch("[0-9a-f]+", subject):
+        return []
+    return [store.read(path) for path in store.paths() if path.stem.startswith(subject)]
+
+
+def _only(records: list[RunRecord], subject: str) -> RunRecord:
+    if len(records) > 1:
+        ids = ", ".join(record.run_id for record in records[:5])
+        raise ConfigError(f"{len(records)} run ids start with '{subject}' ({ids}); give more letters")
+    return records[0]
+
+
+def _show_record(record: RunRecord, as_json: bool) -> None:
+    if as_json:
+        print(record.to_json(), end="")
+        return
+    facts = record.facts()
+    print(f"{record.run_id}  {record.objective} + {record.masker} + {record.encoder} on {record.dataset}")
+    print(f"  seed {record.seed}, budget {record.budget}, {record.status}{_why(record)}")
+    for block in ("options", "health", "cost", "training", "environment", "provenance"):
+        _print_block(block, {key: value for key, value in facts[block].items() if key != "loss_curve"})
+    print("  scores")
+    for score in record.scores:
+        print(f"    {_score_line(score)}")
+    for warning in record.warnings:
+        print(f"  warning: {warning}")
+
+
+def _why(record: RunRecord) -> str:
+    if record.failure:
+        return f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
+    return f": {record.skip_reason}" if record.skip_reason else ""
+
+
+def _print_block(title: str, facts: Mapping[str, object]) -> None:
+    known = {name: value for name, value in facts.items() if value not in (None, {}, [], "")}
+    if known:
+        print(f"  {title}")
+    for name, value in known.items():
+        print(f"    {name:<20} {_value_text(value)}")
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_value_text(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _score_line(score: RecordedScore) -> str:
+    direction = "higher" if score.higher_is_better else "lower"
+    chance = "" if score.chance is None else f", chance {score.chance:.3f}"
+    error = "" if score.item_se is None else f" ± {score.item_se:.4f}"
+    name = f"{score.evaluator}.{score.metric}"
+    return f"{name:<34} {score.value:.4f}{error} (n={score.n}{chance}, {direction} is better)"
+
+
+# --- pieces ----------------------------------------------------------------------------------------------
+
+
+def _pieces(arguments: Namespace) -> list[Offer]:
+    from astrojepa_bench.registry import load_registry
+
+    registry = load_registry(arguments.plugin, arguments.strict_plugins)
+    kind, _, name = arguments.subject.rpartition(":")
+    called = {offer.name for offer in registry.offers()}
+    wanted = arguments.subject if arguments.subject in called else name
+    found = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
+    if not found:
+        failed = "; ".join(f"failed to load: {failure}" for failure in registry.failures)
+        raise ConfigError(
+            f"'{arguments.subject}' is neither a piece nor a run id below {arguments.out.name}; "
+            f"{nearest(name, called)}" + (f" ({failed})" if failed else "")
+        )
+    return found
+
+
+def _show_pieces(offers: list[Offer], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_facts(offer) for offer in offers], indent=2))
+        return
+    for offer in offers:
+        _print_piece(offer)
+
+
+def _facts(offer: Offer) -> dict[str, object]:
+    from astrojepa_bench.cli.catalogue import offer_facts
+
+    source = {"distribution": offer.distribution, "version": offer.version_text}
+    return {**offer_facts(offer), **source, "description": _description(offer)}
+
+
+def _print_piece(offer: Offer) -> None:
+    print(f"{offer.kind} {offer.name}, offered by {offer.owner}\n")
+    print(_description(offer) or "(no docstring)")
+    print("\noptions" if offer.options else "\nno options")
+    for option in offer.options:
+        print(f"  --set {offer.kind}.{_option_line(option)}")
+
+
+def _option_line(option: Option) -> str:
+    from astrojepa_bench.cli.catalogue import option_text
+
+    kind_of = "required" if option.required else option.type
+    return f"{option_text(option):<28} {kind_of}{': ' if option.doc else ''}{option.doc}"
+
+
+def _description(offer: Offer) -> str:
+    from astrojepa_bench.options import description_of
+
+    return description_of(offer.factory)

@@ -1,0 +1,350 @@
+"""What a plugin offers, and what a user may set on it.
+
+Positional parameters of a factory are what the bench gives; keyword-only parameters are its options. The
+signature is the schema: `--set masker.temperature=0.5` is checked against it, `list` prints it and the record
+stores it resolved. This module neither discovers plugins nor builds their pieces.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_type_hints
+
+from pydantic import PydanticUserError, TypeAdapter
+
+from astrojepa_bench.errors import ConfigError, PluginError, nearest
+
+Kind: TypeAlias = Literal["dataset", "encoder", "masker", "objective", "evaluator"]
+KINDS: tuple[Kind, ...] = ("dataset", "encoder", "masker", "objective", "evaluator")
+Factory: TypeAlias = Callable[..., Any]
+Settings: TypeAlias = Mapping[str, Mapping[str, object]]
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that a user may set.
+
+    Attributes:
+        name: the keyword.
+        type: its type, in words ("float | None").
+        default: its default, or `REQUIRED`.
+        doc: what it means, from the `Args:` or `Attributes:` section of the docstring.
+    """
+
+    name: str
+    type: str
+    default: object = REQUIRED
+    doc: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be set."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One named piece that a plugin offers, with its provenance.
+
+    Attributes:
+        kind, name: how it is asked for.
+        factory: makes the piece from what the bench gives and the resolved options.
+        plugin: module that offers it.
+        distribution, version_text: the installed package it came with; for a file, its base name and nothing.
+        summary: first line of the factory's docstring.
+        options: what a user may set.
+    """
+
+    kind: Kind
+    name: str
+    factory: Factory
+    plugin: str
+    distribution: str
+    version_text: str
+    summary: str
+    options: tuple[Option, ...]
+
+    @property
+    def owner(self) -> str:
+        """Plugin and package, for messages: `astrojepa_random (astrojepa-bench 0.1.0)`."""
+        return f"{self.plugin} ({f'{self.distribution} {self.version_text}'.strip()})"
+
+    @property
+    def title(self) -> str:
+        """Kind, name and plugin, for messages: `masker 'random' (plugin astrojepa_random)`."""
+        return f"{self.kind} '{self.name}' (plugin {self.plugin})"
+
+    def has(self, option: str) -> bool:
+        """Say whether a user may set this option."""
+        return any(known.name == option for known in self.options)
+
+
+# --- the signature is the schema -------------------------------------------------------------------------
+
+
+def option_schema(factory: Factory) -> tuple[Option, ...]:
+    """Read the options of a factory from its keyword-only parameters.
+
+    Example:
+        >>> class Ring:
+        ...     '''Hide a ring.
+        ...
+        ...     Args:
+        ...         radius: of the ring [pixel].
+        ...     '''
+        ...     def __init__(self, grid, *, radius: float = 8.0): ...
+        >>> option_schema(Ring)
+        (Option(name='radius', type='float', default=8.0, doc='of the ring [pixel].'),)
+    """
+    docs = _documented(factory)
+    return tuple(
+        Option(name, _type_text(factory, name), parameter.default, docs.get(name, ""))
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    )
+
+
+def description_of(factory: Factory) -> str:
+    """Give the factory's own docstring, empty if it has none."""
+    return inspect.cleandoc(_unwrapped(factory).__doc__ or "")
+
+
+def summary_of(factory: Factory) -> str:
+    """Give the first line of the factory's own docstring, empty if it has none."""
+    return description_of(factory).partition("\n")[0]
+
+
+def _unwrapped(factory: Factory) -> Factory:
+    return factory.func if isinstance(factory, partial) else factory
+
+
+def _annotation(factory: Factory, name: str) -> Any:  # noqa: ANN401 an annotation can be any object
+    """Resolve one annotation; the others may name types that exist for the type checker only."""
+    written = inspect.signature(factory).parameters[name].annotation
+    if written is REQUIRED:
+        return Any
+
+    def probe() -> None: ...
+
+    probe.__annotations__ = {name: written}
+    return get_type_hints(probe, globalns=_scope(_unwrapped(factory)), include_extras=True)[name]
+
+
+def _scope(target: Factory) -> dict[str, Any]:
+    made_by: Any = target.__init__ if inspect.isclass(target) else target
+    return getattr(inspect.unwrap(made_by), "__globals__", {})
+
+
+def _type_text(factory: Factory, name: str) -> str:
+    try:
+        annotation = _annotation(factory, name)
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return str(inspect.signature(factory).parameters[name].annotation)
+    if inspect.isclass(annotation) and not hasattr(annotation, "__args__"):
+        return annotation.__name__
+    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", str(annotation))
+
+
+def _documented(factory: Factory) -> dict[str, str]:
+    target = _unwrapped(factory)
+    lineage = reversed(inspect.getmro(target)) if inspect.isclass(target) else (target,)
+    docs: dict[str, str] = {}
+    for piece in lineage:
+        docs |= _section_entries(piece.__doc__ or "")
+    return docs
+
+
+def _section_entries(docstring: str) -> dict[str, str]:
+    """Read the entries of the `Args:` and `Attributes:` sections, continuation lines joined."""
+    sections = re.findall(
+        r"^(?:Args|Attributes):[ ]*\n((?:[ \t]+.*\n?|[ \t]*\n)+)",
+        inspect.cleandoc(docstring),
+        flags=re.MULTILINE,
+    )
+    entries = (entry for section in sections for entry in re.split(r"\n(?=\S)", inspect.cleandoc(section)))
+    found = (re.match(r"([\w, *]+?)\s*(?:\([^)]*\))?:\s+(.*)", entry, re.DOTALL) for entry in entries)
+    return {
+        name.strip(" *"): " ".join(match[2].split())
+        for match in found
+        if match
+        for name in match[1].split(",")
+    }
+
+
+# --- what was given, checked -----------------------------------------------------------------------------
+
+
+def resolve(offer: Offer, given: Mapping[str, object]) -> dict[str, object]:
+    """Check what was given against the signature and fill in the defaults.
+
+    Args:
+        offer: whose options they are.
+        given: by option name; strings are read as on the command line ("0.15,0.2" can be a tuple).
+
+    Raises:
+        ConfigError: an option is unknown, missing or of the wrong type.
+        PluginError: the annotation of an option cannot be understood.
+    """
+    for name in given:
+        if not offer.has(name):
+            raise ConfigError(_no_option([offer], name))
+    return {option.name: _resolved(offer, option, given) for option in offer.options}
+
+
+def _resolved(offer: Offer, option: Option, given: Mapping[str, object]) -> object:
+    if option.name in given:
+        return _checked(offer, option, given[option.name])
+    if option.required:
+        value = "FILE" if "Path" in option.type else option.type.upper() if option.type.isalpha() else "VALUE"
+        raise ConfigError(
+            f"{offer.title} needs the option '{option.name}'; add --set {offer.kind}.{option.name}={value}"
+        )
+    return option.default
+
+
+def _checked(offer: Offer, option: Option, value: object) -> object:
+    adapter = _adapter(offer, option)
+    for reading in _readings(value) if isinstance(value, str) else (value,):
+        with suppress(ValueError):  # pydantic's ValidationError is one
+            return _fitting(adapter, reading)
+    default = "" if option.required else f" (default {option.default!r})"
+    raise ConfigError(
+        f"{offer.title}: option '{option.name}' is {value!r}, expected {option.type}{default}; "
+        f"correct {offer.kind}.{option.name}"
+    )
+
+
+def _fitting(adapter: TypeAdapter[Any], reading: object) -> object:
+    found: object = adapter.validate_python(reading)
+    if isinstance(reading, bool) and not isinstance(found, bool):
+        raise ValueError("a truth value is not a number, though Python counts it as one")
+    if isinstance(found, float) and math.isnan(found):
+        raise ValueError("not a number")
+    return found
+
+
+def _adapter(offer: Offer, option: Option) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(_annotation(offer.factory, option.name))
+    except (NameError, TypeError, AttributeError, SyntaxError, PydanticUserError) as error:
+        raise PluginError(
+            f"{offer.title}: the annotation of option '{option.name}' cannot be understood ({option.type}); "
+            "annotate it with a plain type that can be imported at run time"
+        ) from error
+
+
+def _readings(text: str) -> Iterator[object]:
+    """Give what a text from the command line can mean, likeliest first."""
+    if text.lower() in ("none", "null"):
+        yield None
+    yield from _literals(text)
+    yield text
+    yield [next(_literals(item), item) for item in re.split(r"\s*,\s*", text.strip("()[] ")) if item]
+
+
+def _literals(text: str) -> Iterator[object]:
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError):
+            yield read(text)
+
+
+def jsonable(options: Mapping[str, object]) -> dict[str, object]:
+    """Render resolved options for a record: paths as base names, tuples as lists, infinities as text."""
+    return {name: _plain(value) for name, value in options.items()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Path():
+            return value.name
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case set() | frozenset():
+            return sorted((_plain(item) for item in value), key=str)
+    return str(value)
+
+
+# --- --set KIND.OPTION=VALUE -----------------------------------------------------------------------------
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Read `masker.temperature=2` (whatever masker has it) and `masker:brightness.temperature=2` (that one).
+
+    Returns:
+        option texts by name, under `masker` or `masker:brightness`; of two settings of one option, the last.
+
+    Raises:
+        ConfigError: a text has another form, or its kind does not exist.
+
+    Example:
+        >>> parse_settings(["masker.tau=0.5", "encoder:timm:vit_tiny.in1k.width=192"])
+        {'masker': {'tau': '0.5'}, 'encoder:timm:vit_tiny.in1k': {'width': '192'}}
+    """
+    settings: dict[str, dict[str, str]] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)((?::.+)?)\.(\w+)=(.*)", text.strip(), re.DOTALL)
+        if match is None:
+            raise ConfigError(
+                f"--set {text!r} is not KIND.OPTION=VALUE; write for example masker.temperature=0.5"
+            )
+        kind, piece, option, value = match.groups()
+        if kind not in KINDS:
+            raise ConfigError(
+                f"--set {text!r} starts with '{kind}', which can not be set; {nearest(kind, KINDS)}"
+            )
+        settings.setdefault(kind + piece, {})[option] = value.strip()
+    return settings
+
+
+def settings_for(settings: Settings, offer: Offer) -> dict[str, object]:
+    """Pick what applies to one piece: `kind.option` if it has that option, then `kind:name.option`."""
+    shared = {name: value for name, value in settings.get(offer.kind, {}).items() if offer.has(name)}
+    return {**shared, **settings.get(f"{offer.kind}:{offer.name}", {})}
+
+
+def check_all_used(settings: Settings, offers: Iterable[Offer]) -> None:
+    """Refuse a setting that reaches none of the selected pieces.
+
+    Raises:
+        ConfigError: naming the setting and the nearest options or pieces.
+    """
+    selected = list(offers)
+    for address, options in settings.items():
+        reached = _addressed(address, selected)
+        for name in options:
+            if not any(offer.has(name) for offer in reached):
+                raise ConfigError(_no_option(reached, name))
+
+
+def _addressed(address: str, selected: list[Offer]) -> list[Offer]:
+    kind, _, piece = address.partition(":")
+    of_kind = [offer for offer in selected if offer.kind == kind]
+    reached = [offer for offer in of_kind if piece in ("", offer.name)]
+    if not reached:
+        names = [offer.name for offer in of_kind]
+        raise ConfigError(f"--set {address}… reaches no selected {kind}; {nearest(piece, names)}")
+    return reached
+
+
+def _no_option(offers: list[Offer], name: str) -> str:
+    known = {option.name for offer in offers for option in offer.options}
+    if len(offers) == 1:
+        return f"{offers[0].title} has no option '{name}'; {nearest(name, known)}"
+    who = ", ".join(offer.name for offer in offers)
+    return f"none of the selected {offers[0].kind}s ({who}) has an option '{name}'; {nearest(name, known)}"

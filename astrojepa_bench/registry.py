@@ -1,0 +1,263 @@
+"""Who is there: finds plugins, asks each what it offers, and remembers where every piece came from.
+
+Entry points are enumerated here and not by pluggy, whose loader drops the second of two equal names in
+silence and lets one broken import end the program. Each plugin gets a plugin manager of its own, so that
+nothing one plugin does wrong reaches another: its failure is kept, shown by `list`, and named whenever a
+name is unknown.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import pluggy
+
+from astrojepa_bench import hookspecs
+from astrojepa_bench.errors import ConfigError, PluginError, nearest
+from astrojepa_bench.events import Event, emit
+from astrojepa_bench.options import KINDS, Factory, Kind, Offer, option_schema, summary_of
+
+__all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
+
+Result = TypeVar("Result")
+HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
+PLUGINS_FOLDER = Path(__file__).resolve().parents[1] / "plugins"  # in a checkout; absent from a wheel
+
+
+@dataclass(frozen=True)
+class LoadFailure:
+    """A plugin, or one of its hooks, that could not be used.
+
+    Attributes:
+        plugin: module that failed.
+        distribution: the package it came with, and its version.
+        reason: what it raised or what is wrong with it, in one line.
+    """
+
+    plugin: str
+    distribution: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.plugin} ({self.distribution}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class _Source:
+    plugin: str
+    distribution: str
+    version_text: str
+    load: Callable[[], object]
+
+    @property
+    def package(self) -> str:
+        return f"{self.distribution} {self.version_text}".strip()
+
+
+@dataclass
+class Registry:
+    """Every piece on offer, by kind and name.
+
+    Attributes:
+        failures: plugins that could not be used, with the reason.
+    """
+
+    failures: list[LoadFailure] = field(default_factory=list)
+    _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
+    _plugins: list[str] = field(default_factory=list)
+    _observers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Modules that were loaded, in order of discovery."""
+        return tuple(self._plugins)
+
+    def offers(self, kind: str | None = None) -> tuple[Offer, ...]:
+        """Give the offers of one kind, or all of them, by kind and name.
+
+        Raises:
+            ConfigError: there is no such kind.
+        """
+        if kind is not None and kind not in KINDS:
+            raise ConfigError(f"unknown kind '{kind}'; {nearest(kind, KINDS)}")
+        wanted = [offer for offer in self._offers.values() if kind in (None, offer.kind)]
+        return tuple(sorted(wanted, key=lambda offer: (KINDS.index(offer.kind), offer.name)))
+
+    def get(self, kind: Kind, name: str) -> Offer:
+        """Look a piece up.
+
+        Raises:
+            ConfigError: nobody offers it; names the nearest ones and the plugins that failed to load.
+        """
+        if (kind, name) not in self._offers:
+            known = [offer.name for offer in self.offers(kind)]
+            raise ConfigError(f"unknown {kind} '{name}'; {nearest(name, known)}{self._hints(name)}")
+        return self._offers[kind, name]
+
+    def observe(self, event: Event) -> None:
+        """Let every observing plugin hear an event; one that raises is not asked again."""
+        for plugin, manager in list(self._observers.items()):
+            try:
+                manager.hook.astrojepa_observe(event=event)
+            except Exception as error:  # a listener must not end a run
+                del self._observers[plugin]
+                emit("note", text=f"plugin {plugin} failed while listening and is muted: {_reason(error)}")
+
+    def _hints(self, name: str) -> str:
+        hints = [_uninstalled(name, self._plugins)]
+        if self.failures:
+            failed = "; ".join(str(failure) for failure in self.failures)
+            hints.append(f"{len(self.failures)} failed to load, see astrojepa-bench list: {failed}")
+        if not self._offers:
+            hints.append("nothing is on offer: run pip install -e . in the checkout")
+        return "".join(f" ({hint})" for hint in hints if hint)
+
+    # -- loading --
+
+    def _admit(self, source: _Source, strict: bool) -> None:
+        manager = self._attempt(source, strict, lambda: _connected(source))
+        if manager is None:
+            return
+        self._plugins.append(source.plugin)
+        if manager.hook.astrojepa_observe.get_hookimpls():
+            self._observers[source.plugin] = manager
+        for hook in HOOKS:
+            for offer in self._attempt(source, strict, partial(_offered, source, manager, hook)) or ():
+                self._claim(offer)
+
+    def _claim(self, offer: Offer) -> None:
+        rival = self._offers.setdefault((offer.kind, offer.name), offer)
+        if rival is not offer:
+            raise PluginError(
+                f"two plugins offer {offer.kind} '{offer.name}': {rival.owner} and {offer.owner}; "
+                "uninstall one of them or rename its piece"
+            )
+
+    def _attempt(self, source: _Source, strict: bool, action: Callable[[], Result]) -> Result | None:
+        try:
+            return action()
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
+            failure = LoadFailure(source.plugin, source.package, _reason(error))
+            if strict:
+                raise PluginError(f"plugin {failure}; mend it or leave it out") from error
+            self.failures.append(failure)
+            return None
+
+
+def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registry:
+    """Find and load every installed plugin, and plugin files given by path.
+
+    A plugin that cannot be used becomes a `LoadFailure` of the registry; one given by path was asked for, so
+    its failure raises.
+
+    Args:
+        plugins: Python files to load beside what is installed.
+        strict: raise at the first plugin that cannot be used.
+
+    Raises:
+        ConfigError: a plugin file does not exist.
+        PluginError: two plugins offer one name; or a plugin that was asked for, or any under `strict`, fails.
+    """
+    files = [_from_file(Path(path)) for path in plugins]
+    registry = Registry()
+    for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
+        registry._admit(_from_entry_point(point), strict)
+    for source in files:
+        registry._admit(source, strict=True)
+    return registry
+
+
+def _from_entry_point(point: EntryPoint) -> _Source:
+    name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
+    return _Source(point.value, name, version, point.load)
+
+
+def _from_file(path: Path) -> _Source:
+    if not path.is_file() or path.suffix != ".py":
+        raise ConfigError(f"--plugin {path}: no such Python file; give the path of a plugin's .py file")
+    return _Source(path.stem, f"file {path.name}", "", partial(_import_file, path))
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"astrojepa_file_{path.stem}"  # a file called random.py must not replace a module of that name
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} cannot be imported")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _connected(source: _Source) -> pluggy.PluginManager:
+    """Import a plugin and register it alone with a manager that knows the hooks."""
+    module = source.load()
+    if not isinstance(module, ModuleType):
+        raise PluginError(f"the entry point names a {type(module).__name__}; expected a module")
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, name=source.plugin)
+    _check_spelling(manager, module)
+    return manager
+
+
+def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
+    callers = manager.get_hookcallers(module) or []
+    heard = {implementation.function for caller in callers for implementation in caller.get_hookimpls()}
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if name.startswith("astrojepa_") and function.__module__ == module.__name__ and function not in heard:
+            raise PluginError(f"function {name} is not heard: decorate it with @hookimpl")
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        names = [caller.name for caller in callers if not caller.has_spec()]
+        hooks = [*HOOKS, "astrojepa_observe"]
+        raise PluginError(f"unknown hook '{names[0]}'; {nearest(names[0], hooks)}") from error
+    if not callers:
+        raise PluginError("it offers nothing: no function is decorated with @hookimpl")
+
+
+def _offered(source: _Source, manager: pluggy.PluginManager, hook: str) -> list[Offer]:
+    offers: list[Offer] = []
+    for mapping in getattr(manager.hook, hook)():
+        if not isinstance(mapping, Mapping):
+            raise PluginError(
+                f"{hook} returned {type(mapping).__name__}; expected a mapping, name to factory"
+            )
+        offers += [_offer(source, hook, name, factory) for name, factory in mapping.items()]
+    return offers
+
+
+def _offer(source: _Source, hook: str, name: object, factory: Factory) -> Offer:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name):
+        raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
+    if not callable(factory):
+        raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
+    facts = (source.plugin, source.distribution, source.version_text)
+    return Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
+
+
+def _uninstalled(name: str, loaded: Sequence[str]) -> str:
+    """Say what to do if a module of that name lies in the checkout but was never installed."""
+    module = f"astrojepa_{name.replace('-', '_')}"
+    if module in loaded or not (PLUGINS_FOLDER / f"{module}.py").is_file():
+        return ""
+    return (
+        f"plugins/{module}.py exists but is not installed: give it an entry-point line in pyproject.toml and "
+        f"run pip install -e . again, or add --plugin plugins/{module}.py"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
