@@ -3,10 +3,12 @@
 Contestants import this module, torch, numpy and timm, and nothing else of ours. It re-exports; it has no code.
 """
 
+from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
 from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.hookspecs import hookimpl
+from astrojepa_bench.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.types import (
@@ -25,8 +27,10 @@ from astrojepa_bench.types import (
     Score,
     Tokens,
 )
+from astrojepa_bench.views import augment
 
 __all__ = [
+    "PREFER",
     "Answers",
     "BenchError",
     "Card",
@@ -54,6 +58,12 @@ __all__ = [
     "Score",
     "Streams",
     "Tokens",
+    "augment",
+    "choose_patches",
+    "covered",
+    "draw_blocks",
+    "draw_square",
     "hookimpl",
+    "sincos_positions",
     "track",
 ]

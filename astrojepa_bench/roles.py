@@ -27,6 +27,7 @@ from astrojepa_bench.types import (
     Evaluation,
     GalaxyBatch,
     GalaxyTable,
+    ImageSpec,
     Loss,
     Masks,
     MaskSizes,
@@ -67,6 +68,7 @@ class Encoder(nn.Module, ABC):
     """Images to tokens. Takes un-normalised images in [0, 1] and normalises them itself.
 
     Attributes:
+        spec: what the images look like.
         dim: width of a token.
         grid: the patch grid, or None for an encoder without patches.
         standing: `floor` for encoders that only mark the bottom of the board.
@@ -77,6 +79,10 @@ class Encoder(nn.Module, ABC):
     grid: PatchGrid | None
     standing: ClassVar[Standing] = "contestant"
     version: ClassVar[int | None] = None
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        self.spec = spec
 
     @abstractmethod
     def forward(
@@ -98,9 +104,11 @@ class Masker(ABC):
     """Decides where the patches lie that an objective asked for. No state, no global randomness.
 
     Attributes:
+        hides: false for a masker that hands out no masks at all.
         version: raise it whenever the same stream starts to give other masks.
     """
 
+    hides: ClassVar[bool] = True
     version: ClassVar[int | None] = None
 
     def __init__(self, grid: PatchGrid) -> None:
@@ -158,11 +166,12 @@ class Objective(nn.Module, ABC):
         """Say how this objective wants to be optimised."""
         return Recipe(learning_rate=2e-3)
 
-    def begin(self, steps: int) -> None:  # noqa: B027 optional verb
-        """Hear once, before the first step, how many optimiser steps there will be."""
-
     def after_step(self, progress: Progress) -> None:  # noqa: B027 optional verb
         """Act once after each optimiser step (moving averages). By default nothing."""
+
+    def health(self) -> Mapping[str, float]:
+        """Give numbers worth recording at the end of training (what is left of a teacher's start)."""
+        return {}
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction | None:
         """Predict and compare latents galaxy by galaxy; None for objectives that predict nothing."""

@@ -1,0 +1,158 @@
+"""The token vision transformer: patches in, one vector a visible patch out.
+
+Hidden patches are dropped *before* the first block (a gather), never attended around: a patch that is not in
+`keep` cannot reach the output through any path. Positions are fixed sine-cosine codes computed for whatever
+grid the image gives, so any image size that the patch tiles is welcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from astrojepa_bench.encoders.positions import sincos_positions
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.roles import Encoder
+from astrojepa_bench.types import ImageSpec, PatchGrid, Tokens
+
+
+class TokenViT(Encoder):
+    """Vision transformer over the visible patches, pre-norm, without a class token.
+
+    Args:
+        spec: bands and their training statistics.
+        patch: side of a patch [pixel].
+        width: token width; a multiple of 4 and of `heads`.
+        depth: number of blocks.
+        heads: attention heads.
+
+    Source: Dosovitskiy et al. 2021 (arXiv 2010.11929); gathered visible tokens as in He et al. 2022
+    (arXiv 2111.06377). Patch embedding starts Xavier-uniform, other matrices truncated normal (std .02).
+    """
+
+    version = 1
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, spec: ImageSpec, *, patch: int = 8, width: int = 96, depth: int = 4, heads: int = 4
+    ) -> None:
+        super().__init__(spec)
+        if width % heads:
+            raise ConfigError(f"encoder.width={width} is not a multiple of encoder.heads={heads}")
+        self.grid = PatchGrid.tiling(spec.size_px, patch)
+        self.dim = width
+        self.patch = patch
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1))
+        self.embed = nn.Linear(len(spec.bands) * patch * patch, width)
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self._codes: dict[tuple[int, int, torch.device], Tensor] = {}
+        self._start()
+
+    def _start(self) -> None:
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Encode the patches in `keep`, or all of them."""
+        values, positions = self.patches(images, keep)
+        for block in self.blocks:
+            values = block(values)
+        return Tokens(self.norm(values), positions)
+
+    def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
+        """Give `last` (pooled, after the final norm) and `last4` (pooled last four blocks, joined).
+
+        Source: the two feature choices of Assran et al. 2023 (arXiv 2301.08243), appendix A.2; `last4`
+        also holds the normalised last layer.
+        """
+        values, _ = self.patches(images, None)
+        pooled = []
+        for block in self.blocks:
+            values = block(values)
+            pooled.append(values.mean(dim=1))
+        last = self.norm(values).mean(dim=1)
+        return {"last": last, "last4": torch.cat([last, *pooled[-4:]], dim=1)}
+
+    def patches(
+        self, images: Float[Tensor, "batch band height width"], keep: Int[Tensor, "batch token"] | None
+    ) -> tuple[Float[Tensor, "batch token dim"], Int[Tensor, "batch token"]]:
+        """Cut, gather, embed and place the visible patches."""
+        grid = PatchGrid.tiling(images.shape[-1], self.patch)
+        pixels = self._cut((images - self.mean) / self.std, grid)
+        if keep is None:
+            keep = torch.arange(grid.patches, device=images.device).expand(len(images), -1)
+        else:
+            pixels = pixels.gather(1, keep[..., None].expand(-1, -1, pixels.shape[-1]))
+        return self.embed(pixels) + self._positions(grid, images.device)[keep], keep
+
+    def _cut(self, images: Tensor, grid: PatchGrid) -> Float[Tensor, "batch patch pixel"]:
+        p = grid.patch_px
+        tiles = images.unflatten(-1, (grid.columns, p)).unflatten(2, (grid.rows, p))
+        return tiles.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+    def _positions(self, grid: PatchGrid, device: torch.device) -> Float[Tensor, "patch dim"]:
+        key = (grid.rows, grid.columns, device)
+        if key not in self._codes:
+            self._codes[key] = sincos_positions(grid.rows, grid.columns, self.dim).to(device)
+        return self._codes[key]
+
+
+class ViTMicro(TokenViT):
+    """Vision transformer for CPUs: 96 wide, 4 deep, 4 heads.
+
+    Args:
+        spec: bands and their training statistics.
+        patch: side of a patch [pixel].
+        width: token width.
+        depth: number of blocks.
+        heads: attention heads.
+    """
+
+
+class ViTTiny(TokenViT):
+    """Vision transformer of the ViT-Ti size: 192 wide, 12 deep, 3 heads.
+
+    Args:
+        spec: bands and their training statistics.
+        patch: side of a patch [pixel].
+        width: token width.
+        depth: number of blocks.
+        heads: attention heads.
+    """
+
+    def __init__(
+        self, spec: ImageSpec, *, patch: int = 16, width: int = 192, depth: int = 12, heads: int = 3
+    ) -> None:
+        super().__init__(spec, patch=patch, width=width, depth=depth, heads=heads)
+
+
+class ViTSmall(TokenViT):
+    """Vision transformer of the ViT-S size: 384 wide, 12 deep, 6 heads.
+
+    Args:
+        spec: bands and their training statistics.
+        patch: side of a patch [pixel].
+        width: token width.
+        depth: number of blocks.
+        heads: attention heads.
+    """
+
+    def __init__(
+        self, spec: ImageSpec, *, patch: int = 16, width: int = 384, depth: int = 12, heads: int = 6
+    ) -> None:
+        super().__init__(spec, patch=patch, width=width, depth=depth, heads=heads)

@@ -1,0 +1,59 @@
+"""Named budgets: how many dataset images every entry may see, and at which size.
+
+A budget is a number of images, never of seconds: a record must mean the same on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from astrojepa_bench.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every entry of a comparison is given.
+
+    Attributes:
+        name: part of a run's identity, with the numbers below.
+        size_px: side of the images [pixel].
+        patch_px: side of a patch [pixel].
+        seen: dataset images seen in training.
+        encoder: the encoder trained unless another is asked for.
+        purpose: for whom.
+    """
+
+    name: str
+    size_px: int
+    patch_px: int
+    seen: int
+    encoder: str
+    purpose: str
+
+    def steps(self, batch_size: int) -> int:
+        """Optimiser steps that show at least `seen` images."""
+        return max(1, -(-self.seen // batch_size))
+
+
+GALAXY10 = 17_736  # images of Galaxy10 DECaLS, the published scale
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget("smoke", 64, 8, 2_000, "vit-micro", "CI: a cell in about 20 s on two cores"),
+        Budget("small", 64, 8, 25_000, "vit-micro", "a laptop: 2 to 4 min on two cores, seconds on a GPU"),
+        Budget("standard", 224, 16, 100 * GALAXY10, "vit-tiny", "one GPU, the published scale"),
+        Budget("long", 224, 16, 300 * GALAXY10, "vit-small", "one GPU, hours"),
+    )
+}
+
+
+def find_budget(name: str) -> Budget:
+    """Look a budget up.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if name not in BUDGETS:
+        raise ConfigError(f"unknown budget '{name}'; {nearest(name, BUDGETS)}")
+    return BUDGETS[name]
