@@ -156,11 +156,15 @@ def _type_text(factory: Factory, name: str) -> str:
 
 
 def _documented(factory: Factory) -> dict[str, str]:
+    """Collect what is documented on a factory, its constructor and its ancestors; the nearest word wins."""
     target = _unwrapped(factory)
     lineage = reversed(inspect.getmro(target)) if inspect.isclass(target) else (target,)
     docs: dict[str, str] = {}
     for piece in lineage:
-        docs |= _section_entries(piece.__doc__ or "")
+        constructor = vars(piece).get("__init__")
+        docs |= _section_entries(piece.__doc__ or "") | _section_entries(
+            getattr(constructor, "__doc__", "") or ""
+        )
     return docs
 
 
@@ -213,10 +217,10 @@ def _resolved(offer: Offer, option: Option, given: Mapping[str, object]) -> obje
 
 
 def _checked(offer: Offer, option: Option, value: object) -> object:
-    adapter = _adapter(offer, option)
+    validate = _validator(offer, option)
     for reading in _readings(value) if isinstance(value, str) else (value,):
         with suppress(ValueError):  # pydantic's ValidationError is one
-            return _fitting(adapter, reading)
+            return _fitting(validate, reading)
     default = "" if option.required else f" (default {option.default!r})"
     raise ConfigError(
         f"{offer.title}: option '{option.name}' is {value!r}, expected {option.type}{default}; "
@@ -224,8 +228,8 @@ def _checked(offer: Offer, option: Option, value: object) -> object:
     )
 
 
-def _fitting(adapter: TypeAdapter[Any], reading: object) -> object:
-    found: object = adapter.validate_python(reading)
+def _fitting(validate: Callable[[object], object], reading: object) -> object:
+    found = validate(reading)
     if isinstance(reading, bool) and not isinstance(found, bool):
         raise ValueError("a truth value is not a number, though Python counts it as one")
     if isinstance(found, float) and math.isnan(found):
@@ -233,9 +237,9 @@ def _fitting(adapter: TypeAdapter[Any], reading: object) -> object:
     return found
 
 
-def _adapter(offer: Offer, option: Option) -> TypeAdapter[Any]:
+def _validator(offer: Offer, option: Option) -> Callable[[object], object]:
     try:
-        return TypeAdapter(_annotation(offer.factory, option.name))
+        return TypeAdapter(_annotation(offer.factory, option.name)).validate_python
     except (NameError, TypeError, AttributeError, SyntaxError, PydanticUserError) as error:
         raise PluginError(
             f"{offer.title}: the annotation of option '{option.name}' cannot be understood ({option.type}); "

@@ -1,0 +1,27 @@
+"""Checks every shape and type annotation of the ruler and of the contestants while the tests run."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from beartype import beartype
+from beartype.roar import BeartypeDecorHintException
+from jaxtyping import install_import_hook
+
+PLUGINS = [path.stem for path in (Path(__file__).parents[1] / "plugins").glob("astrojepa_*.py")]
+
+
+def check(function):
+    """Check a function's annotations on every call, except hints that only mypy reads (`Self`)."""
+    try:
+        return beartype(function)
+    except BeartypeDecorHintException:
+        return function
+
+
+# The hook knows its checker by the name of a module, and tests are no package.
+sys.modules["annotations_checked"] = checker = ModuleType("annotations_checked")
+checker.check = check
+
+# Before anything of ours is imported, or it would be imported unchecked.
+install_import_hook(["astrojepa_bench", *PLUGINS], "annotations_checked.check")
