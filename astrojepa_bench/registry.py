@@ -26,7 +26,7 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
-from astrojepa_bench.options import KINDS, Factory, Kind, Offer, option_schema, summary_of
+from astrojepa_bench.options import KINDS, Kind, Offer, option_schema, summary_of
 
 __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
 
@@ -238,7 +238,7 @@ def _offered(source: _Source, manager: pluggy.PluginManager, hook: str) -> list[
     return offers
 
 
-def _offer(source: _Source, hook: str, name: object, factory: Factory) -> Offer:
+def _offer(source: _Source, hook: str, name: object, factory: object) -> Offer:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name):
         raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
     if not callable(factory):

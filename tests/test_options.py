@@ -246,11 +246,11 @@ def test_annotation_that_cannot_be_resolved_blames_the_plugin():
     class Odd:
         """A piece."""
 
-        def __init__(self, *, size: "Nowhere" = 1) -> None:  # noqa: F821
+        def __init__(self, *, size: "Nowhere" = 1) -> None:
             """Keep nothing."""
 
     assert option_schema(Odd)[0].type == "Nowhere"
-    with pytest.raises(PluginError, match="astrojepa_ring.*'size'"):
+    with pytest.raises(PluginError, match=r"astrojepa_ring.*'size'"):
         resolve(offer(Odd), {"size": "2"})
 
 

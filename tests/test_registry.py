@@ -1,0 +1,287 @@
+"""Plugins are found, kept apart from one another, and known by name and owner."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+from astrojepa_bench import registry as registry_module
+from astrojepa_bench.errors import ConfigError, PluginError
+from astrojepa_bench.events import Event, emit, listening
+from astrojepa_bench.registry import load_registry
+
+HEAD = "from astrojepa_bench.hookspecs import hookimpl\n\n"
+RING = (
+    HEAD
+    + '''
+class Ring:
+    """Hide a ring."""
+
+    def __init__(self, grid, *, radius: float = 8.0):
+        self.radius = radius
+
+@hookimpl
+def astrojepa_maskers():
+    return {"ring": Ring}
+'''
+)
+
+
+def hook(signature, returned):
+    """Write a plugin of one hook."""
+    return f"{HEAD}@hookimpl\ndef {signature}:\n    return {returned}\n"
+
+
+class Site:
+    """A folder on the path where packages can be put as pip would put them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(self, module: str, source: str, version: str = "0.3", entry: str = "") -> None:
+        """Put a module there, with the metadata that makes it discoverable."""
+        (self.folder / f"{module}.py").write_text(source)
+        info = self.folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[astrojepa_bench]\n{entry or module} = {module}\n")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Give a site, forgetting afterwards what was imported from it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = set(sys.modules)
+    yield Site(tmp_path)
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def alone(site, monkeypatch):
+    """Hide the bench's own plugins, which are slow to import and not the point."""
+
+    def entry_points(group):
+        found = importlib.metadata.entry_points(group=group)
+        return [point for point in found if point.dist.name != "astrojepa-bench"]
+
+    monkeypatch.setattr(registry_module, "entry_points", entry_points)
+    return site
+
+
+def test_strangers_plugin_is_found_with_its_provenance(alone):
+    """A package that only its metadata announces is offered under its own name and version."""
+    alone.install("ringmasks", RING)
+
+    offer = load_registry().get("masker", "ring")
+
+    assert (offer.plugin, offer.distribution, offer.version_text) == ("ringmasks", "ringmasks", "0.3")
+    assert offer.owner == "ringmasks (ringmasks 0.3)"
+    assert offer.summary == "Hide a ring."
+    assert [option.name for option in offer.options] == ["radius"]
+    assert offer.factory(None, radius=3.0).radius == 3.0
+
+
+def test_broken_import_spares_the_others(alone):
+    """One plugin that raises at import is kept as a failure, and everybody else is still there."""
+    alone.install("broken", "raise RuntimeError('no\\nluck')")
+    alone.install("ringmasks", RING)
+
+    registry = load_registry()
+
+    assert registry.get("masker", "ring").plugin == "ringmasks"
+    assert [str(failure) for failure in registry.failures] == ["broken (broken 0.3): RuntimeError: no luck"]
+
+
+def test_exit_at_import_spares_the_others(alone):
+    """A plugin that calls sys.exit does not end the program."""
+    alone.install("leaver", "raise SystemExit(3)")
+
+    assert load_registry().failures[0].plugin == "leaver"
+
+
+def test_strict_loading_raises_at_the_first_failure(alone):
+    """Continuous integration wants to know at once."""
+    alone.install("broken", "import nothing_of_that_name")
+
+    with pytest.raises(PluginError, match=r"plugin broken \(broken 0\.3\): ModuleNotFoundError"):
+        load_registry(strict=True)
+
+
+def test_equal_entry_point_names_both_count(alone):
+    """Pluggy's own loader would drop the second of two equal names without a word."""
+    alone.install("ringmasks", RING, entry="mine")
+    alone.install("discs", RING.replace("ring", "disc"), entry="mine")
+
+    assert [offer.name for offer in load_registry().offers("masker")] == ["disc", "ring"]
+
+
+def test_two_offers_of_one_name_are_refused_naming_both_owners(alone):
+    """No choice between two pieces of one name would be safe in a benchmark."""
+    alone.install("ringmasks", RING)
+    alone.install("rivals", RING, version="1.1")
+
+    with pytest.raises(PluginError) as refused:
+        load_registry()
+
+    assert "masker 'ring'" in str(refused.value)
+    assert "ringmasks (ringmasks 0.3)" in str(refused.value)
+    assert "rivals (rivals 1.1)" in str(refused.value)
+    assert "uninstall" in str(refused.value)
+
+
+def test_one_name_may_serve_several_kinds(alone):
+    """A masker and an objective of one name do not collide."""
+    alone.install("ringmasks", RING)
+    alone.install("ringloss", RING.replace("astrojepa_maskers", "astrojepa_objectives"))
+
+    assert {offer.kind for offer in load_registry().offers()} == {"masker", "objective"}
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            hook("astrojepa_masker()", "{}"),
+            "unknown hook 'astrojepa_masker'; did you mean 'astrojepa_maskers'",
+        ),
+        (hook("maskers()", "{}"), "unknown hook 'maskers'"),
+        ("def astrojepa_maskers(): ...", "astrojepa_maskers is not heard: decorate it with @hookimpl"),
+        (hook("astrojepa_maskers(grid)", "{}"), "hook 'astrojepa_maskers' hookimpl definition"),
+        ("x = 1", "offers nothing"),
+        (hook("astrojepa_maskers()", "[1]"), "returned list; expected a mapping"),
+        (hook("astrojepa_maskers()", "{'ring': 1}"), "'ring' as int; expected a class"),
+        (hook("astrojepa_maskers()", "{'../up': list}"), "offers the name '../up'"),
+        (hook("astrojepa_maskers()", "{1: list}"), "offers the name 1"),
+        (hook("astrojepa_maskers()", "1 / 0"), "ZeroDivisionError"),
+    ],
+)
+def test_author_mistakes_are_explained(alone, source, reason):
+    """A misspelt hook would otherwise be silence, and silence is the worst message."""
+    alone.install("mistaken", source)
+
+    [failure] = load_registry().failures
+
+    assert failure.plugin == "mistaken"
+    assert reason in failure.reason
+    assert "\n" not in failure.reason
+
+
+def test_one_bad_hook_spares_the_plugins_other_hooks(alone):
+    """What a plugin offers elsewhere does not depend on its broken corner."""
+    alone.install("ringmasks", RING + "\n@hookimpl\ndef astrojepa_encoders():\n    raise KeyError('dim')\n")
+
+    registry = load_registry()
+
+    assert registry.get("masker", "ring").name == "ring"
+    assert registry.failures[0].reason == "KeyError: 'dim'"
+
+
+def test_unknown_name_is_answered_with_nearest_and_failures(alone):
+    """The piece that was asked for may be the one that failed to load."""
+    alone.install("ringmasks", RING)
+    alone.install("broken", "import nothing_of_that_name")
+
+    with pytest.raises(ConfigError) as refused:
+        load_registry().get("masker", "rin")
+
+    assert "unknown masker 'rin'; did you mean 'ring'? Known: ring" in str(refused.value)
+    assert "1 failed to load" in str(refused.value)
+    assert "broken (broken 0.3): ModuleNotFoundError" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_uninstalled_module_of_the_checkout_is_pointed_out(alone, monkeypatch):
+    """An editable install does not see a new entry point until pip runs again."""
+    folder = alone.folder / "plugins"
+    folder.mkdir()
+    (folder / "astrojepa_my_ring.py").write_text(RING)
+    monkeypatch.setattr(registry_module, "PLUGINS_FOLDER", folder)
+
+    with pytest.raises(ConfigError, match=r"plugins/astrojepa_my_ring\.py exists .* pip install -e \. again"):
+        load_registry().get("masker", "my-ring")
+
+
+def test_empty_registry_says_how_to_fill_it(alone):
+    """Without any plugin nothing can run, and the reader is told why."""
+    with pytest.raises(ConfigError, match=r"nothing is on offer: run pip install -e \."):
+        load_registry().get("masker", "ring")
+
+
+def test_unknown_kind_is_refused(alone):
+    """There are five kinds."""
+    with pytest.raises(ConfigError, match="unknown kind 'maskers'; did you mean 'masker'"):
+        load_registry().offers("maskers")
+
+
+def test_plugin_file_needs_no_installation(alone):
+    """A file in a folder is enough to try an idea, even one with the name of a standard module."""
+    import random
+
+    path = alone.folder / "elsewhere" / "random.py"
+    path.parent.mkdir()
+    path.write_text(RING)
+
+    offer = load_registry([path]).get("masker", "ring")
+
+    assert offer.owner == "random (file random.py)"
+    assert sys.modules["random"] is random
+    assert sys.modules[offer.factory.__module__].__file__ == str(path)
+
+
+def test_missing_plugin_file_is_a_wrong_request(alone):
+    """A path that does not exist was mistyped."""
+    with pytest.raises(ConfigError, match=r"nope\.py: no such Python file"):
+        load_registry([alone.folder / "nope.py"])
+
+
+def test_broken_plugin_file_raises_because_it_was_asked_for(alone):
+    """Whoever names a plugin wants it, or wants to know."""
+    (alone.folder / "bad.py").write_text("syntax error here")
+
+    with pytest.raises(PluginError, match=r"plugin bad \(file bad\.py\): SyntaxError"):
+        load_registry([alone.folder / "bad.py"])
+
+
+def test_plugin_file_may_not_take_an_installed_name(alone):
+    """An experiment must not pass for the published piece."""
+    alone.install("ringmasks", RING)
+    (alone.folder / "mine.py").write_text(RING)
+
+    with pytest.raises(PluginError, match=r"ringmasks \(ringmasks 0\.3\) and mine \(file mine\.py\)"):
+        load_registry([alone.folder / "mine.py"])
+
+
+OBSERVER = HEAD + "heard = []\n\n@hookimpl\ndef astrojepa_observe(event):\n    heard.append(event.name)\n"
+
+
+def test_observers_hear_events(alone):
+    """A plugin may listen without offering anything."""
+    alone.install("ears", OBSERVER)
+    registry = load_registry()
+
+    with listening(registry.observe):
+        emit("step", step=1, steps=2)
+
+    assert registry.failures == []
+    assert sys.modules["ears"].heard == ["step"]
+
+
+def test_raising_observer_is_muted_and_the_others_are_told(alone):
+    """Somebody's broken logger must not end a run of hours."""
+    alone.install("ears", OBSERVER)
+    alone.install("deaf", OBSERVER.replace("heard.append(event.name)", "raise OSError('disk full')"))
+    registry = load_registry()
+    notes = []
+
+    with listening(registry.observe), listening(notes.append):
+        emit("step")
+        emit("step")
+
+    assert sys.modules["ears"].heard.count("step") == 2
+    assert [note.fields["text"] for note in notes if note.name == "note"] == [
+        "plugin deaf failed while listening and is muted: OSError: disk full"
+    ]
+    assert notes[-1] == Event("step")
