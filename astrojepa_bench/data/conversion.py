@@ -1,0 +1,272 @@
+"""Source images to one uint8 array on disk, once per content and size, and safe to kill at any moment.
+
+An entry of the cache is a folder that is filled under another name and renamed when complete, so whatever
+bears the final name is whole. One process fills it while others wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from filelock import FileLock
+from jaxtyping import Int, UInt8
+
+from astrojepa_bench.data.resize import resize
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.events import track
+from astrojepa_bench.types import Images
+
+CONVERSION = 1  # raise it whenever the same source starts to give other pixels
+MEBIBYTE = 1 << 20
+ROWS_AT_ONCE = 256
+
+
+class Picture(NamedTuple):
+    """One image of a source.
+
+    Attributes:
+        digest: hash of what the source holds; equal digests mean equal pixels.
+        pixels: channels last.
+    """
+
+    digest: bytes
+    pixels: UInt8[np.ndarray, "height width band"]
+
+
+class ImageSource(Protocol):
+    """Where pictures come from: an HDF5 file, a zip, a folder."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Every file that its pictures depend on, by the name that counts as content."""
+
+    @property
+    def bands(self) -> int:
+        """How many bands each picture has."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+
+    def pictures(self) -> Iterator[Picture]:
+        """Read all pictures in file order."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A source's images at one size.
+
+    Attributes:
+        images: memory-mapped, channels first.
+        digests: hash of each picture as the source holds it, as hexadecimal bytes.
+    """
+
+    images: Images
+    digests: np.ndarray
+
+
+def convert(source: ImageSource, size_px: int, cache_dir: Path) -> Converted:
+    """Give a source's images at `size_px`, converting them if the cache does not hold them.
+
+    Raises:
+        DataError: the source cannot be read.
+        ConfigError: the cache cannot be written.
+    """
+    key = fingerprint(CONVERSION, content_digest(source.files, cache_dir), size_px)
+    entry = cached(cache_dir, key, lambda folder: _convert_into(folder, source, size_px))
+    return Converted(_open_images(entry), np.load(entry / "digests.npy"))
+
+
+def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
+    digests: list[bytes] = []
+
+    def resized() -> Iterator[UInt8[np.ndarray, "band height width"]]:
+        task = f"converting {source.name} to {size_px} px"
+        for digest, pixels in track(source.pictures(), task=task, total=len(source)):
+            digests.append(digest.hex().encode())
+            yield resize(pixels, size_px)
+
+    _write_images(folder, (len(source), source.bands, size_px, size_px), resized())
+    np.save(folder / "digests.npy", np.array(digests))
+
+
+def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: Path) -> Images:
+    """Put chosen rows of several image arrays behind one another, on disk.
+
+    Args:
+        parts: images and the rows to take, in order.
+        key: fingerprint of the result.
+        cache_dir: where it is kept.
+    """
+    shape = (sum(len(rows) for _, rows in parts), *parts[0][0].shape[1:])
+    chunks = (images[rows[at : at + ROWS_AT_ONCE]] for images, rows in parts for at in steps(rows))
+    total = sum(len(steps(rows)) for _, rows in parts)
+    watched = track(chunks, task="stacking images", total=total, unit=f"blocks of {ROWS_AT_ONCE}")
+    return _open_images(cached(cache_dir, key, lambda folder: _write_images(folder, shape, watched)))
+
+
+def steps(rows: Int[np.ndarray, " row"]) -> range:
+    """Give the starts of blocks of rows small enough to hold in memory."""
+    return range(0, len(rows), ROWS_AT_ONCE)
+
+
+def band_statistics(
+    images: Images, rows: Int[np.ndarray, " row"]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Compute mean and standard deviation of each band over the given rows, on the [0, 1] scale.
+
+    Sums are integers, so the result does not depend on the machine.
+
+    Raises:
+        DataError: a band is constant.
+    """
+    bands = images.shape[1]
+    first, second = np.zeros(bands), np.zeros(bands)
+    starts = track(steps(rows), task="measuring bands", total=len(steps(rows)), unit="blocks")
+    for block in (images[rows[at : at + ROWS_AT_ONCE]] for at in starts):
+        first += block.sum(axis=(0, 2, 3), dtype=np.uint64)
+        squares = np.square(block, dtype=np.uint16)  # 255² fits
+        second += squares.sum(axis=(0, 2, 3), dtype=np.uint64)
+    count = max(1, len(rows)) * images.shape[2] * images.shape[3]
+    mean = first / count
+    std = np.sqrt(np.maximum(second / count - mean**2, 0))
+    if (std < 1e-6).any():
+        band = int(np.argmin(std))
+        raise DataError(
+            f"band {band} has the constant value {mean[band]:.0f} in all {len(rows)} training images; "
+            "a band must vary: leave it out of the file"
+        )
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+
+
+def fingerprint(*parts: object) -> str:
+    """Hash facts and arrays, in order, into a short name."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = _bytes(part) if isinstance(part, np.ndarray) else str(part).encode()
+        digest.update(f"{len(data)}:".encode())  # so that no two lists of parts run together alike
+        digest.update(data)
+    return digest.hexdigest()[:32]
+
+
+def _bytes(column: np.ndarray) -> bytes:
+    # The width of a text array is padding, not content.
+    return "\0".join(column.tolist()).encode() if column.dtype.kind == "U" else column.tobytes()
+
+
+def content_digest(files: Mapping[str, Path], cache_dir: Path) -> str:
+    """Hash the content of files; remembered for as long as their sizes and times stay the same.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    key = fingerprint(json.dumps([(name, *_stamp(files[name])) for name in sorted(files)]))
+    entry = cached(cache_dir, key, lambda folder: _write_text(folder, _hash_files(files)), room="digests")
+    return (entry / "digest").read_text()
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    with reading(path):
+        facts = path.stat()
+        return str(path.resolve()), facts.st_size, facts.st_mtime_ns
+
+
+def _hash_files(files: Mapping[str, Path]) -> str:
+    return fingerprint(*(f"{name}={_hash_file(files[name])}" for name in sorted(files)))
+
+
+def _hash_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with reading(path), path.open("rb") as file:
+        total = path.stat().st_size // MEBIBYTE + 1
+        pieces = iter(lambda: file.read(MEBIBYTE), b"")
+        for piece in track(pieces, task=f"hashing {path.name}", total=total, unit="MiB"):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _write_text(folder: Path, text: str) -> None:
+    (folder / "digest").write_text(text)
+
+
+def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = "images") -> Path:
+    """Give the complete cache entry `key`, filling it first if it is not there.
+
+    Raises:
+        ConfigError: the cache cannot be written.
+    """
+    entry = cache_dir / room / key
+    if not entry.exists():
+        with _writing(cache_dir):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{entry}.lock"):  # the kernel frees it when its holder is killed
+                if not entry.exists():
+                    _fill_and_rename(entry, fill)
+    return entry
+
+
+def _fill_and_rename(entry: Path, fill: Callable[[Path], None]) -> None:
+    partial = entry.with_name(f"{entry.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # somebody was killed here
+    partial.mkdir()
+    try:
+        fill(partial)
+        partial.replace(entry)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one line about that file.
+
+    Raises:
+        DataError: the file cannot be opened, is truncated or damaged.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path} cannot be read ({reason}); "
+            "it may be damaged or incomplete: check the path or fetch it again"
+        ) from None
+
+
+@contextmanager
+def _writing(cache_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the cache {cache_dir} ({error.strerror or error}); "
+            "free some space or name another folder with --cache"
+        ) from None
+
+
+def _write_images(folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    # Written in order rather than through a memory map: a full disk is then an error, not a killed process.
+    with (folder / "images.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _open_images(entry: Path) -> Images:
+    images: Images = np.load(entry / "images.npy", mmap_mode="r")
+    return images

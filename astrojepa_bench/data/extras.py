@@ -1,0 +1,194 @@
+"""More galaxies beside a labelled set: a pool to pretrain on, and known anomalies to find in the test set."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from astrojepa_bench.data.archive import ImageFiles
+from astrojepa_bench.data.conversion import ImageSource, band_statistics, convert, fingerprint, stack
+from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.splits import sky_groups
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.events import track
+from astrojepa_bench.types import ANOMALY_KINDS, GalaxyTable, Images, ImageSpec
+
+PHYSICAL = ANOMALY_KINDS.index("physical")
+UNNAMED = "anomaly"
+FACTS = ("redshift", "ra", "dec", "pixel_scale")
+
+
+class ExtraSource(ImageSource, Protocol):
+    """Images with names and, perhaps, facts."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Unique name of each picture."""
+
+    def kinds(self) -> tuple[str, ...]:
+        """Name what each picture shows, empty where unknown."""
+
+    def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " image"]]:
+        """Give the columns of `FACTS`, NaN where unknown."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Galaxies to append to a table.
+
+    Attributes:
+        role: what they are for.
+        images: at the table's size.
+        rows: rows of `images` that are used; everything below has one entry for each of these.
+        content: hash of each image as its source holds it.
+        ids: unique names.
+        kinds: name of each anomaly, empty in a pool.
+        facts: the columns of `FACTS`.
+        note: where they came from and what was left out.
+    """
+
+    role: Literal["pool", "anomaly"]
+    images: np.ndarray
+    rows: Int[np.ndarray, " galaxy"]
+    content: np.ndarray
+    ids: np.ndarray
+    kinds: np.ndarray
+    facts: Mapping[str, Float[np.ndarray, " galaxy"]]
+    note: str = ""
+
+    def kept(self, keep: Bool[np.ndarray, " galaxy"], note: str) -> Extra:
+        """Leave galaxies out."""
+        columns = {name: getattr(self, name)[keep] for name in ("rows", "content", "ids", "kinds")}
+        facts = {name: column[keep] for name, column in self.facts.items()}
+        return replace(self, **columns, facts=facts, note=note)
+
+
+def with_extras(
+    table: GalaxyTable, *, pool: Path | None, anomalies: Path | None, size_px: int, cache_dir: Path
+) -> GalaxyTable:
+    """Append unlabelled images for pretraining and known anomalies for the test set.
+
+    Each is an HDF5 file of Galaxy10's layout, a zip or a folder of JPEG or PNG images. An anomaly that
+    shows pixels or sky of any galaxy of the table is left out, and so is a pool image that shows those of a
+    validation or test galaxy or of an anomaly: an encoder must not learn from what it is judged on. The
+    card counts them.
+
+    Args:
+        table: the galaxies to add to.
+        pool: images that only pretraining sees (split `pool`); labels in it are ignored.
+        anomalies: odd galaxies, appended to `test` without label; their classes name their kind.
+        size_px: the table's image size.
+        cache_dir: where converted images are kept.
+
+    Raises:
+        DataError: a source is missing, unreadable, of other bands, or holds nothing new.
+    """
+    extras: list[Extra] = []
+    if anomalies is not None:
+        found = _read(Path(anomalies), "anomaly", len(table.spec.bands), size_px, cache_dir)
+        extras.append(_new(found, table, np.arange(len(table)), []))
+    if pool is not None:
+        found = _read(Path(pool), "pool", len(table.spec.bands), size_px, cache_dir)
+        extras.append(_new(found, table, table.rows("val", "test"), extras))
+    return _appended(table, extras, cache_dir) if extras else table
+
+
+def open_source(path: Path) -> ExtraSource:
+    """Open an HDF5 file of Galaxy10's layout, or a zip or folder of images.
+
+    Raises:
+        DataError: it is missing, or none of these.
+    """
+    if path.is_dir() or zipfile.is_zipfile(path):
+        return ImageFiles.opened(path)
+    return Hdf5File.opened(path, None)
+
+
+def _read(path: Path, role: Literal["pool", "anomaly"], bands: int, size_px: int, cache_dir: Path) -> Extra:
+    source = open_source(path)
+    converted = convert(source, size_px, cache_dir)
+    found = converted.images.shape[1]
+    if found != bands:
+        raise DataError(
+            f"{role} {path.name} has {found} bands, the dataset {bands}; give images of {bands} bands"
+        )
+    kinds = [kind or UNNAMED for kind in source.kinds()] if role == "anomaly" else [""] * len(source)
+    ids = np.array([f"{role}/{name}" for name in source.ids])
+    rows, facts = np.arange(len(source)), source.facts(size_px)
+    return Extra(role, converted.images, rows, converted.digests, ids, np.array(kinds), facts, path.name)
+
+
+def _new(extra: Extra, table: GalaxyTable, rows: Int[np.ndarray, " row"], others: Sequence[Extra]) -> Extra:
+    """Leave out what shows the pixels or the sky of the given rows or of other extras."""
+    held = len(rows) + sum(len(other.rows) for other in others)
+    pixels = [(table.images, rows), *((each.images, each.rows) for each in (*others, extra))]
+    digests = np.concatenate([_pixel_digests(*part) for part in pixels])
+    sky = {name: _joined(table, (*others, extra), name, rows) for name in FACTS}
+    groups = sky_groups(digests, sky["ra"], sky["dec"], sky["pixel_scale"] * table.spec.size_px)
+    keep = ~np.isin(groups[held:], groups[:held])
+    if not keep.any():
+        raise DataError(
+            f"all {len(keep)} images of {extra.note} show galaxies of the dataset itself; give others"
+        )
+    left_out = f", {(~keep).sum()} left out for showing galaxies of the dataset" if not keep.all() else ""
+    return extra.kept(keep, f"{extra.role}: {keep.sum()} galaxies of {extra.note}{left_out}")
+
+
+def _pixel_digests(images: np.ndarray, rows: Int[np.ndarray, " row"]) -> np.ndarray:
+    watched = track(rows.tolist(), task="comparing images", total=len(rows))
+    digests = [hashlib.sha256(images[row].tobytes()).hexdigest()[:32] for row in watched]
+    return np.array(digests, dtype="<U32")
+
+
+def _joined(
+    table: GalaxyTable, extras: Sequence[Extra], name: str, rows: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, " galaxy"]:
+    column = getattr(table, name)
+    own = np.full(len(rows), np.nan) if column is None else column[rows]
+    return np.concatenate([own, *(extra.facts[name] for extra in extras)])
+
+
+def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> GalaxyTable:
+    more = sum(len(extra.rows) for extra in extras)
+    every = np.arange(len(table))
+    content = fingerprint(table.fingerprint, *(part for extra in extras for part in _content(extra)))
+    parts = [(table.images, every), *((extra.images, extra.rows) for extra in extras)]
+    images = stack(parts, fingerprint(content, table.images.shape), cache_dir)
+    facts = {name: _joined(table, extras, name, every) for name in FACTS}
+    split = _after(table.split, [np.full(len(e.rows), _split(e), dtype="<U5") for e in extras])
+    anomaly = [np.full(len(e.rows), PHYSICAL if e.role == "anomaly" else 0) for e in extras]
+    ids = [extra.ids for extra in extras]
+    return replace(
+        table, images=images, split=split, fingerprint=content, ids=_after(table.ids, ids),
+        spec=_spec(table.spec, images, split), anomaly=_after(table.anomaly, anomaly),
+        card=replace(table.card, notes=(*table.card.notes, *(extra.note for extra in extras))),
+        label=_after(table.label, [np.full(more, -1)]),
+        anomaly_type=_after(table.anomaly_type, [extra.kinds for extra in extras]),
+        group=None if table.group is None else _after(table.group.astype(str), ids),
+        factors={name: _after(column, [np.full(more, np.nan)]) for name, column in table.factors.items()},
+        **{name: None if np.isnan(column).all() else column for name, column in facts.items()},
+    )  # fmt: skip
+
+
+def _split(extra: Extra) -> Literal["pool", "test"]:
+    return "pool" if extra.role == "pool" else "test"
+
+
+def _content(extra: Extra) -> list[object]:
+    return [extra.role, extra.content, extra.ids, extra.kinds, *(extra.facts[name] for name in FACTS)]
+
+
+def _after(column: np.ndarray, more: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([column, *more])
+
+
+def _spec(spec: ImageSpec, images: Images, split: np.ndarray) -> ImageSpec:
+    mean, std = band_statistics(images, np.flatnonzero(np.isin(split, ("train", "pool"))))
+    return replace(spec, mean=mean, std=std)
