@@ -1,0 +1,192 @@
+"""The files of a board, rendered from its records alone: `README.md`, `board.csv`, `board.json`.
+
+Equal records give equal bytes, whenever and wherever they are rendered, so a committed board can be checked.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+from tabulate import tabulate
+
+from astrojepa_bench.board.statistics import Summary
+from astrojepa_bench.board.table import RULE, Board, Section, build_board
+from astrojepa_bench.board.text import (
+    headings,
+    section_facts,
+    section_title,
+    skipped_reasons,
+    table_lines,
+    unranked_reasons,
+)
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.results.identity import canonical_json, digest
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.store import Store, write_atomically
+
+PAGE, TABLE, DATA = "README.md", "board.csv", "board.json"
+_LEGEND = (
+    "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: linear accuracy "
+    "minus that of the same encoder before training, in points, paired by seed, with a 95 % t interval."
+)
+_CSV_COLUMNS = (
+    "objective", "masker", "encoder", "dataset", "seed", "budget", "evaluator", "evaluator_version", "metric",
+    "value", "chance", "higher_is_better", "n", "item_se", "status", "standing", "entry_id", "run_id",
+)  # fmt: skip
+_DIGITS = 9
+
+
+def write_board(out: Path) -> Path:
+    """Render the board of an output folder into it.
+
+    Args:
+        out: the output folder, with records below `runs`.
+
+    Returns:
+        The page, `README.md`.
+
+    Raises:
+        ConfigError: there are no records, or the folder cannot be written.
+        DataError: a record file is corrupt.
+    """
+    for name, text in _files(build_board(_records(out))).items():
+        write_atomically(out / name, text.encode())
+    return out / PAGE
+
+
+def check_board(out: Path) -> list[str]:
+    """Compare a rendered board with what its records give, and each record with its own identity.
+
+    Returns:
+        One line for each difference; empty for an honest board.
+
+    Raises:
+        ConfigError: there is no board, or there are no records.
+        DataError: a record file is corrupt.
+    """
+    store = Store(out)
+    if not any((out / name).is_file() for name in (PAGE, TABLE, DATA)):
+        raise ConfigError(
+            f"{out} holds no board ({PAGE}, {TABLE}, {DATA}); build it with `leaderboard build`"
+        )
+    placed = {path: store.read(path) for path in store.paths()}
+    if not placed:
+        raise ConfigError(_no_records(out))
+    faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
+    files = _files(build_board(list(placed.values())))
+    return [
+        *faults,
+        *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
+    ]
+
+
+def _records(out: Path) -> list[RunRecord]:
+    records = Store(out).records()
+    if not records:
+        raise ConfigError(_no_records(out))
+    return records
+
+
+def _no_records(out: Path) -> str:
+    return f"{out} holds no records (runs/**/*.json); run something with --out {out}, or name another folder"
+
+
+def _record_faults(store: Store, path: Path, record: RunRecord) -> list[str]:
+    name = path.relative_to(store.out)
+    home = store.path(record)
+    moved = [] if path == home else [f"{name} holds {home.relative_to(store.out)}"]
+    return moved + [f"{name}: {fault}" for fault in record.identity_faults()]
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def _files(board: Board) -> dict[str, str]:
+    return {PAGE: page(board), TABLE: long_table(board), DATA: data(board)}
+
+
+def page(board: Board) -> str:
+    """Render the Markdown page."""
+    blocks = ["# Leaderboard", RULE, _LEGEND, *(block for s in board.sections for block in _blocks(s))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _blocks(section: Section) -> list[str]:
+    lines = [[_cell(text) for text in line] for line in table_lines(section, section.columns)]
+    align = ["right", "left", *["right"] * (len(section.columns) + 1), "left"]
+    titles = headings(section.columns)
+    table = tabulate(lines, titles, tablefmt="pipe", disable_numparse=True, colalign=align) if lines else ""
+    lists = {"Not ranked": unranked_reasons(section), "Skipped": skipped_reasons(section)}
+    blocks = [f"## {section_title(section)}", section_facts(section), table, _bullets(section.notes)]
+    blocks += [f"{title}:\n\n{_bullets(items)}" for title, items in lists.items() if items]
+    return [block for block in blocks if block]
+
+
+def _bullets(items: list[str] | tuple[str, ...]) -> str:
+    return "\n".join(f"- {_cell(item)}" for item in items)
+
+
+def _cell(text: str) -> str:
+    """Keep plugin names and messages from breaking the table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def long_table(board: Board) -> str:
+    """Render the long table: one line per score, with everything needed to group by."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for record in board.records:
+        facts = record.facts()
+        writer.writerows({**facts, **score} for score in facts["scores"])
+    return text.getvalue()
+
+
+def data(board: Board) -> str:
+    """Render everything for programs: sections with their summaries, and a hash of every record."""
+    content = {
+        "schema_version": 1,
+        "rule": RULE,
+        "sections": [_section_data(section) for section in board.sections],
+        "runs": [
+            {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": digest(r.facts())}
+            for r in board.records
+        ],
+    }
+    canonical_json(content)
+    return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+
+def _section_data(section: Section) -> dict[str, object]:
+    facts = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+    rows = [
+        {
+            **dataclasses.asdict(row),
+            "status": row.status,
+            "provisional": row.provisional,
+            "cells": {key: _rounded(summary) for key, summary in row.cells.items()},
+        }
+        for row in section.rows
+    ]
+    columns = [{"key": column.key, "title": column.title} for column in section.columns]
+    return {
+        **facts,
+        "columns": columns,
+        "rows": rows,
+        "chance": {k: _round(v) for k, v in section.chance.items()},
+    }
+
+
+def _rounded(summary: Summary) -> dict[str, int | float | None]:
+    facts = dataclasses.asdict(summary)
+    return {"n": summary.n, **{name: _round(facts[name]) for name in ("mean", "sd", "low", "high")}}
+
+
+def _round(value: float | None) -> float | None:
+    """Drop the last digits, where libraries of two machines may differ."""
+    return None if value is None else float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,75 @@
+"""Means over seeds, differences paired by seed, and what a finite test set can tell apart.
+
+The unit of inference is the pretraining seed: a run's many scores are one draw, not many.
+Sums are exactly rounded (`statistics.fmean`), so a board does not depend on the order of its records.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import t as student_t
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What some seeds say together.
+
+    Attributes:
+        n: how many seeds.
+        mean: over the seeds.
+        sd: sample standard deviation (n - 1); None for one seed.
+        low, high: 95 % t interval of the mean; None for one seed.
+    """
+
+    n: int
+    mean: float
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Summarise one value per seed.
+
+    Raises:
+        ValueError: there are no values.
+
+    Source:
+        Student's t interval, mean +- t(0.975, n - 1) sd / sqrt(n).
+    """
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return Summary(1, mean)
+    sd = statistics.stdev(values)
+    half = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+    return Summary(len(values), mean, sd, mean - half, mean + half)
+
+
+def paired_difference(values: Mapping[int, float], reference: Mapping[int, float]) -> Summary | None:
+    """Summarise `values - reference` over the seeds that both have; None if they share no seed.
+
+    Pairing by seed removes what the seed does to both (the start, the data order), so the interval is
+    narrower than one from two independent groups wherever that matters.
+    """
+    shared = sorted(values.keys() & reference.keys())
+    return summarise([values[seed] - reference[seed] for seed in shared]) if shared else None
+
+
+def binomial_se(share: float, n: int) -> float:
+    """Give the standard error of a share measured on `n` independent galaxies."""
+    return math.sqrt(share * (1 - share) / n)
+
+
+def resolvable_difference(share: float, n: int) -> float:
+    """Give the least difference of two accuracies near `share` that `n` galaxies resolve at 95 %.
+
+    It takes the errors of the two entries as independent. Entries judged on the same galaxies mostly err
+    together, so a paired test over galaxies can resolve less; this is the bound that needs no such test.
+    """
+    return float(student_t.ppf((1 + CONFIDENCE) / 2, math.inf)) * math.sqrt(2) * binomial_se(share, n)

@@ -1,0 +1,176 @@
+"""The board: sections of comparable runs, one row per entry, built from the records alone.
+
+Runs on other galaxies, other splits, another budget or another protocol answer another question and stand in
+another section; nothing is ever averaged across sections.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
+from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row, parts_of
+from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
+from astrojepa_bench.results.record import SCORED, RunRecord
+
+RULE = (
+    "Contestants are ordered by their linear balanced accuracy on test galaxies, averaged over pretraining "
+    "seeds. The order of two means is not a verdict: look at their spread and at what the test set resolves. "
+    "Floors and ceilings are shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is "
+    "not ranked."
+)
+SHORT_RULE = "Ordered by linear balanced accuracy, mean ± spread over seeds; the order alone is no verdict."
+_SHELVES = ("contestant", "ceiling", "floor")
+
+
+@dataclass(frozen=True)
+class Section:
+    """Entries that may be compared with one another.
+
+    Attributes:
+        dataset, fingerprint, splits, budget, protocol: what all its runs share.
+        columns: the columns in which any of them has a number.
+        rows: ranked contestants first, then those without a rank, ceilings and floors.
+        chance: what knowing nothing scores, by column key.
+        skipped: entries that cannot mean anything, with the reason.
+        notes: what a reader must know to read the table.
+    """
+
+    dataset: str
+    fingerprint: str
+    splits: str
+    budget: str
+    protocol: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    chance: Mapping[str, float]
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """All sections, and the records they were built from.
+
+    Attributes:
+        sections: by dataset, budget, fingerprint, splits and protocol.
+        records: every record, in one order whatever order they came in.
+    """
+
+    sections: tuple[Section, ...]
+    records: tuple[RunRecord, ...]
+
+
+def build_board(records: Sequence[RunRecord]) -> Board:
+    """Build the board.
+
+    Args:
+        records: the runs, in any order.
+    """
+    ordered = sorted(records, key=lambda r: (parts_of(r), r.entry_id, r.seed, r.run_id))
+    groups: dict[tuple[str, ...], list[RunRecord]] = {}
+    for record in ordered:
+        groups.setdefault(_comparable(record), []).append(record)
+    return Board(tuple(_section(key, groups[key]) for key in sorted(groups)), tuple(ordered))
+
+
+def _comparable(record: RunRecord) -> tuple[str, ...]:
+    shared = (str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "protocol"))
+    return (record.dataset, record.budget, *shared)
+
+
+def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
+    dataset, budget, fingerprint, splits, protocol = key
+    asked = [record for record in records if record.status != "skipped"]
+    versions = newest_versions(asked)
+    columns = columns_of(asked, versions)
+    rows = _rows(asked, columns, versions)
+    notes = (_resolution(rows, asked), _provisional(rows), _mixtures(asked, versions), _warnings(asked))
+    return Section(
+        dataset, fingerprint, splits, budget, protocol,
+        columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
+        rows=rows,
+        chance=_chance(asked, columns),
+        skipped=_skipped(records),
+        notes=tuple(line for lines in notes for line in lines),
+    )  # fmt: skip
+
+
+def _skipped(records: Sequence[RunRecord]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({(parts_of(r), r.skip_reason or "") for r in records if r.status == "skipped"}))
+
+
+def _rows(
+    records: list[RunRecord], columns: Sequence[Column], versions: Mapping[str, int]
+) -> tuple[Row, ...]:
+    entries = by_entry(records)
+    labels = labels_of(entries)
+    floors = [runs for runs in entries.values() if runs[0].standing == "floor"]
+    rows = [make_row(labels[key], runs, columns, versions, floors) for key, runs in entries.items()]
+    return _ranked(sorted(rows, key=_position))
+
+
+def _position(row: Row) -> tuple[int, bool, float, str]:
+    mean = row.cells[RANKING.key].mean if RANKING.key in row.cells else 0.0
+    return _SHELVES.index(row.standing), bool(row.unranked), -mean, row.label
+
+
+def _ranked(rows: list[Row]) -> tuple[Row, ...]:
+    ranked = sum(not row.unranked for row in rows)
+    return tuple(replace(row, rank=i + 1) if i < ranked else row for i, row in enumerate(rows))
+
+
+def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str, float]:
+    """Average what each evaluator said of chance, over runs; metrics without a chance level have none."""
+    found: dict[str, list[float]] = {}
+    for score in (score for record in records for score in record.scores if score.chance is not None):
+        found.setdefault(f"{score.evaluator}.{score.metric}", []).append(score.chance or 0.0)
+    return {c.key: sum(sorted(found[c.key])) / len(found[c.key]) for c in columns if c.key in found}
+
+
+def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
+    """Say what difference the test galaxies can tell from luck, at the accuracy of the first row."""
+    share = next((row.cells[ACCURACY.key].mean for row in rows if ACCURACY.key in row.cells), None)
+    sizes = [s.n for r in records for s in r.scores if f"{s.evaluator}.{s.metric}" == ACCURACY.key]
+    if share is None or not min(sizes, default=0):
+        return []
+    n = min(sizes)
+    error, apart = binomial_se(share, n), resolvable_difference(share, n)
+    return [
+        f"{n} test galaxies place a linear accuracy of {100 * share:.1f} % within ±{100 * error:.1f} points "
+        f"(standard error). Two entries that err on different galaxies are told apart from {100 * apart:.1f} "
+        "points on, less where they err on the same ones; more seeds do not change this."
+    ]
+
+
+def _provisional(rows: Sequence[Row]) -> list[str]:
+    few = any(row.provisional for row in rows)
+    return ["¹ provisional: fewer than three seeds, so the spread is unknown or hardly known."] if few else []
+
+
+def _mixtures(records: Sequence[RunRecord], versions: Mapping[str, int]) -> list[str]:
+    """Say where entries differ in something that can move numbers without being what is compared."""
+    scored = [record for record in records if record.status in SCORED]
+    kinds = {
+        "device classes": {str(r.identity.get("device_class", "")) for r in scored},
+        "precisions": {str(r.identity.get("precision", "")) for r in scored},
+        "torch releases": {".".join(r.environment.torch.split(".")[:2]) for r in scored},
+    }
+    mixed = [
+        f"Runs of several {k} stand here: {', '.join(sorted(v))}." for k, v in kinds.items() if len(v) > 1
+    ]
+    old = Counter(
+        s.evaluator for r in scored for s in r.scores if s.evaluator_version < versions[s.evaluator]
+    )
+    stale = [
+        f"{old[name]} scores by an older version of {name} are not shown; score again."
+        for name in sorted(old)
+    ]
+    return mixed + stale
+
+
+def _warnings(records: Sequence[RunRecord]) -> list[str]:
+    said = Counter(warning for record in records for warning in record.warnings)
+    return [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]

@@ -1,0 +1,63 @@
+"""The words and cells of a board, for every way it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from astrojepa_bench.board.columns import Column
+from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.table import Section
+
+CHANCE = "chance"
+FIXED = ("#", "entry", "seeds", "status")
+
+
+def section_title(section: Section) -> str:
+    """Name a section by what its runs share."""
+    return f"{section.dataset}, budget {section.budget}"
+
+
+def section_facts(section: Section) -> str:
+    """Say which galaxies, split and protocol a section rests on."""
+    facts = {
+        "galaxies": section.fingerprint[:12],
+        "splits": section.splits[:12],
+        "protocol": section.protocol,
+    }
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value)
+
+
+def table_lines(section: Section, columns: Iterable[Column]) -> list[list[str]]:
+    """Write the rows of a section, and what chance scores below them.
+
+    Args:
+        section: what to write.
+        columns: which of its columns, between the fixed ones.
+    """
+    chosen = list(columns)
+    lines = [
+        [*_name(row), *(c.text(row.cells.get(c.key)) for c in chosen), row.status] for row in section.rows
+    ]
+    levels = [c.number(section.chance[c.key]) if c.key in section.chance else "" for c in chosen]
+    return [*lines, ["", CHANCE, "", *levels, ""]] if any(levels) else lines
+
+
+def headings(columns: Iterable[Column]) -> list[str]:
+    """Give the headings that belong to `table_lines`."""
+    return [*FIXED[:3], *(column.title for column in columns), FIXED[3]]
+
+
+def unranked_reasons(section: Section) -> list[str]:
+    """Say why contestants have no rank."""
+    lost = (row for row in section.rows if row.unranked and row.standing == "contestant")
+    return [f"{row.label}: {row.unranked}" for row in lost]
+
+
+def skipped_reasons(section: Section) -> list[str]:
+    """Say why combinations were not run."""
+    return [f"{label}: {reason}" for label, reason in section.skipped]
+
+
+def _name(row: Row) -> list[str]:
+    place = row.standing if row.standing != "contestant" else str(row.rank or "–")
+    return [place, row.label, f"{len(row.seeds)}{'¹' * row.provisional}"]

@@ -1,0 +1,150 @@
+"""Files that follow from the records alone, byte for byte, and give away whoever edits them."""
+
+import csv
+import io
+import json
+import random
+
+import pytest
+
+from astrojepa_bench.board.render import check_board, data, long_table, page, write_board
+from astrojepa_bench.board.table import build_board
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.results.store import Store
+
+FILES = ("README.md", "board.csv", "board.json")
+
+
+@pytest.fixture
+def out(tmp_path, six_entries):
+    """An output folder with records and their board."""
+    store = Store(tmp_path)
+    for record in six_entries:
+        store.write(record)
+    write_board(tmp_path)
+    return tmp_path
+
+
+def test_the_order_of_records_changes_no_byte(six_entries):
+    """However records are listed or were written, the files are the same."""
+    shuffled = random.Random(0).sample(six_entries, len(six_entries))
+    for render in (page, long_table, data):
+        assert render(build_board(shuffled)) == render(build_board(six_entries))
+
+
+def test_a_board_built_again_is_the_same(out):
+    """Building twice changes nothing, and the check finds nothing."""
+    before = {name: (out / name).read_bytes() for name in FILES}
+    assert write_board(out) == out / "README.md"
+    assert {name: (out / name).read_bytes() for name in FILES} == before
+    assert check_board(out) == []
+
+
+def edit(path, change):
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r["scores"][0].update(value=0.999),
+        lambda r: r["health"].update(effective_rank=11.0),
+        lambda r: r["cost"].update(train_seconds=1.0),
+        lambda r: r.update(status="collapsed"),
+        lambda r: r["provenance"].update(command="another"),
+    ],
+)
+def test_a_tampered_record_is_found(out, change):
+    """Whatever number or word of a record is edited, the board no longer follows from it."""
+    edit(Store(out).paths()[0], change)
+    assert "board.json differs from its records" in check_board(out)
+
+
+def test_a_tampered_identity_is_found_even_after_a_rebuild(out):
+    """Claiming another seed or option breaks the ids, which no rebuilding mends."""
+    edit(Store(out).paths()[0], lambda r: r["identity"].update(seed=77))
+    write_board(out)
+    (fault,) = check_board(out)
+    assert "run_id" in fault
+    edit(Store(out).paths()[0], lambda r: r["identity"].update(budget="long"))
+    write_board(out)
+    assert sum("entry_id" in fault for fault in check_board(out)) == 1
+
+
+def test_a_moved_or_copied_record_is_found(out):
+    """A copy counts a seed twice; the check names it."""
+    path = Store(out).paths()[0]
+    path.with_name("copy.json").write_bytes(path.read_bytes())
+    faults = check_board(out)
+    assert any("copy.json holds" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_edited_or_missing_file_is_found(out, name):
+    """Each rendered file is compared by itself."""
+    (out / name).write_text((out / name).read_text() + " ")
+    assert check_board(out) == [f"{name} differs from its records"]
+    (out / name).unlink()
+    assert check_board(out) == [f"{name} differs from its records"]
+
+
+def test_a_deleted_record_is_found(out):
+    """A seed that vanished changes the board."""
+    Store(out).paths()[0].unlink()
+    assert check_board(out) == [f"{name} differs from its records" for name in FILES]
+
+
+def test_nothing_to_check_is_said(tmp_path, make_run):
+    """Without a board, without records, without a folder: one line each, and nothing is made."""
+    with pytest.raises(ConfigError, match="holds no board"):
+        check_board(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="holds no records"):
+        write_board(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "README.md").write_text("a board without records")
+    with pytest.raises(ConfigError, match="holds no records"):
+        check_board(tmp_path)
+
+
+def test_a_corrupt_record_stops_the_board(out):
+    """A truncated record is named rather than dropped from the ranks."""
+    path = Store(out).paths()[0]
+    path.write_text("{")
+    for action in (check_board, write_board):
+        with pytest.raises(DataError, match=path.name):
+            action(out)
+
+
+def test_the_long_table_has_a_line_per_score(six_entries):
+    """Plain tools can group the scores; values keep every digit."""
+    lines = list(csv.DictReader(io.StringIO(long_table(build_board(six_entries)))))
+    assert len(lines) == sum(len(record.scores) for record in six_entries)
+    wanted = "objective masker encoder dataset seed budget evaluator metric value chance"
+    assert {*wanted.split(), "higher_is_better", "n", "status", "run_id"} <= set(lines[0])
+    known = {(r.run_id, s.evaluator, s.metric): s.value for r in six_entries for s in r.scores}
+    assert all(float(x["value"]) == known[x["run_id"], x["evaluator"], x["metric"]] for x in lines)
+
+
+def test_the_page_holds_the_rule_the_marks_and_no_nan(six_entries, make_run):
+    """A reader finds how ranks come about, what is provisional and what collapsed."""
+    text = page(build_board([*six_entries, make_run("gamma")]))
+    assert "ordered by their linear balanced accuracy" in text
+    assert " 1¹ |" in text
+    assert "collapsed 1/3" in text
+    assert "beta + multiblock + vit-micro: 1 of 3 seeds diverged" in text
+    assert "nan" not in text.lower()
+
+
+def test_a_message_cannot_break_the_table(lost_run, make_run):
+    """Pipes, line breaks and tags in a plugin's words stay words."""
+    text = page(build_board([make_run("a|b"), lost_run("failed", "one\ntwo | <script>", objective="c")]))
+    assert "a\\|b" in text
+    assert "one two \\| &lt;script>" in text
+
+
+def test_the_page_names_no_time_and_no_folder(out):
+    """Nothing in the files depends on when or where they were rendered."""
+    for name in FILES:
+        assert str(out) not in (out / name).read_text()

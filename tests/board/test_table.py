@@ -1,0 +1,234 @@
+"""What stands on the board, and what must never be mixed, ranked or averaged."""
+
+import pytest
+
+from astrojepa_bench.board.table import build_board
+
+
+def rows_of(records):
+    (section,) = build_board(records).sections
+    return {row.label.removesuffix(" + vit-micro"): row for row in section.rows}
+
+
+def test_seeds_of_an_entry_become_one_row(six_entries):
+    """Six entries with three seeds each are six rows with means over seeds."""
+    rows = rows_of(six_entries)
+    assert len(rows) == 6
+    best = rows["alpha + brightness"]
+    assert best.seeds == (0, 1, 2)
+    assert best.cells["linear.accuracy"].mean == pytest.approx(0.74)
+    assert best.cells["linear.accuracy"].sd == pytest.approx(0.01)
+    assert not best.provisional
+
+
+def test_contestants_are_ordered_by_balanced_accuracy(make_run):
+    """The rank follows balanced accuracy, even where plain accuracy says otherwise."""
+    rows = rows_of(
+        [
+            make_run("alpha", linear=0.9, balanced=0.5),
+            make_run("beta", linear=0.7, balanced=0.6),
+        ]
+    )
+    assert [row.objective for row in rows.values()] == ["beta", "alpha"]
+    assert [row.rank for row in rows.values()] == [1, 2]
+
+
+def test_floors_and_ceilings_are_shown_but_not_ranked(six_entries):
+    """A ceiling above everyone takes no rank, and floors stand last."""
+    rows = list(rows_of(six_entries).values())
+    assert [row.standing for row in rows[-3:]] == ["ceiling", "floor", "floor"]
+    assert [row.rank for row in rows] == [1, 2, None, None, None, None]
+
+
+def test_a_collapsed_seed_is_averaged_in(six_entries):
+    """Dropping a collapsed seed would flatter an unstable method; it counts, and is shown."""
+    row = rows_of(six_entries)["alpha + random"]
+    assert row.status == "collapsed 1/3"
+    assert row.cells["linear.accuracy"].n == 3
+    assert row.rank == 2
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "timeout", "oom", "interrupted", "not_run"])
+def test_an_entry_that_lost_a_seed_is_not_ranked(make_run, lost_run, status):
+    """The lost seed may have been the worst one; the row says what happened and keeps its mean."""
+    runs = [
+        make_run(seed=0),
+        make_run(seed=1),
+        lost_run(status, "it broke", seed=2),
+        make_run("beta", linear=0.5),
+    ]
+    row = rows_of(runs)["alpha + random"]
+    assert row.rank is None
+    assert row.unranked == f"1 of 3 seeds {status}: it broke"
+    assert row.cells["linear.accuracy"].n == 2
+    assert rows_of(runs)["beta + random"].rank == 1
+
+
+def test_an_entry_without_any_score_still_has_a_row(lost_run):
+    """A contestant that failed at every seed is seen to have failed."""
+    row = rows_of([lost_run("oom", seed=0), lost_run("oom", seed=1)])["alpha + random"]
+    assert (row.rank, row.status, dict(row.cells)) == (None, "oom 2/2", {})
+
+
+@pytest.mark.parametrize(("seeds", "provisional"), [(1, True), (2, True), (3, False)])
+def test_fewer_than_three_seeds_are_provisional(make_run, seeds, provisional):
+    """One seed has no spread and two hardly have one."""
+    (row,) = rows_of([make_run(seed=seed) for seed in range(seeds)]).values()
+    assert row.provisional is provisional
+
+
+def test_the_lift_is_paired_with_the_entrys_own_untrained_encoder(six_entries):
+    """(.73, .74, .75) minus (.625, .63, .635) is (.105, .11, .115): .11 ± 4.3027 * .005 / sqrt 3."""
+    lift = rows_of(six_entries)["alpha + brightness"].cells["lift.accuracy"]
+    assert lift.n == 3
+    assert lift.mean == pytest.approx(0.11)
+    assert lift.high - lift.mean == pytest.approx(4.3027 * 0.005 / 3**0.5, abs=1e-6)
+
+
+def test_another_encoder_is_no_reference(make_run):
+    """A floor with another encoder, or other options of it, gives no lift."""
+    runs = [
+        make_run("alpha", linear=0.7),
+        make_run("untrained", encoder="pca", linear=0.6, standing="floor"),
+        make_run("untrained", linear=0.5, standing="floor", options={"encoder": {"patch": 16}}),
+    ]
+    assert "lift.accuracy" not in rows_of(runs)["alpha + random"].cells
+
+
+def test_a_lift_needs_the_same_seed(make_run):
+    """An untrained encoder of another start is not this entry's own."""
+    runs = [make_run("alpha", seed=0), make_run("untrained", seed=1, standing="floor")]
+    assert "lift.accuracy" not in rows_of(runs)["alpha + random"].cells
+
+
+def test_of_two_floors_the_better_one_counts(make_run):
+    """A weak floor beside the untrained encoder does not make a lift larger."""
+    runs = [
+        make_run("alpha", linear=0.7),
+        make_run("untrained", linear=0.6, standing="floor"),
+        make_run("majority", linear=0.4, standing="floor"),
+    ]
+    assert rows_of(runs)["alpha + random"].cells["lift.accuracy"].mean == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "other", [{"dataset": "hdf5"}, {"fingerprint": "other"}, {"splits": "other"}, {"budget": "smoke"}]
+)
+def test_what_cannot_be_compared_stands_in_another_section(make_run, other):
+    """Other galaxies, splits or budgets answer another question."""
+    board = build_board([make_run(linear=0.7), make_run(linear=0.5, seed=1, **other)])
+    assert len(board.sections) == 2
+    assert [len(section.rows[0].seeds) for section in board.sections] == [1, 1]
+
+
+def test_another_protocol_stands_in_another_section(make_run):
+    """A changed training or scoring loop starts a new table."""
+    old = make_run()
+    new = old.model_copy(update={"run_id": "other", "identity": {**old.identity, "protocol": 99}})
+    assert [section.protocol for section in build_board([old, new]).sections] == ["1", "99"]
+
+
+def test_entries_of_one_name_are_told_apart_by_what_differs(make_run):
+    """Two temperatures are two rows, each named by its temperature and by nothing that they share."""
+    runs = [
+        make_run(options={"masker": {"temperature": value, "same": 1}}, versions={"objective": version})
+        for value, version in ((0.5, "v1"), (1.0, "v1"))
+    ]
+    assert list(rows_of(runs)) == [
+        "alpha + random + vit-micro (masker.temperature=0.5)",
+        "alpha + random + vit-micro (masker.temperature=1.0)",
+    ]
+
+
+def test_two_versions_of_one_plugin_are_two_rows(make_run):
+    """Runs of an edited plugin are not averaged with those of the old one."""
+    rows = rows_of([make_run(versions={"objective": version}) for version in ("v1", "v2")])
+    assert list(rows) == [f"alpha + random + vit-micro (objective version=v{i})" for i in (1, 2)]
+
+
+def test_entries_that_differ_in_nothing_shown_have_unlike_names(make_run):
+    """When the difference is out of sight the entry's id tells rows apart."""
+    many = [{f"o{i}": 0 for i in range(9)} | {"z": z} for z in range(2)]
+    many = [{**options, **({f"o{i}": 1 for i in range(3)} if options["z"] else {})} for options in many]
+    hidden = [dict.fromkeys(("a", "b", "c"), x) | {"d": y} for x, y in ((0, 0), (0, 1), (1, 0))]
+    for choices in (many, hidden):
+        rows = rows_of([make_run(options={"objective": options}) for options in choices])
+        assert len(rows) == len(choices)
+
+
+def test_scores_of_an_older_evaluator_are_not_mixed_in(make_run):
+    """A new version of an evaluator measures something else; old numbers are left out and counted."""
+    old, new = make_run(seed=0, linear=0.1), make_run(seed=1, linear=0.7)
+    raised = [
+        score.model_copy(update={"evaluator_version": 2}) if score.evaluator == "linear" else score
+        for score in new.scores
+    ]
+    (section,) = build_board([old, new.model_copy(update={"scores": raised})]).sections
+    assert section.rows[0].cells["linear.accuracy"].mean == pytest.approx(0.7)
+    assert any("older version of linear" in note for note in section.notes)
+
+
+def test_columns_without_a_number_are_left_out(make_run):
+    """What nobody measured is no column; what somebody measured is."""
+    bare = make_run().model_copy(update={"scores": make_run().scores[:2], "health": {}})
+    (section,) = build_board([bare]).sections
+    keys = [column.key for column in section.columns]
+    assert keys == [
+        "linear.balanced_accuracy",
+        "linear.accuracy",
+        "cost.train_seconds",
+        "cost.images_per_second",
+    ]
+
+
+def test_a_plugins_evaluator_gets_a_column(make_run):
+    """A newcomer sees the number that their evaluator measured."""
+    own = dict(evaluator="bars", metric="f1", value=0.25, higher_is_better=True, n=9)
+    (section,) = build_board([make_run(scores=[own, {**own, "metric": "second"}])]).sections
+    column = next(column for column in section.columns if column.source == "bars")
+    assert column.text(section.rows[0].cells[column.key]) == "0.250"
+
+
+def test_unlabelled_galaxies_rank_nobody(make_run):
+    """Without a linear score there is no order, and the board says so."""
+    knn_only = make_run().model_copy(update={"scores": make_run().scores[2:]})
+    (row,) = rows_of([knn_only]).values()
+    assert (row.rank, row.unranked) == (None, "no linear balanced accuracy was measured")
+
+
+def test_skipped_combinations_are_listed_with_their_reason(make_run, lost_run):
+    """A pair that cannot mean anything is no row but is not forgotten, once for all its seeds."""
+    skipped = [lost_run("skipped", masker="none", seed=s, skip_reason="needs masks") for s in range(2)]
+    (section,) = build_board([make_run(), *skipped]).sections
+    assert [row.masker for row in section.rows] == ["random"]
+    assert section.skipped == (("alpha + none + vit-micro", "needs masks"),)
+
+
+def test_chance_levels_are_those_of_the_scores(six_entries):
+    """The line of chance repeats what evaluators said, and has no number where there is none."""
+    (section,) = build_board(six_entries).sections
+    assert section.chance["linear.balanced_accuracy"] == pytest.approx(0.2)
+    assert section.chance["linear.accuracy"] == pytest.approx(0.4)
+    assert "collapse.effective_rank" not in section.chance
+
+
+def test_the_board_says_what_its_test_set_resolves(six_entries):
+    """608 galaxies at 74 %: 1.8 points of standard error, 1.96 sqrt 2 of it between two entries."""
+    (section,) = build_board(six_entries).sections
+    assert "608 test galaxies" in section.notes[0]
+    assert "±1.8 points" in section.notes[0]
+    assert "from 4.9 points on" in section.notes[0]
+
+
+def test_mixed_precisions_are_said(make_run):
+    """Runs in other arithmetic stand side by side only with a note."""
+    (section,) = build_board([make_run(), make_run("beta", precision="bf16")]).sections
+    assert any("bf16, float32" in note for note in section.notes)
+
+
+def test_warnings_of_evaluators_reach_the_reader(make_run):
+    """What an evaluator warned of stands below the table, counted."""
+    (section,) = build_board(
+        [make_run(seed=s, warnings=["C at the end of its grid"]) for s in range(2)]
+    ).sections
+    assert "C at the end of its grid (2 runs)" in section.notes

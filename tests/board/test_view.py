@@ -1,0 +1,41 @@
+"""The board on a terminal."""
+
+import pytest
+
+from astrojepa_bench.board.table import build_board
+from astrojepa_bench.cli.board_view import board_text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_no_line_is_wider_than_the_terminal(six_entries, make_run, width):
+    """Columns give way, names fold, and nothing runs over the edge or is cut off."""
+    long_name = make_run(options={"objective": {"a_rather_long_option": "short"}})
+    text = board_text(build_board([*six_entries, long_name]), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+
+
+def test_a_hundred_columns_show_what_matters(six_entries):
+    """Rank, entry, seeds, balanced accuracy with spread, lift with interval, floors, chance, lost seeds."""
+    text = board_text(build_board(six_entries), 100)
+    for wanted in ("72.0 ± 1.0", "+11.0 [9.8, 12.2]", "collapsed 1/3", "floor", "ceiling", "chance", "20.0"):
+        assert wanted in text
+    assert "1 of 3 seeds diverged" in text
+
+
+def test_wide_terminals_show_every_column(six_entries):
+    """Nothing is left out where there is room."""
+    text = board_text(build_board(six_entries), 250)
+    assert "images/s" in text
+    assert "More columns" not in text
+
+
+def test_the_balanced_accuracy_stays_to_the_last(six_entries):
+    """What the order rests on is never dropped."""
+    assert "72.0 ± 1.0" in board_text(build_board(six_entries), 60)
+
+
+def test_a_board_of_skipped_cells_says_why(lost_run):
+    """Where nothing ran, the reasons still appear."""
+    text = board_text(build_board([lost_run("skipped", skip_reason="needs masks")]), 100)
+    assert "Skipped: alpha + random + vit-micro: needs masks" in text
