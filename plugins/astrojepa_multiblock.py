@@ -12,7 +12,7 @@ Without targets the context is one rectangle of c patches, uniform over all posi
 Large targets are what makes the task semantic: in the published ablation, targets of .15 to .2 of the image
 reach 54 % where .1 to .2 reach 39 % (ViT-B/16, 1 % of ImageNet labels).
 
-Cost: a race over the positions of each block; about 40,000 images/s at 8x8 patches on one CPU core.
+Cost: a race over the positions of each block; about 60,000 images/s at 8x8 patches on one CPU core.
 
 Source: Assran et al. 2023 (arXiv 2301.08243), section 3 and the released multi-block collator. Deviations:
 

@@ -1,10 +1,12 @@
 """Masker `brightness`: symmetries of its weights, a sky that is known, and blocks that find the galaxy."""
 
 import math
+from pathlib import Path
 
 import astrojepa_brightness
 import astrojepa_multiblock
 import astrojepa_random
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered
 
 SMALL, STANDARD = PatchGrid(8, 8, 8), PatchGrid(14, 14, 16)
+REAL = Path(__file__).parents[2] / "../shared/data/galaxy10_decals_sample.h5"
 PUBLISHED = {SMALL: MaskSizes(16, 4, 12), STANDARD: MaskSizes(50, 4, 35)}
 ALONE = {SMALL: MaskSizes(12), STANDARD: MaskSizes(49)}
 
@@ -169,6 +172,19 @@ def test_weights_of_a_known_step_agree_with_the_formula():
     assert float(signal_to_noise(image, SMALL).max()) == pytest.approx(k, rel=1e-4)
     assert float(weight[36]) == pytest.approx(0.1 / 64 + 0.9 * k / (63 + k), rel=1e-4)
     assert float(weight[0]) == pytest.approx(0.1 / 64 + 0.9 / (63 + k), rel=1e-4)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="no real galaxies beside the repository")
+def test_weights_follow_the_light_of_real_galaxies():
+    """On Galaxy10 cut-outs weight and brightness correlate above .8, where AstroJEPA's weights have -.8."""
+    with h5py.File(REAL) as file:
+        images = torch.from_numpy(file["images"][:64]).permute(0, 3, 1, 2) / 255
+    grid = PatchGrid.tiling(256, 16)
+    weight, light = patch_probability(images, grid), grid.patch_means(images.mean(dim=1))
+    pairs = zip(weight.numpy(), light.numpy(), strict=True)
+    assert np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs]) > 0.8
+    brightest = light.topk(grid.patches // 10).indices
+    assert 0.3 < float(weight.gather(1, brightest).sum(dim=1).mean()) < 0.6
 
 
 # --- sky
