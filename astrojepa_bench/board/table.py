@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row, parts_of
 from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
+from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
@@ -30,7 +31,8 @@ class Section:
     """Entries that may be compared with one another.
 
     Attributes:
-        dataset, fingerprint, splits, budget, protocol: what all its runs share.
+        dataset, fingerprint, splits, budget, effort, protocol: what all its runs share; `effort` is the
+            budget with its numbers, as it stands in their identities.
         columns: the columns in which any of them has a number.
         rows: ranked contestants first, then those without a rank, ceilings and floors.
         chance: what knowing nothing scores, by column key.
@@ -42,6 +44,7 @@ class Section:
     fingerprint: str
     splits: str
     budget: str
+    effort: str
     protocol: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -77,24 +80,25 @@ def build_board(records: Sequence[RunRecord]) -> Board:
 
 
 def _comparable(record: RunRecord) -> tuple[str, ...]:
-    shared = (str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "protocol"))
+    keys = ("fingerprint", "splits", "budget", "protocol")
+    shared = (str(record.identity.get(key, "")) for key in keys)
     return (record.dataset, record.budget, *shared)
 
 
 def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
-    dataset, budget, fingerprint, splits, protocol = key
+    dataset, budget, fingerprint, splits, effort, protocol = key
     asked = [record for record in records if record.status != "skipped"]
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
     rows = _rows(asked, columns, versions)
-    notes = (_resolution(rows, asked), _provisional(rows), _mixtures(asked, versions), _warnings(asked))
+    notes = (_resolution(rows, asked), _provisional(rows), _mixtures(asked), _stale(asked, versions))
     return Section(
-        dataset, fingerprint, splits, budget, protocol,
+        dataset, fingerprint, splits, budget, effort, protocol,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),
         skipped=_skipped(records),
-        notes=tuple(line for lines in notes for line in lines),
+        notes=tuple(line for lines in (*notes, _remarks(asked)) for line in lines),
     )  # fmt: skip
 
 
@@ -150,27 +154,31 @@ def _provisional(rows: Sequence[Row]) -> list[str]:
     return ["¹ provisional: fewer than three seeds, so the spread is unknown or hardly known."] if few else []
 
 
-def _mixtures(records: Sequence[RunRecord], versions: Mapping[str, int]) -> list[str]:
+def _mixtures(records: Sequence[RunRecord]) -> list[str]:
     """Say where entries differ in something that can move numbers without being what is compared."""
     scored = [record for record in records if record.status in SCORED]
-    kinds = {
+    found = {
         "device classes": {str(r.identity.get("device_class", "")) for r in scored},
         "precisions": {str(r.identity.get("precision", "")) for r in scored},
         "torch releases": {".".join(r.environment.torch.split(".")[:2]) for r in scored},
+        "settings of evaluators": {canonical_json(r.evaluators) for r in scored},
     }
-    mixed = [
-        f"Runs of several {k} stand here: {', '.join(sorted(v))}." for k, v in kinds.items() if len(v) > 1
-    ]
-    old = Counter(
-        s.evaluator for r in scored for s in r.scores if s.evaluator_version < versions[s.evaluator]
-    )
-    stale = [
+    said = {"settings of evaluators": "see `evaluators` in their records"}
+    mixed = {kind: said.get(kind, ", ".join(sorted(v))) for kind, v in found.items() if len(v) > 1}
+    return [f"Runs of several {kind} stand here: {values}." for kind, values in mixed.items()]
+
+
+def _stale(records: Sequence[RunRecord], versions: Mapping[str, int]) -> list[str]:
+    scores = (score for record in records for score in record.scores)
+    old = Counter(s.evaluator for s in scores if s.evaluator_version < versions[s.evaluator])
+    return [
         f"{old[name]} scores by an older version of {name} are not shown; score again."
         for name in sorted(old)
     ]
-    return mixed + stale
 
 
-def _warnings(records: Sequence[RunRecord]) -> list[str]:
-    said = Counter(warning for record in records for warning in record.warnings)
+def _remarks(records: Sequence[RunRecord]) -> list[str]:
+    """Repeat what evaluators warned of and why they had nothing to score, counted over runs."""
+    reasons = (f"{name} not scored: {why}" for r in records for name, why in r.not_scored.items())
+    said = Counter([*reasons, *(warning for record in records for warning in record.warnings)])
     return [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]

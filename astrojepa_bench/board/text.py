@@ -20,6 +20,7 @@ def section_title(section: Section) -> str:
 def section_facts(section: Section) -> str:
     """Say which galaxies, split and protocol a section rests on."""
     facts = {
+        "budget": section.effort,
         "galaxies": section.fingerprint[:12],
         "splits": section.splits[:12],
         "protocol": section.protocol,

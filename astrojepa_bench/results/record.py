@@ -118,6 +118,8 @@ class RunRecord(_Part):
         identity: everything that can move the numbers (`identity_block`).
         scores: the numbers of the last step, by evaluator.
         selection: what each evaluator chose on the validation split.
+        evaluators: version and options of each evaluator that was asked.
+        not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
     """
 
@@ -138,6 +140,8 @@ class RunRecord(_Part):
     identity: Block
     scores: list[RecordedScore] = []
     selection: Blocks = {}
+    evaluators: Blocks = {}
+    not_scored: dict[str, str] = {}
     warnings: list[str] = []
     health: Numbers = {}
     training: Training = Training()

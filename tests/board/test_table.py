@@ -226,6 +226,26 @@ def test_mixed_precisions_are_said(make_run):
     assert any("bf16, float32" in note for note in section.notes)
 
 
+def test_evaluators_with_other_settings_are_said(make_run):
+    """Scores under one heading that were measured with other settings carry a note."""
+    runs = [make_run(seed=s, evaluators={"linear": {"options": {"folds": s}}}) for s in range(2)]
+    (section,) = build_board(runs).sections
+    assert any("settings of evaluators" in note for note in section.notes)
+
+
+def test_a_changed_budget_of_the_same_name_stands_apart(make_run):
+    """What counts is how many images were seen, not what the budget was called."""
+    changed = [make_run(budget="small 100 seen"), make_run(budget="small 200 seen")]
+    named = [record.model_copy(update={"budget": "small"}) for record in changed]
+    assert len(build_board(named).sections) == 2
+
+
+def test_why_an_evaluator_had_nothing_to_score_is_said(make_run):
+    """A column that is missing has a reason."""
+    (section,) = build_board([make_run(not_scored={"anomaly": "no known anomalies"})]).sections
+    assert "anomaly not scored: no known anomalies (1 run)" in section.notes
+
+
 def test_warnings_of_evaluators_reach_the_reader(make_run):
     """What an evaluator warned of stands below the table, counted."""
     (section,) = build_board(
