@@ -85,10 +85,10 @@ def _longest_word(text: str) -> str:
 
 def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
     """Write the rows, without the encoder that most of them share: it stands in the title."""
-    usual = f" + {_usual_encoder(section)}"
+    usual = _usual_encoder(section)
     lines = table_lines(section, columns)
     short = [
-        row.label.replace(usual, "", 1) if usual.endswith(row.encoder) else row.label for row in section.rows
+        row.label.replace(f" + {usual}", "", 1) if row.encoder == usual else row.label for row in section.rows
     ]
     return [[line[0], name, *line[2:]] for line, name in zip(lines, short, strict=False)] + lines[
         len(short) :
@@ -96,9 +96,10 @@ def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
 
 
 def _usual_encoder(section: Section) -> str:
-    return max(
-        sorted(Counter(row.encoder for row in section.rows).items()), key=lambda x: x[1], default=("",)
-    )[0]
+    """Give the encoder that several rows share most, or the only one; empty where every row has its own."""
+    counts = Counter(row.encoder for row in section.rows)
+    name, times = max(sorted(counts.items()), key=lambda item: item[1], default=("", 0))
+    return name if times > 1 or len(counts) == 1 else ""
 
 
 def _table(section: Section, columns: Sequence[Column], entry_width: int) -> Table:

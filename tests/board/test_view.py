@@ -39,3 +39,13 @@ def test_a_board_of_skipped_cells_says_why(lost_run):
     """Where nothing ran, the reasons still appear."""
     text = board_text(build_board([lost_run("skipped", skip_reason="needs masks")]), 100)
     assert "Skipped: alpha + random + vit-micro: needs masks" in text
+
+
+def test_the_encoder_that_rows_share_stands_in_the_title_once(six_entries, make_run):
+    """Names stay short where one encoder is usual, and whole where every row has its own."""
+    text = board_text(build_board(six_entries), 100)
+    assert text.count("encoder vit-micro unless another is named") == 1
+    assert "untrained + none + pca" in text
+    assert "alpha + random + vit-micro" not in text
+    own = [make_run("alpha"), make_run("alpha", encoder="pca")]
+    assert "unless another is named" not in board_text(build_board(own), 100)
