@@ -4,17 +4,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException
 from jaxtyping import install_import_hook
 
 PLUGINS = [path.stem for path in (Path(__file__).parents[1] / "plugins").glob("astrojepa_*.py")]
+AS_MYPY_READS = BeartypeConf(is_pep484_tower=True)  # a whole number is a float
 
 
 def check(function):
     """Check a function's annotations on every call, except hints that only mypy reads (`Self`)."""
     try:
-        return beartype(function)
+        return beartype(function, conf=AS_MYPY_READS)
     except BeartypeDecorHintException:
         return function
 

@@ -30,12 +30,17 @@ def execute(arguments: Namespace) -> int:
     offers = registry.offers(arguments.kind and arguments.kind.lower().removesuffix("s"))
     if arguments.json:
         print(json.dumps([offer_facts(offer) for offer in offers], indent=2))
-    elif sys.stdout.isatty():
+    elif on_terminal():
         _print_table(offers)
     else:
         _print_lines(offers)
     _print_failures(registry.failures)
     return 0
+
+
+def on_terminal() -> bool:
+    """Say whether a person is looking."""
+    return sys.stdout.isatty()
 
 
 def offer_facts(offer: Offer) -> dict[str, object]:

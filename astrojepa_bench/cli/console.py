@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TextIO
+from typing import Any, Protocol, Self
 
 from astrojepa_bench.events import Event
 
@@ -29,8 +29,8 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """Show a line that stays."""
 
-    def begin(self, task: str, total: float, unit: str) -> None:
-        """Show that a task begins."""
+    def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
+        """Show that a task begins, or goes on where an earlier process left it."""
 
     def move(self, task: str, done: float, remark: str) -> None:
         """Show how far a task is."""
@@ -79,7 +79,7 @@ class ConsoleListener:
     def _hear_step(self, fields: Mapping[str, Any]) -> None:
         task = f"training {fields.get('run', '')}".strip()
         if task not in self._done:
-            self.display.begin(task, fields["steps"], "steps")
+            self.display.begin(task, fields["steps"], "steps", fields["step"])
         self._done[task] = fields["step"]
         self.display.move(task, fields["step"], _step_remark(fields))
         if fields["step"] >= fields["steps"]:
@@ -106,21 +106,25 @@ class _Pace:
     unit: str
     began: float
     spoke: float
+    start: float
 
 
 class PlainDisplay:
     """Lines, at most one every few seconds per task.
 
     Args:
-        stream: where the lines go.
+        write: prints a line.
         now: seconds on a clock that never runs backwards.
         quiet_s: least time between two lines of a task [s].
     """
 
     def __init__(
-        self, stream: TextIO, now: Callable[[], float] = time.monotonic, quiet_s: float = QUIET_S
+        self,
+        write: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
+        quiet_s: float = QUIET_S,
     ) -> None:
-        self.stream = stream
+        self.write = write
         self.now = now
         self.quiet_s = quiet_s
         self._paces: dict[str, _Pace] = {}
@@ -133,11 +137,11 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        print(text, file=self.stream, flush=True)
+        self.write(text)
 
-    def begin(self, task: str, total: float, unit: str) -> None:
+    def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
         """Remember when a task began; short ones never speak."""
-        self._paces[task] = _Pace(total, unit, self.now(), self.now())
+        self._paces[task] = _Pace(total, unit, self.now(), self.now(), done)
 
     def move(self, task: str, done: float, remark: str) -> None:
         """Print how far a task is, unless it spoke just now."""
@@ -159,14 +163,18 @@ class PlainDisplay:
 def console_listener() -> ConsoleListener:
     """Give the listener that suits stderr: bars on a terminal, lines elsewhere."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return ConsoleListener(PlainDisplay(sys.stderr))
+        return ConsoleListener(PlainDisplay(_write))
     from astrojepa_bench.cli.live import LiveDisplay
 
     return ConsoleListener(LiveDisplay())
 
 
+def _write(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _progress_text(pace: _Pace, done: float, elapsed_s: float) -> str:
-    rate = done / elapsed_s
+    rate = (done - pace.start) / elapsed_s
     left = _clock((pace.total - done) / rate) if rate > 0 else "unknown time"
     return f"{done:,.0f}/{pace.total:,.0f} {pace.unit}, {rate:,.3g}/s, {left} left"
 

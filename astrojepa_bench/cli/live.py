@@ -54,9 +54,11 @@ class LiveDisplay:
         """Print a line above the bars."""
         self._progress.console.print(text, markup=False, highlight=False)
 
-    def begin(self, task: str, total: float, unit: str) -> None:
+    def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
         """Add a bar."""
-        self._bars[task] = self._progress.add_task(task, total=total, unit=unit, remark="")
+        self._bars[task] = self._progress.add_task(
+            task, total=total, completed=int(done), unit=unit, remark=""
+        )
 
     def move(self, task: str, done: float, remark: str) -> None:
         """Move a bar."""

@@ -1,0 +1,140 @@
+"""Progress is visible on a terminal, sparse in a log, and never on stdout."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from astrojepa_bench.cli.console import ConsoleListener, PlainDisplay, console_listener
+from astrojepa_bench.cli.live import LiveDisplay
+from astrojepa_bench.events import emit, listening, track
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def plain(clock):
+    """Listen with lines, and give what was written."""
+    lines = []
+    with ConsoleListener(PlainDisplay(lines.append, clock, quiet_s=5.0)) as listener, listening(listener):
+        yield lines
+
+
+def step(number, steps=9, **more):
+    """Say that an optimiser step was done."""
+    emit("step", step=number, steps=steps, **{"terms": {}, "effective_rank": None, **more})
+
+
+def test_slow_task_speaks_at_most_every_few_seconds(plain, clock):
+    """A log of a task of 99 s has a line every 5 s and the end, with rate and time left."""
+    for _ in track(range(99), task="drawing", total=99, unit="galaxies"):
+        clock.seconds += 1
+
+    assert len(plain) == 20
+    assert plain[0] == "    drawing: 5/99 galaxies, 1/s, 1:34 left"
+    assert plain[-1] == "    drawing: done in 1:39"
+
+
+def test_short_task_leaves_no_line(plain):
+    """What took no time needs no report."""
+    assert len(list(track(range(100), task="drawing", total=100))) == 100
+
+    assert plain == []
+
+
+def test_steps_show_loss_terms_speed_and_rank(plain, clock):
+    """A reader of the log sees whether training works, while it does."""
+    for number in (1, 2):
+        step(number, 4, run="a", images_per_second=812.4, terms={"total": 0.25}, effective_rank=31.44)
+        clock.seconds += 6
+
+    assert plain[-1] == ("    training a: 2/4 steps, 0.167/s, 0:12 left, 812 images/s, total 0.25, rank 31.4")
+
+
+def test_steps_need_neither_run_nor_rank(plain, clock):
+    """A training loop alone has no name and may not watch its rank."""
+    step(1, 2)
+    clock.seconds = 8.0
+    step(2, 2)
+
+    assert plain == [
+        "    training: 2/2 steps, 0.125/s, 0:00 left",
+        "    training: done in 0:08",
+    ]
+
+
+def test_cells_and_notes_are_lines(plain):
+    """The grid is told cell by cell."""
+    emit("cell_started", index=2, total=6, label="pixels, seed 0")
+    emit("cell_ended", label="pixels, seed 0", status="ok", summary="linear 0.71", seconds=42.3)
+    emit("note", text="[bold] galaxies are not markup")
+
+    assert plain == [
+        "[2/6] pixels, seed 0",
+        "    pixels, seed 0: ok in 0:42: linear 0.71",
+        "[bold] galaxies are not markup",
+    ]
+
+
+def test_failed_cell_closes_its_tasks(plain, clock):
+    """The next cell starts its own clock."""
+    step(3)
+    clock.seconds = 100.0
+    emit("cell_ended", label="pixels", status="failed", summary="", seconds=100.0)
+    step(1)
+    clock.seconds = 110.0
+    step(2)
+
+    assert plain[-1].startswith("    training: 2/9 steps, 0.1/s")
+
+
+def test_resumed_run_is_not_credited_with_what_it_found(plain, clock):
+    """A run that begins at step 80 has done nothing yet, and its rate says so."""
+    step(80, 100)
+    clock.seconds = 10.0
+    step(81, 100)
+
+    assert plain == ["    training: 81/100 steps, 0.1/s, 3:10 left"]
+
+
+def test_unknown_events_pass_in_silence(plain):
+    """A plugin may emit what this version has never heard of."""
+    emit("supernova", redshift=0.01)
+
+    assert plain == []
+
+
+def test_pipe_gets_lines_on_stderr(capsys):
+    """Stdout belongs to results."""
+    with console_listener() as listener, listening(listener):
+        emit("note", text="hello")
+
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_terminal_shows_bars_with_rate_and_keeps_lines():
+    """Bars come and go; what was said stays, brackets included."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    with ConsoleListener(LiveDisplay(console)) as listener, listening(listener):
+        emit("task_started", task="drawing [r]", total=10, unit="galaxies")
+        emit("task_advanced", task="drawing [r]", advance=4)
+        step(1, 4, terms={"total": 0.25}, images_per_second=812.4)
+        emit("note", text="[2/6] done")
+        emit("task_ended", task="drawing [r]")
+
+    shown = screen.getvalue()
+    for words in ("drawing [r]", "4/10 galaxies", "812 images/s, total 0.25", "[2/6] done"):
+        assert words in shown

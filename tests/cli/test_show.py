@@ -1,0 +1,112 @@
+"""`show` explains a piece or prints a record."""
+
+import json
+
+import pytest
+
+from astrojepa_bench.results.identity import digest, entry_digest
+from astrojepa_bench.results.record import RecordedScore, RunRecord
+from astrojepa_bench.results.store import Store
+
+
+@pytest.fixture
+def record():
+    """Give a small record."""
+    identity = {"names": {"objective": "pixels"}, "seed": 0}
+    score = RecordedScore(
+        evaluator="knn", metric="accuracy", value=0.5, higher_is_better=True, n=99, chance=0.1
+    )
+    return RunRecord(
+        run_id=digest(identity),
+        entry_id=entry_digest(identity),
+        status="ok",
+        objective="pixels",
+        masker="none",
+        encoder="flat",
+        dataset="survey",
+        seed=0,
+        budget="smoke",
+        identity=identity,
+        options={"dataset": {"path": "galaxies.h5"}},
+        health={"effective_rank": 31.4159},
+        scores=[score],
+    )
+
+
+@pytest.fixture
+def out(record, tmp_path):
+    """Give an output folder with that record."""
+    Store(tmp_path / "out").write(record)
+    return tmp_path / "out"
+
+
+def test_piece_is_explained_with_owner_and_options(command):
+    """The whole docstring, who offers it, and the very words to set its options."""
+    code, out, _ = command("show", "ring")
+
+    assert code == 0
+    assert out.startswith(
+        "masker ring, offered by ringmasks (file ringmasks.py)\n\nHide a ring.\n\nEverything"
+    )
+    assert "--set masker.radius=8.0" in out
+    assert "float: of the ring [pixel]." in out
+
+
+def test_kind_may_stand_before_the_name(command):
+    """`masker:ring` tells a masker from an objective of one name."""
+    assert command("show", "masker:ring")[1] == command("show", "ring")[1]
+    assert command("show", "encoder:ring")[0] == 2
+
+
+def test_piece_as_json_adds_the_description(command):
+    """Scripts get what `list --json` gives, and more."""
+    [facts] = json.loads(command("show", "survey", "--json")[1])
+
+    assert facts["distribution"] == "file ringmasks.py"
+    assert facts["description"] == "Galaxies of a file."
+    assert facts["options"][0]["required"]
+
+
+def test_unknown_name_is_answered_with_the_nearest(command):
+    """Neither a piece nor a run id."""
+    code, _, err = command("show", "rnig")
+
+    assert code == 2
+    assert "did you mean 'ring'" in err
+
+
+def test_record_is_found_by_the_first_letters_of_its_id(command, record, out):
+    """Nobody types sixteen hex digits."""
+    code, shown, _ = command("show", record.run_id[:6], "--out", out)
+
+    assert code == 0
+    assert shown.startswith(f"{record.run_id}  pixels + none + flat on survey\n  seed 0, budget smoke, ok\n")
+    assert "path=galaxies.h5" in shown
+    assert "effective_rank       31.42" in shown
+    assert "0.5000 (n=99, chance 0.100, higher is better)" in shown
+
+
+def test_record_file_as_json_is_the_file_itself(command, record, out):
+    """What is printed is what was written, byte for byte."""
+    path = Store(out).path(record)
+
+    assert command("show", path, "--json")[1] == path.read_text()
+
+
+def test_ambiguous_start_asks_for_more_letters(command, record, out):
+    """Two runs that share their first letters are not guessed between."""
+    Store(out).write(record.model_copy(update={"run_id": record.run_id[:4] + "f" * 12}))
+
+    code, _, err = command("show", record.run_id[:4], "--out", out)
+
+    assert code == 2
+    assert "2 run ids start with" in err
+
+
+def test_record_that_does_not_exist_is_a_clean_error(command, tmp_path):
+    """A wrong path is the reader's slip."""
+    code, _, err = command("show", tmp_path / "gone.json")
+
+    assert code == 2
+    assert "gone.json" in err
+    assert "Traceback" not in err
