@@ -29,6 +29,7 @@ from astrojepa_bench.data.synthetic.spirals import (
 )
 from astrojepa_bench.data.synthetic.texture import Texture
 
+EDGE_ON_SCALE = 1.3 * DISK_SCALE  # seen from its edge, half of a disk's light lies nearer to the centre
 Recipe: TypeAlias = Callable[[Canvas, np.random.Generator], Shape]
 
 
@@ -60,10 +61,16 @@ class EdgeOnStyle:
 
 def edge_on(canvas: Canvas, rng: np.random.Generator, *, style: EdgeOnStyle) -> Shape:
     """Draw a disk from its edge, with a dust lane and with or without a bulge."""
-    plane, length, angle = canvas.plane, canvas.galaxy.radius * DISK_SCALE * 1.15, between(rng, (0, 180))
+    plane, length, angle = canvas.plane, canvas.galaxy.radius * EDGE_ON_SCALE, between(rng, (0, 180))
     height = length * near(rng, *style.thickness, (0.06, 0.2))
     bulge, warp = between(rng, style.bulge_share), float(rng.normal(0, 0.06)) * length
-    canvas.add(edge_on_disk(plane, length, height, angle, warp), 1 - bulge, between(rng, style.disk_type))
+    old, age = between(rng, (0.4, 0.6)), between(rng, style.disk_type)
+    for reach, share, younger in (
+        (0.85, old, -0.5),
+        (1.15, 1 - old, 0.7),
+    ):  # the rim is bluer than the middle
+        disk = edge_on_disk(plane, reach * length, height, angle, warp)
+        canvas.add(disk, (1 - bulge) * share, min(max(age + younger, 0.0), 3.0))
     along, across = plane.aligned(angle)
     lane = np.exp(-np.abs(across) / np.float32(0.55 * height) - np.abs(along) / np.float32(2.5 * length))
     canvas.dim(np.float32(between(rng, style.dust)) * lane)
@@ -154,7 +161,7 @@ def merging_member(canvas: Canvas, rng: np.random.Generator, disk: Disk, share: 
     tidal_tail(canvas, rng, disk, tail)
 
 
-THIN = EdgeOnStyle(thickness=(0.10, 0.02), bulge_share=(0.0, 0.03), dust=(0.4, 2.2), disk_type=(1.1, 2.4))
+THIN = EdgeOnStyle(thickness=(0.10, 0.02), bulge_share=(0.0, 0.03), dust=(0.4, 2.2), disk_type=(1.0, 2.2))
 BULGED = EdgeOnStyle(thickness=(0.13, 0.03), bulge_share=(0.22, 0.48), dust=(0.6, 2.6), disk_type=(0.25, 0.9))
 
 RECIPES: tuple[Recipe, ...] = (
