@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -92,10 +93,10 @@ def with_extras(
     """
     extras: list[Extra] = []
     if anomalies is not None:
-        found = _read(Path(anomalies), "anomaly", len(table.spec.bands), size_px, cache_dir)
+        found = _read(Path(anomalies).expanduser(), "anomaly", len(table.spec.bands), size_px, cache_dir)
         extras.append(_new(found, table, np.arange(len(table)), []))
     if pool is not None:
-        found = _read(Path(pool), "pool", len(table.spec.bands), size_px, cache_dir)
+        found = _read(Path(pool).expanduser(), "pool", len(table.spec.bands), size_px, cache_dir)
         extras.append(_new(found, table, table.rows("val", "test"), extras))
     return _appended(table, extras, cache_dir) if extras else table
 
@@ -108,6 +109,8 @@ def open_source(path: Path) -> ExtraSource:
     """
     if path.is_dir() or zipfile.is_zipfile(path):
         return ImageFiles.opened(path)
+    if path.is_file() and not h5py.is_hdf5(path):
+        raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
     return Hdf5File.opened(path, None)
 
 

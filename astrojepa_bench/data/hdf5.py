@@ -55,7 +55,7 @@ class Hdf5(Dataset):
         anomalies: Path | None = None,
         mirror_safe: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.label = label
         self.pool = pool
         self.anomalies = anomalies
@@ -84,7 +84,7 @@ class Hdf5(Dataset):
             CONVERSION, converted.images.shape[1:], converted.digests[rows], rows, chosen.label, chosen.split,
             *(part for name in sorted(known) for part in (name, known[name])),
         )  # fmt: skip
-        images = _taken(converted.images, rows, content, cache_dir)
+        images = _taken(converted, rows, content, cache_dir)
         return GalaxyTable(
             images=images, ids=rows.astype(str), split=chosen.split, fingerprint=content,
             spec=self._spec(images, chosen.split), card=self._card(file, chosen), label=chosen.label,
@@ -163,5 +163,6 @@ def _divided(
     return [note for note, holds in facts.items() if holds]
 
 
-def _taken(images: Images, rows: Int[np.ndarray, " row"], content: str, cache_dir: Path) -> Images:
+def _taken(converted: Converted, rows: Int[np.ndarray, " row"], content: str, cache_dir: Path) -> Images:
+    images = converted.images
     return images if len(rows) == len(images) else stack([(images, rows)], content, cache_dir)
