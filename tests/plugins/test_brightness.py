@@ -220,13 +220,19 @@ def test_sky_noise_is_at_least_one_level():
 # --- the central source
 
 
-def snake(side):
-    """A path that winds through the whole grid: the longest there is between neighbours."""
-    path = torch.zeros(side, side, dtype=torch.bool)
-    path[::2] = True
-    path[1::4, -1] = True
-    path[3::4, 0] = True
-    return path
+def spiral(side):
+    """Wind a path from the corner to the centre: on 14x14 the flood needs 96 of its 97 steps."""
+    path = torch.zeros(side + 4, side + 4, dtype=torch.bool)  # two patches of margin on every side
+    row, column, down, right, turns = 2, 2, 0, 1, 0
+    path[row, column] = True
+    while turns < 2:
+        onward = 2 <= row + down < side + 2 and 2 <= column + right < side + 2
+        if onward and not path[row + down, column + right] and not path[row + 2 * down, column + 2 * right]:
+            row, column, turns = row + down, column + right, 0
+            path[row, column] = True
+        else:
+            down, right, turns = right, -down, turns + 1
+    return path[2:-2, 2:-2]
 
 
 def labelled(mask, side):
@@ -242,7 +248,7 @@ def test_central_source_agrees_with_connected_components(side):
     """The flood finds what SciPy's labelling finds, near percolation and along the longest path."""
     random = torch.rand(60, side, side, generator=stream()) < torch.linspace(0.05, 0.6, 60)[:, None, None]
     masks = torch.cat(
-        [random, snake(side)[None], snake(side).T[None], torch.zeros(1, side, side, dtype=bool)]
+        [random, spiral(side)[None], spiral(side).T[None], torch.zeros(1, side, side, dtype=bool)]
     )
     found = central_component(masks.flatten(1), PatchGrid(side, side, 1)).view_as(masks).numpy()
     for mask, group in zip(masks.numpy(), found, strict=True):
