@@ -79,9 +79,8 @@ class ImageFiles:
         """The zip, or every image of the folder and its table."""
         if self.path.is_file():
             return {"": self.path}
-        listing = [
-            name for name in _listing(self.path) if name in self.names or PurePosixPath(name).name == TABLE
-        ]
+        wanted = {*self.names, *(name for name in _listing(self.path) if PurePosixPath(name).name == TABLE)}
+        listing = [name for name in _listing(self.path) if name in wanted]
         return {name: self.path / name for name in listing}
 
     @property

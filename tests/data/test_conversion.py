@@ -71,7 +71,7 @@ def area_average(pixels: np.ndarray, size: int) -> np.ndarray:
     return blocks.mean(axis=(1, 3)).transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize(("side", "size"), [(256, 64), (80, 64), (69, 64), (106, 37), (48, 8)])
+@pytest.mark.parametrize(("side", "size"), [(256, 64), (80, 64), (35, 32), (53, 8), (48, 8)])
 @pytest.mark.parametrize("bands", [1, 3, 5])
 def test_shrinking_is_the_area_average_of_every_pixel(side, size, bands):
     """Each new level is the mean of the sky that the new pixel covers, rounded to nearest, ties upwards."""
