@@ -81,15 +81,20 @@ def check_oracle(evaluator):
         assert score.value >= 0.99, score
 
 
-def check_chance(evaluator, draws=24):
+def check_chance(evaluator, draws=40):
     """Features that know nothing score chance within three standard errors of the mean over draws."""
-    runs = [evaluator.evaluate(answers_of(seed, blind)).scores for seed in range(draws)]
+    runs = [evaluator.evaluate(answers_of(1000 + draw, blind)).scores for draw in range(draws)]
     for scores in zip(*runs, strict=True):
         excess = np.array([score.value - score.chance for score in scores])
         error = 3 * excess.std(ddof=1) / np.sqrt(draws)
         assert excess.mean() <= error, (scores[0], excess.mean(), error)
         if scores[0].metric not in GUESSES_BELOW_CHANCE:
             assert excess.mean() >= -error, (scores[0], excess.mean(), error)
+
+
+def check_chance_soon(evaluator):
+    """The same in few draws: enough for errors as large as those planted below."""
+    check_chance(evaluator, draws=5)
 
 
 def check_test_labels_unseen(evaluator):
@@ -170,7 +175,7 @@ def test_same_seed_gives_the_same_evaluation(name):
 @pytest.mark.parametrize("name", ALL)
 def test_global_random_state_is_untouched(name):
     """An evaluator that draws from the global generator changes what runs after it."""
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 the state that must not move
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     ALL[name].evaluate(answers_of(6, hint))
 
     assert torch.equal(before[0], torch.random.get_rng_state())
@@ -247,8 +252,8 @@ class ChoosesOnTest(Wrong):
 PLANTED = [
     (check_oracle, MixesRows, ("linear", "knn", "kmeans", "anomaly")),
     (check_oracle, FitsOnTest, ("anomaly",)),
-    (check_chance, LeaksLabels, ("linear", "knn", "kmeans", "anomaly")),
-    (check_chance, FitsOnTest, ("linear", "knn")),
+    (check_chance_soon, LeaksLabels, ("linear", "knn", "kmeans", "anomaly")),
+    (check_chance_soon, FitsOnTest, ("linear", "knn")),
     (check_test_labels_unseen, LeaksLabels, ("linear", "knn", "kmeans", "anomaly", "collapse")),
     (check_test_labels_unseen, FitsOnTest, ("linear", "knn")),
     (check_test_labels_unseen, ChoosesOnTest, ("linear", "knn")),

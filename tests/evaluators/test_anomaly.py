@@ -1,0 +1,186 @@
+"""Anomaly ranking: distances, ties, chances and standard errors against independent truths."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluators.anomaly import (
+    Anomaly,
+    auroc_standard_error,
+    average_precision_chance,
+    knn_oddness,
+    recall_at_k,
+)
+
+
+def sky(make_answers, shift, *, physical=30, artefact=20, ordinary=300, dim=6, seed=0, far=9.0):
+    """Ordinary galaxies in a unit cloud, physical anomalies shifted by `shift`, artefacts by `far`."""
+    stream = np.random.default_rng(seed)
+    kind = np.repeat([0, 1, 2], [ordinary, physical, artefact])
+    test = stream.normal(size=(len(kind), dim)) + np.array([0, shift, far])[kind][:, None] * np.eye(dim)[0]
+    train = stream.normal(size=(500, dim))
+    label = np.where(kind > 0, -1, 0)
+    return make_answers((train, np.zeros(500)), (train, np.zeros(500)), (test, label, kind))
+
+
+def by_metric(found):
+    """Index scores by metric."""
+    return {score.metric: score for score in found}
+
+
+def test_oddness_equals_scikit_learns_neighbour_distance():
+    """Mean Euclidean distance to the k nearest train galaxies, standardised on train."""
+    stream = np.random.default_rng(0)
+    train, test = 5 + 3 * stream.normal(size=(300, 4)), 5 + 3 * stream.normal(size=(1100, 4))
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    theirs = NearestNeighbors(n_neighbors=10).fit((train - mean) / std).kneighbors((test - mean) / std)[0]
+
+    assert np.allclose(knn_oddness(torch.as_tensor(train), torch.as_tensor(test), 10), theirs.mean(axis=1))
+
+
+def test_each_kind_is_ranked_without_the_other(make_answers):
+    """Artefacts that outrank everything must not push physical anomalies down the list."""
+    found = by_metric(Anomaly().evaluate(sky(make_answers, shift=4)))
+    alone = by_metric(Anomaly().evaluate(sky(make_answers, shift=4, artefact=0)))
+
+    assert found["auroc_artefact"].value > 0.999
+    assert found["recall_at_k_artefact"].value == 1
+    assert (found["auroc_physical"].n, found["auroc_artefact"].n, found["auroc"].n) == (330, 320, 350)
+    assert found["average_precision_physical"].value == pytest.approx(
+        alone["average_precision"].value, abs=0.05
+    )
+
+
+def test_missing_kind_has_no_score(make_answers):
+    """A benchmark without artefacts says nothing about artefacts."""
+    found = by_metric(Anomaly().evaluate(sky(make_answers, shift=2, artefact=0)))
+
+    assert set(found) == {
+        f"{metric}{suffix}"
+        for metric in ("auroc", "average_precision", "recall_at_k")
+        for suffix in ("", "_physical")
+    }
+    assert found["auroc"].value == found["auroc_physical"].value
+
+
+def test_auroc_equals_the_overlap_of_two_gaussians(make_answers):
+    """In one dimension far from the cloud the distance is monotone: AUROC = Phi(shift / sqrt 2)."""
+    stream = np.random.default_rng(0)
+    odd, ordinary = stream.normal(1, 1, 400), stream.normal(0, 1, 4000)
+    train = np.full((60, 1), -50.0) + 1e-3 * stream.normal(size=(60, 1))
+    oddness = knn_oddness(
+        torch.as_tensor(train), torch.as_tensor(np.concatenate([odd, ordinary])[:, None]), 10
+    )
+    found = roc_auc_score(np.repeat([1, 0], [400, 4000]), oddness)
+
+    assert found == pytest.approx(0.760, abs=3 * 0.012)
+
+
+def test_constant_features_tie_at_chance(make_answers):
+    """Equal scores rank nothing: mid-ranks give one half, recall its expectation."""
+    kind = np.repeat([0, 1], [90, 10])
+    same = np.full((100, 4), 2.0)
+    plain = (same, np.zeros(100))
+    found = by_metric(Anomaly().evaluate(make_answers(plain, plain, (same, np.where(kind, -1, 0), kind))))
+
+    assert found["auroc"].value == 0.5
+    assert found["average_precision"].value == pytest.approx(0.1)
+    assert found["recall_at_k"].value == pytest.approx(found["recall_at_k"].chance)
+
+
+def test_recall_at_k_is_the_mean_over_orders_of_equal_scores():
+    """Against every way of breaking the ties, counted one by one."""
+    score = np.array([3.0, 2, 2, 2, 2, 1, 1])
+    odd = np.array([True, True, False, False, True, False, True])
+    tied, above = np.flatnonzero(score == 2), np.flatnonzero(score > 2)
+    counts = [odd[above].sum() + odd[list(pick)].sum() for pick in combinations(tied, 3)]
+
+    assert recall_at_k(odd, score, 4) == pytest.approx(np.mean(counts) / odd.sum())
+
+
+def test_recall_at_k_without_ties_counts_the_top():
+    """Three of the four highest are anomalies."""
+    odd = np.array([True, True, False, True, False, True, False])
+
+    assert recall_at_k(odd, np.arange(7, 0, -1.0), 4) == 0.75
+
+
+@pytest.mark.parametrize(("odd", "n"), [(1, 5), (3, 20), (30, 230)])
+def test_average_precision_chance_is_the_mean_over_random_orders(odd, n):
+    """For few anomalies it lies well above their share, which is the textbook chance."""
+    stream, truth = np.random.default_rng(0), np.arange(n) < odd
+    found = [average_precision_score(truth, stream.permutation(n)) for _ in range(400)]
+    error = np.std(found) / np.sqrt(400)
+
+    assert average_precision_chance(odd, n) == pytest.approx(np.mean(found), abs=3 * error)
+    assert average_precision_chance(odd, n) > odd / n
+
+
+def test_average_precision_chance_tends_to_the_share_of_anomalies():
+    """In a large test set the textbook value is right."""
+    assert average_precision_chance(5000, 100_000) == pytest.approx(0.05, abs=2e-4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
+def test_auroc_standard_error_equals_the_scatter_over_test_sets(shift):
+    """DeLong's formula against drawing the test set anew."""
+    stream, odd = np.random.default_rng(0), np.arange(240) < 40
+    draws = [stream.normal(size=240) + shift * odd for _ in range(300)]
+    scatter = np.std([roc_auc_score(odd, draw) for draw in draws])
+
+    assert np.mean([auroc_standard_error(odd, draw) for draw in draws]) == pytest.approx(scatter, rel=0.12)
+
+
+def test_single_anomaly_has_no_standard_error(make_answers):
+    """One galaxy has no scatter, and NaN is no number."""
+    found = by_metric(Anomaly().evaluate(sky(make_answers, shift=2, physical=1, artefact=0)))
+
+    assert found["auroc"].item_se is None
+
+
+def test_unlabelled_ordinary_galaxies_are_background(make_answers):
+    """A galaxy without a class is as ordinary as one with."""
+    stream = np.random.default_rng(0)
+    x, kind = stream.normal(size=(100, 3)), np.repeat([0, 1], [95, 5])
+    plain = (x, np.zeros(100))
+    found = by_metric(Anomaly().evaluate(make_answers(plain, plain, (x, np.full(100, -1), kind))))
+
+    assert found["auroc"].n == 100
+
+
+def test_ranking_hardly_depends_on_the_number_of_neighbours(make_answers):
+    """Five to twenty neighbours rank alike, which is why ten is no delicate choice."""
+    answers = sky(make_answers, shift=2.5)
+    found = [by_metric(Anomaly(k=k).evaluate(answers))["auroc_physical"] for k in (5, 10, 20)]
+
+    assert np.ptp([score.value for score in found]) < found[0].item_se
+
+
+def test_fewer_train_galaxies_than_neighbours_is_a_warning(make_answers):
+    """All of them are averaged, and the reader is told."""
+    few, kind = (np.random.default_rng(0).normal(size=(4, 3)), np.zeros(4)), np.array([0, 0, 1, 1])
+    found = Anomaly().evaluate(make_answers(few, few, (few[0], np.where(kind, -1, 0), kind)))
+
+    assert found.warnings == ("only 4 train galaxies for k = 10",)
+    assert found.selection["k"] == 4
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_test_set_of_one_sort_is_an_error(make_answers, kind):
+    """A ranking needs both anomalies and ordinary galaxies."""
+    part = (np.eye(4), np.zeros(4))
+    test = (np.eye(4), np.full(4, -kind), np.full(4, kind))
+
+    with pytest.raises(DataError, match="needs both"):
+        Anomaly().evaluate(make_answers(part, part, test))
+
+
+def test_option_out_of_range_is_refused():
+    """The message names the option."""
+    with pytest.raises(ConfigError, match=r"anomaly\.k"):
+        Anomaly(k=0)

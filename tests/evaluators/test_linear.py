@@ -1,0 +1,231 @@
+"""The linear probe: what it chooses, what it refuses, how it counts."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score as sklearn_balanced
+from sklearn.metrics import f1_score
+
+from astrojepa_bench.errors import ConfigError, ContractError, DataError
+from astrojepa_bench.evaluators import linear
+from astrojepa_bench.evaluators.classification import (
+    accuracy_score,
+    balanced_accuracy_score,
+    macro_f1_score,
+)
+from astrojepa_bench.evaluators.knn import KNN
+from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.evaluators.standardise import Standardisation
+
+
+def by_metric(found):
+    """Index scores by metric."""
+    return {score.metric: score for score in found}
+
+
+def test_tap_and_penalty_of_the_best_validation_are_chosen(make_answers, clouds):
+    """A second tap that separates the classes wins over a first that knows nothing."""
+    parts = []
+    for seed in range(3):
+        good, label = clouds(150, spread=0.3, seed=seed)
+        noise = np.random.default_rng(50 + seed).normal(size=good.shape)
+        parts.append(({"last": noise, "last4": good}, label))
+    for evaluator in (Linear(), KNN()):
+        found = evaluator.evaluate(make_answers(*parts))
+
+        assert found.selection["tap"] == "last4"
+        assert by_metric(found)["accuracy"].value > 0.9
+
+
+def test_equal_validation_takes_the_strongest_penalty_and_first_tap(make_answers, clouds):
+    """Ties are settled by a rule, not by rounding."""
+    parts = [({"last": x, "last4": x}, y) for x, y in (clouds(100, spread=0.01, seed=s) for s in range(3))]
+    found = Linear(c_grid=(100.0, 1.0, 10.0)).evaluate(make_answers(*parts))
+
+    assert found.selection == {"C": 1.0, "tap": "last", "val_accuracy": 1.0}
+
+
+def test_units_of_a_feature_do_not_matter(make_answers, clouds):
+    """Standardised on train: a feature in other units, or with an offset, gives the same answers."""
+    plain = [clouds(120, spread=1.0, seed=seed) for seed in range(3)]
+    units = 10.0 ** np.arange(-3, 3).repeat(2)
+    scaled = [(5 + x * units, y) for x, y in plain]
+    probe = Linear(c_grid=(0.01, 1.0, 100.0))
+    before, after = (probe.evaluate(make_answers(*parts)) for parts in (plain, scaled))
+
+    assert (before.predictions["class"] == after.predictions["class"]).mean() > 0.99
+    assert before.selection["C"] == after.selection["C"]
+
+
+def test_class_absent_from_train_counts_as_error(make_answers, clouds):
+    """The class list is that of train; nothing else can be answered, and nothing fails."""
+    train, val = (
+        clouds(120, spread=0.05, label=np.arange(120) % 2),
+        clouds(60, spread=0.05, label=np.arange(60) % 2),
+    )
+    test = clouds(80, spread=0.05, label=np.arange(80) % 4)
+    for evaluator in (Linear(), KNN()):
+        found = evaluator.evaluate(make_answers(train, val, test))
+
+        assert set(found.predictions["class"]) <= {0, 1}
+        assert by_metric(found)["accuracy"].value == 0.5
+        assert by_metric(found)["balanced_accuracy"].value == 0.5
+        assert by_metric(found)["balanced_accuracy"].chance == 0.25
+
+
+def test_class_numbers_may_have_gaps(make_answers, clouds):
+    """Classes 0, 3 and 7 are answered as such."""
+    parts = []
+    for seed in range(3):
+        x, y = clouds(90, spread=0.05, classes=3, seed=seed)
+        parts.append((x, np.array([0, 3, 7])[y]))
+    for evaluator in (Linear(), KNN()):
+        found = evaluator.evaluate(make_answers(*parts))
+
+        assert by_metric(found)["accuracy"].value == 1
+        assert set(found.predictions["class"]) == {0, 3, 7}
+
+
+@pytest.mark.parametrize("evaluator", [Linear(), KNN()], ids=["linear", "knn"])
+def test_single_class_scores_one_and_chance_one(make_answers, clouds, evaluator):
+    """Always right, and so is a guess."""
+    one = clouds(30, spread=1, label=np.zeros(30, dtype=int))
+    found = evaluator.evaluate(make_answers(one, one, one))
+
+    assert {(score.value, score.chance) for score in found} == {(1.0, 1.0)}
+
+
+def test_single_class_in_train_is_a_warning(make_answers, clouds):
+    """A reader must see why every galaxy got one answer."""
+    one, more = clouds(30, spread=1, label=np.zeros(30, dtype=int)), clouds(30, spread=1)
+    found = Linear().evaluate(make_answers(one, more, more))
+
+    assert any("only class 0" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("evaluator", [Linear(), KNN()], ids=["linear", "knn"])
+def test_class_with_one_train_member_is_scored(make_answers, clouds, evaluator):
+    """Galaxy10's rarest class thinned to one galaxy is no special case."""
+    label = np.array([2, *(np.arange(99) % 2)])
+    part = clouds(100, spread=0.05, label=label)
+    found = evaluator.evaluate(make_answers(part, part, part))
+
+    assert all(np.isfinite(score.value) for score in found)
+
+
+@pytest.mark.parametrize("evaluator", [Linear(), KNN()], ids=["linear", "knn"])
+def test_constant_features_give_one_answer(make_answers, evaluator):
+    """A dead encoder scores what one constant answer scores."""
+    label = np.array([0, 1, 1, 2] * 10)
+    part = (np.full((40, 6), 3.3), label)
+    found = evaluator.evaluate(make_answers(part, part, part))
+
+    assert len(set(found.predictions["class"])) == 1
+    assert by_metric(found)["balanced_accuracy"].value == pytest.approx(1 / 3)
+
+
+def test_linear_on_constant_features_scores_chance(make_answers):
+    """The intercept knows the most frequent class."""
+    part = (np.full((40, 6), 3.3), np.array([0, 1, 1, 2] * 10))
+    found = Linear().evaluate(make_answers(part, part, part))
+
+    assert by_metric(found)["accuracy"].value == by_metric(found)["accuracy"].chance == 0.5
+
+
+def test_fit_that_did_not_converge_is_a_warning(make_answers, clouds, monkeypatch):
+    """A number from an unfinished fit must not look like the others."""
+    monkeypatch.setattr(linear, "fit_logistic", partial(linear.fit_logistic, max_steps=1))
+    part = clouds(200, spread=2)
+
+    assert any("did not converge" in w for w in Linear().evaluate(make_answers(part, part, part)).warnings)
+
+
+def test_features_that_are_not_finite_are_refused(make_answers, clouds):
+    """Divergence is told as such, not scored as a bad representation."""
+    x, y = clouds(50, spread=1)
+    broken = x.copy()
+    broken[7, 2] = np.nan
+
+    with pytest.raises(ContractError, match="not finite for 1 of 50 train"):
+        Linear().evaluate(make_answers((broken, y), (x, y), (x, y)))
+
+
+def test_split_without_labels_is_an_error_that_names_it(make_answers, clouds):
+    """Nothing can be chosen without a labelled validation galaxy."""
+    x, y = clouds(50, spread=1)
+
+    with pytest.raises(DataError, match="'val' has no labelled"):
+        Linear().evaluate(make_answers((x, y), (x, np.full(50, -1)), (x, y)))
+
+
+def test_options_out_of_range_are_refused():
+    """Each message names the option."""
+    with pytest.raises(ConfigError, match=r"linear\.c_grid"):
+        Linear(c_grid=(0.0, 1.0))
+    with pytest.raises(ConfigError, match=r"knn\.k"):
+        KNN(k=0)
+
+
+# --- scores ---------------------------------------------------------------------------------------------
+
+
+def labels_of(seed, count=500):
+    """Unbalanced truth and answers that are right two times in three."""
+    stream = np.random.default_rng(seed)
+    truth = stream.choice(4, count, p=[0.6, 0.25, 0.1, 0.05])
+    return truth, np.where(stream.random(count) < 2 / 3, truth, stream.integers(0, 4, count))
+
+
+def test_scores_equal_scikit_learns():
+    """Balanced accuracy and macro F1 by their textbook definitions."""
+    truth, predicted = labels_of(0)
+
+    assert balanced_accuracy_score("x", truth, predicted).value == pytest.approx(
+        sklearn_balanced(truth, predicted)
+    )
+    assert macro_f1_score("x", truth, predicted).value == pytest.approx(
+        f1_score(truth, predicted, average="macro")
+    )
+
+
+def test_accuracy_chance_is_the_test_share_of_the_train_majority():
+    """The majority of train, not of test, is what a guess can know."""
+    score = accuracy_score("x", np.array([0, 0, 0, 1]), np.array([0, 1, 0, 1]), np.array([1, 1, 1, 0]))
+
+    assert (score.value, score.chance) == (0.75, 0.25)
+    assert score.item_se == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+
+
+def test_standard_errors_equal_the_scatter_over_test_sets():
+    """Drawing the test set again scatters the score by what its standard error says."""
+    draws = [labels_of(seed) for seed in range(600)]
+    balanced = [balanced_accuracy_score("x", *draw) for draw in draws]
+    plain = [accuracy_score("x", *draw, draw[0]) for draw in draws]
+
+    for scores in (balanced, plain):
+        scatter = np.std([score.value for score in scores])
+        assert np.mean([score.item_se for score in scores]) == pytest.approx(scatter, rel=0.1)
+
+
+def test_no_guess_beats_the_chance_of_balanced_accuracy_or_macro_f1():
+    """Guesses spread evenly, as the classes are, or all on one class: at most 1 / classes on average."""
+    stream = np.random.default_rng(1)
+    shares = np.array([0.6, 0.25, 0.1, 0.05])
+    for spread in (shares, np.full(4, 0.25), np.array([1.0, 0, 0, 0])):
+        truth, guess = stream.choice(4, 40_000, p=shares), stream.choice(4, 40_000, p=spread)
+
+        assert balanced_accuracy_score("x", truth, guess).value == pytest.approx(0.25, abs=0.01)
+        assert macro_f1_score("x", truth, guess).value <= 0.25 + 0.01
+
+
+def test_constant_feature_with_rounding_noise_is_not_amplified():
+    """A spread below the rounding of its own size is no spread."""
+    noise = torch.tensor([[1.0], [-1.0]]).repeat(50, 1)
+    features = torch.cat([torch.full((100, 1), 1e3) * (1 + 5e-8 * noise), noise], dim=1)
+    scaling = Standardisation.fit(features)
+
+    assert float(scaling.std[0]) == 1
+    assert float(scaling.std[1]) == pytest.approx(1)
+    assert float(scaling(features)[:, 0].abs().max()) < 1e-3
