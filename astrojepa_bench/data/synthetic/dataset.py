@@ -99,13 +99,13 @@ class Synthetic(Dataset):
             ConfigError: the cache cannot be written, or the image is too small.
         """
         drawings = self.drawings(size_px, cache_dir)
-        columns = self._columns()
+        columns = self.columns()
         mean, std = band_statistics(drawings.images, np.flatnonzero(columns["split"] == "train"))
         truth = dict(zip(TRUTHS, drawings.truth.T, strict=True))
         return GalaxyTable(
             images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=CARD,
-            fingerprint=self._key(size_px), redshift=truth.pop("redshift"), factors=truth,
-            pixel_scale=np.full(len(drawings.images), self._survey(size_px).pixel_arcsec), **columns,
+            fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth,
+            pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), **columns,
         )  # fmt: skip
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
@@ -118,9 +118,12 @@ class Synthetic(Dataset):
 
     def drawings(self, size_px: int, cache_dir: Path) -> Drawings:
         """Give images, coverage and truth from the cache, drawing what is missing."""
-        survey = self._survey(size_px)
+        survey = self.survey(size_px)
         entry = cached(
-            cache_dir, self._key(size_px), lambda folder: self._fill(folder, survey, cache_dir), "synthetic"
+            cache_dir,
+            self.fingerprint(size_px),
+            lambda folder: self._fill(folder, survey, cache_dir),
+            "synthetic",
         )
         facts = np.load(entry / "facts.npz")
         images: Images = np.load(entry / "images.npy", mmap_mode="r")
@@ -133,18 +136,25 @@ class Synthetic(Dataset):
         assemble(folder, survey, blocks, drawn)
         shutil.rmtree(drawn, ignore_errors=True)
 
-    def _survey(self, size_px: int) -> Survey:
+    def survey(self, size_px: int) -> Survey:
+        """Say what decides how the galaxies look at a size.
+
+        Raises:
+            ConfigError: the image is too small.
+        """
         if size_px < 16:
             raise ConfigError(f"synthetic galaxies of {size_px} px were asked for; draw at least 16 px")
         fov = self.fov_arcsec or max(ZOOMED_ARCSEC, NATIVE_ARCSEC * size_px)
         return Survey(self.seed, self.balance, size_px, fov)
 
-    def _key(self, size_px: int) -> str:
+    def fingerprint(self, size_px: int) -> str:
+        """Name the galaxies: a hash of the options, the size and the version."""
         return fingerprint(
-            self.version, json.dumps(asdict(self._survey(size_px))), self.galaxies, self.anomalies
+            self.version, json.dumps(asdict(self.survey(size_px))), self.galaxies, self.anomalies
         )
 
-    def _columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, np.ndarray]:
+        """Give what is known without drawing: ids, splits, classes and anomalies."""
         numbers, odd = range(self.galaxies), range(self.anomalies)
         types = [ANOMALY_TYPES[number % len(ANOMALY_TYPES)] for number in odd]
         kinds = [ANOMALY_KINDS.index("physical" if name in PHYSICAL else "artefact") for name in types]

@@ -32,6 +32,7 @@ from astrojepa_bench.events import emit
 
 BLOCK = 50
 _FEW_BLOCKS = 4  # not worth starting workers for
+WORKER = "astrojepa_bench.data.synthetic.worker"
 _TASK = "drawing galaxies"
 
 
@@ -158,7 +159,7 @@ def _start(survey: Survey, blocks: Sequence[Block], folder: Path) -> subprocess.
     }
     paths = os.pathsep.join(path for path in sys.path if path)
     process = subprocess.Popen(
-        [sys.executable, "-m", "astrojepa_bench.data.synthetic.worker"],
+        [sys.executable, "-m", WORKER],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

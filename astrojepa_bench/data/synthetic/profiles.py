@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaincinv, k1
 
-Light: TypeAlias = Float[np.ndarray, "height width"]
+Light: TypeAlias = Float[np.ndarray, "height width *sample"]  # samples within a pixel, only near a centre
 
 _OFFSETS = ((np.arange(8) + 0.5) / 8 - 0.5).astype(np.float32)
 _SAMPLES = (np.tile(_OFFSETS, 8), np.repeat(_OFFSETS, 8))  # 8 x 8 positions within a pixel
@@ -181,7 +181,7 @@ class Arms:
     sense: int = 1
     wobble: float = 0.0
 
-    def crest(self, radius: Light) -> Light:
+    def crest(self, radius: Float[np.ndarray, "*position"]) -> Float[np.ndarray, "*position"]:
         """Azimuth of the first arm at a radius [rad]."""
         turns = np.log(np.maximum(radius, np.float32(0.05 * self.inner)) / np.float32(self.inner))
         winding = np.float32(self.sense / np.tan(radians(self.pitch)))

@@ -86,21 +86,25 @@ def disturbed(canvas: Canvas, rng: np.random.Generator) -> Shape:
     plane = warped(canvas.plane, rng, canvas.galaxy.radius)
     disk = Disk(plane, length, between(rng, (0.45, 0.9)), between(rng, (0, 180)))
     core, tail, knots = between(rng, (0.05, 0.10)), between(rng, (0.12, 0.26)), between(rng, (0.06, 0.14))
-    arm_share = 0.34
-    canvas.add(
-        sersic(plane, 1.0, 1.5 * length, disk.axis_ratio, disk.angle),
-        1 - core - tail - knots - arm_share, between(rng, (1.0, 1.9)),
-    )  # fmt: skip
+    torn_disk(canvas, rng, disk, 1 - core - tail - knots, knots)
+    tidal_tail(canvas, rng, disk, tail)
+    off = plane.moved(*(float(v) for v in rng.normal(0, 0.5 * length, 2)))
+    core_light = sersic(off, 1.0, 0.4 * length, 0.8, disk.angle)
+    canvas.add(unit_flux(core_light), core, between(rng, (0.8, 1.6)))
+    return Shape(bar=0)
+
+
+def torn_disk(canvas: Canvas, rng: np.random.Generator, disk: Disk, share: float, knots: float) -> None:
+    """Draw a lopsided disk with arms and knots; a warp keeps no flux, so its shapes are rescaled."""
+    arm_share, length = 0.34, disk.length
+    smooth_light = sersic(disk.plane, 1.0, 1.5 * length, disk.axis_ratio, disk.angle)
+    canvas.add(unit_flux(smooth_light), share - arm_share, between(rng, (1.0, 1.9)))
     style = replace(LOOSE, arm_numbers=(1, 2), pitch=(18, 40))
     arms = draw_arms(rng, style, length, 0.5 * length, between(rng, (0, 2 * pi)))
-    radius, azimuth = plane.disk(disk.angle, disk.axis_ratio)
+    radius, azimuth = disk.plane.disk(disk.angle, disk.axis_ratio)
     side = 1 + np.float32(0.7) * np.cos(azimuth - np.float32(between(rng, (0, 2 * pi))))
     canvas.add(unit_flux(arms.light(radius, azimuth) * side), arm_share, between(rng, (1.8, 2.8)))
     paint_knots(canvas, rng, disk, arms, int(rng.integers(12, 40)), knots)
-    tidal_tail(canvas, rng, disk, tail)
-    off = plane.moved(*(float(v) for v in rng.normal(0, 0.5 * length, 2)))
-    canvas.add(sersic(off, 1.0, 0.4 * length, 0.8, disk.angle), core, between(rng, (0.8, 1.6)))
-    return Shape(bar=0)
 
 
 def warped(plane: Plane, rng: np.random.Generator, radius: float) -> Plane:
