@@ -122,7 +122,7 @@ def test_second_load_draws_nothing(table, cache, monkeypatch):
 
 def test_complete_cache_keeps_no_blocks(table, cache):
     """Once a set is complete, the blocks it was drawn in are tidied away."""
-    assert not list(cache.rglob("blocks-*"))
+    assert not list(cache.rglob("*.blocks"))
 
 
 def test_fingerprint_names_the_galaxies():

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 
 from astrojepa_bench.data.conversion import band_statistics, cached, fingerprint
 from astrojepa_bench.data.synthetic.anomalies import PHYSICAL
-from astrojepa_bench.data.synthetic.drawing import Block, blocks_of, draw_all, read_block
+from astrojepa_bench.data.synthetic.drawing import blocks_of, draw_all
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, class_of
 from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, TRUTHS, Survey
 from astrojepa_bench.data.synthetic.survey import NATIVE_ARCSEC
@@ -118,23 +118,19 @@ class Synthetic(Dataset):
 
     def drawings(self, size_px: int, cache_dir: Path) -> Drawings:
         """Give images, coverage and truth from the cache, drawing what is missing."""
-        survey = self.survey(size_px)
-        entry = cached(
-            cache_dir,
-            self.fingerprint(size_px),
-            lambda folder: self._fill(folder, survey, cache_dir),
-            "synthetic",
-        )
-        facts = np.load(entry / "facts.npz")
+        survey, key = self.survey(size_px), self.fingerprint(size_px)
+        blocks = cache_dir / "synthetic" / f"{key}.blocks"  # kept when killed: a re-run draws only the rest
+        entry = cached(cache_dir, key, lambda folder: self._fill(folder, survey, blocks), "synthetic")
+        shutil.rmtree(blocks, ignore_errors=True)
         images: Images = np.load(entry / "images.npy", mmap_mode="r")
-        return Drawings(images, facts["coverage"], facts["truth"])
+        with np.load(entry / "facts.npz") as facts:
+            return Drawings(images, facts["coverage"], facts["truth"])
 
-    def _fill(self, folder: Path, survey: Survey, cache_dir: Path) -> None:
+    def _fill(self, folder: Path, survey: Survey, blocks_dir: Path) -> None:
         blocks = blocks_of(self.galaxies, self.anomalies)
-        drawn = cache_dir / "synthetic" / f"blocks-{fingerprint(self.version, json.dumps(asdict(survey)))}"
-        draw_all(survey, blocks, drawn)
-        assemble(folder, survey, blocks, drawn)
-        shutil.rmtree(drawn, ignore_errors=True)
+        draw_all(survey, blocks, blocks_dir)
+        shape = (self.galaxies + self.anomalies, len(BANDS), survey.size_px, survey.size_px)
+        assemble(folder, shape, [blocks_dir / block.name for block in blocks])
 
     def survey(self, size_px: int) -> Survey:
         """Say what decides how the galaxies look at a size.
@@ -173,20 +169,17 @@ class Synthetic(Dataset):
         }
 
 
-def assemble(folder: Path, survey: Survey, blocks: list[Block], drawn: Path) -> None:
-    """Put drawn blocks together: images into one array file, coverage and truth into another."""
-    shape = (sum(map(len, blocks)), 3, survey.size_px, survey.size_px)
-    facts: dict[str, list[np.ndarray]] = {"coverage": [], "truth": []}
+def assemble(folder: Path, shape: tuple[int, ...], blocks: list[Path]) -> None:
+    """Put blocks together: images, of the given shape in total, into one file, all else into another."""
+    coverage, truth = [], []
     with (folder / "images.npy").open("wb") as file:
         np.lib.format.write_array_header_2_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for block in blocks:
-            rows = read_block(survey, block, drawn)
+            rows = np.load(block)
             file.write(rows["image"].tobytes())
-            for name, parts in facts.items():
-                parts.append(rows[name])
-    np.savez(
-        folder / "facts.npz", coverage=np.concatenate(facts["coverage"]), truth=np.concatenate(facts["truth"])
-    )
+            coverage.append(rows["coverage"])
+            truth.append(rows["truth"])
+    np.savez(folder / "facts.npz", coverage=np.concatenate(coverage), truth=np.concatenate(truth))
 
 
 def _check(galaxies: int, fov_arcsec: float | None, anomaly_fraction: float, seed: int) -> None:

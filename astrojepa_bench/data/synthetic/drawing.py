@@ -87,14 +87,6 @@ def draw_block(survey: Survey, block: Block) -> np.ndarray:
     return rows
 
 
-def read_block(survey: Survey, block: Block, folder: Path) -> np.ndarray:
-    """Read a block, or draw it where somebody has tidied it away."""
-    with suppress(FileNotFoundError):
-        rows: np.ndarray = np.load(folder / block.name)
-        return rows
-    return draw_block(survey, block)
-
-
 def save_block(survey: Survey, block: Block, folder: Path) -> None:
     """Draw a block into its file; it bears its name only when it is whole."""
     partial = folder / f"{block.name}.{os.getpid()}.partial"

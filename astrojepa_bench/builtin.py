@@ -1,0 +1,41 @@
+"""The ruler's own pieces, offered through the same hooks as everybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.data.synthetic.dataset import Synthetic
+from astrojepa_bench.encoders.floors import Majority, PixelPCA
+from astrojepa_bench.encoders.vit import ViTMicro, ViTSmall, ViTTiny
+from astrojepa_bench.evaluators.anomaly import Anomaly
+from astrojepa_bench.evaluators.collapse import Collapse
+from astrojepa_bench.evaluators.kmeans import KMeans
+from astrojepa_bench.evaluators.knn import KNN
+from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.hookspecs import hookimpl
+from astrojepa_bench.roles import Dataset, Encoder, Evaluator
+
+
+@hookimpl
+def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
+    """Offer the built-in galaxies."""
+    return {"synthetic": Synthetic, "hdf5": Hdf5}
+
+
+@hookimpl
+def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
+    """Offer vision transformers and the encoder floors."""
+    return {
+        "vit-micro": ViTMicro,
+        "vit-tiny": ViTTiny,
+        "vit-small": ViTSmall,
+        "pca": PixelPCA,
+        "majority": Majority,
+    }
+
+
+@hookimpl
+def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
+    """Offer the core evaluators."""
+    return {"linear": Linear, "knn": KNN, "kmeans": KMeans, "anomaly": Anomaly, "collapse": Collapse}

@@ -1,0 +1,105 @@
+"""Builds what a cell runs: encoder, masker, objective, each from its own random stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.runs.pieces import Cell, Piece
+from astrojepa_bench.streams import numpy_stream, scoped_global
+from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.types import GalaxyTable
+
+PREPARE_IMAGES = 10_000
+
+
+class SkipCell(Exception):  # noqa: N818 not an error: a pair that has no meaning
+    """Raised when building shows that a cell cannot mean anything; carries the reason."""
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """A loaded dataset, ready for a device.
+
+    Attributes:
+        piece: the dataset's name and options.
+        table: the galaxies.
+        images: the table's images on the device.
+    """
+
+    piece: Piece
+    table: GalaxyTable
+    images: DeviceImages
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
+
+
+def load_galaxies(piece: Piece, budget: Budget, cache: object, device: torch.device) -> Galaxies:
+    """Load a dataset at the budget's size.
+
+    Raises:
+        DataError: the source is missing or wrong.
+    """
+    table = piece.build().load(budget.size_px, cache)
+    return Galaxies(piece, table, DeviceImages(table.images, device))
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a cell runs. `masker` is None for encoders without patches."""
+
+    objective: Objective
+    masker: Masker | None
+
+
+def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
+    """Build encoder, objective and masker of a cell; the encoder's start depends on the seed alone.
+
+    Raises:
+        SkipCell: the pieces do not fit together.
+        ContractError: a factory gave something that is not of its role.
+    """
+    table, device = galaxies.table, galaxies.device
+    with scoped_global(cell.seed, "encoder"):
+        encoder = cell.encoder.build(table.spec)
+    _check_role(cell.encoder, encoder, Encoder)
+    encoder.prepare(galaxies.images.batch(_preparation_rows(table)))
+    _check_fit(cell, encoder)
+    with scoped_global(cell.seed, "objective"):
+        objective = cell.objective.build(encoder, encoder.grid, table.classes)
+    _check_role(cell.objective, objective, Objective)
+    masker = None
+    if encoder.grid is not None:
+        masker = cell.masker.build(encoder.grid)
+        _check_role(cell.masker, masker, Masker)
+    return Assembly(objective.to(device), masker)
+
+
+def _preparation_rows(table: GalaxyTable) -> np.ndarray:
+    rows = table.pretraining_rows
+    return np.sort(numpy_stream(0, "prepare").permutation(rows)[:PREPARE_IMAGES])
+
+
+def _check_fit(cell: Cell, encoder: Encoder) -> None:
+    trains = getattr(cell.objective.offer.factory, "trains", True)
+    if trains and not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
+    if encoder.grid is None and getattr(cell.masker.offer.factory, "hides", True):
+        raise SkipCell(f"encoder '{cell.encoder.name}' has no patches to mask; use masker 'none'")
+    if encoder.grid is None and getattr(cell.objective.offer.factory, "masks", "required") == "required":
+        raise SkipCell(f"objective '{cell.objective.name}' needs patches; '{cell.encoder.name}' has none")
+
+
+def _check_role(piece: Piece, made: object, role: type) -> None:
+    if not isinstance(made, role):
+        raise ContractError(
+            f"{piece.offer.title} gave a {type(made).__name__}; expected a subclass of {role.__name__}"
+        )

@@ -1,0 +1,291 @@
+"""One run: train, keep the weights, encode, evaluate, record. Whatever is already there is not done again."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.results.environment import describe_environment, provenance
+from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.roles import Encoder
+from astrojepa_bench.runs.answers import compute_answers, load_answers, save_answers
+from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble
+from astrojepa_bench.runs.failures import classify
+from astrojepa_bench.runs.health import HealthWatch
+from astrojepa_bench.runs.judging import Judgement, described, judge
+from astrojepa_bench.runs.pieces import Cell, Piece
+from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.training.checkpoint import Checkpointer
+from astrojepa_bench.training.loop import Trainer, TrainingResult
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cells of a request share.
+
+    Attributes:
+        galaxies: the dataset.
+        budget: what every entry is given.
+        evaluators: who judges.
+        store: where records go.
+        command: the words that asked for it.
+    """
+
+    galaxies: Galaxies
+    budget: Budget
+    evaluators: Sequence[Piece]
+    store: Store
+    command: str
+
+
+@dataclass
+class _Draft:
+    """What is known of a run so far; becomes its record."""
+
+    status: Status = "ok"
+    facts: dict[str, Any] = field(default_factory=dict)
+    phase: str = "building"
+
+
+def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
+    """Gather everything that can move the numbers of a cell."""
+    pieces = _pieces(cell, bench)
+    table, budget = bench.galaxies.table, bench.budget
+    on_gpu = bench.galaxies.device.type == "cuda"
+    return identity_block(
+        names={kind: piece.name for kind, piece in pieces.items()},
+        options={kind: piece.identifying() for kind, piece in pieces.items()},
+        versions={kind: piece.version for kind, piece in pieces.items()},
+        seed=cell.seed,
+        fingerprint=table.fingerprint,
+        splits=digest([table.ids.tolist(), table.split.tolist()]),
+        budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
+        precision="bf16" if on_gpu else "float32",
+        device_class=bench.galaxies.device.type,
+    )
+
+
+def _pieces(cell: Cell, bench: Bench) -> dict[str, Piece]:
+    return {
+        "objective": cell.objective,
+        "masker": cell.masker,
+        "encoder": cell.encoder,
+        "dataset": bench.galaxies.piece,
+    }
+
+
+def finished(record: RunRecord | None, evaluators: Sequence[Piece]) -> bool:
+    """Whether nothing is left to do: scored by every evaluator asked for, or ended for good."""
+    if record is None:
+        return False
+    if record.status in ("skipped", "diverged"):
+        return True  # the same request would skip or diverge again
+    return record.status in SCORED and not _unscored(record, evaluators)
+
+
+def _unscored(record: RunRecord, evaluators: Sequence[Piece]) -> list[Piece]:
+    return [piece for piece in evaluators if record.evaluators.get(piece.name) != described(piece)]
+
+
+def run_cell(cell: Cell, bench: Bench) -> RunRecord:
+    """Do what is missing of one cell and write its record, whatever happens.
+
+    Every failure becomes a typed status; only an interrupt passes through.
+    """
+    identity = cell_identity(cell, bench)
+    known = bench.store.find(digest(identity))
+    if known is not None and finished(known, bench.evaluators):
+        return known
+    draft = _Draft()
+    try:
+        if cell.skip is not None:
+            raise SkipCell(cell.skip)
+        _fill(draft, cell, bench, digest(identity), known)
+    except SkipCell as reason:
+        draft = _Draft("skipped", {"skip_reason": str(reason)})
+    except Exception as error:
+        offers = [piece.offer for piece in (cell.objective, cell.masker, cell.encoder)]
+        outcome = classify(error, draft.phase, offers)
+        draft = _Draft(outcome.status, {"failure": outcome.failure})
+    record = _record(cell, bench, identity, draft)
+    bench.store.write(record)
+    if record.status in SCORED:
+        Checkpointer(bench.store.checkpoint_path(record.run_id)).remove()
+    return record
+
+
+def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord | None) -> None:
+    assembly = assemble(cell, bench.galaxies)
+    started = _with_evaluators(known, bench.evaluators) if known is not None else None
+    if started is not None and _read_weights(assembly.objective.judged, bench.store, run_id):
+        draft.status, draft.facts = started.status, _kept(started)
+        missing = _unscored(started, bench.evaluators)
+    else:
+        draft.phase = "training"
+        _train(draft, assembly, bench, cell.seed, run_id)
+        missing = list(bench.evaluators)
+    draft.phase = "encoding"
+    began = time.perf_counter()
+    answers = _answers(assembly.objective.judged, bench, run_id, cell.seed)
+    draft.phase = "scoring"
+    _merge(draft.facts, judge(answers, missing))
+    draft.facts["cost"]["eval_seconds"] = round(time.perf_counter() - began, 3)
+
+
+def _with_evaluators(record: RunRecord, evaluators: Sequence[Piece]) -> RunRecord | None:
+    """Give a scored record without what newer evaluators will replace; None if it was not scored."""
+    if record.status not in SCORED:
+        return None
+    stale = {piece.name for piece in _unscored(record, evaluators)}
+    return record.model_copy(
+        update={
+            "scores": [score for score in record.scores if score.evaluator not in stale],
+            "selection": {name: chosen for name, chosen in record.selection.items() if name not in stale},
+            "warnings": [text for text in record.warnings if text.split(":")[0] not in stale],
+            "not_scored": {name: why for name, why in record.not_scored.items() if name not in stale},
+        }
+    )
+
+
+def _kept(record: RunRecord) -> dict[str, Any]:
+    names = ("scores", "selection", "warnings", "not_scored", "evaluators", "health", "training", "cost")
+    facts = record.facts()
+    return {name: facts[name] for name in names}
+
+
+def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: str) -> None:
+    objective, galaxies = assembly.objective, bench.galaxies
+    watch = HealthWatch(objective, galaxies.table, galaxies.images)
+    draft.facts = _empty_facts(assembly)
+    if objective.trains:
+        trainer = Trainer(
+            objective, assembly.masker, galaxies.table, galaxies.images, bench.budget, seed, watch.rank
+        )
+        _reset_peak_memory(galaxies.device)
+        result = trainer.run(Checkpointer(bench.store.checkpoint_path(run_id)))
+        _note_training(draft.facts, trainer, result)
+    collapsed, numbers = watch.verdict(objective)
+    draft.facts["health"] |= {**numbers, **objective.health()}
+    draft.status = "collapsed" if collapsed and objective.trains else "ok"
+    _write_weights(objective.judged, bench.store, run_id)
+
+
+def _empty_facts(assembly: Assembly) -> dict[str, Any]:
+    parameters = sum(parameter.numel() for parameter in assembly.objective.judged.parameters())
+    return {
+        "scores": [], "selection": {}, "warnings": [], "not_scored": {}, "evaluators": {}, "health": {},
+        "training": {"recipe": {}},
+        "cost": {"parameters": parameters, "train_seconds": 0.0, "tokens": 0, "flops": 0.0},
+    }  # fmt: skip
+
+
+def _note_training(facts: dict[str, Any], trainer: Trainer, result: TrainingResult) -> None:
+    seconds = result.state.seconds
+    facts["training"] = {
+        "steps": result.steps,
+        "images_seen": result.images_seen,
+        "epochs": round(result.images_seen / len(trainer.order.rows), 3),
+        "loss_curve": [(step, terms["total"]) for step, terms in result.state.curve],
+        "term_curves": _curves(result),
+        "rank_curve": result.state.ranks,
+        "recipe": dataclasses.asdict(trainer.recipe),
+    }
+    facts["cost"] |= {
+        "train_seconds": round(seconds, 3),
+        "tokens": result.cost.tokens * result.steps,
+        "flops": float(result.cost.flops) * result.steps,
+        "images_per_second": round(result.images_seen / max(seconds, 1e-9), 2),
+        "peak_memory_bytes": _peak_memory(trainer.device),
+    }
+    facts["health"] |= dict(result.masks)
+
+
+def _curves(result: TrainingResult) -> dict[str, list[tuple[int, float]]]:
+    names = result.state.curve[-1][1] if result.state.curve else {}
+    return {
+        name: [(step, terms[name]) for step, terms in result.state.curve] for name in names if name != "total"
+    }
+
+
+def _reset_peak_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak_memory(device: torch.device) -> int | None:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def _write_weights(encoder: Encoder, store: Store, run_id: str) -> None:
+    path = store.weights_path(run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    save_file(state, partial)
+    partial.replace(path)
+
+
+def _read_weights(encoder: Encoder, store: Store, run_id: str) -> bool:
+    """Load kept weights into the judged encoder; false where there are none that fit."""
+    path = store.weights_path(run_id)
+    if not path.exists():
+        return False
+    try:
+        encoder.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError):
+        return False  # damaged or foreign: training gives them again
+    encoder.eval()
+    return True
+
+
+def _answers(encoder: Encoder, bench: Bench, run_id: str, seed: int) -> Answers:
+    path, table = bench.store.answers_path(run_id), bench.galaxies.table
+    known = load_answers(path, table, seed)
+    if known is not None:
+        return known
+    answers = compute_answers(encoder, table, bench.galaxies.images, seed)
+    _check_finite(answers)
+    save_answers(path, answers)
+    return answers
+
+
+def _check_finite(answers: Answers) -> None:
+    for tap in answers.taps:
+        if not bool(torch.isfinite(answers.test.features[tap]).all()):
+            raise ContractError(f"tap '{tap}' of the judged encoder holds non-finite features on test")
+
+
+def _merge(facts: dict[str, Any], judgement: Judgement) -> None:
+    facts["scores"] = [*facts["scores"], *judgement.scores]
+    facts["warnings"] = [*facts["warnings"], *judgement.warnings]
+    for name in ("selection", "evaluators", "not_scored"):
+        facts[name] = {**facts[name], **getattr(judgement, name)}
+
+
+def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft) -> RunRecord:
+    pieces = _pieces(cell, bench)
+    facts: dict[str, Any] = {**draft.facts, **{kind: piece.name for kind, piece in pieces.items()}}
+    return RunRecord(
+        run_id=digest(identity),
+        entry_id=entry_digest(identity),
+        status=draft.status,
+        standing=cell.standing,
+        seed=cell.seed,
+        budget=bench.budget.name,
+        options={kind: piece.recorded() for kind, piece in pieces.items()},
+        identity=identity,
+        environment=Environment.model_validate(describe_environment(bench.galaxies.device)),
+        provenance=Provenance.model_validate(provenance(bench.command)),
+        **facts,
+    )

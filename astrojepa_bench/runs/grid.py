@@ -1,0 +1,103 @@
+"""The grid of runs: one cell after the other, none able to stop the others, and the board at the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from astrojepa_bench import events
+from astrojepa_bench.board.render import write_board
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.identity import digest
+from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs.assembly import load_galaxies
+from astrojepa_bench.runs.cell import Bench, cell_identity, finished, run_cell
+from astrojepa_bench.runs.pieces import Cell
+from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.request import RunRequest
+
+DONE_WELL = frozenset({"ok", "collapsed", "skipped"})
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """What a request left.
+
+    Attributes:
+        records: one a cell, in the order of the plan.
+        paths: where they were written.
+        board: the rendered leaderboard.
+    """
+
+    records: tuple[RunRecord, ...]
+    paths: tuple[Path, ...]
+    board: Path
+
+    @property
+    def all_well(self) -> bool:
+        """Whether every cell is ok, collapsed or skipped for a reason."""
+        return all(record.status in DONE_WELL for record in self.records)
+
+
+def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResult:
+    """Do what is missing of a request and render the board.
+
+    Raises:
+        ConfigError: the request names something unknown or impossible.
+        DataError: the dataset cannot be loaded.
+    """
+    plan = make_plan(request, registry)
+    device = choose_device(request.device)
+    store = Store(request.out)
+    store.prepare()
+    galaxies = load_galaxies(plan.dataset, plan.budget, request.cache, device)
+    bench = Bench(galaxies, plan.budget, plan.evaluators, store, command)
+    records = [
+        _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
+    ]
+    board = write_board(request.out)
+    return GridResult(tuple(records), tuple(store.path(record) for record in records), board)
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve `auto` to the GPU where there is one.
+
+    Raises:
+        ConfigError: a GPU was asked for and there is none.
+    """
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise ConfigError("--device cuda: no CUDA device was found; use --device cpu or auto")
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
+def _run_and_tell(cell: Cell, bench: Bench, index: int, total: int) -> RunRecord:
+    known = bench.store.find(digest(cell_identity(cell, bench)))
+    if known is not None and finished(known, bench.evaluators):
+        events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
+        return known
+    events.emit("cell_started", index=index, total=total, label=cell.label)
+    began = time.perf_counter()
+    record = run_cell(cell, bench)
+    events.emit(
+        "cell_ended",
+        label=cell.label,
+        status=record.status,
+        summary=_summary(record),
+        seconds=time.perf_counter() - began,
+    )
+    return record
+
+
+def _summary(record: RunRecord) -> str:
+    if record.failure is not None:
+        return f"{record.failure.origin} failed while {record.failure.phase}: {record.failure.message}"
+    if record.status not in SCORED:
+        return record.skip_reason or ""
+    named = {"linear": record.value("linear", "accuracy"), "k-NN": record.value("knn", "accuracy")}
+    return ", ".join(f"{name} accuracy {value:.3f}" for name, value in named.items() if value is not None)

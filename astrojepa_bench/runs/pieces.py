@@ -1,0 +1,103 @@
+"""Named pieces with their options, and the cells of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrojepa_bench.errors import ConfigError, PluginError
+from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
+from astrojepa_bench.results.identity import source_version
+from astrojepa_bench.roles import Encoder, Masker, Objective, Standing
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An offer with resolved options: ready to be built.
+
+    Attributes:
+        offer: what it is and where it comes from.
+        options: every option, defaults included.
+    """
+
+    offer: Offer
+    options: Mapping[str, object]
+
+    @classmethod
+    def of(cls, offer: Offer, settings: Settings, defaults: Mapping[str, object] | None = None) -> Piece:
+        """Resolve an offer's options: the budget's defaults below what the user set.
+
+        Raises:
+            ConfigError: an option is unknown or has the wrong type.
+        """
+        applicable = {name: value for name, value in (defaults or {}).items() if offer.has(name)}
+        return cls(offer, resolve(offer, {**applicable, **settings_for(settings, offer)}))
+
+    @property
+    def name(self) -> str:
+        """The name it is asked for by."""
+        return self.offer.name
+
+    @property
+    def version(self) -> str:
+        """Declared version, or a hash of the source."""
+        return source_version(self.offer.factory)
+
+    def build(self, *given: object) -> Any:
+        """Build it from what the bench gives.
+
+        Raises:
+            PluginError: the factory itself fails.
+        """
+        try:
+            return self.offer.factory(*given, **self.options)
+        except (ConfigError, PluginError):
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
+            ) from error
+
+    def recorded(self) -> dict[str, object]:
+        """Render the options for a record: paths as base names."""
+        return jsonable(self.options)
+
+    def identifying(self) -> dict[str, object]:
+        """Render the options that make runs differ: without paths, which the data's fingerprint stands for."""
+        return jsonable({k: v for k, v in self.options.items() if not isinstance(v, Path)})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid.
+
+    Attributes:
+        objective, masker, encoder: what is run.
+        seed: of its random streams.
+        skip: why it cannot mean anything, or None.
+    """
+
+    objective: Piece
+    masker: Piece
+    encoder: Piece
+    seed: int
+    skip: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Name it for a reader."""
+        return f"{self.objective.name} + {self.masker.name} + {self.encoder.name}, seed {self.seed}"
+
+    @property
+    def standing(self) -> Standing:
+        """Floors and ceilings frame the board; contestants are ranked."""
+        mine: Standing = fact(self.objective.offer, Objective, "standing")
+        encoders: Standing = fact(self.encoder.offer, Encoder, "standing")
+        return encoders if mine == "contestant" else mine
+
+
+def fact(offer: Offer, role: type[Objective | Masker | Encoder], name: str) -> Any:
+    """Read a fact that a piece declares on its class, or the role's default for a plain function."""
+    return getattr(offer.factory, name, getattr(role, name))

@@ -1,0 +1,144 @@
+"""What a user asks for: names, options, seeds, budget, places. Checked as soon as it is made."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from astrojepa_bench.errors import ConfigError, nearest
+from astrojepa_bench.training.budgets import find_budget
+
+EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
+    "core": ("linear", "knn", "kmeans", "anomaly", "collapse"),
+}
+
+
+class RunRequest(BaseModel):
+    """A grid of runs: every objective with every masker, encoder and seed, on one dataset.
+
+    Attributes:
+        objectives, maskers: names.
+        encoders: names; the budget's own encoder if empty.
+        dataset: name.
+        evaluators: names, or `core`, or `full` for all that are installed.
+        seeds: pretraining seeds wanted in total; those already done are not repeated.
+        budget: name of a budget.
+        settings: options as texts or values, under `kind` or `kind:name`.
+        out: output folder.
+        cache: folder for converted data.
+        device: `cpu`, `cuda`, or `auto`.
+        floors: whether floors are scored beside the entries.
+        plugins: plugin files to load beside what is installed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objectives: tuple[str, ...] = Field(min_length=1)
+    maskers: tuple[str, ...] = Field(default=("random",), min_length=1)
+    encoders: tuple[str, ...] = ()
+    dataset: str = "synthetic"
+    evaluators: tuple[str, ...] = ("core",)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    budget: str = "small"
+    settings: dict[str, dict[str, Any]] = {}
+    out: Path = Path("astrojepa-runs")
+    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("astrojepa-bench")))
+    device: str = "auto"
+    floors: bool = True
+    plugins: tuple[Path, ...] = ()
+
+    @field_validator("budget")
+    @classmethod
+    def _known_budget(cls, name: str) -> str:
+        return find_budget(name).name
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, name: str) -> str:
+        if name not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"unknown device '{name}'; use auto, cpu or cuda")
+        return name
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seed_list(cls, seeds: object) -> object:
+        return parse_seeds(seeds) if isinstance(seeds, str | int) else seeds
+
+    @field_validator("objectives", "maskers", "encoders", "evaluators", mode="before")
+    @classmethod
+    def _name_list(cls, names: object) -> object:
+        listed = [names] if isinstance(names, str) else names
+        if not isinstance(listed, list | tuple):
+            return names
+        split = [part.strip() for name in listed for part in str(name).split(",") if part.strip()]
+        return tuple(dict.fromkeys(split))
+
+
+def make_request(fields: Mapping[str, Any]) -> RunRequest:
+    """Check a request.
+
+    Raises:
+        ConfigError: the first thing that is wrong with it, in one line.
+    """
+    unknown = sorted(set(fields) - set(RunRequest.model_fields))
+    if unknown:
+        raise ConfigError(f"unknown key '{unknown[0]}'; {nearest(unknown[0], RunRequest.model_fields)}")
+    try:
+        return RunRequest(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        found = "" if first["type"] == "missing" else f", found {first['input']!r:.60}"
+        raise ConfigError(f"{where}: {first['msg']}{found}") from None
+
+
+def parse_seeds(text: str | int) -> tuple[int, ...]:
+    """Read `3` as seeds 0, 1, 2 and `0,4,7` as themselves.
+
+    Raises:
+        ConfigError: neither form, or a negative seed.
+
+    Example:
+        >>> parse_seeds("3"), parse_seeds("0,4")
+        ((0, 1, 2), (0, 4))
+    """
+    parts = [part.strip() for part in str(text).split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(
+            f"--seeds {text}: expected how many (3 gives 0, 1, 2) or a list such as 0,4,7, none negative"
+        )
+    numbers = tuple(dict.fromkeys(int(part) for part in parts))
+    if len(parts) > 1:
+        return numbers
+    if numbers[0] < 1:
+        raise ConfigError("--seeds 0 asks for no run; ask for at least one seed")
+    return tuple(range(numbers[0]))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a TOML file with the keys of a request; tables named after a kind hold options.
+
+    ```toml
+    objectives = ["untrained"]
+    seeds = 3
+    [masker]
+    temperature = 0.5
+    ```
+
+    Raises:
+        ConfigError: the file is missing or not TOML.
+    """
+    try:
+        fields = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}; give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is not TOML: {error}") from None
+    settings = {key: fields.pop(key) for key in list(fields) if isinstance(fields[key], dict)}
+    settings.pop("settings", None)
+    return {**fields, "settings": settings} if settings else fields
