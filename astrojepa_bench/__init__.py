@@ -1,3 +1,27 @@
-"""Which self-supervised objective, with which masking, learns the best representation of galaxies?"""
+"""Which self-supervised objective, with which masking, learns the best representation of galaxies?
+
+Importing this package costs no torch; what is asked for is imported then.
+
+- `run`: train and score one entry.
+- `kmeans_torch`: k-means on the features' own device.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astrojepa_bench.evaluators.clustering import kmeans_torch
+    from astrojepa_bench.runs.face import run
 
 __version__ = "0.1.0"
+__all__ = ["kmeans_torch", "run"]
+
+_HOMES = {"run": "astrojepa_bench.runs.face", "kmeans_torch": "astrojepa_bench.evaluators.clustering"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'astrojepa_bench' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

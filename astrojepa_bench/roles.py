@@ -96,7 +96,7 @@ class Encoder(nn.Module, ABC):
         """Give the named image-level features that evaluators may read, each (batch, dim of the tap)."""
         return {"last": self(images).values.mean(dim=1)}
 
-    def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:  # noqa: B027 optional verb
+    def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit whatever is fitted without gradients, on training images only (PCA). By default nothing."""
 
 
@@ -166,7 +166,7 @@ class Objective(nn.Module, ABC):
         """Say how this objective wants to be optimised."""
         return Recipe(learning_rate=2e-3)
 
-    def after_step(self, progress: Progress) -> None:  # noqa: B027 optional verb
+    def after_step(self, progress: Progress) -> None:
         """Act once after each optimiser step (moving averages). By default nothing."""
 
     def health(self) -> Mapping[str, float]:

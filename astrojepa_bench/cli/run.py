@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
     registry = load_registry(request.plugins, arguments.strict_plugins)
     with console_listener() as listener, listening(listener), listening(registry.observe):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
-    _show(result, arguments.json)
+    _show(result, request.out, arguments.json)
     return 0 if result.all_well else 1
 
 
@@ -96,14 +96,17 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _show(result: GridResult, as_json: bool) -> None:
+def _show(result: GridResult, out: Path, as_json: bool) -> None:
     import shutil
 
+    from astrojepa_bench.board.render import write_board
     from astrojepa_bench.board.table import build_board
     from astrojepa_bench.cli.board_view import board_text
+    from astrojepa_bench.results.store import Store
 
+    board = write_board(out)
     if as_json:
-        print(json.dumps({"records": [str(path) for path in result.paths], "board": str(result.board)}))
+        print(json.dumps({"records": [str(path) for path in result.paths], "board": str(board)}))
         return
-    print(board_text(build_board(result.records), shutil.get_terminal_size((100, 24)).columns))
-    print(f"\nLeaderboard: {result.board}")
+    print(board_text(build_board(Store(out).records()), shutil.get_terminal_size((100, 24)).columns))
+    print(f"\nLeaderboard: {board}")

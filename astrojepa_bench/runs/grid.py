@@ -1,4 +1,4 @@
-"""The grid of runs: one cell after the other, none able to stop the others, and the board at the end."""
+"""The grid of runs: one cell after the other, none able to stop the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from astrojepa_bench import events
-from astrojepa_bench.board.render import write_board
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import digest
@@ -31,12 +30,10 @@ class GridResult:
     Attributes:
         records: one a cell, in the order of the plan.
         paths: where they were written.
-        board: the rendered leaderboard.
     """
 
     records: tuple[RunRecord, ...]
     paths: tuple[Path, ...]
-    board: Path
 
     @property
     def all_well(self) -> bool:
@@ -45,7 +42,7 @@ class GridResult:
 
 
 def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResult:
-    """Do what is missing of a request and render the board.
+    """Do what is missing of a request.
 
     Raises:
         ConfigError: the request names something unknown or impossible.
@@ -60,8 +57,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     records = [
         _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
     ]
-    board = write_board(request.out)
-    return GridResult(tuple(records), tuple(store.path(record) for record in records), board)
+    return GridResult(tuple(records), tuple(store.path(record) for record in records))
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""Is the representation alive? Geometry of pooled features, live and at the end, against the untrained start."""
+"""Is the representation alive? Geometry of pooled features against the untrained start."""
 
 from __future__ import annotations
 

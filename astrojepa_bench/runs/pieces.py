@@ -45,7 +45,7 @@ class Piece:
         """Declared version, or a hash of the source."""
         return source_version(self.offer.factory)
 
-    def build(self, *given: object) -> Any:
+    def build(self, *given: object) -> Any:  # noqa: ANN401 the role depends on the kind
         """Build it from what the bench gives.
 
         Raises:
@@ -98,6 +98,6 @@ class Cell:
         return encoders if mine == "contestant" else mine
 
 
-def fact(offer: Offer, role: type[Objective | Masker | Encoder], name: str) -> Any:
+def fact(offer: Offer, role: type[Objective | Masker | Encoder], name: str) -> Any:  # noqa: ANN401 each fact has its own type
     """Read a fact that a piece declares on its class, or the role's default for a plain function."""
     return getattr(offer.factory, name, getattr(role, name))

@@ -1,4 +1,4 @@
-"""What a training step costs: tokens through the encoder and floating-point operations, counted, not estimated."""
+"""What a training step costs: tokens and floating-point operations, counted, not estimated."""
 
 from __future__ import annotations
 

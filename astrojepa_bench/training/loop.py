@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import nn
 
 from astrojepa_bench import events
@@ -115,7 +117,7 @@ class Trainer:
         self.mask_sizes: dict[str, float] = {}
         self.checks = True
 
-    def _rows(self, table: GalaxyTable) -> Any:
+    def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
         if not self.learns_labels:
             return table.pretraining_rows
         train = table.rows("train")

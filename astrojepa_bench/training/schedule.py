@@ -1,4 +1,4 @@
-"""The one kind of schedule: linear warm-up, then cosine to zero; weight decay on matrices, cosine to its end."""
+"""The one kind of schedule: linear warm-up, then cosine to zero; weight decay on matrices only."""
 
 from __future__ import annotations
 
