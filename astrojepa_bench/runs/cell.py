@@ -179,6 +179,7 @@ def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: s
     draft.facts["health"] |= {**numbers, **objective.health()}
     draft.status = "collapsed" if collapsed and objective.trains else "ok"
     _write_weights(objective.judged, bench.store, run_id)
+    bench.store.answers_path(run_id).unlink(missing_ok=True)  # features of earlier weights, if there were any
 
 
 def _empty_facts(assembly: Assembly) -> dict[str, Any]:
