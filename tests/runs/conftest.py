@@ -1,0 +1,64 @@
+"""A tiny file of galaxies with planted classes, a tiny budget, and plugin files."""
+
+import h5py
+import numpy as np
+import pytest
+
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+
+PLUGIN = '''
+from astrojepa_bench.plugin import Loss, Objective, hookimpl
+
+
+class Odd(Objective):
+    """Does one odd thing."""
+
+    masks = "ignored"
+    version = 1
+
+    def loss(self, batch, draw, streams):
+        """Do it."""
+        {body}
+
+
+@hookimpl
+def astrojepa_objectives():
+    """Offer it."""
+    return {{"{name}": Odd}}
+'''
+
+
+@pytest.fixture
+def galaxies(tmp_path):
+    """Write 300 noisy galaxies of 64 px: round, elongated and ringed; `blank` is an all-NaN column."""
+    rng = np.random.default_rng(0)
+    label = np.arange(300) % 3
+    y, x = np.mgrid[-32:32, -32:32]
+    shapes = [np.exp(-(x**2 + y**2) / 60), np.exp(-(x**2 / 200 + y**2 / 15))]
+    shapes.append(np.exp(-((np.hypot(x, y) - 14) ** 2) / 10))
+    images = np.stack([shapes[kind] for kind in label])[..., None] * [180, 200, 150]
+    images = np.clip(images + rng.normal(20, 12, images.shape), 0, 255).astype(np.uint8)
+    path = tmp_path / "tiny.h5"
+    with h5py.File(path, "w") as file:
+        file["images"], file["ans"] = images, label
+        file["nothing"] = np.full(300, 255)
+        file["blank"] = np.full(300, np.nan)
+    return path
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Name a budget of 256 images."""
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plugin file whose objective's loss has the given body."""
+
+    def write(name, body):
+        path = tmp_path / f"plugin_{name}.py"
+        path.write_text(PLUGIN.format(name=name, body=body))
+        return path
+
+    return write

@@ -1,0 +1,67 @@
+"""What a user asks for: read, merged and refused in one line."""
+
+import argparse
+
+import pytest
+
+from astrojepa_bench.cli.run import configure, request_from
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.runs.request import make_request, parse_seeds
+
+
+def asked(*words):
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    parser.add_argument("--plugin", action="append", default=[])
+    return request_from(parser.parse_args(words))
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (0, 1, 2)), (2, (0, 1)), ("0,4,7", (0, 4, 7)), ("5,", None), ("4,4,1", (4, 1))]
+)
+def test_seeds_are_a_count_or_a_list(text, seeds):
+    """A number counts seeds from zero, a list names them, and a repeated seed counts once."""
+    if seeds is None:
+        with pytest.raises(ConfigError):
+            parse_seeds(text)
+    else:
+        assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["-3", "0", "", "1.5", "a", "1,-2"])
+def test_impossible_seeds_are_refused(text):
+    """Nothing but whole numbers, none negative and at least one run, is taken for seeds."""
+    with pytest.raises(ConfigError, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_flags_win_over_the_config_file(tmp_path):
+    """A TOML file gives what flags leave open; single options merge below the same address."""
+    path = tmp_path / "a.toml"
+    path.write_text(
+        'objectives = ["untrained"]\nseeds = 3\nbudget = "smoke"\n[dataset]\npath = "a.h5"\nlabel = "x"\n'
+    )
+    request = asked("--config", str(path), "--budget", "small", "--set", "dataset.label=y")
+    assert (request.objectives, request.seeds, request.budget) == (("untrained",), (0, 1, 2), "small")
+    assert request.settings == {"dataset": {"path": "a.h5", "label": "y"}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("objektives", "a", "unknown key 'objektives'"),
+        ("budget", "smal", "unknown budget 'smal'"),
+        ("device", "tpu", "unknown device 'tpu'"),
+        ("floors", "perhaps", "floors: "),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(field, value, named):
+    """Unknown keys, budgets, devices and types end in one line that names what was found."""
+    with pytest.raises(ConfigError, match=named) as caught:
+        make_request({"objectives": "untrained", field: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_names_may_be_separated_by_commas():
+    """Names given twice or with commas are listed once, in order."""
+    assert asked("-o", "a,b", "-o", "b,c").objectives == ("a", "b", "c")
