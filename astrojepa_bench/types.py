@@ -220,7 +220,7 @@ class Loss:
     def first_non_finite(self) -> str | None:
         """Name the first term that is not finite, or None (reads values from the device)."""
         named = {**self.terms, "total": self.total}
-        return next((name for name, value in named.items() if not math.isfinite(float(value))), None)
+        return next((name for name, value in named.items() if not math.isfinite(float(value.detach()))), None)
 
 
 @dataclass(frozen=True)
