@@ -5,8 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score as sklearn_balanced
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, log_loss
+from sklearn.preprocessing import StandardScaler
 
 from astrojepa_bench.errors import ConfigError, ContractError, DataError
 from astrojepa_bench.evaluators import linear
@@ -39,12 +41,22 @@ def test_tap_and_penalty_of_the_best_validation_are_chosen(make_answers, clouds)
         assert by_metric(found)["accuracy"].value > 0.9
 
 
-def test_equal_validation_takes_the_strongest_penalty_and_first_tap(make_answers, clouds):
-    """Ties are settled by a rule, not by rounding."""
-    parts = [({"last": x, "last4": x}, y) for x, y in (clouds(100, spread=0.01, seed=s) for s in range(3))]
-    found = Linear(c_grid=(100.0, 1.0, 10.0)).evaluate(make_answers(*parts))
+def test_penalty_of_the_least_validation_log_loss_is_chosen(make_answers, clouds):
+    """Scikit-learn's own classifiers and log-loss point to the same C; of equal taps the first is taken."""
+    (train, y), (val, z), test = (clouds(90, spread=2.0, seed=seed) for seed in range(3))
+    parts = [({"last": x, "last4": x}, label) for x, label in ((train, y), (val, z), test)]
+    grid = (0.001, 0.1, 10.0, 1000.0)
+    scaler = StandardScaler().fit(train)
+    losses = [
+        log_loss(z, LogisticRegression(C=c, max_iter=5000).fit(scaler.transform(train), y)
+                 .predict_proba(scaler.transform(val)))
+        for c in grid
+    ]  # fmt: skip
+    found = Linear(c_grid=grid).evaluate(make_answers(*parts))
 
-    assert found.selection == {"C": 1.0, "tap": "last", "val_accuracy": 1.0}
+    assert found.selection["tap"] == "last"
+    assert found.selection["C"] == grid[int(np.argmin(losses))]
+    assert found.selection["val_log_loss"] == pytest.approx(min(losses), abs=1e-3)
 
 
 def test_units_of_a_feature_do_not_matter(make_answers, clouds):
