@@ -38,6 +38,9 @@ Blocks: TypeAlias = Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_jso
 Numbers: TypeAlias = dict[str, int | float]
 
 
+Curve: TypeAlias = Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, ser_json_inf_nan="constants")
 
@@ -65,12 +68,14 @@ class RecordedScore(_Part):
 
 
 class Training(_Part):
-    """How training went; the curve keeps the finite losses, thinned to 200 points `[step, value]`."""
+    """How training went, as curves of at most 200 points `[step, value]`: loss, its terms, effective rank."""
 
     steps: int = 0
     images_seen: int = 0
     epochs: float = 0.0
-    loss_curve: Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)] = []
+    loss_curve: Curve = []
+    term_curves: dict[str, Curve] = {}
+    rank_curve: Curve = []
     recipe: Block = {}
 
 

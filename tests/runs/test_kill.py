@@ -2,44 +2,65 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-
-def command(galaxies, out):
-    return [sys.executable, "-m", "astrojepa_bench", "run", "-o", "lejepa", "-d", "hdf5", "--budget", "smoke",
-            "--set", f"dataset.path={galaxies}", "-E", "knn,collapse", "--no-floors", "--device", "cpu", "--json",
-            "--out", str(out), "--cache", str(out / "cache")]  # fmt: skip
+REAPER = Path(__file__).with_name("reaper.py")
 
 
-def start(galaxies, out):
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    threads = {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command(galaxies, out), env={**os.environ, **threads}, **quiet)
+def start(galaxies, out, moment):
+    """Run the same small job; the reaper ends it at `moment`."""
+    command = [
+        sys.executable, "-m", "astrojepa_bench", "run", "--plugin", str(REAPER), "-o", "lejepa", "-m", "brightness",
+        "-d", "hdf5", "--budget", "smoke", "--set", f"dataset.path={galaxies}", "--set", "objective.batch_size=64",
+        "-E", "linear,knn,collapse", "--no-floors", "--device", "cpu", "--json",
+        "--out", str(out), "--cache", str(out / "cache"),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "REAP": moment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
 
 
-def scores(out):
+def moments():
+    """Twenty-two moments in the order in which a run meets them; counts are drawn from a seed."""
+    rng = np.random.default_rng(0)
+    conversion = [f"task_advanced converting@{count}" for count in sorted(rng.integers(2, 299, 2))]
+    steps = [f"step@{count}" for count in rng.integers(1, 4, 4)]
+    halves = [f"half a checkpoint@{count}" for count in rng.integers(1, 3, 3)]
+    return [
+        "task_advanced hashing@2", "before digests@1", *conversion, "before images@1", "after images@1",
+        *steps, *halves, "before .pt@1", "after .pt@2",
+        "before .safetensors@1", "after .safetensors@1", "task_advanced encoding@2", "before .h5@1",
+        "task_advanced scoring@2", "before .json@1", "after .json@1", "before .csv@1",
+    ]  # fmt: skip
+
+
+def record_of(out):
     (path,) = (out / "runs").rglob("*.json")
-    return json.loads(path.read_text())["scores"]
+    return json.loads(path.read_text())
 
 
 @pytest.mark.slow
-def test_killing_a_run_does_not_move_its_scores(galaxies, tmp_path):
-    """SIGKILL at seeded moments leaves no broken record, and finishing gives the uninterrupted scores."""
-    began = time.monotonic()
-    assert start(galaxies, tmp_path / "whole").wait() == 0
-    took = time.monotonic() - began
-    killed = tmp_path / "killed"
-    for share in np.random.default_rng(0).uniform(0.2, 0.95, 4):
-        process = start(galaxies, killed)
-        try:
-            process.wait(timeout=share * took)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    assert start(galaxies, killed).wait() == 0
-    assert scores(killed) == scores(tmp_path / "whole")
+def test_killing_a_run_at_every_kind_of_moment_does_not_move_its_numbers(galaxies, tmp_path):
+    """Conversion, training, half-written checkpoints, encoding, scoring, record, board: same numbers."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start(galaxies, whole, "never@0")[0] == 0
+    for moment in moments():
+        code, said = start(galaxies, killed, moment)
+        assert code == -signal.SIGKILL, f"{moment} was not reached: {said[-500:]}"
+    code, said = start(galaxies, killed, "never@0")
+    expected, found = record_of(whole), record_of(killed)
+
+    assert code == 0
+    assert "already done" in said  # the record was whole before the board was
+    for part in ("status", "scores", "selection", "health", "run_id"):
+        assert found[part] == expected[part]
+    for part in ("loss_curve", "rank_curve"):
+        assert found["training"][part] == expected["training"][part]
+    weights = [next((out / "weights").glob("*.safetensors")).read_bytes() for out in (whole, killed)]
+    assert weights[0] == weights[1]
