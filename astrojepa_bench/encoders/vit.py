@@ -31,10 +31,13 @@ class TokenViT(Encoder):
         heads: attention heads.
 
     Source: Dosovitskiy et al. 2021 (arXiv 2010.11929); gathered visible tokens as in He et al. 2022
-    (arXiv 2111.06377). Patch embedding starts Xavier-uniform, other matrices truncated normal (std .02).
+    (arXiv 2111.06377). Deviation: matrices of the blocks keep PyTorch's fan-in start (std .06 at width 96)
+    where those papers take truncated normals of std .02: in budgets of hundreds of steps the small start
+    was measured, by cross-validation without test galaxies, to cost every entry (untrained .62 against .65, the
+    best trained entry .69 against .74). The patch embedding starts Xavier-uniform.
     """
 
-    version = 1
+    version = 2
     mean: Tensor
     std: Tensor
 
@@ -53,13 +56,6 @@ class TokenViT(Encoder):
         self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self._codes: dict[tuple[int, int, torch.device], Tensor] = {}
-        self._start()
-
-    def _start(self) -> None:
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.zeros_(self.embed.bias)
 

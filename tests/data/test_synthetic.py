@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from astrojepa_bench.data.synthetic import dataset, drawing
 from astrojepa_bench.data.synthetic.dataset import Synthetic
@@ -222,3 +223,19 @@ def test_worker_leaves_when_its_parent_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(worker.sys, "stdin", io.StringIO(json.dumps(request)))
     worker.main()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_images_joins_as_a_pool(tmp_path):
+    """Unlabelled pictures lie in the pool, are learnt from, and change the fingerprint."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        picture = Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+        picture.save(folder / f"{number}.png")
+    alone = Synthetic(galaxies=16, anomaly_fraction=0.0).load(32, tmp_path / "cache")
+    joined = Synthetic(galaxies=16, anomaly_fraction=0.0, pool=folder).load(32, tmp_path / "cache")
+
+    assert len(joined.rows("pool")) == 3
+    assert len(joined.pretraining_rows) == len(alone.pretraining_rows) + 3
+    assert joined.fingerprint != alone.fingerprint

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from astrojepa_bench.data.conversion import band_statistics, cached, fingerprint
+from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.synthetic.anomalies import PHYSICAL
 from astrojepa_bench.data.synthetic.drawing import blocks_of, draw_all
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, class_of
@@ -65,6 +66,8 @@ class Synthetic(Dataset):
         anomaly_fraction: anomalies added to the test split, as a share of `galaxies`: three physical types
             and three artefacts, equally many of each.
         seed: of everything random; galaxy number i is the same galaxy whatever `galaxies` is.
+        pool: more images, unlabelled, for pretraining only: HDF5 file, zip or folder.
+        anomalies: more known anomalies, for the test split only, in the same forms.
     """
 
     version: ClassVar[int | None] = 1
@@ -77,6 +80,8 @@ class Synthetic(Dataset):
         fov_arcsec: float | None = None,
         anomaly_fraction: float = 0.015,
         seed: int = 0,
+        pool: Path | None = None,
+        anomalies: Path | None = None,
     ) -> None:
         _check(galaxies, fov_arcsec, anomaly_fraction, seed)
         self.galaxies = galaxies
@@ -84,10 +89,12 @@ class Synthetic(Dataset):
         self.fov_arcsec = fov_arcsec
         self.anomaly_fraction = anomaly_fraction
         self.seed = seed
+        self.pool = pool
+        self.anomalies = anomalies
 
     @property
-    def anomalies(self) -> int:
-        """How many anomalies there are: a multiple of the number of types, and one of each at least."""
+    def anomalous(self) -> int:
+        """How many simulated anomalies there are: a multiple of the number of types, and one of each at least."""
         types = len(ANOMALY_TYPES)
         return types * max(round(self.galaxies * self.anomaly_fraction / types), self.anomaly_fraction > 0)
 
@@ -97,16 +104,20 @@ class Synthetic(Dataset):
         Raises:
             BenchError: a drawing process failed.
             ConfigError: the cache cannot be written, or the image is too small.
+            DataError: the pool or the anomalies cannot be read.
         """
         drawings = self.drawings(size_px, cache_dir)
         columns = self.columns()
         mean, std = band_statistics(drawings.images, np.flatnonzero(columns["split"] == "train"))
         truth = dict(zip(TRUTHS, drawings.truth.T, strict=True))
-        return GalaxyTable(
+        table = GalaxyTable(
             images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=CARD,
             fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth,
             pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), **columns,
         )  # fmt: skip
+        return with_extras(
+            table, pool=self.pool, anomalies=self.anomalies, size_px=size_px, cache_dir=cache_dir
+        )
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
         """Give the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
@@ -127,9 +138,9 @@ class Synthetic(Dataset):
             return Drawings(images, facts["coverage"], facts["truth"])
 
     def _fill(self, folder: Path, survey: Survey, blocks_dir: Path) -> None:
-        blocks = blocks_of(self.galaxies, self.anomalies)
+        blocks = blocks_of(self.galaxies, self.anomalous)
         draw_all(survey, blocks, blocks_dir)
-        shape = (self.galaxies + self.anomalies, len(BANDS), survey.size_px, survey.size_px)
+        shape = (self.galaxies + self.anomalous, len(BANDS), survey.size_px, survey.size_px)
         assemble(folder, shape, [blocks_dir / block.name for block in blocks])
 
     def survey(self, size_px: int) -> Survey:
@@ -146,12 +157,12 @@ class Synthetic(Dataset):
     def fingerprint(self, size_px: int) -> str:
         """Name the galaxies: a hash of the options, the size and the version."""
         return fingerprint(
-            self.version, json.dumps(asdict(self.survey(size_px))), self.galaxies, self.anomalies
+            self.version, json.dumps(asdict(self.survey(size_px))), self.galaxies, self.anomalous
         )
 
     def columns(self) -> dict[str, np.ndarray]:
         """Give what is known without drawing: ids, splits, classes and anomalies."""
-        numbers, odd = range(self.galaxies), range(self.anomalies)
+        numbers, odd = range(self.galaxies), range(self.anomalous)
         types = [ANOMALY_TYPES[number % len(ANOMALY_TYPES)] for number in odd]
         kinds = [ANOMALY_KINDS.index("physical" if name in PHYSICAL else "artefact") for name in types]
         return {
