@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.errors import ContractError
+from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.runs.pieces import Cell, Piece
 from astrojepa_bench.streams import numpy_stream, scoped_global
@@ -16,6 +17,7 @@ from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.types import GalaxyTable
 
 PREPARE_IMAGES = 10_000
+PREPARE_BYTES = 2 * 2**30
 
 
 class SkipCell(Exception):  # noqa: N818 not an error: a pair that has no meaning
@@ -71,7 +73,7 @@ def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
     with scoped_global(cell.seed, "encoder"):
         encoder = cell.encoder.build(table.spec)
     _check_role(cell.encoder, encoder, Encoder)
-    encoder.prepare(galaxies.images.batch(_preparation_rows(table)))
+    _prepare(encoder, galaxies)
     _check_fit(cell, encoder)
     with scoped_global(cell.seed, "objective"):
         objective = cell.objective.build(encoder, encoder.grid, table.classes)
@@ -83,9 +85,20 @@ def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
     return Assembly(objective.to(device), masker)
 
 
-def _preparation_rows(table: GalaxyTable) -> np.ndarray:
-    rows = table.pretraining_rows
-    return np.sort(numpy_stream(0, "prepare").permutation(rows)[:PREPARE_IMAGES])
+def _prepare(encoder: Encoder, galaxies: Galaxies) -> None:
+    """Let an encoder fit what it fits without gradients, on a fixed sample of pretraining galaxies."""
+    if type(encoder).prepare is Encoder.prepare:
+        return  # nothing to fit: spare the images
+    try:
+        encoder.prepare(galaxies.images.batch(_preparation_rows(galaxies.table)))
+    except ConfigError as error:
+        raise SkipCell(str(error)) from None
+
+
+def _preparation_rows(table: GalaxyTable) -> Int[np.ndarray, " row"]:
+    image_bytes = 4 * int(np.prod(table.images.shape[1:]))
+    room = min(PREPARE_IMAGES, PREPARE_BYTES // image_bytes)
+    return np.sort(numpy_stream(0, "prepare").permutation(table.pretraining_rows)[:room])
 
 
 def _check_fit(cell: Cell, encoder: Encoder) -> None:
