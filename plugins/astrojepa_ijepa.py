@@ -10,7 +10,7 @@ Nothing but the teacher's slowness and the stopped gradient prevents collapse. T
 linearly from m₀ to 1; m₀ follows from a horizon h given as a share of the run (m₀ = 1 - 1/(h·steps)), so that
 exp(-1/(2h)) of the teacher's initial weights is left at the end: 0.7 % at h = 0.1, whatever the budget.
 
-Cost: about 1.9 token-passes per patch in the encoders and 1.75 in the (narrow) predictor at the defaults.
+Cost: about 1.25 token-passes per patch in the encoders and 1.75 in the (narrow) predictor at the defaults.
 Expected: on thousands of galaxies and minutes of training it loses rank and ends near its untrained self; it
 was made for schedules a thousand times longer.
 
