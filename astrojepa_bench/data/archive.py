@@ -7,17 +7,18 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from astrojepa_bench.data.conversion import Picture, reading
+from astrojepa_bench.data.catalogue import Catalogue
+from astrojepa_bench.data.conversion import Picture, Unreadable, reading
 from astrojepa_bench.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -89,41 +90,33 @@ class ImageFiles:
         with reading(self.path), _reader(self.path) as read:
             return 3 if any(_is_colour(read, name) for name in self.names) else 1
 
-    def pictures(self) -> Iterator[Picture]:
-        """Read all images in order.
-
-        Raises:
-            DataError: at the end, if any could not be read: the first and how many.
-        """
-        bands, failures = self.bands, list[str]()
+    def pictures(self) -> Iterator[Picture | Unreadable]:
+        """Read all images in order, or say which cannot be read."""
+        bands = self.bands
         with reading(self.path), _reader(self.path) as read:
             for name in self.names:
                 try:
-                    picture = _picture(read(name), bands)
+                    picture: Picture | Unreadable = _picture(read(name), bands)
                 except UNREADABLE as error:
-                    failures.append(f"{name} ({_reason(error)})")
-                else:
-                    yield picture
-        if failures:
-            raise DataError(
-                f"{self.path.name}: {len(failures)} of {len(self)} images cannot be read, "
-                f"first {failures[0]}; mend or remove them"
-            )
+                    picture = Unreadable(name, _reason(error))
+                yield picture
 
-    def kinds(self) -> tuple[str, ...]:
-        """Name what each image shows, empty where the table does not say."""
-        return self._column("label")
+    def catalogue(self) -> Catalogue:
+        """Give class names, redshift and position, unknown where empty or absent."""
+        bare = Catalogue.bare(np.array(self.ids))
+        names, label = _classes(self.columns.get("label", ("",) * len(self)))
+        redshift, ra, dec = (self._number(name) for name in ("redshift", "ra", "dec"))
+        return replace(bare, label=label, class_names=names, redshift=redshift, ra=ra, dec=dec)
 
-    def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " image"]]:
-        """Give redshift, ra and dec [deg], NaN where empty or absent; the pixel scale is never known."""
-        texts = {name: pd.Series(self._column(name), dtype=object) for name in ("redshift", "ra", "dec")}
-        known = {
-            name: pd.to_numeric(text, errors="coerce").to_numpy(np.float64) for name, text in texts.items()
-        }
-        return {**known, "pixel_scale": np.full(len(self), np.nan)}
+    def _number(self, name: str) -> Float[np.ndarray, " image"]:
+        text = pd.Series(self.columns.get(name, ("",) * len(self)), dtype=object)
+        return pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
 
-    def _column(self, name: str) -> tuple[str, ...]:
-        return self.columns.get(name, ("",) * len(self))
+
+def _classes(words: Sequence[str]) -> tuple[tuple[str, ...], Int[np.ndarray, " image"]]:
+    names = sorted({word for word in words if word})
+    place = {"": -1, **{name: number for number, name in enumerate(names)}}
+    return tuple(names), np.array([place[word] for word in words], dtype=np.int64)
 
 
 @contextmanager

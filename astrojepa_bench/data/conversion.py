@@ -26,6 +26,8 @@ from astrojepa_bench.events import track
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
+LAYOUT = 2  # raise it whenever an entry of the cache holds other files
+ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?")])
 MEBIBYTE = 1 << 20
 ROWS_AT_ONCE = 256
 
@@ -40,6 +42,18 @@ class Picture(NamedTuple):
 
     digest: bytes
     pixels: UInt8[np.ndarray, "height width band"]
+
+
+class Unreadable(NamedTuple):
+    """One image of a source that cannot be had.
+
+    Attributes:
+        name: what the source calls it.
+        reason: why, in a few words.
+    """
+
+    name: str
+    reason: str
 
 
 class ImageSource(Protocol):
@@ -60,8 +74,8 @@ class ImageSource(Protocol):
     def __len__(self) -> int:
         """How many pictures there are."""
 
-    def pictures(self) -> Iterator[Picture]:
-        """Read all pictures in file order."""
+    def pictures(self) -> Iterator[Picture | Unreadable]:
+        """Read all pictures in order, or say which cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -69,37 +83,64 @@ class Converted:
     """A source's images at one size.
 
     Attributes:
-        images: memory-mapped, channels first.
-        digests: hash of each picture as the source holds it, as hexadecimal bytes.
+        images: memory-mapped, channels first; black where a picture cannot be read.
+        rows: hash, size [pixel] and blankness of each picture as the source holds it (see `ROW`); the hash
+            is empty where it cannot be read.
+        unreadable: which pictures those are, by row number.
     """
 
     images: Images
-    digests: np.ndarray
+    rows: np.ndarray
+    unreadable: Mapping[int, Unreadable]
+
+    @property
+    def digests(self) -> np.ndarray:
+        """Hash of each picture as the source holds it, as hexadecimal bytes."""
+        digests: np.ndarray = self.rows["digest"]
+        return digests
 
 
 def convert(source: ImageSource, size_px: int, cache_dir: Path) -> Converted:
     """Give a source's images at `size_px`, converting them if the cache does not hold them.
 
     Raises:
-        DataError: the source cannot be read.
+        DataError: the source as a whole cannot be read.
         ConfigError: the cache cannot be written.
     """
-    key = fingerprint(CONVERSION, content_digest(source.files, cache_dir), size_px)
+    key = fingerprint(CONVERSION, LAYOUT, content_digest(source.files, cache_dir), size_px)
     entry = cached(cache_dir, key, lambda folder: _convert_into(folder, source, size_px))
-    return Converted(_open_images(entry), np.load(entry / "digests.npy"))
+    unreadable = json.loads((entry / "unreadable.json").read_text())
+    return Converted(
+        _open_images(entry),
+        np.load(entry / "rows.npy"),
+        {int(row): Unreadable(*told) for row, told in unreadable.items()},
+    )
 
 
 def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
-    digests: list[bytes] = []
+    rows = np.zeros(len(source), dtype=ROW)
+    unreadable: dict[int, Unreadable] = {}
+    shape = (source.bands, size_px, size_px)
 
     def resized() -> Iterator[UInt8[np.ndarray, "band height width"]]:
         task = f"converting {source.name} to {size_px} px"
-        for digest, pixels in track(source.pictures(), task=task, total=len(source)):
-            digests.append(digest.hex().encode())
-            yield resize(pixels, size_px)
+        for row, picture in enumerate(track(source.pictures(), task=task, total=len(source))):
+            if isinstance(picture, Unreadable):
+                unreadable[row] = picture
+                yield np.zeros(shape, dtype=np.uint8)
+            else:
+                rows[row] = _row(picture)
+                yield resize(picture.pixels, size_px)
 
-    _write_images(folder, (len(source), source.bands, size_px, size_px), resized())
-    np.save(folder / "digests.npy", np.array(digests))
+    _write_images(folder, (len(source), *shape), resized())
+    np.save(folder / "rows.npy", rows)
+    (folder / "unreadable.json").write_text(json.dumps(unreadable))
+
+
+def _row(picture: Picture) -> tuple[bytes, int, int, bool]:
+    height, width, _ = picture.pixels.shape
+    flat = picture.pixels.reshape(height * width, -1)
+    return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all())
 
 
 def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: Path) -> Images:

@@ -7,15 +7,17 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.archive import ImageFiles
-from astrojepa_bench.data.conversion import ImageSource, band_statistics, convert, fingerprint, stack
+from astrojepa_bench.data.catalogue import FACTS, Catalogue
+from astrojepa_bench.data.conversion import Converted, band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.selection import OnBadImage, readable
 from astrojepa_bench.data.splits import sky_groups
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
@@ -23,21 +25,6 @@ from astrojepa_bench.types import ANOMALY_KINDS, GalaxyTable, Images, ImageSpec
 
 PHYSICAL = ANOMALY_KINDS.index("physical")
 UNNAMED = "anomaly"
-FACTS = ("redshift", "ra", "dec", "pixel_scale")
-
-
-class ExtraSource(ImageSource, Protocol):
-    """Images with names and, perhaps, facts."""
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Unique name of each picture."""
-
-    def kinds(self) -> tuple[str, ...]:
-        """Name what each picture shows, empty where unknown."""
-
-    def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " image"]]:
-        """Give the columns of `FACTS`, NaN where unknown."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,13 @@ class Extra:
 
 
 def with_extras(
-    table: GalaxyTable, *, pool: Path | None, anomalies: Path | None, size_px: int, cache_dir: Path
+    table: GalaxyTable,
+    *,
+    pool: Path | None,
+    anomalies: Path | None,
+    size_px: int,
+    cache_dir: Path,
+    on_bad_image: OnBadImage = "fail",
 ) -> GalaxyTable:
     """Append unlabelled images for pretraining and known anomalies for the test set.
 
@@ -87,21 +80,23 @@ def with_extras(
         anomalies: odd galaxies, appended to `test` without label; their classes name their kind.
         size_px: the table's image size.
         cache_dir: where converted images are kept.
+        on_bad_image: whether an unreadable image ends everything or is left out; blank ones are left out.
 
     Raises:
         DataError: a source is missing, unreadable, of other bands, or holds nothing new.
     """
     extras: list[Extra] = []
+    reader = _Reader(len(table.spec.bands), size_px, cache_dir, on_bad_image)
     if anomalies is not None:
-        found = _read(Path(anomalies).expanduser(), "anomaly", len(table.spec.bands), size_px, cache_dir)
+        found = reader.read(Path(anomalies).expanduser(), "anomaly")
         extras.append(_new(found, table, np.arange(len(table)), []))
     if pool is not None:
-        found = _read(Path(pool).expanduser(), "pool", len(table.spec.bands), size_px, cache_dir)
+        found = reader.read(Path(pool).expanduser(), "pool")
         extras.append(_new(found, table, table.rows("val", "test"), extras))
     return _appended(table, extras, cache_dir) if extras else table
 
 
-def open_source(path: Path) -> ExtraSource:
+def open_source(path: Path) -> Hdf5File | ImageFiles:
     """Open an HDF5 file of Galaxy10's layout, or a zip or folder of images.
 
     Raises:
@@ -114,18 +109,38 @@ def open_source(path: Path) -> ExtraSource:
     return Hdf5File.opened(path, None)
 
 
-def _read(path: Path, role: Literal["pool", "anomaly"], bands: int, size_px: int, cache_dir: Path) -> Extra:
-    source = open_source(path)
-    converted = convert(source, size_px, cache_dir)
-    found = converted.images.shape[1]
-    if found != bands:
-        raise DataError(
-            f"{role} {path.name} has {found} bands, the dataset {bands}; give images of {bands} bands"
-        )
-    kinds = [kind or UNNAMED for kind in source.kinds()] if role == "anomaly" else [""] * len(source)
-    ids = np.array([f"{role}/{name}" for name in source.ids])
-    rows, facts = np.arange(len(source)), source.facts(size_px)
-    return Extra(role, converted.images, rows, converted.digests, ids, np.array(kinds), facts, path.name)
+@dataclass(frozen=True)
+class _Reader:
+    """Reads extras for a table of so many bands and pixels."""
+
+    bands: int
+    size_px: int
+    cache_dir: Path
+    on_bad_image: OnBadImage
+
+    def read(self, path: Path, role: Literal["pool", "anomaly"]) -> Extra:
+        source = open_source(path)
+        if role == "anomaly" and isinstance(source, Hdf5File):
+            source = source.naming_kinds()
+        if source.bands != self.bands:
+            raise DataError(
+                f"{role} {path.name} has {source.bands} bands, the dataset {self.bands}; "
+                f"give images of {self.bands} bands"
+            )
+        catalogue, converted = source.catalogue(), convert(source, self.size_px, self.cache_dir)
+        seen, notes = readable(path.name, converted, self.on_bad_image)
+        return _extra(role, catalogue, converted, path.name).kept(seen, "; ".join([path.name, *notes]))
+
+
+def _extra(role: Literal["pool", "anomaly"], catalogue: Catalogue, converted: Converted, name: str) -> Extra:
+    kinds = catalogue.kinds() if role == "anomaly" else np.full(len(catalogue), "")
+    if role == "anomaly":
+        kinds = np.where(kinds == "", UNNAMED, kinds)
+    ids = np.array([f"{role}/{name}" for name in catalogue.ids.tolist()])
+    facts = catalogue.facts(converted.images.shape[2])
+    return Extra(
+        role, converted.images, np.arange(len(catalogue)), converted.digests, ids, kinds, facts, name
+    )
 
 
 def _new(extra: Extra, table: GalaxyTable, rows: Int[np.ndarray, " row"], others: Sequence[Extra]) -> Extra:

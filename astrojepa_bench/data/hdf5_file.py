@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
+from astrojepa_bench.data.catalogue import UNSTATED, Catalogue
 from astrojepa_bench.data.conversion import Picture, reading
 from astrojepa_bench.errors import DataError, nearest
 
@@ -29,6 +30,7 @@ class Hdf5File:
 
     Attributes:
         path: the file.
+        label: the label column; None reads no labels.
         shape: of its images (galaxy, height, width, band).
         columns: the label column and those of `COLUMNS` that are there, by name.
         attributes: text attributes of the file.
@@ -36,6 +38,7 @@ class Hdf5File:
     """
 
     path: Path
+    label: str | None
     shape: tuple[int, int, int, int]
     columns: Mapping[str, np.ndarray]
     attributes: Mapping[str, str]
@@ -58,7 +61,7 @@ class Hdf5File:
             asked = () if label is None else (label,)
             names = {*(name for name in COLUMNS if name in file), *asked}
             columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
-            return cls(path, shape, columns, _texts(file), _class_names(file, names))
+            return cls(path, label, shape, columns, _texts(file), _class_names(file, names))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -83,28 +86,32 @@ class Hdf5File:
         """Side of the central square of its images [pixel]."""
         return min(self.shape[1:3])
 
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Row numbers: the layout has no names."""
-        return tuple(map(str, range(len(self))))
+    def catalogue(self) -> Catalogue:
+        """Give labels (if a label column was asked for), positions, redshifts and the declared split.
 
-    def kinds(self) -> tuple[str, ...]:
-        """Name the class of each image, by number where it has no name, empty where it has no class."""
-        if "ans" not in self.columns or np.isnan(self.number("ans")).all():
-            return ("",) * len(self)
-        labels, names = self.labels("ans"), self.class_names.get("ans", ())
-        words = {n: names[n] if n < len(names) else f"class {n}" for n in np.unique(labels).tolist()}
-        return tuple({**words, -1: ""}[label] for label in labels.tolist())
-
-    def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " galaxy"]]:
-        """Give redshift, ra, dec [deg] and the pixel scale [arcsec] at `size_px`, NaN where unknown."""
+        Raises:
+            DataError: a column holds text where numbers are expected, or no class numbers.
+        """
+        bare = Catalogue.bare(np.arange(len(self)).astype(str))  # the layout has no names
         redshift, scale = self.number("redshift"), self.number("pxscale")
-        return {
-            "redshift": np.where(redshift > -1, redshift, np.nan),  # -99 and the like mean unknown
-            "ra": self.number("ra"),
-            "dec": self.number("dec"),
-            "pixel_scale": np.where(scale > 0, scale, np.nan) * self.side_px / size_px,
-        }
+        stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
+        return replace(
+            bare,
+            label=bare.label if self.label is None else self.labels(self.label),
+            class_names=self.class_names.get(self.label or "", ()),
+            redshift=np.where(redshift > -1, redshift, np.nan),  # -99 and the like mean unknown
+            ra=self.number("ra"),
+            dec=self.number("dec"),
+            field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
+            split=self.columns.get("split"),
+            licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
+            citation=next((text for text in stated if text), UNSTATED),
+        )
+
+    def naming_kinds(self) -> Hdf5File:
+        """Read the labels of Galaxy10's own column, if there are any."""
+        known = "ans" in self.columns and not np.isnan(self.number("ans")).all()
+        return replace(self, label="ans") if known else self
 
     def pictures(self) -> Iterator[Picture]:
         """Read all images in file order, each compressed chunk once.

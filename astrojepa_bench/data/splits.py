@@ -150,8 +150,9 @@ def sky_groups(
     ra: Float[np.ndarray, " galaxy"] | None = None,
     dec: Float[np.ndarray, " galaxy"] | None = None,
     field_arcsec: Float[np.ndarray, " galaxy"] | None = None,
+    declared: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Group rows that show the same pixels or overlapping sky.
+    """Group rows that show the same pixels or overlapping sky, or that are said to belong together.
 
     Two cut-outs overlap when their centres are closer than the mean of their sides; groups are the
     connected components. A group bears the smallest digest of its members, so names do not depend on row
@@ -162,6 +163,7 @@ def sky_groups(
         ra: right ascension of each centre [deg]; NaN (or not on the sky) where unknown, None if everywhere.
         dec: declination [deg], likewise.
         field_arcsec: side of each cut-out [arcsec], NaN where unknown: then 67 arcsec (Galaxy10 DECaLS).
+        declared: name of the group that each row is said to belong to, empty for none.
 
     Returns:
         One name a row.
@@ -171,6 +173,9 @@ def sky_groups(
     if ra is not None and dec is not None:
         field = np.full(len(ra), np.nan) if field_arcsec is None else field_arcsec
         pairs.append(_overlapping(ra, dec, np.where(np.isnan(field), CUTOUT_ARCSEC, field)))
+    if declared is not None:
+        rows = np.flatnonzero(declared != "")
+        pairs.append(rows[_chained(np.unique(declared[rows], return_inverse=True)[1])])
     left, right = np.concatenate(pairs).T
     links = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(len(digests),) * 2)
     count, component = connected_components(links, directed=False)
@@ -215,15 +220,20 @@ def _named(digests: np.ndarray, component: Int[np.ndarray, " galaxy"], count: in
     return digests[order][starts][component]
 
 
-def conflicting(digests: np.ndarray, labels: Int[np.ndarray, " galaxy"]) -> Bool[np.ndarray, " galaxy"]:
-    """Mark every copy of an image that appears under two different labels."""
-    _, image = np.unique(digests, return_inverse=True)
+def conflicting(names: np.ndarray, labels: Int[np.ndarray, " galaxy"]) -> Bool[np.ndarray, " galaxy"]:
+    """Mark every row of a galaxy that appears under two different labels.
+
+    Args:
+        names: what says that rows show one galaxy: equal names, such as hashes of pixels.
+        labels: class index, -1 unknown.
+    """
+    _, galaxy = np.unique(names, return_inverse=True)
     known = labels >= 0
-    low = np.full(image.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    low = np.full(galaxy.max(initial=-1) + 1, np.iinfo(np.int64).max)
     high = np.full_like(low, -1)
-    np.minimum.at(low, image[known], labels[known])
-    np.maximum.at(high, image[known], labels[known])
-    return (low < high)[image]
+    np.minimum.at(low, galaxy[known], labels[known])
+    np.maximum.at(high, galaxy[known], labels[known])
+    return (low < high)[galaxy]
 
 
 def rare_classes(labels: Int[np.ndarray, " galaxy"], members: int = 2) -> Sequence[int]:

@@ -1,0 +1,102 @@
+"""From a source to the table that everything else works on: convert, select, divide, measure, append."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from astrojepa_bench.data.catalogue import Source
+from astrojepa_bench.data.conversion import (
+    CONVERSION,
+    Converted,
+    band_statistics,
+    convert,
+    fingerprint,
+    stack,
+)
+from astrojepa_bench.data.extras import with_extras
+from astrojepa_bench.data.selection import OnBadImage, Selection, select
+from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
+
+BAND_NAMES = {1: ("gray",), 3: ("z", "r", "g")}
+
+
+@dataclass(frozen=True)
+class Handling:
+    """How a source is to be read, beyond what it says itself.
+
+    Attributes:
+        pool: more images for pretraining only.
+        anomalies: odd galaxies for the test set only.
+        mirror_safe: whether a mirrored galaxy keeps its label.
+        on_bad_image: whether an unreadable image ends everything or is left out.
+    """
+
+    pool: Path | None = None
+    anomalies: Path | None = None
+    mirror_safe: bool = True
+    on_bad_image: OnBadImage = "fail"
+
+
+def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir: Path) -> GalaxyTable:
+    """Give a source's galaxies at `size_px`, with pool and anomalies.
+
+    Args:
+        source: pictures and what is known about them.
+        name: of the dataset, for its card.
+        how: beyond what the source says itself.
+        size_px: side of the images.
+        cache_dir: where converted images are kept.
+
+    Raises:
+        DataError: the source, the pool or the anomalies cannot be used.
+        ConfigError: the cache cannot be written.
+    """
+    catalogue, converted = source.catalogue(), convert(source, size_px, cache_dir)
+    selection = select(source.name, catalogue, converted, how.on_bad_image)
+    table = _table(selection, converted, name, how, cache_dir)
+    return with_extras(
+        table, pool=how.pool, anomalies=how.anomalies, size_px=size_px, cache_dir=cache_dir,
+        on_bad_image=how.on_bad_image,
+    )  # fmt: skip
+
+
+def _table(
+    selection: Selection, converted: Converted, name: str, how: Handling, cache_dir: Path
+) -> GalaxyTable:
+    rows, chosen = selection.rows, selection.catalogue
+    facts = chosen.facts(converted.images.shape[2])
+    known = {fact: values for fact, values in facts.items() if not np.isnan(values).all()}
+    content = fingerprint(
+        CONVERSION, converted.images.shape[1:], converted.digests[rows], rows, chosen.label, selection.split,
+        *(part for fact in sorted(known) for part in (fact, known[fact])),
+        *(part for fact in sorted(chosen.attributes) for part in (fact, chosen.attributes[fact])),
+    )  # fmt: skip
+    images = _taken(converted, selection, content, cache_dir)
+    return GalaxyTable(
+        images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
+        spec=_spec(images, selection.split, how.mirror_safe), card=_card(selection, name), label=chosen.label,
+        anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
+        group=selection.group, factors=chosen.attributes, **known,
+    )  # fmt: skip
+
+
+def _taken(converted: Converted, selection: Selection, content: str, cache_dir: Path) -> Images:
+    images, rows = converted.images, selection.rows
+    return images if len(rows) == len(images) else stack([(images, rows)], content, cache_dir)
+
+
+def _spec(images: Images, split: np.ndarray, mirror_safe: bool) -> ImageSpec:
+    bands, size_px = images.shape[1:3]
+    mean, std = band_statistics(images, np.flatnonzero(split == "train"))
+    names = BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
+    return ImageSpec(names, size_px, mean, std, mirror_safe)
+
+
+def _card(selection: Selection, name: str) -> Card:
+    chosen = selection.catalogue
+    covers = len(chosen.class_names) > chosen.label.max(initial=-1) >= 0
+    names = chosen.class_names if covers else ()
+    return Card(name, chosen.licence, chosen.citation, names, (*chosen.notes, *selection.notes))
