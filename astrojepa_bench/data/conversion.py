@@ -225,10 +225,15 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 
 
 def _hash_files(files: Mapping[str, Path]) -> str:
-    return fingerprint(*(f"{name}={_hash_file(files[name])}" for name in sorted(files)))
+    return fingerprint(*(f"{name}={file_sha256(files[name])}" for name in sorted(files)))
 
 
-def _hash_file(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hash the bytes of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     digest = hashlib.sha256()
     with reading(path), path.open("rb") as file:
         total = path.stat().st_size // MEBIBYTE + 1
