@@ -85,6 +85,11 @@ class ImageFiles:
         return {name: self.path / name for name in listing}
 
     @property
+    def rendering(self) -> str:
+        """Nothing: there is one way to show a JPEG or PNG image."""
+        return ""
+
+    @property
     def bands(self) -> int:
         """3 if any image is in colour, else 1 (reads every header)."""
         with reading(self.path), _reader(self.path) as read:

@@ -26,8 +26,8 @@ from astrojepa_bench.events import track
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
-LAYOUT = 2  # raise it whenever an entry of the cache holds other files
-ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?")])
+LAYOUT = 3  # raise it whenever an entry of the cache holds other files
+ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?"), ("gaps", "i4")])
 MEBIBYTE = 1 << 20
 ROWS_AT_ONCE = 256
 
@@ -38,10 +38,12 @@ class Picture(NamedTuple):
     Attributes:
         digest: hash of what the source holds; equal digests mean equal pixels.
         pixels: channels last.
+        gaps: how many of them have no value in some band (NaN) and show sky instead.
     """
 
     digest: bytes
     pixels: UInt8[np.ndarray, "height width band"]
+    gaps: int = 0
 
 
 class Unreadable(NamedTuple):
@@ -68,6 +70,10 @@ class ImageSource(Protocol):
         """Every file that its pictures depend on, by the name that counts as content."""
 
     @property
+    def rendering(self) -> str:
+        """Which pixels are made of those bytes, and in which order; empty where there is no choice."""
+
+    @property
     def bands(self) -> int:
         """How many bands each picture has."""
 
@@ -84,8 +90,8 @@ class Converted:
 
     Attributes:
         images: memory-mapped, channels first; black where a picture cannot be read.
-        rows: hash, size [pixel] and blankness of each picture as the source holds it (see `ROW`); the hash
-            is empty where it cannot be read.
+        rows: hash, size [pixel], blankness and gaps of each picture as the source holds it (see `ROW`); the
+            hash is empty where it cannot be read.
         unreadable: which pictures those are, by row number.
     """
 
@@ -107,7 +113,8 @@ def convert(source: ImageSource, size_px: int, cache_dir: Path) -> Converted:
         DataError: the source as a whole cannot be read.
         ConfigError: the cache cannot be written.
     """
-    key = fingerprint(CONVERSION, LAYOUT, content_digest(source.files, cache_dir), size_px)
+    chosen = [source.rendering] if source.rendering else []
+    key = fingerprint(CONVERSION, LAYOUT, content_digest(source.files, cache_dir), size_px, *chosen)
     entry = cached(cache_dir, key, lambda folder: _convert_into(folder, source, size_px))
     unreadable = json.loads((entry / "unreadable.json").read_text())
     return Converted(
@@ -137,10 +144,10 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
     (folder / "unreadable.json").write_text(json.dumps(unreadable))
 
 
-def _row(picture: Picture) -> tuple[bytes, int, int, bool]:
+def _row(picture: Picture) -> tuple[bytes, int, int, bool, int]:
     height, width, _ = picture.pixels.shape
     flat = picture.pixels.reshape(height * width, -1)
-    return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all())
+    return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all()), picture.gaps
 
 
 def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: Path) -> Images:

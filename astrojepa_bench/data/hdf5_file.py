@@ -77,6 +77,11 @@ class Hdf5File:
         return {"": self.path}
 
     @property
+    def rendering(self) -> str:
+        """Nothing: its pixels are taken as they are."""
+        return ""
+
+    @property
     def bands(self) -> int:
         """How many bands its images have."""
         return self.shape[3]
@@ -193,7 +198,10 @@ def _image_shape(path: Path, file: h5py.File, label: str | None) -> tuple[int, i
 def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
     columns = [key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 1]
     if name not in file:
-        raise DataError(f"{path.name} has no label column '{name}'; {nearest(name, columns)}")
+        raise DataError(
+            f"{path.name} has no label column '{name}'; {nearest(name, columns)}; "
+            "set dataset.label to nothing if it has no labels"
+        )
     if name not in columns:
         raise DataError(
             f"{path.name}: '{name}' is not a one-dimensional column; use one of {', '.join(columns)}"

@@ -84,9 +84,11 @@ def readable(
             "mend or remove them, or leave them out with --on-bad-image skip"
         )
     blank: Bool[np.ndarray, " row"] = converted.rows["blank"]
+    gaps = int((converted.rows["gaps"] > 0).sum())
     notes = {
         f"{len(unreadable)} images cannot be read and were left out, first {first}": unreadable,
         f"{blank.sum()} images are blank and were left out": blank.any(),
+        f"{gaps} images have pixels without a value (NaN), which show sky": gaps,
     }
     return (converted.digests != b"") & ~blank, true_notes(notes)
 
@@ -127,6 +129,7 @@ def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
     scales = np.unique(catalogue.field_arcsec[~np.isnan(catalogue.field_arcsec)])
     missing = int(np.isnan(catalogue.redshift).sum())
     return true_notes({
+        f"images are {sides.min()} px": not np.ptp(sides),
         f"images are of {len(np.unique(sides))} sizes, {sides.min()} to {sides.max()} px": np.ptp(sides),
         f"images show {len(scales)} fields of view, {scales.min(initial=1e9):.4g} to "
         f"{scales.max(initial=0):.4g} arcsec": len(scales) > 1,

@@ -36,6 +36,7 @@ class Arrays:
     images: np.ndarray
     name: str = "arrays"
     reads: int = 0
+    rendering: str = ""
 
     @property
     def files(self):
