@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astrojepa_bench.cli.data_target import bad_image_setting
 from astrojepa_bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags win over it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: astrojepa-runs)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="cache folder for converted galaxies")
+    parser.add_argument(
+        "--on-bad-image", choices=("fail", "skip"), help="unreadable images: stop (default), or leave out"
+    )
     parser.add_argument("--device", metavar="NAME", help="auto (default), cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print where the records are, as JSON, only")
 
@@ -70,9 +74,10 @@ def request_from(arguments: argparse.Namespace) -> RunRequest:
     from astrojepa_bench.options import parse_settings
     from astrojepa_bench.runs.request import make_request, read_config
 
+    settings = [*arguments.set, *bad_image_setting(arguments.on_bad_image)]
     fields: dict[str, Any] = read_config(arguments.config) if arguments.config else {}
     fields |= {name: value for name, value in _flags(arguments).items() if value not in (None, [])}
-    for address, options in parse_settings(arguments.set).items():
+    for address, options in parse_settings(settings).items():
         fields.setdefault("settings", {}).setdefault(address, {}).update(options)
     if "objectives" not in fields:
         raise ConfigError("no objective was given; name one with --objective (see astrojepa-bench list)")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.selection import OnBadImage
 from astrojepa_bench.data.table import Handling, make_table
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable
@@ -22,10 +23,12 @@ class Hdf5(Dataset):
 
     Args:
         path: the file.
-        label: name of the label column; 255 and NaN mean unlabelled.
+        label: name of the label column, empty to read no labels; 255 and NaN mean unlabelled.
         pool: more images for pretraining only (HDF5, zip or folder).
         anomalies: odd galaxies for the test set only (HDF5, zip or folder).
-        mirror_safe: whether a mirrored galaxy keeps its label; set it to false where spin is the label.
+        mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
+            for the sense in which spirals wind (clockwise).
+        on_bad_image: an unreadable image of pool or anomalies ends everything (`fail`) or is left out (`skip`).
     """
 
     version: ClassVar[int | None] = 1
@@ -37,11 +40,12 @@ class Hdf5(Dataset):
         label: str = "ans",
         pool: Path | None = None,
         anomalies: Path | None = None,
-        mirror_safe: bool = True,
+        mirror_safe: bool | None = None,
+        on_bad_image: OnBadImage = "fail",
     ) -> None:
         self.path = Path(path).expanduser()
         self.label = label
-        self.handling = Handling(pool, anomalies, mirror_safe)
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Read, split and convert the file, and add pool and anomalies.
@@ -50,5 +54,5 @@ class Hdf5(Dataset):
             DataError: a file is missing, damaged, or not of the expected layout.
             ConfigError: the cache cannot be written.
         """
-        file = Hdf5File.opened(self.path, self.label)
+        file = Hdf5File.opened(self.path, self.label or None)
         return make_table(file, self.path.stem, self.handling, size_px, cache_dir)

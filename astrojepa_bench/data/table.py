@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.selection import OnBadImage, Selection, select
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
+HANDED = re.compile(r"clockwise", re.IGNORECASE)
 BAND_NAMES = {1: ("gray",), 3: ("z", "r", "g")}
 
 
@@ -30,13 +32,14 @@ class Handling:
     Attributes:
         pool: more images for pretraining only.
         anomalies: odd galaxies for the test set only.
-        mirror_safe: whether a mirrored galaxy keeps its label.
+        mirror_safe: whether a mirrored galaxy keeps its label; None: unless a class is named for the sense in
+            which spirals wind.
         on_bad_image: whether an unreadable image ends everything or is left out.
     """
 
     pool: Path | None = None
     anomalies: Path | None = None
-    mirror_safe: bool = True
+    mirror_safe: bool | None = None
     on_bad_image: OnBadImage = "fail"
 
 
@@ -74,10 +77,11 @@ def _table(
         *(part for fact in sorted(known) for part in (fact, known[fact])),
         *(part for fact in sorted(chosen.attributes) for part in (fact, chosen.attributes[fact])),
     )  # fmt: skip
-    images = _taken(converted, selection, content, cache_dir)
+    images, card = _taken(converted, selection, content, cache_dir), _card(selection, name)
+    mirror_safe = not _handed(card) if how.mirror_safe is None else how.mirror_safe
     return GalaxyTable(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
-        spec=_spec(images, selection.split, how.mirror_safe), card=_card(selection, name), label=chosen.label,
+        spec=_spec(images, selection.split, mirror_safe), card=card, label=chosen.label,
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
         group=selection.group, factors=chosen.attributes, **known,
     )  # fmt: skip
@@ -99,4 +103,10 @@ def _card(selection: Selection, name: str) -> Card:
     chosen = selection.catalogue
     covers = len(chosen.class_names) > chosen.label.max(initial=-1) >= 0
     names = chosen.class_names if covers else ()
-    return Card(name, chosen.licence, chosen.citation, names, (*chosen.notes, *selection.notes))
+    card = Card(name, chosen.licence, chosen.citation, names, (*chosen.notes, *selection.notes))
+    handed = "a class is named for the sense of winding: galaxies are not mirrored"
+    return replace(card, notes=(*card.notes, handed)) if _handed(card) else card
+
+
+def _handed(card: Card) -> bool:
+    return any(HANDED.search(name) for name in card.class_names)

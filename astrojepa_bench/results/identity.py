@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from astrojepa_bench.errors import ContractError, PluginError
+from astrojepa_bench.types import GalaxyTable
 
 PROTOCOL: int = 1
 """Raised whenever the training or scoring of equal requests starts to give other numbers."""
@@ -54,6 +55,7 @@ def identity_block(
     seed: int,
     fingerprint: str,
     splits: str,
+    mirror_safe: bool,
     budget: str,
     precision: str,
     device_class: str,
@@ -62,11 +64,13 @@ def identity_block(
 
     Args:
         names: the name of each piece by kind (`objective`, `masker`, `encoder`, `dataset`).
-        options: resolved options by kind; options that are paths left out (the fingerprint stands for them).
+        options: resolved options by kind; paths, and all options of the dataset, left out (the fingerprint
+            stands for them, so that a dataset may gain an option without orphaning what was run before).
         versions: `source_version` by kind.
         seed: the pretraining seed.
         fingerprint: of the galaxies.
         splits: hash of who is in which split.
+        mirror_safe: whether galaxies are mirrored while training.
         budget: its name, or the numbers of one that was made for the occasion.
         precision: of the arithmetic ("float32", "bf16").
         device_class: "cpu" or "cuda".
@@ -79,10 +83,16 @@ def identity_block(
         "seed": seed,
         "fingerprint": fingerprint,
         "splits": splits,
+        "mirror_safe": mirror_safe,
         "budget": budget,
         "precision": precision,
         "device_class": device_class,
     }
+
+
+def split_hash(table: GalaxyTable) -> str:
+    """Hash who is in which split."""
+    return digest([table.ids.tolist(), table.split.tolist()])
 
 
 def entry_digest(identity: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ConfigError, ContractError
+from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.runs.pieces import Cell, Piece
 from astrojepa_bench.streams import numpy_stream, scoped_global
@@ -50,7 +51,9 @@ def load_galaxies(piece: Piece, budget: Budget, cache: object, device: torch.dev
     Raises:
         DataError: the source is missing or wrong.
     """
-    table = piece.build().load(budget.size_px, cache)
+    table: GalaxyTable = piece.build().load(budget.size_px, cache)
+    for note in table.card.notes:
+        emit("note", text=f"{table.card.name}: {note}")
     return Galaxies(piece, table, DeviceImages(table.images, device))
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.results.environment import describe_environment, provenance
-from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.identity import digest, entry_digest, identity_block, split_hash
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder
@@ -65,11 +65,12 @@ def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
     on_gpu = bench.galaxies.device.type == "cuda"
     return identity_block(
         names={kind: piece.name for kind, piece in pieces.items()},
-        options={kind: piece.identifying() for kind, piece in pieces.items()},
+        options={kind: piece.identifying() for kind, piece in pieces.items() if kind != "dataset"},
         versions={kind: piece.version for kind, piece in pieces.items()},
         seed=cell.seed,
         fingerprint=table.fingerprint,
-        splits=digest([table.ids.tolist(), table.split.tolist()]),
+        splits=split_hash(table),
+        mirror_safe=table.spec.mirror_safe,
         budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
         precision="bf16" if on_gpu else "float32",
         device_class=bench.galaxies.device.type,

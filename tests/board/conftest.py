@@ -22,6 +22,7 @@ def make_run(objective="alpha", masker="random", seed=0, linear=0.7, balanced=No
         options=options,
         versions=versions,
         seed=seed,
+        mirror_safe=True,
         budget=budget,
         device_class="cpu",
         **chosen,
