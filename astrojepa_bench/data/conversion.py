@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -136,7 +137,7 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
                 unreadable[row] = picture
                 yield np.zeros(shape, dtype=np.uint8)
             else:
-                rows[row] = _row(picture)
+                rows[row] = row_of(picture)
                 yield resize(picture.pixels, size_px)
 
     _write_images(folder, (len(source), *shape), resized())
@@ -144,7 +145,8 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
     (folder / "unreadable.json").write_text(json.dumps(unreadable))
 
 
-def _row(picture: Picture) -> tuple[bytes, int, int, bool, int]:
+def row_of(picture: Picture) -> tuple[bytes, int, int, bool, int]:
+    """Say what `ROW` records of a picture."""
     height, width, _ = picture.pixels.shape
     flat = picture.pixels.reshape(height * width, -1)
     return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all()), picture.gaps
@@ -159,7 +161,7 @@ def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: P
         cache_dir: where it is kept.
     """
     shape = (sum(len(rows) for _, rows in parts), *parts[0][0].shape[1:])
-    chunks = (images[rows[at : at + ROWS_AT_ONCE]] for images, rows in parts for at in steps(rows))
+    chunks = (block for images, rows in parts for block in blocks(images, rows))
     total = sum(len(steps(rows)) for _, rows in parts)
     watched = track(chunks, task="stacking images", total=total, unit=f"blocks of {ROWS_AT_ONCE}")
     return _open_images(cached(cache_dir, key, lambda folder: _write_images(folder, shape, watched)))
@@ -168,6 +170,17 @@ def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: P
 def steps(rows: Int[np.ndarray, " row"]) -> range:
     """Give the starts of blocks of rows small enough to hold in memory."""
     return range(0, len(rows), ROWS_AT_ONCE)
+
+
+def blocks(
+    images: Images, rows: Int[np.ndarray, " row"]
+) -> Iterator[UInt8[np.ndarray, "row band height width"]]:
+    """Copy chosen rows a block at a time, keeping no more of a memory map in memory than one block."""
+    owner: object = images.base
+    for at in steps(rows):
+        yield images[rows[at : at + ROWS_AT_ONCE]]
+        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            owner.madvise(mmap.MADV_DONTNEED)
 
 
 def band_statistics(
@@ -182,8 +195,8 @@ def band_statistics(
     """
     bands = images.shape[1]
     first, second = np.zeros(bands), np.zeros(bands)
-    starts = track(steps(rows), task="measuring bands", total=len(steps(rows)), unit="blocks")
-    for block in (images[rows[at : at + ROWS_AT_ONCE]] for at in starts):
+    chunks = blocks(images, rows)
+    for block in track(chunks, task="measuring bands", total=len(steps(rows)), unit="blocks"):
         first += block.sum(axis=(0, 2, 3), dtype=np.uint64)
         squares = np.square(block, dtype=np.uint16)  # 255² fits
         second += squares.sum(axis=(0, 2, 3), dtype=np.uint64)

@@ -60,9 +60,7 @@ class Galaxy10(Dataset):
         """
         path = self.release.path(cache_dir) if self.path is None else Path(self.path).expanduser()
         file = _opened(path, self.release, cache_dir)
-        table = make_table(
-            _described(file, self.release), self.release.title, self.handling, size_px, cache_dir
-        )
+        table = make_table(self.release.describe(file), self.release.title, self.handling, size_px, cache_dir)
         notes = (*_findings(file, self.release), *table.card.notes)
         spec = replace(table.spec, bands=self.release.bands)
         return replace(table, spec=spec, card=replace(table.card, notes=notes))
@@ -95,12 +93,6 @@ def fetch_command(release: Release, cache_dir: Path) -> str:
     usual = cache_dir == user_cache_path("astrojepa-bench")
     where = "" if usual else f" --cache {shlex.quote(str(cache_dir))}"
     return f"astrojepa-bench data fetch galaxy10 --release {release.name}{where}"
-
-
-def _described(file: Hdf5File, release: Release) -> Hdf5File:
-    """Let the release, not the file, say what the classes are called and whom to cite."""
-    stated = {"licence": release.licence, "citation": release.citation}
-    return replace(file, class_names={"ans": release.class_names}, attributes={**file.attributes, **stated})
 
 
 def _findings(file: Hdf5File, release: Release) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -48,12 +48,18 @@ class Release:
         """Say where `fetch` puts it."""
         return cache_dir / FOLDER / self.file_name
 
-    def describes(self, file: Hdf5File) -> bool:
+    def fits(self, file: Hdf5File) -> bool:
         """Whether a file has the layout of this release, whatever its number of rows."""
         labels = file.number("ans")
         return file.shape[1:] == (self.side_px, self.side_px, 3) and bool(
             ((labels >= 0) & (labels < len(self.class_names))).all()
         )
+
+    def describe(self, file: Hdf5File) -> Hdf5File:
+        """Let the release, not the file, say what the classes are called and whom to cite."""
+        stated = {"licence": self.licence, "citation": self.citation}
+        attributes = {**file.attributes, **stated}
+        return replace(file, class_names={"ans": self.class_names}, attributes=attributes)
 
 
 DECALS = Release(
@@ -120,4 +126,4 @@ RELEASES: Mapping[str, Release] = {release.name: release for release in (DECALS,
 
 def release_of(file: Hdf5File) -> Release | None:
     """Name the release whose layout a file has; None if it is another kind of file."""
-    return next((release for release in RELEASES.values() if release.describes(file)), None)
+    return next((release for release in RELEASES.values() if release.fits(file)), None)
