@@ -31,7 +31,7 @@ def execute(arguments: Namespace) -> int:
     from astrojepa_bench.results.identity import split_hash
 
     name, table = load_target(arguments)
-    facts = _facts(name, table, split_hash(table))
+    facts = _facts(name, table, split_hash(table.ids, table.split))
     description = describe(table)
     if arguments.json:
         print(json.dumps({**facts, **_described(description), "notes": table.card.notes}, indent=2))

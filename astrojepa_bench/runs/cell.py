@@ -69,7 +69,7 @@ def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
         versions={kind: piece.version for kind, piece in pieces.items()},
         seed=cell.seed,
         fingerprint=table.fingerprint,
-        splits=split_hash(table),
+        splits=split_hash(table.ids, table.split),
         mirror_safe=table.spec.mirror_safe,
         budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
         precision="bf16" if on_gpu else "float32",
