@@ -63,6 +63,10 @@ class Dataset(ABC):
             DataError: the source is missing, unreadable or not what it says.
         """
 
+    def shifted(self) -> Dataset | None:
+        """Give the same galaxies, row by row, seen by another instrument; None where no such thing exists."""
+        return None
+
 
 class Encoder(nn.Module, ABC):
     """Images to tokens. Takes un-normalised images in [0, 1] and normalises them itself.

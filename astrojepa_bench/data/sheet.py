@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -119,13 +119,9 @@ def _cell(table: GalaxyTable, row: int) -> Image.Image:
 
 def caption(table: GalaxyTable, row: int) -> str:
     """Write what is known of a galaxy: `z=0.08 r=16.2`."""
-    magnitudes: Mapping[str, np.ndarray] = {
-        name.removeprefix("magnitude_"): values
-        for name, values in table.factors.items()
-        if name.startswith("magnitude_")
-    }
     parts = [] if table.redshift is None else [("z", float(table.redshift[row]), 2)]
-    parts += [(band, float(values[row]), 1) for band, values in magnitudes.items()]
+    if "magnitude_r" in table.factors:  # that in the band z would read like a redshift
+        parts.append(("r", float(table.factors["magnitude_r"][row]), 1))
     return " ".join(f"{name}={value:.{digits}f}" for name, value, digits in parts if isfinite(value))
 
 

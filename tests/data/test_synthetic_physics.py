@@ -1,5 +1,7 @@
 """The simulated light against independent integrations, published values and measurements on pixels."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import dblquad, quad
@@ -27,17 +29,9 @@ from astrojepa_bench.data.synthetic.profiles import (
     sersic,
     sersic_b,
 )
-from astrojepa_bench.data.synthetic.scene import (
-    Purpose,
-    Subject,
-    Survey,
-    coverage,
-    draw,
-    expose,
-    paint,
-    truth,
-)
+from astrojepa_bench.data.synthetic.scene import Purpose, Subject, Survey, draw, expose, paint
 from astrojepa_bench.data.synthetic.survey import Conditions, blurred, draw_conditions, moffat_transfer
+from astrojepa_bench.data.synthetic.truth import coverage, truth
 
 SURVEY = Survey(seed=3, balance="uniform", size_px=64, fov_arcsec=40.0)
 SKY = 32
@@ -269,6 +263,23 @@ def test_bars_can_be_measured(drawn):
     spirals = drawn[5] + drawn[6]
     amplitudes = [bar_amplitude(one) for one in spirals]
     assert roc_auc_score([one.truth["bar_strength"] > 0 for one in spirals], amplitudes) > 0.9
+
+
+def threefold_share(one):
+    """How much of the two- and three-fold pattern, ring by ring and seen face-on, is three-fold."""
+    radius, azimuth = Plane.framed(64, 40 / 64).disk(one.truth["position_angle_deg"], one.truth["axis_ratio"])
+    light, edges = sky_subtracted(one), np.linspace(0.4, 2.6, 12) * one.truth["half_light_radius_arcsec"]
+    rings = [(radius >= low) & (radius < high) for low, high in pairwise(edges)]
+    two, three = (sum(abs((light * np.exp(1j * m * azimuth))[ring].sum()) for ring in rings) for m in (2, 3))
+    return three / (two + three)
+
+
+def test_arms_can_be_counted():
+    """The three-fold share of the pattern tells three arms from two: always in loose spirals, often in tight."""
+    for kind, least in ((7, 0.95), (6, 0.6)):
+        spirals = [draw(SURVEY, subject) for subject in of_class(kind, 48)]
+        shares = [threefold_share(one) for one in spirals]
+        assert roc_auc_score([one.truth["arm_number"] == 3 for one in spirals], shares) > least
 
 
 def test_colour_on_the_image_follows_redshift(drawn):

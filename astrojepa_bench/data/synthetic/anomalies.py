@@ -33,13 +33,17 @@ def lens(canvas: Canvas, rng: np.random.Generator) -> Shape:
     """
     ratio, angle = between(rng, (0.75, 1.0)), between(rng, (0, 180))
     canvas.add(sersic(canvas.plane, 4.0, canvas.galaxy.radius, ratio, angle), 1.0, between(rng, (0.0, 0.15)))
+    own = canvas.magnitudes()
     einstein, offset, where = between(rng, (2.4, 4.0)), between(rng, (0.0, 0.6)), between(rng, (0, 2 * pi))
     behind = bent(canvas.plane, einstein, between(rng, (0.0, 0.08)), between(rng, (0, 180)))
     behind = behind.moved(offset * einstein * cos(where), offset * einstein * sin(where))
     source = sersic_unsampled(behind, between(rng, (0.3, 0.6)))
     share = nanomaggies(between(rng, (21.0, 21.8))) / canvas.flux
     canvas.add(source * np.float32(canvas.plane.step**2), share, between(rng, (2.7, 3.0)))
-    return Shape(half_light=canvas.galaxy.radius, axis_ratio=ratio, angle=angle, arms=0, bar=0)
+    return Shape(
+        half_light=canvas.galaxy.radius, axis_ratio=ratio, angle=angle, arms=0, bar=0, sersic=4.0,
+        magnitudes=own,
+    )  # fmt: skip
 
 
 def bent(plane: Plane, einstein: float, shear: float, angle: float) -> Plane:

@@ -27,6 +27,8 @@ class Shape:
         arms: number of spiral arms.
         pitch: their pitch angle [deg].
         bar: share of the light in the bar.
+        sersic: Sérsic index, where one profile describes the galaxy.
+        magnitudes: of the galaxy in z, r, g, where light that is not its own is drawn with it.
     """
 
     half_light: float = nan
@@ -36,6 +38,8 @@ class Shape:
     arms: float = nan
     pitch: float = nan
     bar: float = nan
+    sersic: float = nan
+    magnitudes: tuple[float, ...] = ()
 
 
 class Canvas:
@@ -76,6 +80,11 @@ class Canvas:
         for band, depth in enumerate(EXTINCTION):
             self.light[band] *= np.exp(np.float32(-depth) * dust)
         self.light *= np.float32(before / float(self.light[1].sum()))
+
+    def magnitudes(self) -> tuple[float, ...]:
+        """Apparent magnitudes in z, r, g: the galaxy's own in r, and the colours of what has been drawn."""
+        sums = self.light.sum(axis=(1, 2), dtype=np.float64)
+        return tuple((self.galaxy.magnitude - 2.5 * np.log10(sums / sums[1])).tolist())
 
     def _fluxes(self, share: float, spectral_type: float) -> tuple[float, float, float]:
         g_r, r_z = colours(self.galaxy.redshift, spectral_type)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -15,12 +16,18 @@ from astrojepa_bench.data.conversion import band_statistics, cached, fingerprint
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.synthetic.anomalies import PHYSICAL
 from astrojepa_bench.data.synthetic.drawing import blocks_of, draw_all
+from astrojepa_bench.data.synthetic.field import FIELD_ARCSEC
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, class_of
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, TRUTHS, Survey
+from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Survey
 from astrojepa_bench.data.synthetic.survey import NATIVE_ARCSEC
+from astrojepa_bench.data.synthetic.truth import TRUTHS
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import ANOMALY_KINDS, Card, GalaxyTable, Images, ImageSpec
+
+Balance: TypeAlias = Literal["uniform", "galaxy10"]
+Populations: TypeAlias = Literal["natural", "matched"]
+Seen: TypeAlias = Literal["survey", "shifted"]
 
 BANDS = ("z", "r", "g")
 ZOOMED_ARCSEC = 40.0
@@ -33,11 +40,15 @@ CARD = Card(
     citation="Simulated by astrojepa-bench after the DECam Legacy Survey (Dey et al. 2019, AJ 157, 168) "
     "with the classes of Galaxy10 DECaLS (Leung & Bovy; Walmsley et al. 2022, MNRAS 509, 3966)",
     class_names=CLASS_NAMES,
-    notes=(
-        "no real galaxy: classes, redshifts, shapes and anomalies are known by construction",
-        "class populations differ in redshift and magnitude, as they do on the sky",
-    ),
+    notes=("no real galaxy: classes, redshifts, shapes and anomalies are known by construction",),
 )
+NOTES = {
+    "natural": "class populations differ in redshift, magnitude and size, as they do on the sky",
+    "matched": "all classes share one distribution of redshift, r magnitude and half-light radius",
+    "survey": "seeing and noise are those of the DECam Legacy Survey",
+    "shifted": "shift twin: median seeing of 1.8 arcsec in r, twice the survey's noise, the same stretch",
+}
+LAYOUT = fingerprint(*TRUTHS)[:8]  # which columns a cache entry has: an entry of another layout is not read
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,14 @@ class Synthetic(Dataset):
         anomaly_fraction: anomalies added to the test split, as a share of `galaxies`: three physical types
             and three artefacts, equally many of each.
         seed: of everything random; galaxy number i is the same galaxy whatever `galaxies` is.
+        population: `natural`, where classes differ in redshift, magnitude and size as on the sky, or `matched`,
+            where all share one joint distribution of redshift, r magnitude and half-light radius (the truth
+            `half_light_radius_arcsec`), so that none of these tells classes apart. Colours remain those of
+            each class's stars. Rings and shells share it too; lenses, invisible around near galaxies, do not.
+        instrument: `survey`, or `shifted` for the shift twin: the same scenes, bit for bit, under a median
+            seeing of 1.8 arcsec in r (1.2 in the survey; z and g in proportion) and a quarter of the exposure,
+            hence twice the noise, 1.2 mag less depth for points and 0.75 mag less for extended light.
+            Stretch, frame, ids and artefacts stay as they are.
         pool: more images, unlabelled, for pretraining only: HDF5 file, zip or folder.
         anomalies: more known anomalies, for the test split only, in the same forms.
     """
@@ -76,10 +95,12 @@ class Synthetic(Dataset):
         self,
         *,
         galaxies: int = 8000,
-        balance: Literal["uniform", "galaxy10"] = "uniform",
+        balance: Balance = "uniform",
         fov_arcsec: float | None = None,
         anomaly_fraction: float = 0.015,
         seed: int = 0,
+        population: Populations = "natural",
+        instrument: Seen = "survey",
         pool: Path | None = None,
         anomalies: Path | None = None,
     ) -> None:
@@ -89,6 +110,8 @@ class Synthetic(Dataset):
         self.fov_arcsec = fov_arcsec
         self.anomaly_fraction = anomaly_fraction
         self.seed = seed
+        self.population: Populations = population
+        self.instrument: Seen = instrument
         self.pool = pool
         self.anomalies = anomalies
 
@@ -111,13 +134,26 @@ class Synthetic(Dataset):
         mean, std = band_statistics(drawings.images, np.flatnonzero(columns["split"] == "train"))
         truth = dict(zip(TRUTHS, drawings.truth.T, strict=True))
         table = GalaxyTable(
-            images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=CARD,
+            images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=self.card(),
             fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth,
             pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), **columns,
         )  # fmt: skip
         return with_extras(
             table, pool=self.pool, anomalies=self.anomalies, size_px=size_px, cache_dir=cache_dir
         )
+
+    def shifted(self) -> Synthetic:
+        """Give the twin: the same scenes seen by the other instrument.
+
+        Rows from `pool` and `anomalies` are files, which nobody can see again: they stay as they are.
+        """
+        twin = copy.copy(self)
+        twin.instrument = "shifted" if self.instrument == "survey" else "survey"
+        return twin
+
+    def card(self) -> Card:
+        """Say what the galaxies are."""
+        return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument]))
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
         """Give the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
@@ -129,7 +165,7 @@ class Synthetic(Dataset):
 
     def drawings(self, size_px: int, cache_dir: Path) -> Drawings:
         """Give images, coverage and truth from the cache, drawing what is missing."""
-        survey, key = self.survey(size_px), self.fingerprint(size_px)
+        survey, key = self.survey(size_px), f"{self.fingerprint(size_px)}-{LAYOUT}"
         blocks = cache_dir / "synthetic" / f"{key}.blocks"  # kept when killed: a re-run draws only the rest
         entry = cached(cache_dir, key, lambda folder: self._fill(folder, survey, blocks), "synthetic")
         shutil.rmtree(blocks, ignore_errors=True)
@@ -152,13 +188,12 @@ class Synthetic(Dataset):
         if size_px < 16:
             raise ConfigError(f"synthetic galaxies of {size_px} px were asked for; draw at least 16 px")
         fov = self.fov_arcsec or max(ZOOMED_ARCSEC, NATIVE_ARCSEC * size_px)
-        return Survey(self.seed, self.balance, size_px, fov)
+        return Survey(self.seed, self.balance, size_px, fov, self.population, self.instrument)
 
     def fingerprint(self, size_px: int) -> str:
         """Name the galaxies: a hash of the options, the size and the version."""
-        return fingerprint(
-            self.version, json.dumps(asdict(self.survey(size_px))), self.galaxies, self.anomalous
-        )
+        settings = json.dumps(naming(self.survey(size_px)))
+        return fingerprint(self.version, settings, self.galaxies, self.anomalous)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Give what is known without drawing: ids, splits, classes and anomalies."""
@@ -178,6 +213,21 @@ class Synthetic(Dataset):
             "anomaly": np.array([0] * self.galaxies + kinds),
             "anomaly_type": np.array([""] * self.galaxies + types),
         }
+
+
+def naming(survey: Survey) -> dict[str, object]:
+    """List the settings that name a set of galaxies.
+
+    What came later (an option with a default, the rings of objects around wide frames) enters only where it
+    changes something, so that sets drawn before keep the names under which results were published.
+    """
+    names = [
+        one.name
+        for one in fields(survey)
+        if one.default is MISSING or getattr(survey, one.name) != one.default
+    ]
+    ringed = {"field": "ringed"} if float(np.ptp(survey.canvas_plane().x)) > FIELD_ARCSEC else {}
+    return {name: getattr(survey, name) for name in names} | ringed
 
 
 def assemble(folder: Path, shape: tuple[int, ...], blocks: list[Path]) -> None:

@@ -19,14 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from astrojepa_bench.data.synthetic.scene import (
-    ANOMALY_TYPES,
-    COVERAGE_CELLS,
-    TRUTHS,
-    Subject,
-    Survey,
-    draw,
-)
+from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Subject, Survey, draw
+from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
 

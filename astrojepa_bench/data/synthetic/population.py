@@ -28,6 +28,7 @@ LARGEST_ARCSEC = 7.5
 SIZE_SCATTER = 0.3  # standard deviation of ln R at fixed luminosity
 COLOUR_SCATTER = 0.03  # mag, in each colour
 _GOLDEN = (5**0.5 - 1) / 2
+_PARTS = 8  # in which candidates are examined
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ POPULATIONS = (
     Population(-20.2, 0.8, 16.9, 3.8, 1.6),
     Population(-21.3, 0.7, 16.6, 3.3, 0.5),
 )
+# Of every class where populations are matched: bright and large enough for the faintest arm and bar to show.
+SHARED = Population(-21.4, 0.8, 16.5, 4.0, 0.9)
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,14 @@ class Galaxy:
     Attributes:
         redshift: its redshift.
         magnitude: apparent r magnitude of all its light.
+        absolute: absolute r magnitude, after the K-correction of its population.
         radius: half-light radius the size relation gives it [arcsec].
         colour_offset: its own deviation in g - r and r - z [mag].
     """
 
     redshift: float
     magnitude: float
+    absolute: float
     radius: float
     colour_offset: tuple[float, float]
 
@@ -114,26 +119,33 @@ def half_light_kpc(magnitude: Float[np.ndarray, " row"], early: bool) -> Float[n
 def draw_galaxy(population: Population, rng: np.random.Generator) -> Galaxy:
     """Draw redshift, magnitude and size: uniform in volume, kept if bright and large enough to classify."""
     while True:
-        candidates = _candidates(population, rng)
-        kept = np.flatnonzero(_selected(population, candidates))
-        if kept.size:
-            redshift, magnitude, radius = (float(value) for value in candidates[:, kept[0]])
-            offsets = rng.normal(0.0, COLOUR_SCATTER, 2)
-            return Galaxy(redshift, magnitude, radius, (float(offsets[0]), float(offsets[1])))
+        for deviates in np.split(_deviates(population, rng), _PARTS, axis=1):  # the first part often suffices
+            candidates = _candidates(population, deviates)
+            kept = np.flatnonzero(_selected(population, candidates))
+            if kept.size:
+                redshift, magnitude, absolute, radius = candidates[:, kept[0]].tolist()
+                offsets = rng.normal(0.0, COLOUR_SCATTER, 2)
+                return Galaxy(redshift, magnitude, absolute, radius, (float(offsets[0]), float(offsets[1])))
 
 
-def _candidates(
+def _deviates(
     population: Population, rng: np.random.Generator, rows: int = 1024
 ) -> Float[np.ndarray, "3 row"]:
+    """Draw the cube of the redshift, the absolute magnitude, and the deviation in size."""
     near, far = (limit**3 for limit in population.redshifts)
-    redshift = np.cbrt(near + (far - near) * rng.random(rows))
+    cubes = near + (far - near) * rng.random(rows)
     absolute = rng.normal(population.luminosity, population.scatter, rows)
+    return np.stack([cubes, absolute, rng.standard_normal(rows)])
+
+
+def _candidates(population: Population, deviates: Float[np.ndarray, "3 row"]) -> Float[np.ndarray, "4 row"]:
+    redshift, absolute = np.cbrt(deviates[0]), deviates[1]
     apparent = absolute + distance_modulus(redshift) + k_correction(redshift, population.spectral_type)
-    kpc = half_light_kpc(absolute, population.early) * np.exp(SIZE_SCATTER * rng.standard_normal(rows))
-    return np.stack([redshift, apparent, population.stretch * kpc / kpc_per_arcsec(redshift)])
+    kpc = half_light_kpc(absolute, population.early) * np.exp(SIZE_SCATTER * deviates[2])
+    return np.stack([redshift, apparent, absolute, population.stretch * kpc / kpc_per_arcsec(redshift)])
 
 
-def _selected(population: Population, candidates: Float[np.ndarray, "3 row"]) -> Bool[np.ndarray, " row"]:
-    _, magnitude, radius = candidates
+def _selected(population: Population, candidates: Float[np.ndarray, "4 row"]) -> Bool[np.ndarray, " row"]:
+    _, magnitude, _, radius = candidates
     bright = (magnitude > BRIGHTEST) & (magnitude < population.faintest)
     return bright & (radius > population.smallest_arcsec) & (radius < LARGEST_ARCSEC)

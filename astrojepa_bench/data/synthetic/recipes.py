@@ -39,7 +39,7 @@ def smooth(canvas: Canvas, rng: np.random.Generator, *, n: Range, axis_ratio: Ra
     ratio, angle = between(rng, axis_ratio), between(rng, (0, 180))
     light = sersic(canvas.plane, index, canvas.galaxy.radius, ratio, angle)
     canvas.add(light, 1.0, between(rng, types))
-    return Shape(half_light=canvas.galaxy.radius, axis_ratio=ratio, angle=angle, arms=0, bar=0)
+    return Shape(half_light=canvas.galaxy.radius, axis_ratio=ratio, angle=angle, arms=0, bar=0, sersic=index)
 
 
 @dataclass(frozen=True)

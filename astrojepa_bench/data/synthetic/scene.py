@@ -1,14 +1,15 @@
 """From a galaxy's number to its image: target, field, seeing, noise, stretch.
 
 Every purpose has its own random stream, seeded by (seed, index, purpose): a galaxy is the same galaxy
-whatever else is drawn, in whatever order, by however many processes; it keeps its shape at any image size.
+whatever else is drawn, in whatever order, by however many processes; it keeps its shape at any image size,
+and another instrument, whose seeing and noise have streams of their own, looks at the very same scene.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from math import ceil, isnan
+from math import ceil
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,24 +18,32 @@ from scipy.fft import next_fast_len
 from astrojepa_bench.data.stretch import viewer_stretch
 from astrojepa_bench.data.synthetic.anomalies import ARTEFACTS, PHYSICAL
 from astrojepa_bench.data.synthetic.canvas import Canvas, Shape
-from astrojepa_bench.data.synthetic.population import POPULATIONS, Population, class_of, draw_galaxy
-from astrojepa_bench.data.synthetic.profiles import Light, Plane, half_light_radius
+from astrojepa_bench.data.synthetic.field import draw_field
+from astrojepa_bench.data.synthetic.population import (
+    POPULATIONS,
+    SHARED,
+    Galaxy,
+    Population,
+    class_of,
+    draw_galaxy,
+)
+from astrojepa_bench.data.synthetic.profiles import Plane
 from astrojepa_bench.data.synthetic.recipes import RECIPES, Recipe
 from astrojepa_bench.data.synthetic.survey import (
-    ELECTRONS_PER_NMGY,
+    INSTRUMENTS,
     NATIVE_ARCSEC,
     Conditions,
+    Instrument,
     blurred,
     draw_conditions,
-    draw_field,
     moffat_transfer,
 )
+from astrojepa_bench.data.synthetic.truth import coverage, half_light, truth
 
-COVERAGE_CELLS = 16
-ISOPHOTE = 10 ** (0.4 * (22.5 - 25.0))  # nmgy per square arcsec at 25 mag per square arcsec
 ANOMALY_TYPES = (*PHYSICAL, *ARTEFACTS)
 _COARSEST_ARCSEC = 0.35  # finer sampling than this under the point-spread function
 _MARGIN_PX = 8
+_TRIAL_PX, _TRIAL_RADII = 160, 6.5  # half of the frame on which matched galaxies are measured
 
 
 class Purpose(IntEnum):
@@ -57,12 +66,16 @@ class Survey:
         balance: class shares, `galaxy10` or `uniform`.
         size_px: side of the images.
         fov_arcsec: side of the field they show.
+        population: `natural`, or `matched` where all classes share one.
+        instrument: a name from `INSTRUMENTS`.
     """
 
     seed: int
     balance: str
     size_px: int
     fov_arcsec: float
+    population: str = "natural"
+    instrument: str = "survey"
 
     @property
     def pixel_arcsec(self) -> float:
@@ -104,12 +117,20 @@ class Subject:
     index: int
     anomaly: str = ""
 
-    def stream(self, seed: int, purpose: Purpose) -> np.random.Generator:
-        """Give this subject's random stream for a purpose."""
-        return np.random.default_rng([seed, self.index, purpose + (len(Purpose) if self.anomaly else 0)])
+    def stream(
+        self, seed: int, purpose: Purpose, instrument: Instrument = INSTRUMENTS["survey"]
+    ) -> np.random.Generator:
+        """Give this subject's random stream for a purpose; the survey's own has no number in it."""
+        use = purpose + (len(Purpose) if self.anomaly else 0)
+        return np.random.default_rng([seed, self.index, use] + [instrument.number] * (instrument.number > 0))
 
-    def recipe(self, balance: str) -> tuple[Population, Recipe]:
+    def recipe(self, survey: Survey) -> tuple[Population, Recipe]:
         """Say which population it belongs to and how it is drawn."""
+        population, recipe = self._natural(survey.balance)
+        shared = survey.population == "matched" and self.anomaly != "lens"  # no arcs around a near one
+        return (SHARED if shared else population), recipe
+
+    def _natural(self, balance: str) -> tuple[Population, Recipe]:
         if self.anomaly in PHYSICAL:
             return PHYSICAL[self.anomaly]
         kind = class_of(self.index // len(ANOMALY_TYPES) if self.anomaly else self.index, balance)
@@ -133,27 +154,49 @@ class Drawn:
 
 
 def draw(survey: Survey, subject: Subject) -> Drawn:
-    """Draw one galaxy as the survey sees it."""
-    conditions = draw_conditions(subject.stream(survey.seed, Purpose.CONDITIONS))
+    """Draw one galaxy as the survey, or another instrument, sees it."""
+    instrument = INSTRUMENTS[survey.instrument]
+    conditions = draw_conditions(subject.stream(survey.seed, Purpose.CONDITIONS, instrument), instrument)
     canvas, shape = paint(survey, subject)
     transfers = [moffat_transfer(len(canvas.plane.x), canvas.plane.step, fwhm) for fwhm in conditions.seeing]
-    field = draw_field(subject.stream(survey.seed, Purpose.FIELD), survey.canvas_plane())
     target = blurred(canvas.light[1], transfers[1])
-    light = np.stack(
-        [blurred(band, kernel) for band, kernel in zip(canvas.light + field, transfers, strict=True)]
-    )
+    scene = canvas.light + surroundings(survey, subject)
+    light = np.stack([blurred(band, kernel) for band, kernel in zip(scene, transfers, strict=True)])
     flux = expose(survey, survey.to_pixels(light), conditions, subject)
     return Drawn(viewer_stretch(flux), coverage(survey.to_pixels(target)), truth(canvas, shape, conditions))
 
 
+def surroundings(survey: Survey, subject: Subject) -> Float[np.ndarray, "band height width"]:
+    """Draw the light of everything else in the frame, above the atmosphere."""
+    return draw_field(subject.stream(survey.seed, Purpose.FIELD), survey.canvas_plane())
+
+
 def paint(survey: Survey, subject: Subject) -> tuple[Canvas, Shape]:
     """Draw the light of the galaxy alone, above the atmosphere, slightly off the image's centre."""
-    population, recipe = subject.recipe(survey.balance)
+    population, recipe = subject.recipe(survey)
     galaxy = draw_galaxy(population, subject.stream(survey.seed, Purpose.POPULATION))
-    rng = subject.stream(survey.seed, Purpose.SHAPE)
+    if population is not SHARED:
+        return painted(survey.canvas_plane(), galaxy, recipe, subject.stream(survey.seed, Purpose.SHAPE))
+    drawn = rescaled(galaxy, recipe, subject.stream(survey.seed, Purpose.SHAPE))
+    canvas, shape = painted(survey.canvas_plane(), drawn, recipe, subject.stream(survey.seed, Purpose.SHAPE))
+    return canvas, replace(shape, half_light=galaxy.radius)
+
+
+def painted(plane: Plane, galaxy: Galaxy, recipe: Recipe, rng: np.random.Generator) -> tuple[Canvas, Shape]:
+    """Follow a recipe on a sampling grid."""
     right, up = (float(offset) for offset in rng.normal(0.0, 0.2, 2))
-    canvas = Canvas(survey.canvas_plane().moved(right, up), galaxy)
+    canvas = Canvas(plane.moved(right, up), galaxy)
     return canvas, recipe(canvas, rng)
+
+
+def rescaled(galaxy: Galaxy, recipe: Recipe, rng: np.random.Generator) -> Galaxy:
+    """Scale a galaxy so that half of the light its recipe draws lies within its radius.
+
+    A recipe takes the radius for a scale: what it draws may be larger or smaller, by class. The trial frame
+    grows with the galaxy, so the result does not depend on the image.
+    """
+    plane = Plane.framed(_TRIAL_PX, 2 * _TRIAL_RADII * galaxy.radius / _TRIAL_PX)
+    return replace(galaxy, radius=galaxy.radius**2 / half_light(*painted(plane, galaxy, recipe, rng)))
 
 
 def expose(
@@ -163,40 +206,12 @@ def expose(
 
     Noise is white per native pixel; a pixel that averages k of them has it √k times smaller.
     """
-    noise = subject.stream(survey.seed, Purpose.NOISE).standard_normal(flux.shape, dtype=np.float32)
+    stream = subject.stream(survey.seed, Purpose.NOISE, INSTRUMENTS[survey.instrument])
+    noise = stream.standard_normal(flux.shape, dtype=np.float32)
     sky = np.asarray(conditions.noise, dtype=np.float32)[:, None, None] ** 2
-    spread = np.sqrt(sky + np.maximum(flux, 0) / np.float32(ELECTRONS_PER_NMGY))
+    spread = np.sqrt(sky + np.maximum(flux, 0) / np.float32(conditions.electrons))
     exposed = flux + noise * spread * np.float32(NATIVE_ARCSEC / survey.pixel_arcsec)
     if subject.anomaly in ARTEFACTS:
         plane = Plane.framed(survey.size_px, survey.pixel_arcsec)
         ARTEFACTS[subject.anomaly](exposed, plane, subject.stream(survey.seed, Purpose.ANOMALY))
     return exposed
-
-
-def coverage(target: Light) -> UInt8[np.ndarray, "16 16"]:
-    """Measure how much of each cell the galaxy covers [percent]."""
-    inside = (target > ISOPHOTE * NATIVE_ARCSEC**2).astype(np.float32)
-    edges = np.linspace(0, len(target), COVERAGE_CELLS + 1).astype(int)[:-1]
-    counts = np.add.reduceat(np.add.reduceat(inside, edges, axis=0), edges, axis=1)
-    areas = np.add.reduceat(np.add.reduceat(np.ones_like(inside), edges, axis=0), edges, axis=1)
-    return np.rint(100 * counts / areas).astype(np.uint8)
-
-
-TRUTHS = (
-    "redshift", "magnitude_r", "half_light_radius_arcsec", "axis_ratio", "bulge_fraction", "arm_number",
-    "pitch_angle_deg", "bar_strength", "position_angle_deg", "psf_fwhm_arcsec", "sky_noise",
-)  # fmt: skip
-
-
-def truth(canvas: Canvas, shape: Shape, conditions: Conditions) -> dict[str, float]:
-    """Collect what is true of the galaxy, by the names in `TRUTHS`."""
-    galaxy = canvas.galaxy
-    radius = shape.half_light
-    if isnan(radius):
-        tilt = (0.0, 1.0) if isnan(shape.axis_ratio) else (shape.angle, shape.axis_ratio)
-        radius = half_light_radius(canvas.light[1], canvas.plane, *tilt)
-    values = (
-        galaxy.redshift, galaxy.magnitude, radius, shape.axis_ratio, shape.bulge, shape.arms, shape.pitch,
-        shape.bar, shape.angle, conditions.seeing[1], conditions.noise[1],
-    )  # fmt: skip
-    return dict(zip(TRUTHS, values, strict=True))
