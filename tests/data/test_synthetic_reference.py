@@ -122,7 +122,6 @@ def test_half_light_radius_behind_the_atmosphere(case):
 @pytest.mark.parametrize("case", REFERENCE)
 def test_reference_values_are_those_of_the_integration(case):
     """The frozen values come out of the functions above again, to a part in ten thousand."""
-    half = blurred_half_light_radius(case) if case[2] == 1 else None
-    again = (central_pixel(0.262, case), central_pixel(0.625, case), aperture_flux(case))
-    assert again == pytest.approx(REFERENCE[case][:3], rel=1e-4)
-    assert half == pytest.approx(REFERENCE[case][3], rel=1e-4)
+    again = [central_pixel(0.262, case), central_pixel(0.625, case), aperture_flux(case)]
+    again += [blurred_half_light_radius(case)] if case[2] == 1 else []
+    assert again == pytest.approx(REFERENCE[case][: len(again)], rel=1e-4)

@@ -64,13 +64,14 @@ def _add_galaxy(
     plane: Plane, x: float, y: float, magnitude: float, rng: np.random.Generator,
 ) -> None:  # fmt: skip
     size = float(np.exp(rng.normal(np.log(0.55), 0.35)))
-    g_r, r_z = colours(float(rng.uniform(0.1, 0.3)), float(rng.uniform(0, 3)))
+    redshift, spectral_type = float(rng.uniform(0.1, 0.3)), float(rng.uniform(0, 3))
     ratio, angle = float(rng.uniform(0.35, 1)), float(rng.uniform(0, 180))
     stamp = _stamp(plane, x, y, 4 * size + 2)
     if stamp is None:
         return
     drawn = sersic(stamp[1].moved(x, y), 1.0, size, ratio, angle)
-    for band, flux in enumerate(band_fluxes(nanomaggies(magnitude), g_r, r_z)):
+    fluxes = band_fluxes(nanomaggies(magnitude), *colours(redshift, spectral_type))
+    for band, flux in enumerate(fluxes):
         light[band][stamp[0]] += np.float32(flux) * drawn
 
 

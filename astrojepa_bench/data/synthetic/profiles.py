@@ -209,8 +209,8 @@ class Arms:
 def half_light_radius(light: Light, plane: Plane, angle: float, axis_ratio: float) -> float:
     """Measure the semi-major axis [arcsec] of the ellipse of given shape that holds half of the light."""
     along, across = plane.aligned(angle)
-    radius = np.hypot(along, across / np.float32(axis_ratio))
-    rings = (radius / np.float32(plane.step)).astype(np.int32)
+    squared = np.square(along) + np.square(across / np.float32(axis_ratio))
+    rings = np.sqrt(squared * np.float32(plane.step**-2)).astype(np.int32)
     growth = np.cumsum(np.bincount(rings.ravel(), weights=light.ravel()))
     return float(np.interp(growth[-1] / 2, growth, (np.arange(growth.size) + 1) * plane.step))
 

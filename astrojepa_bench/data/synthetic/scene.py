@@ -43,7 +43,7 @@ from astrojepa_bench.data.synthetic.truth import coverage, half_light, truth
 ANOMALY_TYPES = (*PHYSICAL, *ARTEFACTS)
 _COARSEST_ARCSEC = 0.35  # finer sampling than this under the point-spread function
 _MARGIN_PX = 8
-_TRIAL_PX, _TRIAL_RADII = 160, 6.5  # half of the frame on which matched galaxies are measured
+_TRIAL_PX, _TRIAL_RADII = 128, 6.5  # half of the frame on which matched galaxies are measured
 
 
 class Purpose(IntEnum):
