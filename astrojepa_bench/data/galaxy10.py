@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
@@ -96,13 +97,14 @@ def fetch_command(release: Release, cache_dir: Path) -> str:
 
 
 def _findings(file: Hdf5File, release: Release) -> list[str]:
-    named = file.class_names.get("ans", release.class_names)
+    named = zip_longest(file.class_names.get("ans", release.class_names), release.class_names)
+    stale = [given for given, right in named if given != right]
     scales, counts = np.unique(file.number("pxscale"), return_counts=True)
     each = ", ".join(f"{n:,} at {scale:g}" for scale, n in zip(scales, counts, strict=True))
     return true_notes({
         f"{len(file):,} images where the published file has {release.rows:,}: "
         "this is another file of its layout": len(file) != release.rows,
-        f"the file's own class names ({named[0]}, ...) are not those of {release.title} and were ignored":
-        named != release.class_names,
+        f"{len(stale)} class names in the file (first {next(iter(stale), '')!r}) are not those of "
+        f"{release.title} and were ignored": stale,
         f"pixel scales [arcsec]: {each}": len(scales) > 1,
     })  # fmt: skip
