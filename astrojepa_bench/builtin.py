@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA
 from astrojepa_bench.encoders.vit import ViTMicro, ViTSmall, ViTTiny
@@ -21,7 +22,7 @@ from astrojepa_bench.roles import Dataset, Encoder, Evaluator
 @hookimpl
 def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
     """Offer the built-in galaxies."""
-    return {"synthetic": Synthetic, "galaxy10": Galaxy10, "hdf5": Hdf5}
+    return {"synthetic": Synthetic, "galaxy10": Galaxy10, "hdf5": Hdf5, "huggingface": HuggingFace}
 
 
 @hookimpl

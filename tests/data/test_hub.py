@@ -1,0 +1,430 @@
+"""Data sets of the Hugging Face Hub, on folders written in its formats: what is read, and what is refused."""
+
+import builtins
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.errors import ConfigError, DataError
+
+datasets = pytest.importorskip("datasets")
+NAMES = ["round", "spiral"]
+UNNAMED, TEXT = datasets.Value("int32"), datasets.Value("string")
+
+
+def pixels(count=24, side=12, bands=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, bands), dtype=np.uint8)
+
+
+def encoded(image, form="PNG"):
+    """Encode (height, width, band) pixels as a file of the given format holds them."""
+    held = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(held, form)
+    return held.getvalue()
+
+
+def cells(images, form="PNG"):
+    return [{"bytes": encoded(image, form), "path": None} for image in images]
+
+
+def rows(images, image="image", label="label", kind=None, **columns):
+    """Make one split; labels alternate between two named classes unless given."""
+    stored = columns.pop("stored", None) or cells(images)
+    labels = columns.pop("labels", [row % 2 for row in range(len(stored))])
+    features = {image: columns.pop("feature", datasets.Image())}
+    values = {image: stored}
+    if labels is not None:
+        features[label] = kind or datasets.ClassLabel(names=NAMES)
+        values[label] = labels
+    for name, column in columns.items():
+        values[name] = list(column)
+        features[name] = datasets.Value("string" if isinstance(values[name][0], str) else "float64")
+    return datasets.Dataset.from_dict(values, features=datasets.Features(features))
+
+
+def save(folder, **splits):
+    """Write what `save_to_disk` writes."""
+    datasets.DatasetDict(splits).save_to_disk(str(folder))
+    return folder
+
+
+def save_parquet(folder, **splits):
+    """Write parquet files named as the hub names them."""
+    folder.mkdir()
+    for name, split in splits.items():
+        split.to_parquet(str(folder / f"{name}-00000-of-00001.parquet"))
+    return folder
+
+
+def load(path, size_px=6, **options):
+    return HuggingFace(path=path, **options).load(size_px, path.parent / "cache")
+
+
+def as_hdf5(path, images, **columns):
+    columns.setdefault("ans", np.arange(len(images)) % 2)
+    with h5py.File(path, "w") as file:
+        file["images"] = images
+        for name, values in columns.items():
+            file[name] = values
+    return Hdf5(path=path).load(6, path.parent / "cache")
+
+
+@pytest.mark.parametrize("write", [save, save_parquet])
+def test_published_splits_read_as_the_same_hdf5_file(tmp_path, write):
+    """Declared splits with `image` and a named `label` give the pixels, labels, splits, bands of HDF5."""
+    images = pixels()
+    path = write(
+        tmp_path / "hub", train=rows(images[:12]), validation=rows(images[12:16]), test=rows(images[16:])
+    )
+    table = load(path)
+    declared = np.array(["train"] * 12 + ["valid"] * 4 + ["test"] * 8, dtype="S5")
+    truth = as_hdf5(tmp_path / "a.h5", images, split=declared)
+    for column in ("images", "label", "split"):
+        np.testing.assert_array_equal(getattr(table, column), getattr(truth, column))
+    assert table.spec == truth.spec
+    assert table.card.class_names == tuple(NAMES)
+    assert table.ids[[0, 12, 16]].tolist() == ["train/0", "validation/0", "test/0"]
+
+
+def test_published_galaxy10_keeps_its_test_set(tmp_path):
+    """Train and test alone: test stays whole, and validation is taken out of train."""
+    images = pixels()
+    table = load(save(tmp_path / "hub", Train=rows(images[:16]), TEST=rows(images[16:])))
+    assert set(table.split[16:]) == {"test"}
+    assert set(table.split[:16]) == {"train", "val"}
+
+
+def test_single_split_is_divided_by_class(tmp_path):
+    """MultimodalUniverse's one split, called train, does not leave the test set empty."""
+    images = pixels()
+    path = save(
+        tmp_path / "hub",
+        train=rows(
+            images, "rgb_image", "gz10_label", UNNAMED, redshift=np.linspace(0.01, 0.2, 24),
+            object_id=[f"g{row}" for row in range(24)], rgb_pixel_scale=[0.262, 0.524] * 12,
+        ),
+    )  # fmt: skip
+    table = load(path, image="rgb_image", label="gz10_label", pixel_scale="rgb_pixel_scale", id="object_id")
+    assert {name: len(table.rows(name)) for name in ("train", "val", "test")} == {
+        "train": 12,
+        "val": 4,
+        "test": 8,
+    }
+    assert table.ids[3] == "g3"
+    np.testing.assert_allclose(table.pixel_scale, [0.262 * 2, 0.524 * 2] * 12)  # 12 px became 6
+    np.testing.assert_allclose(table.redshift, np.linspace(0.01, 0.2, 24))
+    assert table.card.class_names == ()
+
+
+def test_splits_that_do_not_divide_are_said_so(tmp_path):
+    """Without train and test all rows are divided anew; beside them, any other split is left out."""
+    images = pixels(30)
+    two = {"train": rows(images[:20]), "validation": rows(images[20:])}
+    table = load(save(tmp_path / "two", **two))
+    assert len(table) == 30
+    assert (
+        "splits 'train', 'validation' are not train and test: all rows were divided anew" in table.card.notes
+    )
+    three = {"train": rows(images[:14]), "test": rows(images[14:24]), "extra": rows(images[24:])}
+    table = load(save(tmp_path / "three", **three))
+    assert len(table) == 24
+    assert "splits 'extra' are neither train, validation nor test and were left out" in table.card.notes
+
+
+def test_single_dataset_is_read_like_a_dictionary_of_one(tmp_path):
+    """`Dataset.save_to_disk` writes no splits; the rows are there all the same."""
+    rows(pixels()).save_to_disk(str(tmp_path / "hub"))
+    table = load(tmp_path / "hub")
+    assert len(table) == 24
+    assert table.ids[0] == "all/0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "found", "names"),
+    [
+        (datasets.ClassLabel(names=NAMES), [0, 1, None], [0, 1, -1], NAMES),
+        (datasets.ClassLabel(names=NAMES), [0, 1, -1], [0, 1, -1], NAMES),
+        (datasets.Value("uint8"), [0, 1, 255], [0, 1, -1], []),
+        (datasets.Value("float32"), [0, 1, float("nan")], [0, 1, -1], []),
+        (datasets.Value("string"), ["spiral", "merger", ""], [1, 0, -1], ["merger", "spiral"]),
+        (datasets.Value("string"), ["spiral", "merger", None], [1, 0, -1], ["merger", "spiral"]),
+        (datasets.Value("bool"), [False, True, None], [0, 1, -1], []),
+    ],
+)
+def test_labels_of_every_kind_become_class_numbers(tmp_path, kind, labels, found, names):
+    """Named classes keep their numbers, text is sorted, and what is missing is unlabelled."""
+    table = load(save(tmp_path / "hub", train=rows(pixels(), kind=kind, labels=labels * 8)))
+    assert table.label.tolist() == found * 8
+    assert table.card.class_names == tuple(names)
+    assert "8 galaxies are unlabelled" in table.card.notes
+
+
+def test_galaxies_without_labels_are_read(tmp_path):
+    """A set without labels, as Smith42/galaxies is, has a test set too; forgetting to say so is an error."""
+    path = save(tmp_path / "hub", train=rows(pixels(), labels=None, mag_g=np.linspace(14, 20, 24)))
+    table = load(path, label=None)
+    assert set(table.label) == {-1}
+    assert len(table.rows("test")) == 8
+    with pytest.raises(DataError, match=r"no column 'label'; set dataset.label to another, or to none"):
+        load(path)
+
+
+def test_positions_and_groups_keep_galaxies_together(tmp_path):
+    """Overlapping sky, or one declared group, never stands on both sides of a split."""
+    ra = np.repeat(np.linspace(0, 300, 12), 2)
+    dec = np.tile([10.0, 10.0 + 20 / 3600], 12)
+    table = load(save(tmp_path / "sky", train=rows(pixels(), ra=ra, dec=dec)))
+    np.testing.assert_array_equal(table.split[::2], table.split[1::2])
+    pairs = [f"p{row // 2}" for row in range(24)]
+    table = load(save(tmp_path / "group", train=rows(pixels(), tile=pairs)), group="tile")
+    np.testing.assert_array_equal(table.split[::2], table.split[1::2])
+    assert len(np.unique(table.group)) == 12
+
+
+def test_missing_redshifts_are_not_numbers(tmp_path):
+    """A null and the survey's -99 both mean unknown."""
+    redshift = [0.1, None, -99.0, 0.2] * 6
+    table = load(save(tmp_path / "hub", train=rows(pixels(), redshift=redshift)))
+    np.testing.assert_array_equal(table.redshift, [0.1, np.nan, np.nan, 0.2] * 6)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("stored", ["PNG", "file bytes", "numbers", "fixed shape"])
+def test_images_of_every_kind_have_the_same_pixels(tmp_path, stored, bands):
+    """Encoded images, bare bytes, nested lists and fixed arrays all give what HDF5 gives; grey stays grey."""
+    images = pixels(bands=bands)
+    image_list = datasets.Sequence(datasets.Sequence(datasets.Sequence(datasets.Value("uint8"))))
+    kinds = {
+        "PNG": (cells(images), datasets.Image()),
+        "file bytes": ([encoded(image) for image in images], datasets.Value("binary")),
+        "numbers": (images.tolist(), image_list),
+        "fixed shape": (list(images), datasets.Array3D((12, 12, bands), "uint8")),
+    }
+    values, feature = kinds[stored]
+    table = load(save(tmp_path / "hub", train=rows(images, stored=values, feature=feature)))
+    truth = as_hdf5(tmp_path / "a.h5", images)
+    np.testing.assert_array_equal(table.images, truth.images)
+    assert table.spec.bands == truth.spec.bands
+    if feature != datasets.Image() and stored != "file bytes":
+        np.testing.assert_array_equal(table.split, truth.split)  # the same digests, hence the same split
+
+
+def test_jpeg_is_decoded_once(tmp_path):
+    """Published JPEG bytes give their own pixels, not those of a second compression."""
+    images = pixels()
+    table = load(save(tmp_path / "hub", train=rows(images, stored=cells(images, "JPEG"))), size_px=12)
+    truth = np.asarray(Image.open(io.BytesIO(encoded(images[5], "JPEG"))))
+    np.testing.assert_array_equal(table.images[5], truth.transpose(2, 0, 1))
+
+
+def spoilt():
+    """Make images of which two cannot be read: one cut short, one null."""
+    stored = cells(pixels(24, 64))
+    stored[3]["bytes"] = stored[3]["bytes"][: len(stored[3]["bytes"]) // 2]
+    stored[8] = None
+    return rows([], stored=stored)
+
+
+def test_unreadable_image_ends_everything_or_is_skipped(tmp_path):
+    """A bad image is named before anything is trained, or left out and counted."""
+    path = save(tmp_path / "hub", train=spoilt())
+    with pytest.raises(
+        DataError, match=r"2 of 24 images cannot be read, first train/3 \(.*truncated"
+    ) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    table = load(path, on_bad_image="skip")
+    assert len(table) == 22
+    assert "train/8" not in table.ids
+
+
+@pytest.mark.parametrize(
+    ("stored", "feature", "reason"),
+    [
+        ((pixels() / 255).tolist(), None, "float"),
+        ((pixels().astype(int) * 100).tolist(), None, "expected 0 to 255"),
+        (pixels().transpose(0, 3, 1, 2).tolist(), None, "1 or 3 bands last"),
+        (["a.jpg"] * 24, datasets.Value("string"), "it is 'a.jpg', not an image"),
+    ],
+)
+def test_numbers_that_are_no_image_are_refused(tmp_path, stored, feature, reason):
+    """Fluxes, deep images, channels first and file names are not guessed at."""
+    kind = datasets.Value("float32" if isinstance(np.array(stored).flat[0], np.floating) else "int32")
+    feature = feature or datasets.Sequence(datasets.Sequence(datasets.Sequence(kind)))
+    path = save(tmp_path / "hub", train=rows([], stored=stored, feature=feature))
+    with pytest.raises(DataError, match=f"24 of 24 images cannot be read.*{reason}"):
+        load(path)
+
+
+def test_first_galaxies_of_each_split_are_taken(tmp_path):
+    """A cap takes from every split, so that a test set remains; another cap is another conversion."""
+    images = pixels(40)
+    path = save_parquet(tmp_path / "hub", train=rows(images[:24]), test=rows(images[24:]))
+    table = load(path, galaxies=10)
+    assert table.ids[[0, 9, 10, 19]].tolist() == ["train/0", "train/9", "test/0", "test/9"]
+    np.testing.assert_array_equal(table.images[10:], load(path).images[24:34])
+    assert len(load(path, galaxies=20)) == 36
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Let the library find a folder where it would ask the hub; count how often it asks."""
+    images = pixels(40)
+    folder = save_parquet(tmp_path / "hub", train=rows(images[:24]), test=rows(images[24:]))
+    asked, really = [], datasets.load_dataset
+
+    def load_dataset(name, *options, **more):
+        asked.append(name)
+        return really(str(folder), *options, **{"cache_dir": str(tmp_path / "library")} | more)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *_, **options: None)
+    return asked
+
+
+def test_hub_name_gives_what_its_files_give(tmp_path, hub):
+    """The library's own cache is read where there is no folder."""
+    table = HuggingFace(name="somebody/galaxies").load(6, tmp_path / "cache")
+    np.testing.assert_array_equal(table.images, load(tmp_path / "hub").images)
+    assert table.card.name == "somebody/galaxies"
+
+
+def test_streamed_galaxies_are_fetched_once(tmp_path, hub):
+    """The first galaxies of a set too large to fetch are those of the whole set, and are not asked for again."""
+    few = HuggingFace(name="somebody/galaxies", galaxies=10)
+    table = few.load(6, tmp_path / "cache")
+    held = dict(zip(table.ids.tolist(), table.images, strict=True))
+    whole = load(tmp_path / "hub", galaxies=10)
+    np.testing.assert_array_equal([held[name] for name in whole.ids.tolist()], whole.images)
+    assert table.card.class_names == tuple(NAMES)
+    asked = len(hub)
+    few.load(4, tmp_path / "cache")
+    assert len(hub) == asked
+
+
+def test_another_column_or_content_is_another_conversion(tmp_path):
+    """What is cached for one image column or one folder's content is never given for another."""
+    one, two = pixels(), pixels(seed=1)
+    both = rows(one).add_column("crop", [encoded(image) for image in two])
+    path = save(tmp_path / "hub", train=both)
+    assert load(path).fingerprint != load(path, image="crop").fingerprint
+    changed = save(tmp_path / "changed", train=rows(two))
+    np.testing.assert_array_equal(load(path, image="crop").images, load(changed).images)
+
+
+BAD = {
+    "missing": (lambda path: None, {}, "cannot be read .No such file"),
+    "empty": (lambda path: path.mkdir(), {}, "hub cannot be loaded .*contain any data files"),
+    "no image column": (
+        lambda path: save(path, train=rows(pixels(), "rgb_image")), {},
+        "no column 'image'; set dataset.image to another: did you mean 'rgb_image'",
+    ),
+    "no such label": (lambda path: save(path, train=rows(pixels())), {"label": "lable"}, "did you mean 'label'"),
+    "named redshift": (lambda path: save(path, train=rows(pixels())), {"redshift": "Z"}, "no column 'Z'"),
+    "ids as labels": (
+        lambda path: save(path, train=rows(pixels(), kind=UNNAMED, labels=[5877 + r for r in range(24)])), {},
+        "'label' holds 5877; expected names, or class numbers",
+    ),
+    "text redshift": (
+        lambda path: save(path, train=rows(pixels(), redshift=["low"] * 24)), {}, "'redshift' holds 'low'",
+    ),
+    "repeated ids": (
+        lambda path: save(path, train=rows(pixels(), id=["a"] * 24)), {}, "23 repeated ids, first 'a'",
+    ),
+    "no rows": (lambda path: save_parquet(path, train=rows(pixels()).select([])), {}, "hub cannot be loaded .*no data"),
+    "two kinds of label": (
+        lambda path: save(path, train=rows(pixels()), test=rows(pixels(), kind=TEXT, labels=["a"] * 24)), {},
+        "splits differ in a column",
+    ),
+    "damaged": (lambda path: damaged(save(path, train=rows(pixels()))), {}, "hub cannot be loaded"),
+    "damaged parquet": (
+        lambda path: damaged(save_parquet(path, train=rows(pixels()))), {}, "hub cannot be loaded .*arquet",
+    ),
+}  # fmt: skip
+
+
+def damaged(folder):
+    """Cut every data file of a folder in half, as an interrupted download does."""
+    for file in [*folder.rglob("*.arrow"), *folder.rglob("*.parquet")]:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_data_set_is_refused_in_one_line(tmp_path, kind):
+    """Each way a data set can be wrong gives one line: what was found, what was expected, what to do."""
+    spoil, options, message = BAD[kind]
+    spoil(tmp_path / "hub")
+    with pytest.raises(DataError, match=message) as caught:
+        load(tmp_path / "hub", **options)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "a/b", "path": Path("c")}, {"name": "a/b", "galaxies": 0}])
+def test_options_that_name_no_data_set_are_refused(options):
+    """One name, or one folder, and at least one galaxy."""
+    with pytest.raises(ConfigError, match=r"set one of dataset.name|expected at least 1"):
+        HuggingFace(**options)
+
+
+def test_missing_library_is_named_with_its_command(tmp_path, monkeypatch):
+    """Without the extra there is one line, with what to run."""
+    really = builtins.__import__
+
+    def without(name, *rest):
+        if name.partition(".")[0] == "datasets":
+            raise ImportError(name)
+        return really(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigError, match=r'pip install "astrojepa-bench\[hub\]"'):
+        load(tmp_path)
+
+
+UNREACHABLE = """
+import socket
+from pathlib import Path
+def refuse(*address, **options): raise socket.gaierror("no network here")
+socket.getaddrinfo = refuse
+import warnings; warnings.simplefilter("error")
+from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.errors import DataError
+for galaxies in (None, 10):
+    try: HuggingFace(name="nobody/nothing", galaxies=galaxies).load(6, Path("cache"))
+    except DataError as error: assert str(error).startswith("nobody/nothing cannot be loaded"), error
+    else: raise AssertionError
+assert not [*Path("cache").rglob("*.arrow")]
+"""
+
+
+def test_hub_out_of_reach_is_one_line_and_nothing_else(tmp_path):
+    """Without a network a name fails at once, in silence, and leaves nothing half-written in the cache."""
+    home = os.environ | {"HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", UNREACHABLE],
+        cwd=tmp_path,
+        env=home,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
+    """The library's bars and log stay off the screen while we read, and are as they were afterwards."""
+    path = save_parquet(tmp_path / "hub", train=rows(pixels()))
+    capfd.readouterr()
+    load(path)
+    assert capfd.readouterr() == ("", "")
+    assert not datasets.are_progress_bars_disabled()
+    assert not datasets.config.HF_HUB_OFFLINE
