@@ -1,71 +1,77 @@
-"""JPEG and PNG images in a folder or a zip, with or without a `table.csv` beside them."""
+"""Images in a folder or a zip, and what a table beside them or the folders they lie in say about them."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float, Int, UInt8
-from PIL import Image
 
 from astrojepa_bench.data.catalogue import Catalogue
-from astrojepa_bench.data.conversion import Picture, Unreadable, reading
+from astrojepa_bench.data.class_folders import by_folders
+from astrojepa_bench.data.container import Container, Read, RefusedError, escapes, shown, spelt
+from astrojepa_bench.data.conversion import Picture, Unreadable, cached, content_digest, fingerprint
+from astrojepa_bench.data.flux import Stretch
+from astrojepa_bench.data.image_formats import SUFFIXES, Glance, decode, glance
+from astrojepa_bench.data.image_table import find_table, read_table
+from astrojepa_bench.data.listing import Columns, Listing, listed, without_repeats
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.events import track
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-TABLE = "table.csv"
-GREY_MODES = frozenset({"1", "L", "LA"})
-DEEP_MODES = ("I", "F")  # also "I;16" and its like: more than 8 bits would be cut off silently
-UNREADABLE = (
-    OSError, KeyError, ValueError, SyntaxError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile,
-    Image.DecompressionBombError,
-)  # fmt: skip
+GLANCE = np.dtype([("bands", "i1"), ("ra", "f8"), ("dec", "f8"), ("field_arcsec", "f8"), ("stretch", "U6")])
+DECODING = 1  # raise it whenever the same file starts to give other pixels or another position
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Images by name in a folder or zip.
+    """JPEG, PNG, FITS and NumPy images by name, in a folder or zip.
 
     Attributes:
-        path: folder or zip.
-        names: one entry an image, in order.
-        ids: unique name of each image.
-        columns: further columns of the table, as text, empty where unknown.
+        container: where they lie.
+        names: one entry an image, in order; empty where a row of the table has no image.
+        known: what is known about them without opening them.
+        stretch: how flux is shown.
+        cache_dir: where what their headers say is kept, or None.
     """
 
-    path: Path
+    container: Container
     names: tuple[str, ...]
-    ids: tuple[str, ...]
-    columns: Mapping[str, tuple[str, ...]]
+    known: Catalogue
+    stretch: Stretch = "auto"
+    cache_dir: Path | None = None
 
     @classmethod
-    def opened(cls, path: Path) -> ImageFiles:
-        """List what is there, by `table.csv` if there is one, else by file name.
+    def opened(
+        cls,
+        path: Path,
+        columns: Columns | None = None,
+        stretch: Stretch = "auto",
+        cache_dir: Path | None = None,
+    ) -> ImageFiles:
+        """List what is there, by a table if there is one, else by folders.
 
-        The table has the columns `id` and `path` (relative to the table), and any others.
+        Args:
+            path: folder or zip.
+            columns: which table, and what to read from it.
+            stretch: how flux is shown.
+            cache_dir: where what headers say is kept; without one they are read each time.
 
         Raises:
-            DataError: no images, or a table without those columns or with repeated ids.
+            DataError: there are no images, or the table cannot be used.
+            ConfigError: an optional library is not installed.
         """
+        container = Container.opened(path)
         try:
-            with reading(path), _reader(path) as read:
-                listing = _listing(path)
-                table = min((n for n in listing if PurePosixPath(n).name == TABLE), key=len, default=None)
-                files = _listed(path, listing) if table is None else _tabled(path, table, read(table))
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{path} is a damaged zip ({error}); fetch it again") from None
-        if not files.names:
-            raise DataError(f"{path} holds no image; expected JPEG or PNG files, with or without {TABLE}")
-        return files
+            names, known = _listing(container, columns or Columns())
+        except DataError as error:
+            raise DataError(f"{path.name}: {error}") from None
+        if not names:
+            raise DataError(
+                f"{path} holds no image; expected JPEG or PNG, FITS or NumPy files, with or without a table.csv"
+            )
+        return cls(container, names, known, stretch, cache_dir)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,122 +79,112 @@ class ImageFiles:
     @property
     def name(self) -> str:
         """Base name of the folder or zip."""
-        return self.path.name
+        return self.container.path.name
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The zip, or every image of the folder and its table."""
-        if self.path.is_file():
-            return {"": self.path}
-        wanted = {*self.names, *(name for name in _listing(self.path) if PurePosixPath(name).name == TABLE)}
-        listing = [name for name in _listing(self.path) if name in wanted]
-        return {name: self.path / name for name in listing}
+        """The zip, or every image of the folder."""
+        path = self.container.path
+        if path.is_file():
+            return {"": path}
+        here = set(self.container.names)
+        return {spelt(name): path / name for name in self.names if name in here and not escapes(name)}
 
     @property
     def rendering(self) -> str:
-        """Nothing: there is one way to show a JPEG or PNG image."""
-        return ""
+        """Which files are shown, in which order, and how flux is stretched."""
+        return fingerprint(DECODING, self.stretch, *map(spelt, self.names))
 
     @property
     def bands(self) -> int:
-        """3 if any image is in colour, else 1 (reads every header)."""
-        with reading(self.path), _reader(self.path) as read:
-            return 3 if any(_is_colour(read, name) for name in self.names) else 1
+        """1 if all images are grey, else what most of the others have (looks at every image)."""
+        found, counts = np.unique(self.glances["bands"], return_counts=True)
+        colour = found > 1
+        return int(found[colour][counts[colour].argmax()]) if colour.any() else 1
+
+    @cached_property
+    def glances(self) -> np.ndarray:
+        """What the images' headers say, one entry of `GLANCE` each; 0 bands where they are illegible."""
+        if self.cache_dir is None:
+            return self._looked()
+        key = fingerprint("glances", self.rendering, content_digest(self.files, self.cache_dir))
+        entry = cached(
+            self.cache_dir, key, lambda folder: np.save(folder / "rows.npy", self._looked()), "glances"
+        )
+        rows: np.ndarray = np.load(entry / "rows.npy")
+        return rows
+
+    def _looked(self) -> np.ndarray:
+        rows = np.zeros(len(self), dtype=GLANCE)
+        with self.container.reader() as read:
+            names = track(self.names, task=f"looking through {self.name}", total=len(self))
+            for row, name in enumerate(names):
+                rows[row] = _glanced(read, name, self.stretch)
+        return rows
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
         """Read all images in order, or say which cannot be read."""
         bands = self.bands
-        with reading(self.path), _reader(self.path) as read:
-            for name in self.names:
+        with self.container.reader() as read:
+            for name, galaxy in zip(self.names, self.known.ids.tolist(), strict=True):
                 try:
-                    picture: Picture | Unreadable = _picture(read(name), bands)
-                except UNREADABLE as error:
-                    picture = Unreadable(name, _reason(error))
-                yield picture
+                    if not name:
+                        raise RefusedError("missing")
+                    yield decode(read(name), bands, self.stretch)
+                except RefusedError as why:
+                    yield Unreadable(shown(name or galaxy), str(why))
 
     def catalogue(self) -> Catalogue:
-        """Give class names, redshift and position, unknown where empty or absent."""
-        bare = Catalogue.bare(np.array(self.ids))
-        names, label = _classes(self.columns.get("label", ("",) * len(self)))
-        redshift, ra, dec = (self._number(name) for name in ("redshift", "ra", "dec"))
-        return replace(bare, label=label, class_names=names, redshift=redshift, ra=ra, dec=dec)
-
-    def _number(self, name: str) -> Float[np.ndarray, " image"]:
-        text = pd.Series(self.columns.get(name, ("",) * len(self)), dtype=object)
-        return pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
-
-
-def _classes(words: Sequence[str]) -> tuple[tuple[str, ...], Int[np.ndarray, " image"]]:
-    names = sorted({word for word in words if word})
-    place = {"": -1, **{name: number for number, name in enumerate(names)}}
-    return tuple(names), np.array([place[word] for word in words], dtype=np.int64)
-
-
-@contextmanager
-def _reader(path: Path) -> Iterator[Callable[[str], bytes]]:
-    if path.is_dir():
-        yield lambda name: (path / name).read_bytes()
-    else:
-        with zipfile.ZipFile(path) as archive:
-            yield archive.read
-
-
-def _listing(path: Path) -> list[str]:
-    if path.is_dir():
-        return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    with zipfile.ZipFile(path) as archive:
-        return sorted(name for name in archive.namelist() if not name.startswith("__MACOSX"))
-
-
-def _listed(path: Path, listing: list[str]) -> ImageFiles:
-    names = [PurePosixPath(name) for name in listing]
-    names = [name for name in names if name.suffix.lower() in SUFFIXES and not name.name.startswith(".")]
-    texts = tuple(str(name) for name in names)
-    return ImageFiles(path, texts, tuple(str(name.with_suffix("")) for name in names), {})
-
-
-def _tabled(path: Path, table: str, text: bytes) -> ImageFiles:
-    try:
-        frame = pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False)
-    except ValueError as error:  # pandas' own parser errors are ValueErrors
-        raise DataError(f"{path.name}: {table} is not a CSV table ({_reason(error)}); mend it") from None
-    missing = [name for name in ("id", "path") if name not in frame]
-    if missing:
-        raise DataError(
-            f"{path.name}: {table} has no column {missing[0]!r}; found {', '.join(map(str, frame))}"
+        """Give what is known, positions and fields of view from FITS headers where no table gives them."""
+        known, seen = self.known, self.glances
+        nowhere = np.isnan(known.ra) | np.isnan(known.dec)
+        return replace(
+            known,
+            ra=np.where(nowhere, seen["ra"], known.ra),
+            dec=np.where(nowhere, seen["dec"], known.dec),
+            field_arcsec=seen["field_arcsec"],
+            notes=(*known.notes, *_seen_notes(seen)),
         )
-    repeated = frame["id"][frame["id"].duplicated()]
-    if len(repeated):
-        raise DataError(f"{path.name}: {table} has {len(repeated)} repeated ids, first {repeated.iloc[0]!r}")
-    folder = PurePosixPath(table).parent
-    names = tuple(str(folder / name) for name in frame["path"])
-    return ImageFiles(path, names, tuple(frame["id"]), {str(name): tuple(frame[name]) for name in frame})
 
 
-def _is_colour(read: Callable[[str], bytes], name: str) -> bool:
+def _listing(container: Container, columns: Columns) -> Listing:
+    table = find_table(container.names, columns.table)
+    images = [name for name in container.names if name != table and _is_image(name)]
+    if table is not None:
+        return listed(table, read_table(table, _table_bytes(container, table)), images, columns)
+    if columns.required:
+        raise DataError(f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv")
+    listing = Listing(tuple(images), by_folders(images))
+    return without_repeats(listing, "the folder", columns.on_bad_image)
+
+
+def _table_bytes(container: Container, table: str) -> bytes:
     try:
-        with Image.open(io.BytesIO(read(name))) as image:
-            return image.mode not in GREY_MODES
-    except UNREADABLE:
-        return False  # reading it in full will say why
+        with container.reader() as read:
+            return read(table)
+    except RefusedError as why:
+        raise DataError(f"{shown(table)} cannot be read ({why}); mend it") from None
 
 
-def _picture(data: bytes, bands: int) -> Picture:
-    digest = hashlib.sha256(data).digest()[:16]
-    with Image.open(io.BytesIO(data)) as image:
-        return Picture(digest, _pixels(image, bands))
+def _is_image(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _pixels(image: Image.Image, bands: int) -> UInt8[np.ndarray, "height width band"]:
-    if image.mode.startswith(DEEP_MODES):
-        raise ValueError(f"mode {image.mode} is not 8 bits a band")
-    if image.mode == "P":  # a palette may carry transparency, which only RGBA holds
-        image = image.convert("RGBA")
-    pixels = np.asarray(image.convert("L" if bands == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], bands)
+def _glanced(read: Read, name: str, stretch: Stretch) -> Glance:
+    try:
+        return glance(read(name), stretch) if name else Glance()
+    except RefusedError:
+        return Glance()  # reading it in full will say why
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyError | FileNotFoundError):
-        return "missing"
-    return " ".join(str(error).split()) or type(error).__name__
+def _seen_notes(seen: np.ndarray) -> Sequence[str]:
+    counts = {how: int((seen["stretch"] == how).sum()) for how in ("viewer", "asinh")}
+    grey, colour = int((seen["bands"] == 1).sum()), int((seen["bands"] > 1).sum())
+    notes = {
+        f"{grey} grey images among {colour} in colour show the same in every band": grey and colour,
+        f"{counts['viewer']} images of flux are stretched as the Legacy Survey viewer does": counts["viewer"],
+        f"{counts['asinh']} images of flux are stretched one by one (asinh): their brightness cannot be "
+        "compared between images": counts["asinh"],
+    }
+    return [note for note, holds in notes.items() if holds]

@@ -1,0 +1,77 @@
+"""Galaxies from anybody's folder or zip: images, with or without a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from astrojepa_bench.data.archive import ImageFiles
+from astrojepa_bench.data.flux import Stretch
+from astrojepa_bench.data.listing import Columns
+from astrojepa_bench.data.selection import OnBadImage
+from astrojepa_bench.data.table import Handling, make_table
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.types import GalaxyTable
+
+
+class Folder(Dataset):
+    """Galaxies from images (JPEG, PNG, FITS, NumPy) in a folder or zip.
+
+    A table beside them (CSV, Parquet or FITS) may have any of the columns `id`, `path` (relative to the
+    table), `label`, `redshift`, `ra`, `dec`, `group` (what must share a split) and `split`; all may be empty
+    or missing. Without `path` the image of a row is the one named like its id; without `id` the id is the
+    path. Without a table, folders are classes (`spiral/x.jpg`), and outer ones may be splits
+    (`train/spiral/x.jpg`).
+
+    Labels are words or whole numbers; empty, NaN and, among numbers, 255 and negative ones mean unlabelled.
+    A `split` must be train, val or test in every row: an empty one is refused rather than guessed. Redshifts
+    of -1 or less mean unknown. Positions and fields of view come from FITS headers where the table has none.
+
+    Images are cut to their central square, resampled to the size asked for, and cached. Flux (FITS and
+    NumPy of anything but bytes) is stretched for display first. What is wrong with single images or rows is
+    counted on the card.
+
+    Args:
+        path: folder or zip.
+        table: name of the table in it; by default `table.csv`, `table.parquet` or `table.fits` nearest the
+            root, else the only CSV or Parquet file at the root.
+        label: the label column, empty to read no labels.
+        attributes: number columns to carry along as factors ("f_smooth,f_bar").
+        stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
+            `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the header says so).
+        pool: more images for pretraining only (HDF5, zip or folder).
+        anomalies: odd galaxies for the test set only (HDF5, zip or folder).
+        mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
+            for the sense in which spirals wind (clockwise).
+        on_bad_image: an unreadable image or repeated id ends everything (`fail`) or is left out (`skip`).
+    """
+
+    version: ClassVar[int | None] = 1
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        table: str = "",
+        label: str = "label",
+        attributes: tuple[str, ...] = (),
+        stretch: Stretch = "auto",
+        pool: Path | None = None,
+        anomalies: Path | None = None,
+        mirror_safe: bool | None = None,
+        on_bad_image: OnBadImage = "fail",
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.columns = Columns(table, label, attributes, on_bad_image)
+        self.stretch = stretch
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image)
+
+    def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
+        """List, read, divide and convert the images, and add pool and anomalies.
+
+        Raises:
+            DataError: the folder, a table or an image cannot be used.
+            ConfigError: the cache cannot be written, or an optional library is not installed.
+        """
+        files = ImageFiles.opened(self.path, self.columns, self.stretch, cache_dir)
+        return make_table(files, self.path.stem, self.handling, size_px, cache_dir)
