@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
@@ -22,7 +23,13 @@ from astrojepa_bench.roles import Dataset, Encoder, Evaluator
 @hookimpl
 def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
     """Offer the built-in galaxies."""
-    return {"synthetic": Synthetic, "galaxy10": Galaxy10, "hdf5": Hdf5, "huggingface": HuggingFace}
+    return {
+        "synthetic": Synthetic,
+        "galaxy10": Galaxy10,
+        "hdf5": Hdf5,
+        "folder": Folder,
+        "huggingface": HuggingFace,
+    }
 
 
 @hookimpl
