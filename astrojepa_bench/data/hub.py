@@ -23,7 +23,7 @@ class HuggingFace(Dataset):
     for another `revision`. Licence and citation are seldom part of the data: see the data set's page.
 
     Proven on folders written to disk by the library, in the formats of the hub; no hub was reached. Images
-    are encoded, grey or in colour, or whole numbers from 0 to 255; fluxes are refused.
+    are JPEG or PNG, or arrays of whole numbers from 0 to 255 and 1 to 5 bands; arrays of flux are refused.
 
     Args:
         name: on the hub, with its owner.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -16,9 +15,14 @@ import pandas as pd
 from jaxtyping import Float, Int
 from PIL import Image
 
+from astrojepa_bench.data.archive import DECODING
 from astrojepa_bench.data.catalogue import UNSTATED, Catalogue
+from astrojepa_bench.data.container import RefusedError, guarded
 from astrojepa_bench.data.conversion import Picture, Unreadable
-from astrojepa_bench.data.hdf5_file import MOST_CLASSES, UNLABELLED
+from astrojepa_bench.data.flux import Stretch
+from astrojepa_bench.data.image_formats import decode, glance
+from astrojepa_bench.data.image_shape import sides_of
+from astrojepa_bench.data.image_table import classes_of, texts_of
 from astrojepa_bench.data.selection import true_notes
 from astrojepa_bench.data.splits import SPELLINGS
 from astrojepa_bench.errors import DataError, nearest
@@ -28,9 +32,7 @@ if TYPE_CHECKING:
     import datasets
 
 MAY_BE_MISSING = ("redshift", "ra", "dec", "pixel_scale", "id")  # under these very names
-GREY_MODES = ("1", "L", "LA")
-DEEP_MODES = ("I", "F")  # also "I;16" and its like: more than 8 bits would be cut off silently
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # some others make the library start programs
+STRETCH: Stretch = "auto"
 Cell: TypeAlias = object  # an encoded image, alone or with its path; numbers; or nothing
 
 
@@ -110,23 +112,21 @@ class HubRows:
     @property
     def rendering(self) -> str:
         """Which column, and how many rows of which splits."""
-        return json.dumps([self.columns["image"], *self.sizes.items()])
+        return json.dumps([DECODING, self.columns["image"], *self.sizes.items()])
 
     @cached_property
     def bands(self) -> int:
-        """3 if any image is in colour, else 1 (reads every header)."""
-        return (
-            3 if any(image is not None and image.mode not in GREY_MODES for image in self._headers()) else 1
-        )
+        """As many as the first image in colour has, 1 if all are grey."""
+        cells = track(self._cells(), task=f"reading headers of {self.title}", total=len(self))
+        return next((bands for bands in map(_bands, cells) if bands > 1), 1)
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
         """Decode all images in order, or say which cannot be read."""
         for name, cell in zip(self._ids().tolist(), self._cells(), strict=True):
             try:
-                picture: Picture | Unreadable = _picture(cell, self.bands)
-            except Exception as error:  # damaged bytes make decoders raise anything
-                picture = Unreadable(name, " ".join(str(error).split()) or type(error).__name__)
-            yield picture
+                yield decode(_file(cell), self.bands, STRETCH)
+            except RefusedError as why:
+                yield Unreadable(name, str(why))
 
     def catalogue(self) -> Catalogue:
         """Give classes, redshifts, positions and the declared split, unknown where null or absent.
@@ -145,7 +145,7 @@ class HubRows:
             dec=self._number("dec"),
             field_arcsec=self._field_arcsec(),
             split=np.repeat(list(self.sizes), list(self.sizes.values())) if self.declared else None,
-            group=None if group is None else group.fillna("").astype(str).to_numpy(str),
+            group=None if group is None else np.array(texts_of(group)),
             licence=" ".join((info.license or UNSTATED).split()),
             citation=" ".join((info.citation or UNSTATED).split()),
             notes=self.notes,
@@ -160,14 +160,6 @@ class HubRows:
         if not isinstance(rows.features[name], ImageFeature | Value | dict):
             rows = rows.with_format("numpy")  # numbers only: NumPy's own bytes lose the zeros at their end
         return (row[name] for row in rows)
-
-    def _headers(self) -> Iterator[Image.Image | None]:
-        for cell in track(self._cells(), task=f"reading headers of {self.title}", total=len(self)):
-            try:
-                image: Image.Image | None = _opened(cell)[0]
-            except Exception:
-                image = None  # reading it in full will say why
-            yield image
 
     def _column(self, role: str) -> pd.Series | None:
         name = self.columns.get(role)
@@ -187,41 +179,33 @@ class HubRows:
         column = self._column("id")
         if column is None:
             return np.array([f"{name}/{row}" for name, count in self.sizes.items() for row in range(count)])
-        repeated = column[column.duplicated()]
-        if len(repeated):
+        names, repeated = np.array(texts_of(column)), column[column.duplicated()].tolist()
+        if repeated:
             raise DataError(
                 f"{self.title}: column '{self.columns['id']}' has {len(repeated)} repeated ids, first "
-                f"{repeated.iloc[0]!r}; name another, or set dataset.id=none"
+                f"{repeated[0]!r}; name another, or set dataset.id=none"
             )
-        return column.astype(str).to_numpy(str)
+        return names
 
     def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
         column = self._column("label")
         if column is None:
             return (), np.full(len(self), -1)
-        if column.map(lambda value: isinstance(value, str)).any():
-            codes, words = pd.factorize(column.replace("", None), sort=True)
-            return tuple(map(str, words)), codes.astype(np.int64)
         names = getattr(self.rows.features[self.columns["label"]], "names", None)
-        values = self._number("label")
-        bare = np.where(values == UNLABELLED, -1, values) if names is None else values
-        return tuple(names or ()), self._numbers(np.where(bare >= 0, bare, -1))
-
-    def _numbers(self, labels: Float[np.ndarray, " galaxy"]) -> Int[np.ndarray, " galaxy"]:
-        strange = labels[(labels != np.floor(labels)) | (labels >= MOST_CLASSES)]
-        if len(strange):
-            raise DataError(
-                f"{self.title}: label column '{self.columns['label']}' holds {strange[0]:g}; expected names, or "
-                f"class numbers from 0 to {MOST_CLASSES - 1}: set dataset.label to another"
-            )
-        return labels.astype(np.int64)
+        if names is not None:
+            numbers = self._number("label")
+            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64)
+        try:
+            return classes_of(column)
+        except DataError as error:
+            raise DataError(f"{self.title}: {error}") from None
 
     def _field_arcsec(self) -> Float[np.ndarray, " galaxy"]:
         scale = self._number("pixel_scale")
         if np.isnan(scale).all():
             return scale
-        side_px = np.array([np.nan if image is None else min(image.size) for image in self._headers()])
-        return np.where(scale > 0, scale, np.nan) * side_px
+        cells = track(self._cells(), task=f"reading sizes of {self.title}", total=len(self))
+        return np.where(scale > 0, scale, np.nan) * np.array([_side_px(cell) for cell in cells])
 
 
 def _chosen(
@@ -257,32 +241,43 @@ def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Data
     return used.cast_column(image, ImageFeature(decode=False)) if is_image else used
 
 
-def _picture(cell: Cell, bands: int) -> Picture:
-    image, data = _opened(cell)
-    if image.mode.startswith(DEEP_MODES):
-        raise ValueError(f"mode {image.mode} is not 8 bits a band")
-    if image.mode == "P":  # a palette may carry transparency, which only RGBA holds
-        image = image.convert("RGBA")
-    pixels = np.asarray(image.convert("L" if bands == 1 else "RGB"))
-    return Picture(hashlib.sha256(data).digest()[:16], pixels.reshape(*pixels.shape[:2], bands))
+def _file(cell: Cell) -> bytes:
+    """Give an image as a file holds it.
 
-
-def _opened(cell: Cell) -> tuple[Image.Image, bytes]:
-    """Give an image, of which only the header may have been read, and what it is stored as."""
+    Raises:
+        RefusedError: there is none, or its numbers are no display image.
+    """
     if isinstance(cell, np.ndarray):
-        levels = _levels(cell)
-        return Image.fromarray(levels), levels.tobytes()
+        return _numpy_file(cell)
     if isinstance(cell, dict):  # of a file beside the data, only the path may be held
-        cell = cell["bytes"] or (cell["path"] and Path(cell["path"]).read_bytes())
+        with guarded():
+            cell = cell["bytes"] or (cell["path"] and Path(cell["path"]).read_bytes())
     if not isinstance(cell, bytes):
-        raise ValueError("missing" if cell is None else f"it is {cell!r:.40}, not an image")
-    return Image.open(io.BytesIO(cell), formats=FORMATS), cell
+        raise RefusedError("missing" if cell is None else f"it is {cell!r:.40}, not an image")
+    return cell
 
 
-def _levels(cell: np.ndarray) -> np.ndarray:
-    whole = cell.dtype.kind in "iu" and cell.size and cell.min() >= 0 and cell.max() <= 255
-    if not whole or cell.ndim not in (2, 3) or cell.shape[2:] not in ((), (1,), (3,)):
-        raise ValueError(
-            f"{cell.dtype} {cell.shape}; expected 0 to 255 as (height, width) or with 1 or 3 bands last"
-        )
-    return (cell[..., 0] if cell.shape[2:] == (1,) else cell).astype(np.uint8)
+def _numpy_file(numbers: np.ndarray) -> bytes:
+    whole = numbers.dtype.kind in "iu" and numbers.size and numbers.min() >= 0 and numbers.max() <= 255
+    if not whole:
+        raise RefusedError(f"{numbers.dtype} {numbers.shape}; expected whole numbers from 0 to 255")
+    held = io.BytesIO()
+    np.save(held, numbers.astype(np.uint8))
+    return held.getvalue()
+
+
+def _bands(cell: Cell) -> int:
+    try:
+        return glance(_file(cell), STRETCH).bands
+    except RefusedError:
+        return 0  # reading it in full will say why
+
+
+def _side_px(cell: Cell) -> float:
+    try:
+        if isinstance(cell, np.ndarray):
+            return min(sides_of(cell.shape)[:2])
+        with guarded(), Image.open(io.BytesIO(_file(cell)), formats=("JPEG", "PNG")) as image:
+            return min(image.size)
+    except RefusedError:
+        return np.nan
