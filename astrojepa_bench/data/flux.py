@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from scipy.stats import median_abs_deviation
 
 from astrojepa_bench.data.container import RefusedError
@@ -66,23 +66,32 @@ def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band hei
     known = np.abs(np.nan_to_num(flux.values, nan=np.inf)) < NO_FLUX
     if not known.any(axis=(1, 2)).all():
         raise RefusedError("a band has no value in any pixel")
-    values = np.where(known & (np.abs(flux.values) > NOTHING), flux.values, 0.0)
     how = chosen_stretch(stretch, flux.filters, flux.pixel_arcsec)
-    pixels = _viewed(replace(flux, values=values)) if how == "viewer" else asinh_stretch(values, known)
-    return pixels, int((~known.all(axis=0)).sum())
+    gaps = int((~known.all(axis=0)).sum())
+    light = np.where(known, flux.values, np.nan)
+    light[np.abs(light) < NOTHING] = 0.0
+    shown = _red_first(replace(flux, values=light))
+    return _viewed(shown) if how == "viewer" else asinh_stretch(shown.values), gaps
+
+
+def _red_first(flux: Flux) -> Flux:
+    """Put the bands g, r, z in display order, where the header names them; others stay as they are."""
+    if sorted(flux.filters) != sorted(DISPLAY_ORDER):
+        return flux
+    order = [flux.filters.index(name) for name in DISPLAY_ORDER]
+    return replace(flux, values=flux.values[order], filters=DISPLAY_ORDER)
 
 
 def _viewed(flux: Flux) -> UInt8[np.ndarray, "band height width"]:
     if len(flux.values) != 3:
         raise RefusedError(f"the viewer's stretch needs 3 bands g, r, z; found {len(flux.values)}")
     native = (NATIVE_ARCSEC / flux.pixel_arcsec) ** 2 if np.isfinite(flux.pixel_arcsec) else 1.0
-    stated = sorted(flux.filters) == sorted(DISPLAY_ORDER)
-    order = [flux.filters.index(name) for name in DISPLAY_ORDER] if stated else [2, 1, 0]
-    return viewer_stretch((flux.values[order] * native).astype(np.float32))
+    ordered = flux.values if flux.filters == DISPLAY_ORDER else flux.values[::-1]
+    return viewer_stretch((np.nan_to_num(ordered) * native).astype(np.float32))  # the sky is 0
 
 
 def asinh_stretch(
-    flux: Float[np.ndarray, "band height width"], known: Bool[np.ndarray, "band height width"]
+    flux: Float[np.ndarray, "band height width"],
 ) -> UInt8[np.ndarray, "band height width"]:
     """Stretch one image by its own sky, noise and highlights, whatever its unit.
 
@@ -93,17 +102,16 @@ def asinh_stretch(
     inside one can.
 
     Args:
-        flux: one image.
-        known: false where it has no value; such pixels show sky.
+        flux: one image; NaN where it has no value, which shows sky.
 
     Source: Lupton, Gunn and Szalay 1999, AJ 118, 1406 (asinh, softened by the noise); Lupton et al. 2004,
     PASP 116, 133 (one factor for all bands). Deviations: sky is taken off and put at 32, not at 0; the
     percentile is galaxy-datasets' for FITS; a noiseless image takes β = w/100.
     """
-    sky = [sky_level(band[there])[0] for band, there in zip(flux, known, strict=True)]
-    light = np.where(known, flux - np.reshape(sky, (-1, 1, 1)), 0.0)
+    sky = [sky_level(band[~np.isnan(band)])[0] for band in flux]
+    light = np.nan_to_num(flux - np.reshape(sky, (-1, 1, 1)))
     brightness = light.mean(axis=0)
-    noise = sky_level(brightness[known.all(axis=0)])[1]
+    noise = sky_level(brightness[~np.isnan(flux).any(axis=0)])[1]
     white = max(float(np.percentile(brightness, WHITE_PERCENTILE)), LEAST_WHITE_SIGMA * noise)
     white = white if white > 0 else float(np.abs(brightness).max())
     factor = _asinh_factor(brightness, white, noise) if white > 0 else 0.0
