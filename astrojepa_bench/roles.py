@@ -190,7 +190,7 @@ class Evaluator(ABC):
         version: raise it whenever the same features start to give other scores.
     """
 
-    requires: ClassVar[tuple[str, ...]] = ()
+    requires: tuple[str, ...] = ()  # an option may change it
     version: ClassVar[int] = 1
 
     @abstractmethod

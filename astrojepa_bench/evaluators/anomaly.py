@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
 from astrojepa_bench.evaluators.reading import read_features, read_ordinary
 from astrojepa_bench.evaluators.standardise import Standardisation
 from astrojepa_bench.roles import Evaluator
@@ -40,6 +40,9 @@ class Anomaly(Evaluator):
         k: neighbours that are averaged. With 1 a single odd train galaxy hides everything near it, with
             hundreds a small but ordinary class looks odd; 10 lies within the 5 to 20 over which rankings
             hardly move.
+        held_out: number of an ordinary class that is ranked as if it were an anomaly (metrics `_held_out`): left
+            out of the train galaxies that distances are measured from, against all other ordinary test
+            galaxies. Pretraining saw it: it is odd to the scorer, not to the encoder.
 
     Source:
         Mean k-NN distance: Angiulli & Pizzuti 2002 (PKDD). Chance of average precision: Bestgen 2015
@@ -51,10 +54,13 @@ class Anomaly(Evaluator):
     requires = ("anomaly",)
     version = 1
 
-    def __init__(self, *, k: int = 10) -> None:
+    def __init__(self, *, k: int = 10, held_out: int | None = None) -> None:
         if k < 1:
             raise ConfigError(f"anomaly.k={k} must be at least 1; 10 is usual")
+        if held_out is not None:
+            self.requires = ("label",)  # known anomalies are welcome, but no longer needed
         self.k = k
+        self.held_out = held_out
 
     def evaluate(self, answers: Answers) -> Evaluation:
         """Fit on ordinary train galaxies, score all of test.
@@ -63,21 +69,36 @@ class Anomaly(Evaluator):
             ContractError: a feature is not finite.
             DataError: test lacks anomalies or ordinary galaxies.
         """
-        kind = answers.test.anomaly
-        if not 0 < (kind > 0).sum() < len(kind):
-            raise DataError(
-                f"test holds {(kind > 0).sum()} anomalies of {len(kind)} galaxies; anomaly needs both kinds"
-            )
-        tap = answers.taps[0]
-        train = read_ordinary(answers, "train", tap)
+        tap, kind = answers.taps[0], answers.test.anomaly
         everything = read_features(answers.test, "test", tap, np.arange(len(kind)))
-        oddness = knn_oddness(train, everything, self.k)
-        scores = tuple(
-            score for name, wanted in _rankings(kind) for score in _scores(oddness, kind, name, wanted)
-        )
+        train = read_ordinary(answers, "train", tap)
+        scores, predictions = list[Score](), dict[str, np.ndarray]()
+        if self.held_out is None or (kind > 0).any():
+            _check_both_kinds(kind)
+            predictions["oddness"] = oddness = knn_oddness(train, everything, self.k)
+            scores += _scores_by_kind(oddness, kind)
+        if self.held_out is not None:
+            train = read_ordinary(answers, "train", tap, without=self.held_out)
+            predictions["oddness_held_out"] = oddness = knn_oddness(train, everything, self.k)
+            scores += _scores_held_out(oddness, answers.test, self.held_out)
         selection: dict[str, float | str] = {"tap": tap, "k": float(min(self.k, len(train)))}
-        warnings = (f"only {len(train)} train galaxies for k = {self.k}",) if len(train) < self.k else ()
-        return Evaluation(scores, {"oddness": oddness}, answers.test.ids, selection, warnings)
+        return Evaluation(tuple(scores), predictions, answers.test.ids, selection, self._warnings(len(train)))
+
+    def _warnings(self, train: int) -> tuple[str, ...]:
+        warnings = {
+            f"only {train} train galaxies for k = {self.k}": train < self.k,
+            f"class {self.held_out} was held out of the scorer only: it was seen in pretraining": (
+                self.held_out is not None
+            ),
+        }
+        return tuple(warning for warning, holds in warnings.items() if holds)
+
+
+def _check_both_kinds(kind: Int[np.ndarray, " galaxy"]) -> None:
+    if not 0 < (kind > 0).sum() < len(kind):
+        raise DataError(
+            f"test holds {(kind > 0).sum()} anomalies of {len(kind)} galaxies; anomaly needs both kinds"
+        )
 
 
 def knn_oddness(train: Float[Tensor, "voter dim"], features: Float[Tensor, "galaxy dim"], k: int) -> Scores:
@@ -90,33 +111,39 @@ def knn_oddness(train: Float[Tensor, "voter dim"], features: Float[Tensor, "gala
     return oddness
 
 
-def _rankings(kind: Int[np.ndarray, " galaxy"]) -> list[tuple[str, list[int]]]:
-    """Name each ranking to score and the kinds of anomaly in it: all of them, then each by itself."""
+def _scores_by_kind(oddness: Scores, kind: Int[np.ndarray, " galaxy"]) -> list[Score]:
+    """Score the ranking of all anomalies together, then of each kind by itself."""
     present = [index for index in range(1, len(ANOMALY_KINDS)) if (kind == index).any()]
-    return [("", present), *((f"_{ANOMALY_KINDS[index]}", [index]) for index in present)]
+    rankings = [("", present), *((f"_{ANOMALY_KINDS[index]}", [index]) for index in present)]
+    scores: list[Score] = []
+    for suffix, wanted in rankings:
+        ranked = np.isin(kind, [0, *wanted])
+        scores += _scores(oddness[ranked], kind[ranked] > 0, suffix)
+    return scores
 
 
-def _scores(
-    oddness: Scores, kind: Int[np.ndarray, " galaxy"], suffix: str, wanted: list[int]
-) -> tuple[Score, ...]:
-    ranked = np.isin(kind, [0, *wanted])
-    odd, score = kind[ranked] > 0, oddness[ranked]
+def _scores_held_out(oddness: Scores, test: SplitAnswers, held_out: int) -> list[Score]:
+    ordinary = (test.anomaly == 0) & (test.label >= 0)
+    odd = test.label[ordinary] == held_out
+    if not 0 < odd.sum() < len(odd):
+        raise DataError(
+            f"anomaly.held_out={held_out}: {odd.sum()} of {len(odd)} labelled test galaxies are of that class; "
+            f"choose one of {np.unique(test.label[ordinary]).tolist()} beside others"
+        )
+    return _scores(oddness[ordinary], odd, "_held_out")
+
+
+def _scores(oddness: Scores, odd: Bool[np.ndarray, " galaxy"], suffix: str) -> list[Score]:
     n, k = len(odd), int(odd.sum())
-    auroc, precision = float(roc_auc_score(odd, score)), float(average_precision_score(odd, score))
-    recall = recall_at_k(odd, score, k)
-    return (
-        Score("anomaly", f"auroc{suffix}", auroc, True, n, 0.5, auroc_standard_error(odd, score)),
-        Score(
-            "anomaly",
-            f"average_precision{suffix}",
-            precision,
-            True,
-            n,
-            average_precision_chance(k, n),
-            _binomial(precision, k),
-        ),
+    auroc, precision = float(roc_auc_score(odd, oddness)), float(average_precision_score(odd, oddness))
+    recall, chance = recall_at_k(odd, oddness, k), average_precision_chance(k, n)
+    se = auroc_standard_error(odd, oddness)
+    name = f"average_precision{suffix}"
+    return [
+        Score("anomaly", f"auroc{suffix}", auroc, True, n, 0.5, se),
+        Score("anomaly", name, precision, True, n, chance, _binomial(precision, k)),
         Score("anomaly", f"recall_at_k{suffix}", recall, True, n, k / n, _binomial(recall, k)),
-    )
+    ]
 
 
 def recall_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> float:

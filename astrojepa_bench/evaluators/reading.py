@@ -72,15 +72,23 @@ def by_id(found: SplitAnswers, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray,
     return rows[np.argsort(found.ids[rows], kind="stable")]
 
 
-def read_ordinary(answers: Answers, split: Split, tap: str) -> Float[Tensor, "galaxy dim"]:
+def read_ordinary(
+    answers: Answers, split: Split, tap: str, without: int | None = None
+) -> Float[Tensor, "galaxy dim"]:
     """Read the features of all ordinary galaxies of a split, labelled or not, sorted by id.
+
+    Args:
+        answers: what is read.
+        split: whose galaxies.
+        tap: which features.
+        without: a class that is left out.
 
     Raises:
         ContractError: a feature is not finite.
         DataError: the split is empty.
     """
     found = answers.split(split)
-    rows = np.flatnonzero(found.anomaly == 0)
+    rows = np.flatnonzero((found.anomaly == 0) & ((found.label != without) | (without is None)))
     if not len(rows):
         raise DataError(f"split '{split}' has no ordinary galaxy; this evaluator needs some")
     return read_features(found, split, tap, by_id(found, rows))

@@ -1,5 +1,6 @@
 """Anomaly ranking: distances, ties, chances and standard errors against independent truths."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -184,3 +185,40 @@ def test_option_out_of_range_is_refused():
     """The message names the option."""
     with pytest.raises(ConfigError, match=r"anomaly\.k"):
         Anomaly(k=0)
+
+
+def test_held_out_class_is_odd_to_the_scorer_alone(make_answers):
+    """A class whose train galaxies are left out is found; the same class left in is not; the record says so."""
+    stream = np.random.default_rng(3)
+    label = np.arange(600) % 3
+    features = 6 * np.eye(3)[label] + stream.normal(size=(600, 3))
+    parts = [(features[at : at + 200], label[at : at + 200]) for at in (0, 200, 400)]
+    found = Anomaly(held_out=2).evaluate(make_answers(*parts))
+    scores = by_metric(found)
+    assert scores["auroc_held_out"].value > 0.98
+    assert scores["auroc_held_out"].n == 200
+    assert set(scores) == {"auroc_held_out", "average_precision_held_out", "recall_at_k_held_out"}
+    odd = knn_oddness(torch.as_tensor(parts[0][0]).float(), torch.as_tensor(parts[2][0]).float(), 10)
+    assert abs(roc_auc_score(parts[2][1] == 2, odd) - 0.5) < 0.1
+    assert "class 2 was held out of the scorer only: it was seen in pretraining" in found.warnings
+
+
+def test_held_out_class_stands_beside_known_anomalies(make_answers):
+    """Known anomalies keep their scores, and are neither odd nor background for the class held out."""
+    answers = sky(make_answers, 0.0)
+    label = np.where(answers.test.anomaly > 0, -1, np.arange(len(answers.test.ids)) % 2)
+    train = np.arange(len(answers.train.ids)) % 2
+    both = replace(
+        answers, train=replace(answers.train, label=train), test=replace(answers.test, label=label), classes=2
+    )
+    plain, held = by_metric(Anomaly().evaluate(both)), by_metric(Anomaly(held_out=1).evaluate(both))
+    assert {name: held[name].value for name in plain} == {name: plain[name].value for name in plain}
+    assert held["auroc_held_out"].n == (answers.test.anomaly == 0).sum()
+    assert abs(held["auroc_held_out"].value - 0.5) < 0.1  # the labels mean nothing here
+
+
+def test_held_out_class_must_be_there(make_answers):
+    """A class that no test galaxy has cannot be found, and the message says which there are."""
+    parts = (np.zeros((9, 2)), np.arange(9) % 3)
+    with pytest.raises(DataError, match=r"held_out=7: 0 of 9 .* choose one of \[0, 1, 2\]"):
+        Anomaly(held_out=7).evaluate(make_answers(parts, parts, parts))
