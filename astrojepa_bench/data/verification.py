@@ -108,12 +108,13 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 
 def _defects(catalogue: Catalogue, rows: np.ndarray) -> dict[str, int]:
     one_galaxy = np.full(len(rows), COINCIDENT_ARCSEC)
-    alone = np.arange(len(rows)).astype(str)
+    alone = np.arange(len(rows)).astype("S32")
+    pixels = np.where(rows["blank"], alone, rows["digest"])  # two blank images do not show one galaxy
     by_position = sky_groups(alone, catalogue.ra, catalogue.dec, one_galaxy)
-    overlapping = sky_groups(rows["digest"], catalogue.ra, catalogue.dec, catalogue.field_arcsec)
+    overlapping = sky_groups(pixels, catalogue.ra, catalogue.dec, catalogue.field_arcsec)
     _, group, members = np.unique(overlapping, return_inverse=True, return_counts=True)
     return {
-        "conflicting_by_pixels": int(conflicting(rows["digest"], catalogue.label).sum()),
+        "conflicting_by_pixels": int(conflicting(pixels, catalogue.label).sum()),
         "conflicting_by_position": int(conflicting(by_position, catalogue.label).sum()),
         "overlapping": int((members[group] > 1).sum()),
         "blank": int(rows["blank"].sum()),

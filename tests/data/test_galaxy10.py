@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from astrojepa_bench.data.conversion import blocks
 from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5_file import Hdf5File
 from astrojepa_bench.data.releases import DECALS, RELEASES, SDSS, release_of
@@ -163,3 +164,18 @@ def test_full_size_file_loads_in_little_memory_with_every_defect_found(tmp_path)
     for label in range(10):
         shares = [np.mean(table["split"][table["label"] == label] == name) for name in ("val", "test")]
         np.testing.assert_allclose(shares, 0.1, atol=0.005)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells what is mapped")
+def test_reading_a_memory_map_does_not_fill_the_memory(tmp_path):
+    """After 250 MB were read in blocks, less than one block of them still counts as this process's."""
+
+    def mapped_mb():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile")) / 1024
+
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (1280, 3, 256, 256)).flush()
+    images = np.load(tmp_path / "a.npy", mmap_mode="r")
+    before = mapped_mb()
+    assert sum(len(block) for block in blocks(images, np.arange(len(images)))) == 1280
+    assert mapped_mb() - before < 50

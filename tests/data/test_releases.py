@@ -205,11 +205,11 @@ def test_folder_that_cannot_be_written_is_told(tmp_path, server):
 
 
 def galaxies(path, side=256, **columns):
-    """Write 30 noisy images with six planted defects, and say what they are."""
+    """Write 30 noisy images with six kinds of planted defects."""
     images = np.random.default_rng(0).integers(0, 256, (30, side, side, 3), dtype=np.uint8)
     images[11] = images[0]  # classes 1 and 0
     images[20] = images[10]  # both of class 0
-    images[5] = 7
+    images[5:7] = 7
     ra, dec, redshift = 1 + 5.0 * np.arange(30), np.full(30, 40.0), np.full(30, 0.1)
     ra[11] = ra[0]
     ra[23], dec[23] = ra[12], dec[12] + 0.5 / 3600  # classes 3 and 2, other pixels, 0.5 arcsec apart
@@ -238,7 +238,7 @@ def test_every_planted_defect_is_counted(tmp_path):
         "conflicting_by_pixels": 2,
         "conflicting_by_position": 4,
         "overlapping": 8,
-        "blank": 1,
+        "blank": 2,
         "without_redshift": 3,
         "without_position": 0,
     }
