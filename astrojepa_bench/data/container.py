@@ -98,15 +98,24 @@ def guarded() -> Iterator[None]:
 
 @contextmanager
 def _unzipping(path: Path) -> Iterator[zipfile.ZipFile]:
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is neither a folder nor a zip of images; give one of these")
     try:
         with guarded():
+            _check_signature(path)
             archive = zipfile.ZipFile(path)
     except RefusedError as why:
         raise DataError(f"{path} is a damaged zip ({why}); fetch it again") from None
     with archive:
         yield archive
+
+
+def _check_signature(path: Path) -> None:
+    if not path.is_file() or not (_starts_like_a_zip(path) or zipfile.is_zipfile(path)):
+        raise DataError(f"{path} is neither a folder nor a zip of images; give one of these")
+
+
+def _starts_like_a_zip(path: Path) -> bool:
+    with reading(path), path.open("rb") as file:
+        return file.read(2) == b"PK"  # even if the rest is missing
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> set[str]:

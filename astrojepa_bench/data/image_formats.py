@@ -98,7 +98,8 @@ def _science(data: bytes, stretch: Stretch) -> tuple[UInt8[np.ndarray, "height w
         planes, filters, scale = bands_first(_numpy_array(data)), "", np.nan
     if planes.dtype == np.uint8:
         return planes.transpose(1, 2, 0), 0, ""
-    flux = Flux(planes.astype(np.float64), filters, scale)
+    with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
+        flux = Flux(planes.astype(np.float64), filters, scale)
     pixels, gaps = displayed(flux, stretch)
     return pixels.transpose(1, 2, 0), gaps, chosen_stretch(stretch, filters, scale)
 

@@ -96,7 +96,9 @@ def _read_parquet(data: bytes) -> pd.DataFrame:
         ) from None
     file = parquet.ParquetFile(io.BytesIO(data))
     flat = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
-    frame: pd.DataFrame = file.read(columns=flat).to_pandas(ignore_metadata=True)
+    rows = file.read(columns=flat)
+    rows.validate(full=True)  # or damaged text would come to light later, one cell at a time
+    frame: pd.DataFrame = rows.to_pandas(ignore_metadata=True)
     return frame
 
 
