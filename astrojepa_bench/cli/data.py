@@ -14,6 +14,8 @@ SUMMARY = "look at galaxies: a card, a contact sheet, a check of a file; or fetc
 ACTIONS: Mapping[str, str] = {
     "info": "data_info",
     "show": "data_show",
+    "verify": "data_verify",
+    "fetch": "data_fetch",
 }
 
 

@@ -10,6 +10,7 @@ from astrojepa_bench.cli.data_target import add_target, load_target
 
 if TYPE_CHECKING:
     from astrojepa_bench.data.describe import Description, Range
+    from astrojepa_bench.runs.pool_gap import PoolGap
     from astrojepa_bench.types import GalaxyTable
 
 SUMMARY = "Print the card of a dataset: counts per class and split, redshifts, defects, licence, citation."
@@ -29,15 +30,25 @@ def execute(arguments: Namespace) -> int:
     """Print the card."""
     from astrojepa_bench.data.describe import describe
     from astrojepa_bench.results.identity import split_hash
+    from astrojepa_bench.runs.pool_gap import pool_gap
 
     name, table = load_target(arguments)
     facts = _facts(name, table, split_hash(table.ids, table.split))
-    description = describe(table)
+    description, gap = describe(table), pool_gap(table)
     if arguments.json:
-        print(json.dumps({**facts, **_described(description), "notes": table.card.notes}, indent=2))
+        card = {**facts, **_described(description), "pool_gap": gap and vars(gap), "notes": table.card.notes}
+        print(json.dumps(card, indent=2))
     else:
-        _print_card(facts, description, table.card.notes)
+        told = [] if gap is None else [_gap_text(gap)]
+        _print_card(facts, description, (*table.card.notes, *told))
     return 0
+
+
+def _gap_text(gap: PoolGap) -> str:
+    return (
+        f"pool or labelled? untrained features tell with an AUROC of {gap.auroc:.3f} "
+        f"(0.5: alike; {gap.n} of each)"
+    )
 
 
 def _facts(name: str, table: GalaxyTable, splits: str) -> dict[str, object]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.archive import ImageFiles
-from astrojepa_bench.data.catalogue import FACTS, Catalogue
+from astrojepa_bench.data.catalogue import FACTS, Catalogue, Source
 from astrojepa_bench.data.conversion import Converted, band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.layouts import recognise
+from astrojepa_bench.data.leaks import Part, showing
+from astrojepa_bench.data.listing import LABEL, Columns
 from astrojepa_bench.data.selection import OnBadImage, readable
 from astrojepa_bench.data.splits import sky_groups
 from astrojepa_bench.errors import DataError
@@ -69,10 +70,10 @@ def with_extras(
 ) -> GalaxyTable:
     """Append unlabelled images for pretraining and known anomalies for the test set.
 
-    Each is an HDF5 file of Galaxy10's layout, a zip or a folder of JPEG or PNG images. An anomaly that
-    shows pixels or sky of any galaxy of the table is left out, and so is a pool image that shows those of a
-    validation or test galaxy or of an anomaly: an encoder must not learn from what it is judged on. The
-    card counts them.
+    Each is an HDF5 file of Galaxy10's layout, a zip or a folder of images, or a saved Hugging Face data set.
+    An anomaly that shows a galaxy of the table is left out, and so is a pool image that shows a validation
+    or test galaxy or an anomaly: an encoder must not learn from what it is judged on. The same galaxy is
+    known by its pixels, by its place on the sky, and by its looks in another crop. The card counts them.
 
     Args:
         table: the galaxies to add to.
@@ -89,23 +90,26 @@ def with_extras(
     reader = _Reader(len(table.spec.bands), size_px, cache_dir, on_bad_image)
     if anomalies is not None:
         found = reader.read(Path(anomalies).expanduser(), "anomaly")
-        extras.append(_new(found, table, np.arange(len(table)), []))
+        extras.append(_new(found, table, np.arange(len(table)), [], cache_dir))
     if pool is not None:
         found = reader.read(Path(pool).expanduser(), "pool")
-        extras.append(_new(found, table, table.rows("val", "test"), extras))
+        extras.append(_new(found, table, table.rows("val", "test"), extras, cache_dir))
     return _appended(table, extras, cache_dir) if extras else table
 
 
-def open_source(path: Path) -> Hdf5File | ImageFiles:
-    """Open an HDF5 file of Galaxy10's layout, or a zip or folder of images.
+def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
+    """Open an HDF5 file of Galaxy10's layout, a zip or folder of images, or a saved Hugging Face data set.
 
     Raises:
         DataError: it is missing, or none of these.
     """
-    if path.is_dir() or zipfile.is_zipfile(path):
-        return ImageFiles.opened(path)
-    if path.is_file() and not h5py.is_hdf5(path):
-        raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
+    layout, _ = recognise(path)
+    if layout == "huggingface":
+        from astrojepa_bench.data.hub import saved_rows  # its library is optional and slow to import
+
+        return saved_rows(path, cache_dir)
+    if layout == "folder":
+        return ImageFiles.opened(path, columns, cache_dir=cache_dir)
     return Hdf5File.opened(path, None)
 
 
@@ -119,7 +123,8 @@ class _Reader:
     on_bad_image: OnBadImage
 
     def read(self, path: Path, role: Literal["pool", "anomaly"]) -> Extra:
-        source = open_source(path)
+        label = LABEL if role == "anomaly" else ""  # labels of a pool are nobody's business
+        source = open_source(path, Columns(label=label, on_bad_image=self.on_bad_image), self.cache_dir)
         if role == "anomaly" and isinstance(source, Hdf5File):
             source = source.naming_kinds()
         if source.bands != self.bands:
@@ -143,20 +148,38 @@ def _extra(role: Literal["pool", "anomaly"], catalogue: Catalogue, converted: Co
     )
 
 
-def _new(extra: Extra, table: GalaxyTable, rows: Int[np.ndarray, " row"], others: Sequence[Extra]) -> Extra:
-    """Leave out what shows the pixels or the sky of the given rows or of other extras."""
-    held = len(rows) + sum(len(other.rows) for other in others)
-    pixels = [(table.images, rows), *((each.images, each.rows) for each in (*others, extra))]
-    digests = np.concatenate([_pixel_digests(*part) for part in pixels])
+def _new(
+    extra: Extra,
+    table: GalaxyTable,
+    rows: Int[np.ndarray, " row"],
+    others: Sequence[Extra],
+    cache_dir: Path,
+) -> Extra:
+    """Leave out what shows the pixels, the sky or the galaxies of the given rows or of other extras."""
+    new, known = Part(extra.images, extra.rows), [Part(table.images, rows)]
+    known += [Part(each.images, each.rows) for each in others]
+    held = sum(len(part.rows) for part in known)
+    digests = np.concatenate([_pixel_digests(*part) for part in (*known, new)])
     sky = {name: _joined(table, (*others, extra), name, rows) for name in FACTS}
     groups = sky_groups(digests, sky["ra"], sky["dec"], sky["pixel_scale"] * table.spec.size_px)
-    keep = ~np.isin(groups[held:], groups[:held])
+    same = np.isin(groups[held:], groups[:held])
+    task = f"looking for galaxies of the dataset in {extra.note}"
+    alike = showing(new, known, digests, cache_dir, task)
+    keep = ~same if alike is None else ~same & ~alike
     if not keep.any():
         raise DataError(
             f"all {len(keep)} images of {extra.note} show galaxies of the dataset itself; give others"
         )
-    left_out = f", {(~keep).sum()} left out for showing galaxies of the dataset" if not keep.all() else ""
-    return extra.kept(keep, f"{extra.role}: {keep.sum()} galaxies of {extra.note}{left_out}")
+    return extra.kept(keep, _told(extra, same, alike))
+
+
+def _told(extra: Extra, same: Bool[np.ndarray, " row"], alike: Bool[np.ndarray, " row"] | None) -> str:
+    dropped = same if alike is None else same | alike
+    new = 0 if alike is None else int((alike & ~same).sum())
+    left_out = f", {dropped.sum()} left out for showing galaxies of the dataset" if dropped.any() else ""
+    in_another_crop = f" ({new} of them in another crop)" if new else ""
+    unseen = " (too many to look for other crops of the same galaxies)" if alike is None else ""
+    return f"{extra.role}: {(~dropped).sum()} galaxies of {extra.note}{left_out}{in_another_crop}{unseen}"
 
 
 def _pixel_digests(images: np.ndarray, rows: Int[np.ndarray, " row"]) -> np.ndarray:

@@ -98,15 +98,15 @@ class Hdf5File:
             DataError: a column holds text where numbers are expected, or no class numbers.
         """
         bare = Catalogue.bare(np.arange(len(self)).astype(str))  # the layout has no names
-        redshift, scale = self.number("redshift"), self.number("pxscale")
+        redshift, ra, dec, scale = (self.measured(name) for name in ("redshift", "ra", "dec", "pxscale"))
         stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
         return replace(
             bare,
             label=bare.label if self.label is None else self.labels(self.label),
             class_names=self.class_names.get(self.label or "", ()),
             redshift=np.where(redshift > -1, redshift, np.nan),  # -99 and the like mean unknown
-            ra=self.number("ra"),
-            dec=self.number("dec"),
+            ra=ra,
+            dec=dec,
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
             split=self.columns.get("split"),
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
@@ -141,6 +141,11 @@ class Hdf5File:
             return np.asarray(self.columns.get(column, np.full(len(self), np.nan)), dtype=np.float64)
         except (TypeError, ValueError):
             raise DataError(f"{self.name}: column '{column}' holds text; expected numbers") from None
+
+    def measured(self, column: str) -> Float[np.ndarray, " galaxy"]:
+        """Give a column of measurements: what is infinite is unknown."""
+        values = self.number(column)
+        return np.where(np.isfinite(values), values, np.nan)
 
     def labels(self, column: str) -> Int[np.ndarray, " galaxy"]:
         """Give a label column as class indices, -1 where the file has 255, a negative number or NaN.
@@ -178,7 +183,7 @@ def _check_signature(path: Path) -> None:
 def _image_shape(path: Path, file: h5py.File, label: str | None) -> tuple[int, int, int, int]:
     images = file.get("images")
     if not isinstance(images, h5py.Dataset):
-        found = ", ".join(sorted(file)) or "nothing"
+        found = ", ".join(sorted(map(_text, file))) or "nothing"
         wanted = "'images'" if label is None else f"'images' and '{label}'"
         raise DataError(
             f"{path.name} holds {found}; expected {wanted}: rename its datasets to Galaxy10's names"
@@ -196,7 +201,7 @@ def _image_shape(path: Path, file: h5py.File, label: str | None) -> tuple[int, i
 
 
 def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
-    columns = [key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 1]
+    columns = [_text(key) for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 1]
     if name not in file:
         raise DataError(
             f"{path.name} has no label column '{name}'; {nearest(name, columns)}; "

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 
 from astrojepa_bench.data.conversion import reading
+from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.releases import release_of
 from astrojepa_bench.errors import DataError
 
 HUB_MARKS = ("dataset_dict.json", "dataset_info.json", "state.json")
@@ -26,12 +28,16 @@ def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
         hub = any((path / mark).is_file() for mark in HUB_MARKS)
         return "huggingface" if hub else "folder", {"path": path}
     if h5py.is_hdf5(path):
-        return "hdf5", {"path": path} if _has_labels(path) else {"path": path, "label": ""}
+        return _hdf5(path)
     if zipfile.is_zipfile(path):
         return "folder", {"path": path}
     raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
 
 
-def _has_labels(path: Path) -> bool:
+def _hdf5(path: Path) -> tuple[str, Mapping[str, object]]:
     with reading(path), h5py.File(path) as file:
-        return "ans" in file
+        labelled = "ans" in file
+    if not labelled:
+        return "hdf5", {"path": path, "label": ""}
+    release = release_of(Hdf5File.opened(path, "ans"))
+    return ("galaxy10", {"path": path, "release": release.name}) if release else ("hdf5", {"path": path})

@@ -79,7 +79,7 @@ def read_splits(declared: np.ndarray) -> np.ndarray:
     Raises:
         DataError: an unknown word, or no rows of train or test.
     """
-    words = [w.decode() if isinstance(w, bytes) else str(w) for w in declared.tolist()]
+    words = [w.decode(errors="replace") if isinstance(w, bytes) else str(w) for w in declared.tolist()]
     unknown = sorted({w for w in words if w.strip().lower() not in SPELLINGS})
     if unknown:
         raise DataError(
@@ -210,7 +210,8 @@ def _unit_vectors(
 
 
 def _chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
-    chord: Float[np.ndarray, "*any"] = 2 * np.sin(np.radians(arcsec / 3600) / 2)
+    angle = np.radians(np.minimum(arcsec / 3600, 180))  # nothing is farther than across the sky
+    chord: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
     return chord
 
 

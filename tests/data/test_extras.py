@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from astrojepa_bench.data import extras
 from astrojepa_bench.data.archive import ImageFiles
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.hdf5 import Hdf5
@@ -306,8 +307,9 @@ def test_changed_folder_is_converted_again(table, tmp_path):
 
 
 @real
-def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path):
+def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""
+    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; tests/data/test_leaks.py waits for it
     table = Hdf5(
         path=REAL / "galaxy_zoo2.h5",
         pool=REAL / "galaxy_zoo2_unlabelled.zip",
