@@ -2,9 +2,10 @@
 
 pytest benchmarks/bench_near_duplicates.py -o addopts=--import-mode=importlib --benchmark-json=FILE
 
-The threshold was set on Galaxy Zoo 1 against Galaxy Zoo 2 (first case) and on eleven pairs across surveys;
-the other cases are what it is reported on. All cut-outs are north up, so a pair that lies within two degrees
-of upright may be one galaxy, and any other pair is of strangers. One core, 64 px; a few minutes.
+The threshold was set on the strangers of Galaxy Zoo 1 against Galaxy Zoo 2 (first case) and on the pairs
+across surveys that were known by then; the other cases are what it is reported on. All cut-outs are north up,
+so a pair that lies within two degrees of upright may be one galaxy, and any other pair is of strangers.
+One core, 64 px; some minutes.
 """
 
 import csv

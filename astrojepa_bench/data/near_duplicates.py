@@ -40,8 +40,8 @@ from astrojepa_bench.types import Images
 
 Others = UInt8[np.ndarray, "_row _band _height _width"]  # images whose number, bands and side are their own
 NEAR_DUPLICATES = 1  # raise it whenever the same images start to give other pairs
-THRESHOLD = 0.7  # copies within a survey lie above .9, across surveys above .71, strangers below .69
-SCREENED, TURNED = 0.5, 0.5  # what a pair must reach in the first two sieves
+THRESHOLD = 0.7  # copies of one exposure lie above .9, across surveys above .71, strangers below .69
+SCREENED, TURNED = 0.48, 0.5  # what a pair must reach in the first two sieves
 
 LONGEST_SHIFT_PX = 3.0
 LEAST_COVERED = 0.75  # of the disc
