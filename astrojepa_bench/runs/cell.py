@@ -141,7 +141,8 @@ def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord
     answers = _answers(assembly.objective.judged, bench, run_id, cell.seed)
     draft.phase = "scoring"
     _merge(draft.facts, judge(answers, missing))
-    draft.facts["cost"]["eval_seconds"] = round(time.perf_counter() - began, 3)
+    before = draft.facts["cost"].get("eval_seconds") or 0.0
+    draft.facts["cost"]["eval_seconds"] = round(before + time.perf_counter() - began, 3)
 
 
 def _with_evaluators(record: RunRecord, evaluators: Sequence[Piece]) -> RunRecord | None:
@@ -160,7 +161,11 @@ def _with_evaluators(record: RunRecord, evaluators: Sequence[Piece]) -> RunRecor
 
 
 def _kept(record: RunRecord) -> dict[str, Any]:
-    names = ("scores", "selection", "warnings", "not_scored", "evaluators", "health", "training", "cost")
+    # Environment and provenance are those of the training: what was scored later rests on its weights.
+    names = (
+        "scores", "selection", "warnings", "not_scored", "evaluators", "health", "training", "cost",
+        "environment", "provenance",
+    )  # fmt: skip
     facts = record.facts()
     return {name: facts[name] for name in names}
 
@@ -277,7 +282,12 @@ def _merge(facts: dict[str, Any], judgement: Judgement) -> None:
 
 def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft) -> RunRecord:
     pieces = _pieces(cell, bench)
-    facts: dict[str, Any] = {**draft.facts, **{kind: piece.name for kind, piece in pieces.items()}}
+    facts: dict[str, Any] = {
+        "environment": Environment.model_validate(describe_environment(bench.galaxies.device)),
+        "provenance": Provenance.model_validate(provenance(bench.command)),
+        **draft.facts,
+        **{kind: piece.name for kind, piece in pieces.items()},
+    }
     return RunRecord(
         run_id=digest(identity),
         entry_id=entry_digest(identity),
@@ -287,7 +297,5 @@ def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft
         budget=bench.budget.name,
         options={kind: piece.recorded() for kind, piece in pieces.items()},
         identity=identity,
-        environment=Environment.model_validate(describe_environment(bench.galaxies.device)),
-        provenance=Provenance.model_validate(provenance(bench.command)),
         **facts,
     )

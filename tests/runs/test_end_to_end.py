@@ -66,6 +66,7 @@ def test_another_evaluator_does_not_train_again(grid, tmp_path, plugin):
     (second,) = grid([file], objectives="learns", evaluators="knn,collapse").records
     assert weights.stat().st_mtime_ns == stamp
     assert json.loads(second.to_json())["training"] == json.loads(first.to_json())["training"]
+    assert second.provenance == first.provenance  # the commit that trained
     assert {"knn", "collapse"} <= {score.evaluator for score in second.scores}
     assert second.value("knn", "accuracy") == first.value("knn", "accuracy")
 
