@@ -82,6 +82,7 @@ COLUMNS = (  # anomalies: the physical ones; artefacts are easy and stand in the
     Column("kmeans", "ami", "AMI %", priority=5),
     Column("anomaly", "auroc_physical", "anomaly AUROC %", priority=4),
     Column("anomaly", "average_precision_physical", "anomaly AP %", priority=6),
+    Column("anomaly", "auroc_held_out", "held-out class AUROC %", priority=4),
     Column("collapse", "effective_rank", "effective rank", scale=1.0, priority=8),
     Column("cost", "train_seconds", "train s", scale=1.0, digits=0, priority=9, style="mean"),
     Column("cost", "images_per_second", "images/s", scale=1.0, digits=0, priority=10, style="mean"),

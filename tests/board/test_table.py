@@ -189,6 +189,16 @@ def test_a_plugins_evaluator_gets_a_column(make_run):
     assert column.text(section.rows[0].cells[column.key]) == "0.250"
 
 
+def test_a_class_held_out_of_the_scorer_gets_a_column(make_run):
+    """Who asks for it finds it on the board, and nobody else has a column for it."""
+    plain = make_run("alpha", "random", 0, 0.7)
+    held = dict(evaluator="anomaly", metric="auroc_held_out", value=0.66, higher_is_better=True, n=608)
+    asked = make_run("alpha", "random", 0, 0.7, scores=[*plain.facts()["scores"], held])
+    titles = [[column.title for column in build_board([run]).sections[0].columns] for run in (plain, asked)]
+    assert "held-out class AUROC %" not in titles[0]
+    assert "held-out class AUROC %" in titles[1]
+
+
 def test_unlabelled_galaxies_rank_nobody(make_run):
     """Without a linear score there is no order, and the board says so."""
     knn_only = make_run().model_copy(update={"scores": make_run().scores[2:]})
