@@ -27,15 +27,14 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(arguments: Namespace) -> int:
     """Fetch it and say where it is."""
-    from platformdirs import user_cache_path
-
     from astrojepa_bench.cli.console import console_listener
+    from astrojepa_bench.data.cache_folder import default_cache
     from astrojepa_bench.data.download import fetch
     from astrojepa_bench.data.releases import RELEASES
     from astrojepa_bench.events import listening
 
     release = RELEASES[arguments.release]
-    cache = (arguments.cache or user_cache_path("astrojepa-bench")).expanduser()
+    cache = (arguments.cache or default_cache()).expanduser()
     with console_listener() as listener, listening(listener):
         path = fetch(release, release.path(cache).parent, arguments.mirror)
     if arguments.json:

@@ -39,21 +39,20 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
         ConfigError: neither a dataset nor a path, or an option is wrong.
         DataError: what is there cannot be read.
     """
-    from platformdirs import user_cache_path
-
     from astrojepa_bench.cli.console import console_listener
+    from astrojepa_bench.data.cache_folder import default_cache
     from astrojepa_bench.events import listening
-    from astrojepa_bench.options import check_all_used, parse_settings, resolve, settings_for
+    from astrojepa_bench.options import check_all_used, parse_settings
     from astrojepa_bench.registry import load_registry
+    from astrojepa_bench.runs.pieces import Piece
 
     registry = load_registry(arguments.plugin, arguments.strict_plugins)
     offer, known = _offer(arguments.target, registry)
     settings = parse_settings([*arguments.set, *bad_image_setting(arguments.on_bad_image)])
     check_all_used(settings, [offer])
-    dataset = offer.factory(**resolve(offer, {**known, **settings_for(settings, offer)}))
+    dataset = Piece.of(offer, settings, known).build()
     with console_listener() as listener, listening(listener):
-        cache = arguments.cache or user_cache_path("astrojepa-bench")
-        return offer.name, dataset.load(arguments.size, cache)
+        return offer.name, dataset.load(arguments.size, arguments.cache or default_cache())
 
 
 def bad_image_setting(choice: str | None) -> list[str]:

@@ -92,9 +92,9 @@ def _devices() -> Iterator[Check]:
 
 
 def _cache() -> Iterator[Check]:
-    from platformdirs import user_cache_path
+    from astrojepa_bench.data.cache_folder import default_cache
 
-    folder = user_cache_path("astrojepa-bench", appauthor=False)
+    folder = default_cache()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if not os.access(existing, os.W_OK):

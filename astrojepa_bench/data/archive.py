@@ -17,6 +17,7 @@ from astrojepa_bench.data.flux import Stretch
 from astrojepa_bench.data.image_formats import SUFFIXES, Glance, decode, glance
 from astrojepa_bench.data.image_table import find_table, read_table
 from astrojepa_bench.data.listing import Columns, Listing, listed, without_repeats
+from astrojepa_bench.data.selection import true_notes
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
@@ -181,10 +182,9 @@ def _glanced(read: Read, name: str, stretch: Stretch) -> Glance:
 def _seen_notes(seen: np.ndarray) -> Sequence[str]:
     counts = {how: int((seen["stretch"] == how).sum()) for how in ("viewer", "asinh")}
     grey, colour = int((seen["bands"] == 1).sum()), int((seen["bands"] > 1).sum())
-    notes = {
+    return true_notes({
         f"{grey} grey images among {colour} in colour show the same in every band": grey and colour,
         f"{counts['viewer']} images of flux are stretched as the Legacy Survey viewer does": counts["viewer"],
         f"{counts['asinh']} images of flux are stretched one by one (asinh): their brightness cannot be "
         "compared between images": counts["asinh"],
-    }
-    return [note for note, holds in notes.items() if holds]
+    })  # fmt: skip

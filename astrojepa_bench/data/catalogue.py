@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from astrojepa_bench.data.conversion import ImageSource
 
 UNSTATED = "see the source"
+LEAST_REDSHIFT = -1.0  # this and anything below is no redshift
 FACTS = ("redshift", "ra", "dec", "pixel_scale")
 
 
@@ -77,6 +78,16 @@ class Catalogue:
         changes: dict[str, Any] = {name: getattr(self, name)[keep] for name in present}
         attributes = {name: column[keep] for name, column in self.attributes.items()}
         return replace(self, **changes, attributes=attributes, notes=(*self.notes, *notes))
+
+
+def measured(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:
+    """Read measurements: what is infinite is unknown."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def known_redshift(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:
+    """Read redshifts: what is not finite, or -1 or less (-99), is how catalogues spell "unknown"."""
+    return np.where(values > LEAST_REDSHIFT, measured(values), np.nan)
 
 
 class Source(ImageSource, Protocol):

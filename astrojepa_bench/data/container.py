@@ -109,13 +109,14 @@ def _unzipping(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_signature(path: Path) -> None:
-    if not path.is_file() or not (_starts_like_a_zip(path) or zipfile.is_zipfile(path)):
+    if not path.is_file() or not is_zip(path):
         raise DataError(f"{path} is neither a folder nor a zip of images; give one of these")
 
 
-def _starts_like_a_zip(path: Path) -> bool:
+def is_zip(path: Path) -> bool:
+    """Say whether a file is a zip, be it only the beginning of one."""
     with reading(path), path.open("rb") as file:
-        return file.read(2) == b"PK"  # even if the rest is missing
+        return file.read(2) == b"PK" or zipfile.is_zipfile(path)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> set[str]:

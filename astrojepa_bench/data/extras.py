@@ -15,7 +15,8 @@ from astrojepa_bench.data.archive import ImageFiles
 from astrojepa_bench.data.catalogue import FACTS, Catalogue, Source
 from astrojepa_bench.data.conversion import Converted, band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.hdf5_file import Hdf5File
-from astrojepa_bench.data.layouts import recognise
+from astrojepa_bench.data.hub_rows import saved_rows
+from astrojepa_bench.data.layouts import layout_of
 from astrojepa_bench.data.leaks import Part, showing
 from astrojepa_bench.data.listing import LABEL, Columns
 from astrojepa_bench.data.selection import OnBadImage, readable
@@ -40,7 +41,8 @@ class Extra:
         ids: unique names.
         kinds: name of each anomaly, empty in a pool.
         facts: the columns of `FACTS`.
-        note: where they came from and what was left out.
+        source: base name of where they came from.
+        notes: what was left out, and why.
     """
 
     role: Literal["pool", "anomaly"]
@@ -50,13 +52,14 @@ class Extra:
     ids: np.ndarray
     kinds: np.ndarray
     facts: Mapping[str, Float[np.ndarray, " galaxy"]]
-    note: str = ""
+    source: str
+    notes: tuple[str, ...] = ()
 
-    def kept(self, keep: Bool[np.ndarray, " galaxy"], note: str) -> Extra:
-        """Leave galaxies out."""
+    def kept(self, keep: Bool[np.ndarray, " galaxy"], *notes: str) -> Extra:
+        """Leave galaxies out, and say so."""
         columns = {name: getattr(self, name)[keep] for name in ("rows", "content", "ids", "kinds")}
         facts = {name: column[keep] for name, column in self.facts.items()}
-        return replace(self, **columns, facts=facts, note=note)
+        return replace(self, **columns, facts=facts, notes=(*self.notes, *notes))
 
 
 def with_extras(
@@ -103,10 +106,8 @@ def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
     Raises:
         DataError: it is missing, or none of these.
     """
-    layout, _ = recognise(path)
+    layout = layout_of(path)
     if layout == "huggingface":
-        from astrojepa_bench.data.hub import saved_rows  # its library is optional and slow to import
-
         return saved_rows(path, cache_dir)
     if layout == "folder":
         return ImageFiles.opened(path, columns, cache_dir=cache_dir)
@@ -134,7 +135,8 @@ class _Reader:
             )
         catalogue, converted = source.catalogue(), convert(source, self.size_px, self.cache_dir)
         seen, notes = readable(path.name, converted, self.on_bad_image)
-        return _extra(role, catalogue, converted, path.name).kept(seen, "; ".join([path.name, *notes]))
+        told = (f"{role}: {note}" for note in (*catalogue.notes, *notes))
+        return _extra(role, catalogue, converted, path.name).kept(seen, *told)
 
 
 def _extra(role: Literal["pool", "anomaly"], catalogue: Catalogue, converted: Converted, name: str) -> Extra:
@@ -163,23 +165,21 @@ def _new(
     sky = {name: _joined(table, (*others, extra), name, rows) for name in FACTS}
     groups = sky_groups(digests, sky["ra"], sky["dec"], sky["pixel_scale"] * table.spec.size_px)
     same = np.isin(groups[held:], groups[:held])
-    task = f"looking for galaxies of the dataset in {extra.note}"
+    task = f"looking for galaxies of the dataset in {extra.source}"
     alike = showing(new, known, digests, cache_dir, task)
-    keep = ~same if alike is None else ~same & ~alike
-    if not keep.any():
-        raise DataError(
-            f"all {len(keep)} images of {extra.note} show galaxies of the dataset itself; give others"
-        )
-    return extra.kept(keep, _told(extra, same, alike))
-
-
-def _told(extra: Extra, same: Bool[np.ndarray, " row"], alike: Bool[np.ndarray, " row"] | None) -> str:
     dropped = same if alike is None else same | alike
-    new = 0 if alike is None else int((alike & ~same).sum())
+    if dropped.all():
+        raise DataError(
+            f"all {len(dropped)} images of {extra.source} show galaxies of the dataset itself; give others"
+        )
+    unseen = "" if alike is not None else " (too many to look for other crops of the same galaxies)"
+    return extra.kept(~dropped, _told(extra, dropped, int((dropped & ~same).sum())) + unseen)
+
+
+def _told(extra: Extra, dropped: Bool[np.ndarray, " row"], recut: int) -> str:
     left_out = f", {dropped.sum()} left out for showing galaxies of the dataset" if dropped.any() else ""
-    in_another_crop = f" ({new} of them in another crop)" if new else ""
-    unseen = " (too many to look for other crops of the same galaxies)" if alike is None else ""
-    return f"{extra.role}: {(~dropped).sum()} galaxies of {extra.note}{left_out}{in_another_crop}{unseen}"
+    in_another_crop = f" ({recut} of them in another crop)" if recut else ""
+    return f"{extra.role}: {(~dropped).sum()} galaxies of {extra.source}{left_out}{in_another_crop}"
 
 
 def _pixel_digests(images: np.ndarray, rows: Int[np.ndarray, " row"]) -> np.ndarray:
@@ -209,7 +209,7 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
     return replace(
         table, images=images, split=split, fingerprint=content, ids=_after(table.ids, ids),
         spec=_spec(table.spec, images, split), anomaly=_after(table.anomaly, anomaly),
-        card=replace(table.card, notes=(*table.card.notes, *(extra.note for extra in extras))),
+        card=replace(table.card, notes=(*table.card.notes, *(note for extra in extras for note in extra.notes))),
         label=_after(table.label, [np.full(more, -1)]),
         anomaly_type=_after(table.anomaly_type, [extra.kinds for extra in extras]),
         group=None if table.group is None else _after(table.group.astype(str), ids),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from platformdirs import user_cache_path
 
+from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.hdf5_file import Hdf5File
 from astrojepa_bench.data.releases import RELEASES, Release, ReleaseName, release_of
 from astrojepa_bench.data.selection import true_notes
@@ -91,7 +91,7 @@ def _opened(path: Path, release: Release, cache_dir: Path) -> Hdf5File:
 
 def fetch_command(release: Release, cache_dir: Path) -> str:
     """Spell the command that puts a release where `load` looks for it."""
-    usual = cache_dir == user_cache_path("astrojepa-bench")
+    usual = cache_dir == default_cache()
     where = "" if usual else f" --cache {shlex.quote(str(cache_dir))}"
     return f"astrojepa-bench data fetch galaxy10 --release {release.name}{where}"
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
-from astrojepa_bench.data.catalogue import UNSTATED, Catalogue
+from astrojepa_bench.data.catalogue import UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.conversion import Picture, reading
 from astrojepa_bench.errors import DataError, nearest
 
@@ -98,13 +98,15 @@ class Hdf5File:
             DataError: a column holds text where numbers are expected, or no class numbers.
         """
         bare = Catalogue.bare(np.arange(len(self)).astype(str))  # the layout has no names
-        redshift, ra, dec, scale = (self.measured(name) for name in ("redshift", "ra", "dec", "pxscale"))
+        redshift, ra, dec, scale = (
+            measured(self.number(name)) for name in ("redshift", "ra", "dec", "pxscale")
+        )
         stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
         return replace(
             bare,
             label=bare.label if self.label is None else self.labels(self.label),
             class_names=self.class_names.get(self.label or "", ()),
-            redshift=np.where(redshift > -1, redshift, np.nan),  # -99 and the like mean unknown
+            redshift=known_redshift(redshift),
             ra=ra,
             dec=dec,
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
@@ -141,11 +143,6 @@ class Hdf5File:
             return np.asarray(self.columns.get(column, np.full(len(self), np.nan)), dtype=np.float64)
         except (TypeError, ValueError):
             raise DataError(f"{self.name}: column '{column}' holds text; expected numbers") from None
-
-    def measured(self, column: str) -> Float[np.ndarray, " galaxy"]:
-        """Give a column of measurements: what is infinite is unknown."""
-        values = self.number(column)
-        return np.where(np.isfinite(values), values, np.nan)
 
     def labels(self, column: str) -> Int[np.ndarray, " galaxy"]:
         """Give a label column as class indices, -1 where the file has 255, a negative number or NaN.

@@ -88,17 +88,3 @@ class HuggingFace(Dataset):
         title, splits = self.origin.title, self.origin.splits(cache_dir)
         rows = HubRows.opened(title, splits, self.columns, self.origin.path)
         return make_table(rows, title, self.handling, size_px, cache_dir)
-
-
-def saved_rows(path: Path, cache_dir: Path) -> HubRows:
-    """Open a folder that the library saved, with the usual column names.
-
-    Raises:
-        DataError: it cannot be read.
-        ConfigError: the library is missing.
-    """
-    dataset = HuggingFace(path=path)
-    splits = dataset.origin.splits(cache_dir)
-    known = {name for rows in splits.values() for name in rows.column_names}
-    columns = {role: column for role, column in dataset.columns.items() if role != "label" or column in known}
-    return HubRows.opened(path.name, splits, columns, path)

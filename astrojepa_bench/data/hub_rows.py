@@ -16,10 +16,11 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from astrojepa_bench.data.archive import DECODING
-from astrojepa_bench.data.catalogue import UNSTATED, Catalogue
+from astrojepa_bench.data.catalogue import UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.container import RefusedError, guarded
 from astrojepa_bench.data.conversion import Picture, Unreadable
 from astrojepa_bench.data.flux import Stretch
+from astrojepa_bench.data.hub_library import Origin
 from astrojepa_bench.data.image_formats import decode, glance
 from astrojepa_bench.data.image_shape import sides_of
 from astrojepa_bench.data.image_table import classes_of, texts_of
@@ -41,7 +42,7 @@ class HubRows:
     """All rows of a data set, split after split, with images as they are stored.
 
     Attributes:
-        title: what to call it.
+        name: what to call it.
         rows: the columns that are used, images not decoded.
         sizes: number of rows by the name of their split, in order.
         declared: whether those splits are honoured.
@@ -50,7 +51,7 @@ class HubRows:
         notes: what became of the splits.
     """
 
-    title: str
+    name: str
     rows: datasets.Dataset
     sizes: Mapping[str, int]
     declared: bool
@@ -96,11 +97,6 @@ class HubRows:
         return len(self.rows)
 
     @property
-    def name(self) -> str:
-        """The data set's name, or the folder's."""
-        return self.title
-
-    @property
     def files(self) -> Mapping[str, Path]:
         """All files of the folder, or of the library's cache."""
         if self.folder is None:
@@ -117,7 +113,7 @@ class HubRows:
     @cached_property
     def bands(self) -> int:
         """As many as the first image in colour has, 1 if all are grey."""
-        cells = track(self._cells(), task=f"reading headers of {self.title}", total=len(self))
+        cells = track(self._cells(), task=f"reading headers of {self.name}", total=len(self))
         return next((bands for bands in map(_bands, cells) if bands > 1), 1)
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
@@ -135,12 +131,12 @@ class HubRows:
             DataError: a column of numbers holds text, labels are no classes, or ids repeat.
         """
         names, label = self._classes()
-        redshift, group, info = self._number("redshift"), self._column("group"), self.rows.info
+        group, info = self._column("group"), self.rows.info
         return replace(
             Catalogue.bare(self._ids()),
             label=label,
             class_names=names,
-            redshift=np.where(redshift > -1, redshift, np.nan),  # -99 and the like mean unknown
+            redshift=known_redshift(self._number("redshift")),
             ra=self._number("ra"),
             dec=self._number("dec"),
             field_arcsec=self._field_arcsec(),
@@ -170,9 +166,9 @@ class HubRows:
         if column is None:
             return np.full(len(self), np.nan)
         try:
-            return column.to_numpy(np.float64, na_value=np.nan)
+            return measured(column.to_numpy(np.float64, na_value=np.nan))
         except (TypeError, ValueError):
-            found = f"{self.title}: column '{self.columns[role]}' holds {column.iloc[0]!r}"
+            found = f"{self.name}: column '{self.columns[role]}' holds {column.iloc[0]!r}"
             raise DataError(f"{found}; expected numbers: set dataset.{role} to another") from None
 
     def _ids(self) -> np.ndarray:
@@ -182,7 +178,7 @@ class HubRows:
         names, repeated = np.array(texts_of(column)), column[column.duplicated()].tolist()
         if repeated:
             raise DataError(
-                f"{self.title}: column '{self.columns['id']}' has {len(repeated)} repeated ids, first "
+                f"{self.name}: column '{self.columns['id']}' has {len(repeated)} repeated ids, first "
                 f"{repeated[0]!r}; name another, or set dataset.id=none"
             )
         return names
@@ -198,14 +194,27 @@ class HubRows:
         try:
             return classes_of(column)
         except DataError as error:
-            raise DataError(f"{self.title}: {error}") from None
+            raise DataError(f"{self.name}: {error}") from None
 
     def _field_arcsec(self) -> Float[np.ndarray, " galaxy"]:
         scale = self._number("pixel_scale")
         if np.isnan(scale).all():
             return scale
-        cells = track(self._cells(), task=f"reading sizes of {self.title}", total=len(self))
+        cells = track(self._cells(), task=f"reading sizes of {self.name}", total=len(self))
         return np.where(scale > 0, scale, np.nan) * np.array([_side_px(cell) for cell in cells])
+
+
+def saved_rows(path: Path, cache_dir: Path) -> HubRows:
+    """Open a folder that the library saved, with the usual column names.
+
+    Raises:
+        DataError: it cannot be read.
+        ConfigError: the library is missing.
+    """
+    splits = Origin(None, path).splits(cache_dir)
+    known = {name for rows in splits.values() for name in rows.column_names}
+    usual = ("image", *({"label"} & known), *MAY_BE_MISSING)
+    return HubRows.opened(path.name, splits, {name: name for name in usual}, path)
 
 
 def _chosen(

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from astrojepa_bench.data.container import RefusedError, guarded, shown
 from astrojepa_bench.data.fits_image import need_astropy
 from astrojepa_bench.data.hdf5_file import MOST_CLASSES, UNLABELLED
+from astrojepa_bench.data.selection import true_notes
 from astrojepa_bench.errors import ConfigError, DataError, nearest
 
 TABLE = "table"  # what a table is called if nobody says otherwise
@@ -167,12 +168,12 @@ def numbers_of(column: pd.Series) -> tuple[Float[np.ndarray, " row"], list[str]]
     numbers = np.array(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), dtype=np.float64)
     words = [t for t, n in zip(texts, numbers.tolist(), strict=True) if np.isnan(n) and t.lower() not in NAN]
     infinite = np.isinf(numbers)
-    notes = {
+    notes = true_notes({
         f"column '{name}' holds text in {len(words)} rows, first '{shown(words[0] if words else '')}'; "
         "unknown there": words,
         f"column '{name}' is infinite in {infinite.sum()} rows; unknown there": infinite.any(),
-    }
-    return np.where(infinite, np.nan, numbers), [note for note, holds in notes.items() if holds]
+    })  # fmt: skip
+    return np.where(infinite, np.nan, numbers), notes
 
 
 def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " row"]]:

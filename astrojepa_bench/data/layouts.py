@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import h5py
 
+from astrojepa_bench.data.container import is_zip
 from astrojepa_bench.data.conversion import reading
 from astrojepa_bench.data.hdf5_file import Hdf5File
+from astrojepa_bench.data.hub_library import SAVED
 from astrojepa_bench.data.releases import release_of
 from astrojepa_bench.errors import DataError
 
-HUB_MARKS = ("dataset_dict.json", "dataset_info.json", "state.json")
+Layout: TypeAlias = Literal["hdf5", "folder", "huggingface"]
+HUB_MARKS = (*SAVED, "dataset_info.json")
+
+
+def layout_of(path: Path) -> Layout:
+    """Say how a file or folder is laid out, without reading more of it than that takes.
+
+    Raises:
+        DataError: nothing is there, or nothing reads it.
+    """
+    with reading(path):
+        path.stat()
+    if path.is_dir():
+        return "huggingface" if any((path / mark).is_file() for mark in HUB_MARKS) else "folder"
+    if h5py.is_hdf5(path):
+        return "hdf5"
+    if is_zip(path):
+        return "folder"
+    raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
 
 
 def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
@@ -22,22 +42,11 @@ def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
     Raises:
         DataError: nothing is there, or no dataset reads it.
     """
-    with reading(path):
-        path.stat()
-    if path.is_dir():
-        hub = any((path / mark).is_file() for mark in HUB_MARKS)
-        return "huggingface" if hub else "folder", {"path": path}
-    if h5py.is_hdf5(path):
-        return _hdf5(path)
-    if zipfile.is_zipfile(path):
-        return "folder", {"path": path}
-    raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
-
-
-def _hdf5(path: Path) -> tuple[str, Mapping[str, object]]:
-    with reading(path), h5py.File(path) as file:
-        labelled = "ans" in file
-    if not labelled:
-        return "hdf5", {"path": path, "label": ""}
-    release = release_of(Hdf5File.opened(path, "ans"))
-    return ("galaxy10", {"path": path, "release": release.name}) if release else ("hdf5", {"path": path})
+    layout = layout_of(path)
+    if layout != "hdf5":
+        return layout, {"path": path}
+    file = Hdf5File.opened(path, None)
+    if "ans" not in file.columns:
+        return layout, {"path": path, "label": ""}
+    release = release_of(file)
+    return ("galaxy10", {"path": path, "release": release.name}) if release else (layout, {"path": path})

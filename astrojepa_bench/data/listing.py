@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from astrojepa_bench.data.catalogue import Catalogue
+from astrojepa_bench.data.catalogue import LEAST_REDSHIFT, Catalogue, known_redshift
 from astrojepa_bench.data.container import escapes, shown, spelt
 from astrojepa_bench.data.image_formats import without_suffix
 from astrojepa_bench.data.image_table import classes_of, column_of, names_of, numbers_of, texts_of
@@ -20,7 +20,6 @@ from astrojepa_bench.data.selection import OnBadImage, true_notes
 from astrojepa_bench.errors import DataError, nearest
 
 LABEL = "label"
-LEAST_REDSHIFT = -1.0  # this and anything below (-99) is how catalogues spell "unknown"
 
 
 class Listing(NamedTuple):
@@ -194,7 +193,7 @@ def _facts(
         f"{unknown.sum()} redshifts of -1 or less mean unknown": unknown.any(),
         f"{off_sky.sum()} positions are not on the sky; unknown there": off_sky.any(),
     })  # fmt: skip
-    facts = {"redshift": np.where(unknown, np.nan, redshift)}
+    facts = {"redshift": known_redshift(redshift)}
     return facts | {name: np.where(off_sky, np.nan, columns[name]) for name in ("ra", "dec")}, notes
 
 

@@ -50,10 +50,10 @@ class Release:
 
     def fits(self, file: Hdf5File) -> bool:
         """Whether a file has the layout of this release, whatever its number of rows."""
+        if file.shape[1:] != (self.side_px, self.side_px, 3):
+            return False
         labels = file.number("ans")
-        return file.shape[1:] == (self.side_px, self.side_px, 3) and bool(
-            ((labels >= 0) & (labels < len(self.class_names))).all()
-        )
+        return bool(((labels >= 0) & (labels < len(self.class_names))).all())
 
     def describe(self, file: Hdf5File) -> Hdf5File:
         """Let the release, not the file, say what the classes are called and whom to cite."""

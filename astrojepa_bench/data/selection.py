@@ -56,9 +56,10 @@ def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image
         DataError: an image cannot be read and is not to be skipped, or nothing is left.
     """
     usable, notes = readable(source, converted, on_bad_image)
-    bad = usable & _conflicting(catalogue, converted.digests)
+    # Blank images all look alike, and so do unreadable ones: among them, equal pixels mean nothing.
+    bad = _conflicting(catalogue.kept(usable), converted.digests[usable])
     notes += true_notes({f"{bad.sum()} images occur under more than one label; {ALL}": bad.any()})
-    rows = np.flatnonzero(usable & ~bad)
+    rows = np.flatnonzero(usable)[~bad]
     if not len(rows):
         raise DataError(f"{source} has no usable image among {len(catalogue)}: {'; '.join(notes)}")
     chosen, more = _labelled(catalogue.kept(np.isin(np.arange(len(catalogue)), rows)))

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.training.budgets import find_budget
 
@@ -47,7 +47,7 @@ class RunRequest(BaseModel):
     budget: str = "small"
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
-    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("astrojepa-bench")))
+    cache: Path = Field(default_factory=default_cache)
     device: str = "auto"
     floors: bool = True
     plugins: tuple[Path, ...] = ()

@@ -71,6 +71,17 @@ def test_blank_images_are_left_out_and_counted(tmp_path):
     assert "2 images are blank and were left out" in table.card.notes
 
 
+def test_blank_image_takes_no_galaxy_with_it(tmp_path):
+    """Two blank images under two labels say nothing about the galaxy that one of them lies on."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    images[2] = images[3] = 0
+    ra, dec = 10 + np.arange(40.0), np.zeros(40)
+    ra[2] = ra[0]  # a second entry of galaxy 0, under its own label, blank
+    path = write(tmp_path / "a.h5", images=images, ans=np.arange(40) % 2, ra=ra, dec=dec)
+    table = Hdf5(path=path).load(8, tmp_path / "c")
+    assert set(map(str, range(40))) - set(table.ids) == {"2", "3"}
+
+
 def test_sense_of_winding_forbids_mirrors(tmp_path):
     """Mirroring would swap the labels; the names of the classes say so unless the user knows better."""
     path = write(tmp_path / "a.h5", ans=np.arange(40) % 2)

@@ -306,6 +306,32 @@ def test_changed_folder_is_converted_again(table, tmp_path):
     np.testing.assert_array_equal(after.images[21], resize(pixels(1, seed=9)[0], 6))
 
 
+def test_cut_off_zip_is_called_a_damaged_zip(table, tmp_path):
+    """Its beginning tells what it was to be: the advice is to fetch it again."""
+    path = zipped(write_folder(tmp_path / "packed", pixels(3, seed=1)))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="is a damaged zip"):
+        extended(table, tmp_path, pool=path)
+
+
+def test_labels_of_a_pool_may_be_anything(table, tmp_path):
+    """Nobody reads them, so text in them is no error, not even in a file of Galaxy10's size."""
+    for side in (8, 256):
+        images = pixels(3, side, seed=1)
+        path = write_h5(tmp_path / f"{side}.h5", images, ans=np.array([b"round"] * 3))
+        assert (extended(table, tmp_path, pool=path).split == "pool").sum() == 3
+
+
+def test_what_was_wrong_with_a_pool_is_on_the_card(table, tmp_path):
+    """Repeated ids that were skipped are counted there too."""
+    folder = write_folder(tmp_path / "f", pixels(4, seed=1), {"id": ["a", "a", "b", "c"]})
+    both = with_extras(
+        table, pool=folder, anomalies=None, size_px=6, cache_dir=tmp_path / "cache", on_bad_image="skip"
+    )
+    assert any(note.startswith("pool: 1 repeated ids") for note in both.card.notes)
+    assert "pool: 3 galaxies of f" in both.card.notes
+
+
 @real
 def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""

@@ -1,11 +1,6 @@
 """Data sets of the Hugging Face Hub, on folders written in its formats: what is read, and what is refused."""
 
-import builtins
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,7 +9,8 @@ from PIL import Image
 
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.data.resize import resize
+from astrojepa_bench.errors import DataError
 
 datasets = pytest.importorskip("datasets")
 NAMES = ["round", "spiral"]
@@ -370,57 +366,6 @@ def test_bad_data_set_is_refused_in_one_line(tmp_path, kind):
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("options", [{}, {"name": "a/b", "path": Path("c")}, {"name": "a/b", "galaxies": 0}])
-def test_options_that_name_no_data_set_are_refused(options):
-    """One name, or one folder, and at least one galaxy."""
-    with pytest.raises(ConfigError, match=r"set one of dataset.name|expected at least 1"):
-        HuggingFace(**options)
-
-
-def test_missing_library_is_named_with_its_command(tmp_path, monkeypatch):
-    """Without the extra there is one line, with what to run."""
-    really = builtins.__import__
-
-    def without(name, *rest):
-        if name.partition(".")[0] == "datasets":
-            raise ImportError(name)
-        return really(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match=r'pip install "astrojepa-bench\[hub\]"'):
-        load(tmp_path)
-
-
-UNREACHABLE = """
-import socket
-from pathlib import Path
-def refuse(*address, **options): raise socket.gaierror("no network here")
-socket.getaddrinfo = refuse
-import warnings; warnings.simplefilter("error")
-from astrojepa_bench.data.hub import HuggingFace
-from astrojepa_bench.errors import DataError
-for galaxies in (None, 10):
-    try: HuggingFace(name="nobody/nothing", galaxies=galaxies).load(6, Path("cache"))
-    except DataError as error: assert str(error).startswith("nobody/nothing cannot be loaded"), error
-    else: raise AssertionError
-assert not [*Path("cache").rglob("*.arrow")]
-"""
-
-
-def test_hub_out_of_reach_is_one_line_and_nothing_else(tmp_path):
-    """Without a network a name fails at once, in silence, and leaves nothing half-written in the cache."""
-    home = os.environ | {"HF_HOME": str(tmp_path / "home")}
-    done = subprocess.run(
-        [sys.executable, "-c", UNREACHABLE],
-        cwd=tmp_path,
-        env=home,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
     """The library's bars and log stay off the screen while we read, and are as they were afterwards."""
     path = save_parquet(tmp_path / "hub", train=rows(pixels()))
@@ -429,3 +374,22 @@ def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
     assert not datasets.are_progress_bars_disabled()
     assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_saved_folder_is_a_pool_with_or_without_labels(tmp_path):
+    """Another catalogue's data set joins pretraining as it was saved, whatever columns it has."""
+    images = pixels(30)
+    main = tmp_path / "a.h5"
+    as_hdf5(main, images[:24])
+    for number, labels in enumerate(([0] * 6, None)):
+        pool = save(tmp_path / f"pool{number}", train=rows(images[24:], labels=labels))
+        table = Hdf5(path=main, pool=pool).load(6, tmp_path / "cache")
+        assert table.ids[24:].tolist() == [f"pool/train/{row}" for row in range(6)]
+        np.testing.assert_array_equal(table.images[24:], [resize(image, 6) for image in images[24:]])
+
+
+def test_infinite_numbers_are_unknown(tmp_path):
+    """No infinity reaches the table."""
+    redshift = np.where(np.arange(24) % 3, 0.1, np.inf)
+    table = load(save(tmp_path / "hub", all=rows(pixels(), redshift=redshift)))
+    assert np.isnan(table.redshift).sum() == 8
