@@ -1,4 +1,4 @@
-"""How plugins speak: hooks that each return a mapping from name to factory, and one that listens.
+"""How plugins speak: hooks that each return a mapping by name (of factories, of suites), and one that listens.
 
 A plugin is a module (entry-point group `astrojepa_bench`, or `--plugin FILE.py`) with functions decorated by
 `hookimpl` and named as below. A factory is usually the class itself.
@@ -14,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from astrojepa_bench.events import Event
     from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
+    from astrojepa_bench.suites import Suite
 
 GROUP = "astrojepa_bench"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -43,6 +44,11 @@ def astrojepa_objectives() -> Mapping[str, Callable[..., Objective]]:  # type: i
 @hookspec
 def astrojepa_evaluators() -> Mapping[str, Callable[..., Evaluator]]:  # type: ignore[empty-body]
     """Offer evaluators by name."""
+
+
+@hookspec
+def astrojepa_suites() -> Mapping[str, Suite]:  # type: ignore[empty-body]
+    """Offer suites by name: grids of entries, as data."""
 
 
 @hookspec

@@ -11,6 +11,7 @@ from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
+from astrojepa_bench.suites import Block, Suite
 from astrojepa_bench.types import (
     Card,
     Evaluation,
@@ -33,6 +34,7 @@ __all__ = [
     "PREFER",
     "Answers",
     "BenchError",
+    "Block",
     "Card",
     "ConfigError",
     "ContractError",
@@ -57,6 +59,7 @@ __all__ = [
     "Recipe",
     "Score",
     "Streams",
+    "Suite",
     "Tokens",
     "augment",
     "choose_patches",

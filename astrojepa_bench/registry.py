@@ -27,6 +27,7 @@ from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
 from astrojepa_bench.options import KINDS, Kind, Offer, option_schema, summary_of
+from astrojepa_bench.suites import Suite, SuiteOffer
 
 __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
 
@@ -75,6 +76,7 @@ class Registry:
 
     failures: list[LoadFailure] = field(default_factory=list)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
+    _suites: dict[str, SuiteOffer] = field(default_factory=dict)
     _plugins: list[str] = field(default_factory=list)
     _observers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
 
@@ -104,6 +106,20 @@ class Registry:
             known = [offer.name for offer in self.offers(kind)]
             raise ConfigError(f"unknown {kind} '{name}'; {nearest(name, known)}{self._hints(name)}")
         return self._offers[kind, name]
+
+    def suites(self) -> tuple[SuiteOffer, ...]:
+        """Give the suites on offer, by name."""
+        return tuple(self._suites[name] for name in sorted(self._suites))
+
+    def suite(self, name: str) -> SuiteOffer:
+        """Look a suite up.
+
+        Raises:
+            ConfigError: nobody offers it.
+        """
+        if name not in self._suites:
+            raise ConfigError(f"unknown suite '{name}'; {nearest(name, self._suites)}{self._hints(name)}")
+        return self._suites[name]
 
     def observe(self, event: Event) -> None:
         """Let every observing plugin hear an event; one that raises is not asked again."""
@@ -135,14 +151,11 @@ class Registry:
         for hook in HOOKS:
             for offer in self._attempt(source, strict, partial(_offered, source, manager, hook)) or ():
                 self._claim(offer)
+        for suite in self._attempt(source, strict, partial(_offered_suites, source, manager)) or ():
+            _only_one("suite", self._suites.setdefault(suite.name, suite), suite)
 
     def _claim(self, offer: Offer) -> None:
-        rival = self._offers.setdefault((offer.kind, offer.name), offer)
-        if rival is not offer:
-            raise PluginError(
-                f"two plugins offer {offer.kind} '{offer.name}': {rival.owner} and {offer.owner}; "
-                "uninstall one of them or rename its piece"
-            )
+        _only_one(offer.kind, self._offers.setdefault((offer.kind, offer.name), offer), offer)
 
     def _attempt(self, source: _Source, strict: bool, action: Callable[[], Result]) -> Result | None:
         try:
@@ -221,7 +234,7 @@ def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         names = [caller.name for caller in callers if not caller.has_spec()]
-        hooks = [*HOOKS, "astrojepa_observe"]
+        hooks = [*HOOKS, "astrojepa_suites", "astrojepa_observe"]
         raise PluginError(f"unknown hook '{names[0]}'; {nearest(names[0], hooks)}") from error
     if not callers:
         raise PluginError("it offers nothing: no function is decorated with @hookimpl")
@@ -238,13 +251,46 @@ def _offered(source: _Source, manager: pluggy.PluginManager, hook: str) -> list[
     return offers
 
 
+def _offered_suites(source: _Source, manager: pluggy.PluginManager) -> list[SuiteOffer]:
+    offers: list[SuiteOffer] = []
+    for mapping in manager.hook.astrojepa_suites():
+        if not isinstance(mapping, Mapping):
+            raise PluginError(
+                f"astrojepa_suites returned {type(mapping).__name__}; expected a mapping, name to Suite"
+            )
+        offers += [_suite_offer(source, name, suite) for name, suite in mapping.items()]
+    return offers
+
+
+def _suite_offer(source: _Source, name: object, suite: object) -> SuiteOffer:
+    if not isinstance(suite, Suite):
+        raise PluginError(
+            f"astrojepa_suites offers '{name}' as {type(suite).__name__}; expected astrojepa_bench.plugin.Suite"
+        )
+    return SuiteOffer(_checked_name("astrojepa_suites", name), suite, source.plugin, source.package)
+
+
 def _offer(source: _Source, hook: str, name: object, factory: object) -> Offer:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name):
-        raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
+    called = _checked_name(hook, name)
     if not callable(factory):
         raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
     facts = (source.plugin, source.distribution, source.version_text)
-    return Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
+    return Offer(HOOKS[hook], called, factory, *facts, summary_of(factory), option_schema(factory))
+
+
+def _checked_name(hook: str, name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name):
+        raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
+    return name
+
+
+def _only_one(kind: str, first: Offer | SuiteOffer, offer: Offer | SuiteOffer) -> None:
+    """Refuse the second of two offers of one name, whichever was meant."""
+    if first is not offer:
+        raise PluginError(
+            f"two plugins offer {kind} '{offer.name}': {first.owner} and {offer.owner}; "
+            "uninstall one of them or rename its piece"
+        )
 
 
 def _uninstalled(name: str, loaded: Sequence[str]) -> str:

@@ -1,0 +1,69 @@
+"""Suites enter through the plugins' door, as data, and are refused there if they are none."""
+
+import pytest
+
+from astrojepa_bench.errors import ConfigError, PluginError
+from astrojepa_bench.registry import load_registry
+
+PLUGIN = """
+from astrojepa_bench.plugin import Block, Suite, hookimpl
+
+@hookimpl
+def astrojepa_suites():
+    return {body}
+"""
+GOOD = "{'mine': Suite(summary='Does it matter?', blocks=[Block(objectives=['a'], maskers=['b', 'c'])])}"
+
+
+@pytest.fixture
+def offered(tmp_path):
+    """Load a plugin whose suites are the given expression."""
+
+    def load(body, name="suites_of_mine", more=()):
+        path = tmp_path / f"{name}.py"
+        path.write_text(PLUGIN.format(body=body))
+        return load_registry([path, *more]), path
+
+    return load
+
+
+def test_a_suite_is_found_by_name_with_its_owner(offered):
+    """What a plugin offers is what is asked for; its lists are read as tuples and nothing is looked up yet."""
+    offer = offered(GOOD)[0].suite("mine")
+
+    assert (offer.plugin, offer.package) == ("suites_of_mine", "file suites_of_mine.py")
+    (block,) = offer.suite.blocks
+    assert (block.objectives, block.maskers, block.encoders) == (("a",), ("b", "c"), ())
+
+
+def test_unknown_suite_is_answered_with_the_nearest(offered):
+    """A slip of the finger is one line with a question."""
+    with pytest.raises(ConfigError, match="unknown suite 'mien'; did you mean 'mine'"):
+        offered(GOOD)[0].suite("mien")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("['mine']", "expected a mapping, name to Suite"),
+        ("{'mine': {'objectives': ['a']}}", "'mine' as dict; expected astrojepa_bench.plugin.Suite"),
+        ("{'my suite': " + GOOD[9:], "the name 'my suite'"),
+        ("{'mine': Suite(summary='s', blocks=[])}", "blocks"),
+        ("{'mine': Suite(summary='s', blocks=[Block(objectives='a')])}", "objectives"),
+        ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'], masks=['b'])])}", "masks"),
+    ],
+)
+def test_what_is_no_suite_is_refused_by_name(offered, body, said):
+    """A wrong type, an empty grid, a bare string and an unknown field each name what is wrong, in one line."""
+    with pytest.raises(PluginError) as caught:
+        offered(body)
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_suites_of_one_name_are_refused(offered):
+    """Which of the two was meant cannot be known."""
+    _, other = offered(GOOD, "others")
+    with pytest.raises(PluginError, match="two plugins offer suite 'mine': others .* and suites_of_mine"):
+        load_registry([other, offered(GOOD)[1]])
