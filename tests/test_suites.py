@@ -65,5 +65,5 @@ def test_what_is_no_suite_is_refused_by_name(offered, body, said):
 def test_two_suites_of_one_name_are_refused(offered):
     """Which of the two was meant cannot be known."""
     _, other = offered(GOOD, "others")
-    with pytest.raises(PluginError, match="two plugins offer suite 'mine': others .* and suites_of_mine"):
+    with pytest.raises(PluginError, match=r"two plugins offer suite 'mine': others .* and suites_of_mine"):
         load_registry([other, offered(GOOD)[1]])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, Versions
 from astrojepa_bench.board.statistics import Summary, paired_difference, summarise
 from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.results.naming import short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 
 ENOUGH_SEEDS = 3
@@ -20,7 +21,8 @@ class Row:
     """One entry of a section.
 
     Attributes:
-        label: objective + masker + encoder, and what sets it apart from entries of that name.
+        label: objective + masker + encoder, each with the options that are not its defaults, and what else
+            sets it apart from entries of that name.
         entry_id: hash of its identity without the seed.
         standing: contestants are ranked; floors and ceilings frame them.
         runs: ids of all its runs, by seed.
@@ -114,19 +116,14 @@ def lift_over_untrained(
 
 
 def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
-    """Name each entry by its parts, and entries of one name also by what sets them apart."""
+    """Name each entry by its parts and altered options, and entries of one name also by what differs."""
     namesakes: dict[str, list[str]] = {}
     for entry_id, runs in entries.items():
-        namesakes.setdefault(parts_of(runs[0]), []).append(entry_id)
+        namesakes.setdefault(runs[0].title, []).append(entry_id)
     labels: dict[str, str] = {}
     for name, ids in namesakes.items():
         labels.update(_told_apart(name, {entry_id: _facts(entries[entry_id][0]) for entry_id in ids}))
     return labels
-
-
-def parts_of(record: RunRecord) -> str:
-    """Name a run by its three parts."""
-    return f"{record.objective} + {record.masker} + {record.encoder}"
 
 
 def _over_seeds(column: Column, scored: Sequence[RunRecord], versions: Versions) -> Summary | None:
@@ -181,9 +178,4 @@ def _told_apart(name: str, facts: Mapping[str, Mapping[str, object]]) -> dict[st
 
 def _differences(fact: Mapping[str, object], differing: Sequence[str]) -> str:
     own = [key for key in differing if key in fact]
-    return ", ".join(f"{key}={_short(fact[key])}" for key in own[:SHOWN_DIFFERENCES])
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else canonical_json(value)
-    return text if len(text) <= 16 else f"{text[:15]}…"
+    return ", ".join(f"{key}={short(fact[key])}" for key in own[:SHOWN_DIFFERENCES])

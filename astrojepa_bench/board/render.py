@@ -34,8 +34,9 @@ _LEGEND = (
     "minus that of the same encoder before training, in points, paired by seed, with a 95 % t interval."
 )
 _CSV_COLUMNS = (
-    "objective", "masker", "encoder", "dataset", "seed", "budget", "evaluator", "evaluator_version", "metric",
-    "value", "chance", "higher_is_better", "n", "item_se", "status", "standing", "entry_id", "run_id",
+    "objective", "masker", "encoder", "dataset", "seed", "budget", "pretraining", "evaluator",
+    "evaluator_version", "metric", "value", "chance", "higher_is_better", "n", "item_se", "status", "standing",
+    "entry_id", "run_id",
 )  # fmt: skip
 _DIGITS = 9
 

@@ -1,7 +1,7 @@
 """The board: sections of comparable runs, one row per entry, built from the records alone.
 
-Runs on other galaxies, other splits, another budget or another protocol answer another question and stand in
-another section; nothing is ever averaged across sections.
+Runs on other galaxies, other splits, another budget, another number of pretraining galaxies or another protocol
+answer another question and stand in another section; nothing is ever averaged across sections.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
-from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row, parts_of
+from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
 from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
@@ -31,8 +31,9 @@ class Section:
     """Entries that may be compared with one another.
 
     Attributes:
-        dataset, fingerprint, splits, budget, effort, protocol: what all its runs share; `effort` is the
-            budget with its numbers, as it stands in their identities.
+        dataset, fingerprint, splits, budget, effort, protocol: what all its runs share; `budget` names the
+            number of pretraining galaxies where that was limited, and `effort` is the budget with its numbers,
+            as it stands in their identities.
         columns: the columns in which any of them has a number.
         rows: ranked contestants first, then those without a rank, ceilings and floors.
         chance: what knowing nothing scores, by column key.
@@ -72,7 +73,7 @@ def build_board(records: Sequence[RunRecord]) -> Board:
     Args:
         records: the runs, in any order.
     """
-    ordered = sorted(records, key=lambda r: (parts_of(r), r.entry_id, r.seed, r.run_id))
+    ordered = sorted(records, key=lambda r: (r.title, r.entry_id, r.seed, r.run_id))
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(_comparable(record), []).append(record)
@@ -82,7 +83,12 @@ def build_board(records: Sequence[RunRecord]) -> Board:
 def _comparable(record: RunRecord) -> tuple[str, ...]:
     keys = ("fingerprint", "splits", "budget", "protocol")
     shared = (str(record.identity.get(key, "")) for key in keys)
-    return (record.dataset, record.budget, *shared)
+    return (record.dataset, _budget_of(record), *shared)
+
+
+def _budget_of(record: RunRecord) -> str:
+    few = record.identity.get("pretraining")
+    return record.budget if few is None else f"{record.budget}, {few} pretraining galaxies"
 
 
 def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
@@ -103,7 +109,7 @@ def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
 
 
 def _skipped(records: Sequence[RunRecord]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({(parts_of(r), r.skip_reason or "") for r in records if r.status == "skipped"}))
+    return tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"}))
 
 
 def _rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -88,7 +89,10 @@ def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
     usual = _usual_encoder(section)
     lines = table_lines(section, columns)
     short = [
-        row.label.replace(f" + {usual}", "", 1) if row.encoder == usual else row.label for row in section.rows
+        re.sub(rf" \+ {re.escape(usual)}(?!\()", "", row.label, count=1)
+        if row.encoder == usual
+        else row.label
+        for row in section.rows
     ]
     return [[line[0], name, *line[2:]] for line, name in zip(lines, short, strict=False)] + lines[
         len(short) :

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astrojepa_bench.cli.data_target import bad_image_setting
-from astrojepa_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from astrojepa_bench.runs.grid import GridResult
@@ -20,6 +19,7 @@ SUMMARY = "train and score objectives with maskers; ends with the leaderboard"
 EXAMPLES = """examples:
   astrojepa-bench run --objective OBJECTIVE --masker brightness
   astrojepa-bench run -o A,B -m random,brightness -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
+  astrojepa-bench run --suite baseline --budget small --seeds 3 --out board
 
 Issue the same command again and only what is missing is done. `astrojepa-bench list` shows all names."""
 
@@ -31,11 +31,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     names.add_argument("-o", "--objective", action="append", metavar="NAME", help="self-supervised objective")
     names.add_argument("-m", "--masker", action="append", metavar="NAME", help="masker (default: random)")
     names.add_argument("-e", "--encoder", action="append", metavar="NAME", help="encoder (default: budget's)")
+    names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
     ruler.add_argument("-d", "--dataset", metavar="NAME", help="galaxies (default: synthetic)")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
+    ruler.add_argument(
+        "--pretraining", type=int, metavar="N", help="pretrain on at most N galaxies, as many images seen"
+    )
     ruler.add_argument("--no-floors", action="store_true", help="do not score the floors beside the entries")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KIND.OPTION=VALUE", help="set an option (repeatable)"
@@ -79,8 +83,6 @@ def request_from(arguments: argparse.Namespace) -> RunRequest:
     fields |= {name: value for name, value in _flags(arguments).items() if value not in (None, [])}
     for address, options in parse_settings(settings).items():
         fields.setdefault("settings", {}).setdefault(address, {}).update(options)
-    if "objectives" not in fields:
-        raise ConfigError("no objective was given; name one with --objective (see astrojepa-bench list)")
     return make_request(fields)
 
 
@@ -89,6 +91,8 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
         "objectives": arguments.objective,
         "maskers": arguments.masker,
         "encoders": arguments.encoder,
+        "suite": arguments.suite,
+        "pretraining": arguments.pretraining,
         "dataset": arguments.dataset,
         "evaluators": arguments.evaluator,
         "budget": arguments.budget,

@@ -67,8 +67,9 @@ def _show_record(record: RunRecord, as_json: bool) -> None:
         print(record.to_json(), end="")
         return
     facts = record.facts()
-    print(f"{record.run_id}  {record.objective} + {record.masker} + {record.encoder} on {record.dataset}")
-    print(f"  seed {record.seed}, budget {record.budget}, {record.status}{_why(record)}")
+    few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
+    print(f"{record.run_id}  {record.title} on {record.dataset}")
+    print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{_why(record)}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
         _print_block(block, {key: value for key, value in facts[block].items() if key != "loss_curve"})
     print("  scores")

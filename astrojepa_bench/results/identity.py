@@ -60,6 +60,7 @@ def identity_block(
     budget: str,
     precision: str,
     device_class: str,
+    pretraining: int | None = None,
 ) -> dict[str, object]:
     """Gather everything that can move a run's numbers, under the keys that the board reads.
 
@@ -75,7 +76,10 @@ def identity_block(
         budget: its name, or the numbers of one that was made for the occasion.
         precision: of the arithmetic ("float32", "bf16").
         device_class: "cpu" or "cuda".
+        pretraining: most galaxies to pretrain on. A key only where it was limited: a run on all galaxies keeps
+            the id that it had before there was a limit.
     """
+    limited = {} if pretraining is None else {"pretraining": pretraining}
     return {
         "protocol": PROTOCOL,
         "names": dict(names),
@@ -88,6 +92,7 @@ def identity_block(
         "budget": budget,
         "precision": precision,
         "device_class": device_class,
+        **limited,
     }
 
 

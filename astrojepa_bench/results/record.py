@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
+from astrojepa_bench.results.naming import titled
 
 SCHEMA_VERSION: Final = 1
 CURVE_POINTS = 200
@@ -119,7 +120,9 @@ class RunRecord(_Part):
         entry_id: hash of `identity` without the seed.
         status: how it ended; `skip_reason` and `failure` say why.
         standing: contestants are ranked; floors and ceilings frame them.
+        pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
         options: resolved options by kind, defaults included.
+        altered: the options among them that are not the defaults, by kind; they name the entry on the board.
         identity: everything that can move the numbers (`identity_block`).
         scores: the numbers of the last step, by evaluator.
         selection: what each evaluator chose on the validation split.
@@ -141,7 +144,9 @@ class RunRecord(_Part):
     standing: Standing = "contestant"
     seed: int
     budget: str
+    pretraining: int | None = None
     options: Blocks = {}
+    altered: Blocks = {}
     identity: Block
     scores: list[RecordedScore] = []
     selection: Blocks = {}
@@ -153,6 +158,12 @@ class RunRecord(_Part):
     cost: Cost = Cost()
     environment: Environment = Environment()
     provenance: Provenance = Provenance()
+
+    @property
+    def title(self) -> str:
+        """Name the entry: objective + masker + encoder, each with the options that are not its defaults."""
+        names = {"objective": self.objective, "masker": self.masker, "encoder": self.encoder}
+        return " + ".join(titled(name, self.altered.get(kind, {})) for kind, name in names.items())
 
     @classmethod
     def from_json(cls, text: str | bytes, source: Path) -> Self:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.subset import nested_subset
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Encoder, Masker, Objective
@@ -65,8 +66,13 @@ class Assembly:
     masker: Masker | None
 
 
-def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
+def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> Assembly:
     """Build encoder, objective and masker of a cell; the encoder's start depends on the seed alone.
+
+    Args:
+        cell: what to build.
+        galaxies: what it will see.
+        pretraining: most galaxies that may be learnt from; None: all of `train` and the pool.
 
     Raises:
         SkipCell: the pieces do not fit together.
@@ -76,7 +82,7 @@ def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
     with scoped_global(cell.seed, "encoder"):
         encoder = cell.encoder.build(table.spec)
     _check_role(cell.encoder, encoder, Encoder)
-    _prepare(encoder, galaxies)
+    _prepare(encoder, galaxies, pretraining)
     _check_fit(cell, encoder)
     with scoped_global(cell.seed, "objective"):
         objective = cell.objective.build(encoder, encoder.grid, table.classes)
@@ -88,20 +94,21 @@ def assemble(cell: Cell, galaxies: Galaxies) -> Assembly:
     return Assembly(objective.to(device), masker)
 
 
-def _prepare(encoder: Encoder, galaxies: Galaxies) -> None:
+def _prepare(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
     """Let an encoder fit what it fits without gradients, on a fixed sample of pretraining galaxies."""
     if type(encoder).prepare is Encoder.prepare:
         return  # nothing to fit: spare the images
     try:
-        encoder.prepare(galaxies.images.batch(_preparation_rows(galaxies.table)))
+        encoder.prepare(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
     except ConfigError as error:
         raise SkipCell(str(error)) from None
 
 
-def _preparation_rows(table: GalaxyTable) -> Int[np.ndarray, " row"]:
+def _preparation_rows(table: GalaxyTable, pretraining: int | None) -> Int[np.ndarray, " row"]:
     image_bytes = 4 * int(np.prod(table.images.shape[1:]))
     room = min(PREPARE_IMAGES, PREPARE_BYTES // image_bytes)
-    return np.sort(numpy_stream(0, "prepare").permutation(table.pretraining_rows)[:room])
+    rows = nested_subset(table.ids, table.pretraining_rows, pretraining)
+    return np.sort(numpy_stream(0, "prepare").permutation(rows)[:room])
 
 
 def _check_fit(cell: Cell, encoder: Encoder) -> None:

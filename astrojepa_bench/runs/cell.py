@@ -74,6 +74,7 @@ def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
         budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
         precision="bf16" if on_gpu else "float32",
         device_class=bench.galaxies.device.type,
+        pretraining=budget.galaxies,
     )
 
 
@@ -127,7 +128,7 @@ def run_cell(cell: Cell, bench: Bench) -> RunRecord:
 
 
 def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord | None) -> None:
-    assembly = assemble(cell, bench.galaxies)
+    assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
     started = _with_evaluators(known, bench.evaluators) if known is not None else None
     if started is not None and _read_weights(assembly.objective.judged, bench.store, run_id):
         draft.status, draft.facts = started.status, _kept(started)
@@ -295,7 +296,9 @@ def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft
         standing=cell.standing,
         seed=cell.seed,
         budget=bench.budget.name,
+        pretraining=bench.budget.galaxies,
         options={kind: piece.recorded() for kind, piece in pieces.items()},
+        altered=cell.altered,
         identity=identity,
         **facts,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from astrojepa_bench.runs.cell import Bench, cell_identity, finished, run_cell
 from astrojepa_bench.runs.pieces import Cell
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import RunRequest
+from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.types import GalaxyTable
 
 DONE_WELL = frozenset({"ok", "collapsed", "skipped"})
 
@@ -52,12 +55,24 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     device = choose_device(request.device)
     store = Store(request.out)
     store.prepare()
+    for note in plan.notes:
+        events.emit("note", text=note)
     galaxies = load_galaxies(plan.dataset, plan.budget, request.cache, device)
-    bench = Bench(galaxies, plan.budget, plan.evaluators, store, command)
+    budget = within(plan.budget, galaxies.table)
+    bench = Bench(galaxies, budget, plan.evaluators, store, command)
     records = [
         _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
     ]
     return GridResult(tuple(records), tuple(store.path(record) for record in records))
+
+
+def within(budget: Budget, table: GalaxyTable) -> Budget:
+    """Drop a limit on pretraining galaxies that limits nothing: such a run is the one without it."""
+    found = len(table.pretraining_rows)
+    if budget.galaxies is None or budget.galaxies < found:
+        return budget
+    events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
+    return dataclasses.replace(budget, galaxies=None)
 
 
 def choose_device(name: str) -> torch.device:

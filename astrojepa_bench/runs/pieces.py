@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from astrojepa_bench.errors import ConfigError, PluginError
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.identity import source_version
+from astrojepa_bench.results.naming import titled
 from astrojepa_bench.roles import Encoder, Masker, Objective, Standing
 
 
@@ -20,10 +21,12 @@ class Piece:
     Attributes:
         offer: what it is and where it comes from.
         options: every option, defaults included.
+        usual: what those are that have a default, on the signature or by the budget.
     """
 
     offer: Offer
     options: Mapping[str, object]
+    usual: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, offer: Offer, settings: Settings, defaults: Mapping[str, object] | None = None) -> Piece:
@@ -33,7 +36,9 @@ class Piece:
             ConfigError: an option is unknown or has the wrong type.
         """
         applicable = {name: value for name, value in (defaults or {}).items() if offer.has(name)}
-        return cls(offer, resolve(offer, {**applicable, **settings_for(settings, offer)}))
+        options = resolve(offer, {**applicable, **settings_for(settings, offer)})
+        declared = {option.name: option.default for option in offer.options if not option.required}
+        return cls(offer, options, {**declared, **applicable})
 
     @property
     def name(self) -> str:
@@ -59,6 +64,12 @@ class Piece:
             raise PluginError(
                 f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
             ) from error
+
+    @property
+    def altered(self) -> dict[str, object]:
+        """Give the options that are not what they usually are, as recorded."""
+        usual = jsonable(self.usual)
+        return {k: v for k, v in self.recorded().items() if k not in usual or usual[k] != v}
 
     def recorded(self) -> dict[str, object]:
         """Render the options for a record: paths as base names."""
@@ -86,9 +97,16 @@ class Cell:
     skip: str | None = None
 
     @property
+    def altered(self) -> dict[str, dict[str, object]]:
+        """Give the options that are not the defaults, by kind."""
+        parts = {"objective": self.objective, "masker": self.masker, "encoder": self.encoder}
+        return {kind: piece.altered for kind, piece in parts.items() if piece.altered}
+
+    @property
     def label(self) -> str:
         """Name it for a reader."""
-        return f"{self.objective.name} + {self.masker.name} + {self.encoder.name}, seed {self.seed}"
+        parts = (self.objective, self.masker, self.encoder)
+        return f"{' + '.join(titled(part.name, part.altered) for part in parts)}, seed {self.seed}"
 
     @property
     def standing(self) -> Standing:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.options import Kind, Offer, check_all_used
+from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.runs.lookup import Found, find_blocks, find_evaluators
 from astrojepa_bench.runs.pieces import Cell, Piece, fact
-from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest
+from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.training.budgets import Budget, find_budget
 from astrojepa_bench.types import PatchGrid
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,14 @@ class Plan:
         dataset: where the galaxies come from.
         evaluators: who judges.
         budget: what every entry is given.
+        notes: what was merged, and why.
     """
 
     cells: tuple[Cell, ...]
     dataset: Piece
     evaluators: tuple[Piece, ...]
     budget: Budget
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(request: RunRequest, registry: Registry) -> Plan:
@@ -38,90 +45,78 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
     Raises:
         ConfigError: a name or option is unknown, a value is wrong, or a patch does not tile the image.
     """
-    budget = find_budget(request.budget)
-    offers = {
-        "objective": [registry.get("objective", name) for name in request.objectives],
-        "masker": [registry.get("masker", name) for name in request.maskers],
-        "encoder": [registry.get("encoder", name) for name in request.encoders or (budget.encoder,)],
-    }
+    budget = dataclasses.replace(find_budget(request.budget), galaxies=request.pretraining)
+    blocks = find_blocks(request, registry, budget.encoder)
     dataset = registry.get("dataset", request.dataset)
-    evaluators = [registry.get("evaluator", name) for name in _evaluator_names(request, registry)]
-    selected = [dataset, *evaluators, *(offer for group in offers.values() for offer in group)]
-    check_all_used(request.settings, selected)
-    _Pieces(request, budget).check_values(selected)
-    cells = tuple(_cells(request, registry, budget, offers))
-    return Plan(
-        cells,
-        Piece.of(dataset, request.settings),
-        tuple(Piece.of(offer, request.settings) for offer in evaluators),
-        budget,
+    evaluators = find_evaluators(request, registry)
+    check_all_used(
+        request.settings, [dataset, *evaluators, *(offer for block in blocks for offer in block.offers)]
     )
+    pieces = _Pieces(request.settings, budget)
+    cells = _cells(request, registry, pieces, blocks)
+    judges = tuple(pieces(evaluator) for evaluator in evaluators)
+    return Plan(tuple(cells), pieces(dataset), judges, budget, tuple(_notes(blocks)))
 
 
 @dataclass(frozen=True)
 class _Pieces:
     """Resolves offers under one request and budget."""
 
-    request: RunRequest
+    settings: Settings
     budget: Budget
 
-    def __call__(self, offer: Offer) -> Piece:
-        piece = Piece.of(offer, self.request.settings, {"patch": self.budget.patch_px})
+    def __call__(self, offer: Offer, options: Settings | None = None) -> Piece:
+        asked, fixed = settings_for(self.settings, offer), settings_for(options or {}, offer)
+        for name in asked.keys() & fixed.keys():
+            raise ConfigError(
+                f"the suite itself sets {offer.kind}.{name}={fixed[name]} on '{offer.name}'; leave out that --set"
+            )
+        chosen = {f"{offer.kind}:{offer.name}": {**asked, **fixed}}
+        piece = Piece.of(offer, chosen, {"patch": self.budget.patch_px})
         patch = piece.options.get("patch")
         if offer.kind == "encoder" and isinstance(patch, int):
             PatchGrid.tiling(self.budget.size_px, patch)
         return piece
 
-    def check_values(self, offers: list[Offer]) -> None:
-        for offer in offers:
-            self(offer)
 
-
-def _evaluator_names(request: RunRequest, registry: Registry) -> tuple[str, ...]:
-    names: list[str] = []
-    for name in request.evaluators:
-        if name == "full":
-            names += [offer.name for offer in registry.offers("evaluator")]
-        else:
-            names += EVALUATOR_SETS.get(name, (name,))
-    return tuple(dict.fromkeys(names))
-
-
-def _cells(
-    request: RunRequest, registry: Registry, budget: Budget, offers: dict[str, list[Offer]]
-) -> Iterator[Cell]:
-    pieces = _Pieces(request, budget)
+def _cells(request: RunRequest, registry: Registry, pieces: _Pieces, blocks: Sequence[Found]) -> list[Cell]:
     blind = _without_masks(registry)
-    seen = set()
-    for encoder in offers["encoder"]:
-        for objective in offers["objective"]:
-            ignores = fact(objective, Objective, "masks") == "ignored"
-            for masker in [blind] if ignores else offers["masker"]:
-                seen.add((objective.name, encoder.name))
-                for seed in request.seeds:
-                    skip = _reason_to_skip(objective, masker)
-                    yield Cell(pieces(objective), pieces(masker), pieces(encoder), seed, skip)
+    cells = [cell for block in blocks for cell in _block_cells(block, pieces, blind, request.seeds)]
     if request.floors:
-        yield from _floors(request, registry, pieces, offers["encoder"], seen)
+        cells += _floors(registry, pieces, blind, request.seeds, _once(cell.encoder for cell in cells))
+    return _once(cells)
+
+
+def _once(items: Iterable[Item]) -> list[Item]:
+    """Drop what stands there already; options cannot be hashed, so a set would not do."""
+    kept: list[Item] = []
+    for item in items:
+        if item not in kept:
+            kept.append(item)
+    return kept
+
+
+def _block_cells(block: Found, pieces: _Pieces, blind: Offer, seeds: Iterable[int]) -> Iterator[Cell]:
+    maskers = {offer.name: pieces(offer, block.options) for offer in block.maskers}  # all are checked
+    for encoder in block.encoders:
+        for objective in block.objectives:
+            merged = patchless(encoder) or fact(objective, Objective, "masks") == "ignored"
+            for masker in [pieces(blind)] if merged else maskers.values():
+                skip = _reason_to_skip(objective, masker.offer, encoder)
+                parts = (pieces(objective, block.options), masker, pieces(encoder, block.options))
+                yield from (Cell(*parts, seed, skip) for seed in seeds)
 
 
 def _floors(
-    request: RunRequest,
-    registry: Registry,
-    pieces: _Pieces,
-    encoders: list[Offer],
-    seen: set[tuple[str, str]],
+    registry: Registry, pieces: _Pieces, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Piece]
 ) -> Iterator[Cell]:
     """Score each trained encoder untrained at every seed, and encoders without weights once."""
-    blind = _without_masks(registry)
-    fixed = _declared(registry, "encoder", Encoder)
+    named = [piece.offer for piece in trained]
+    fixed = [pieces(offer) for offer in _declared(registry, "encoder", Encoder) if offer not in named]
+    wanted = [*((encoder, seeds) for encoder in trained), *((encoder, seeds[:1]) for encoder in fixed)]
     for objective in _declared(registry, "objective", Objective):
-        wanted = [(encoder, request.seeds) for encoder in encoders]
-        wanted += [(encoder, request.seeds[:1]) for encoder in fixed if encoder not in encoders]
-        for encoder, seeds in wanted:
-            if (objective.name, encoder.name) not in seen:
-                for seed in seeds:
-                    yield Cell(pieces(objective), pieces(blind), pieces(encoder), seed)
+        for encoder, own_seeds in wanted:
+            yield from (Cell(pieces(objective), pieces(blind), encoder, seed) for seed in own_seeds)
 
 
 def _declared(registry: Registry, kind: Kind, role: type[Objective | Encoder]) -> list[Offer]:
@@ -136,8 +131,26 @@ def _without_masks(registry: Registry) -> Offer:
     return blind[0]
 
 
-def _reason_to_skip(objective: Offer, masker: Offer) -> str | None:
-    needs = fact(objective, Objective, "masks") == "required"
-    if needs and not fact(masker, Masker, "hides"):
+def patchless(encoder: Offer) -> bool:
+    """Whether an encoder says on its class that it has no patches, so that no masker can mean anything."""
+    return getattr(encoder.factory, "grid", "patches") is None
+
+
+def _reason_to_skip(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
+    if fact(objective, Objective, "masks") != "required":
+        return None
+    if patchless(encoder):
+        return f"objective '{objective.name}' needs patches to mask and encoder '{encoder.name}' has none"
+    if not fact(masker, Masker, "hides"):
         return f"objective '{objective.name}' needs masks and masker '{masker.name}' hands out none"
     return None
+
+
+def _notes(blocks: Sequence[Found]) -> list[str]:
+    """Say where maskers were asked for that an encoder cannot follow."""
+    asked = [block for block in blocks if any(fact(masker, Masker, "hides") for masker in block.maskers)]
+    names = [encoder.name for block in asked for encoder in block.encoders if patchless(encoder)]
+    return [
+        f"encoder '{name}' has no patches to mask: each objective runs once with it, without masks"
+        for name in dict.fromkeys(names)
+    ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
@@ -19,15 +19,17 @@ EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
 
 
 class RunRequest(BaseModel):
-    """A grid of runs: every objective with every masker, encoder and seed, on one dataset.
+    """A grid of runs: every objective with every masker, encoder and seed, on one dataset; or a suite of them.
 
     Attributes:
-        objectives, maskers: names.
-        encoders: names; the budget's own encoder if empty.
+        objectives, maskers: names; neither with a suite, which names its own.
+        suite: name of a suite.
+        encoders: names; with a suite, those of its blocks that name none; the budget's own encoder if empty.
         dataset: name.
-        evaluators: names, or `core`, or `full` for all that are installed.
+        evaluators: names, or `core`, or `full` for all that are installed; the suite's, or `core`, if empty.
         seeds: pretraining seeds wanted in total; those already done are not repeated.
         budget: name of a budget.
+        pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
         settings: options as texts or values, under `kind` or `kind:name`.
         out: output folder.
         cache: folder for converted data.
@@ -38,19 +40,35 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objectives: tuple[str, ...] = Field(min_length=1)
+    objectives: tuple[str, ...] = ()
     maskers: tuple[str, ...] = Field(default=("random",), min_length=1)
+    suite: str | None = None
     encoders: tuple[str, ...] = ()
     dataset: str = "synthetic"
-    evaluators: tuple[str, ...] = ("core",)
+    evaluators: tuple[str, ...] = ()
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     budget: str = "small"
+    pretraining: int | None = Field(default=None, ge=1)
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
     cache: Path = Field(default_factory=default_cache)
     device: str = "auto"
     floors: bool = True
     plugins: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> Self:
+        """Take names or a suite: an entry that a suite lacks is another question."""
+        if self.suite is not None and {"objectives", "maskers"} & self.model_fields_set:
+            raise ConfigError(
+                f"suite '{self.suite}' names its own objectives and maskers; leave out --objective and --masker, "
+                "or the suite"
+            )
+        if self.suite is None and not self.objectives:
+            raise ConfigError(
+                "no objective was given; name one with --objective, or a --suite (see astrojepa-bench list)"
+            )
+        return self
 
     @field_validator("budget")
     @classmethod

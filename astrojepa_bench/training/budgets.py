@@ -21,6 +21,7 @@ class Budget:
         seen: dataset images seen in training.
         encoder: the encoder trained unless another is asked for.
         purpose: for whom.
+        galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Budget:
     seen: int
     encoder: str
     purpose: str
+    galaxies: int | None = None
 
     def steps(self, batch_size: int) -> int:
         """Optimiser steps that show at least `seen` images."""

@@ -19,6 +19,7 @@ from torch import nn
 
 from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages, to_unit
+from astrojepa_bench.data.subset import nested_subset
 from astrojepa_bench.errors import DivergedError
 from astrojepa_bench.roles import Draw, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global
@@ -84,7 +85,7 @@ class Trainer:
         masker: places masks for it; None for objectives that ignore masks.
         table: the galaxies; only `pretraining_rows` are touched.
         images: the table's images on the device.
-        budget: how many images to see.
+        budget: how many images to see, and of how many galaxies at most.
         seed: names every random stream.
         monitor: measures the effective rank of the judged encoder now and then.
     """
@@ -109,7 +110,7 @@ class Trainer:
         self.label = torch.from_numpy(table.label).to(self.device)
         self.learns_labels = objective.needs_labels
         self.recipe = objective.recipe()
-        rows = self._rows(table)
+        rows = nested_subset(table.ids, self._rows(table), budget.galaxies)
         self.batch_size = min(self.recipe.batch_size, len(rows))
         self.order = DataOrder(rows, self.batch_size, seed)
         self.steps = budget.steps(self.batch_size)

@@ -42,7 +42,7 @@ def test_a_record_is_sorted_indented_and_ends_in_a_newline(make_record):
     """The file is readable and diffs line by line."""
     text = make_record().to_json()
     assert text.endswith("}\n")
-    assert text.startswith('{\n "budget"')
+    assert text.startswith('{\n "altered"')
     assert list(json.loads(text)) == sorted(json.loads(text))
 
 

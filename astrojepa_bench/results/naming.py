@@ -1,0 +1,29 @@
+"""How entries are called: their pieces, each with the options that are not its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from astrojepa_bench.results.identity import canonical_json
+
+SHOWN = 3
+LONGEST = 16
+
+
+def titled(name: str, altered: Mapping[str, object]) -> str:
+    """Name a piece with what sets it apart from its defaults; of many options, the first by name.
+
+    Example:
+        >>> titled("brightness", {"temperature": 0.5}), titled("random", {})
+        ('brightness(temperature=0.5)', 'random')
+    """
+    if not altered:
+        return name
+    shown = [f"{option}={short(altered[option])}" for option in sorted(altered)[:SHOWN]]
+    return f"{name}({', '.join([*shown, *['…'] * (len(altered) > SHOWN)])})"
+
+
+def short(value: object) -> str:
+    """Write an option's value so that it fits into a name."""
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
