@@ -10,6 +10,7 @@ from astrojepa_bench.events import Event, track
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
+from astrojepa_bench.sky import DETECTED, signal_to_noise
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.suites import Block, Suite
 from astrojepa_bench.types import (
@@ -31,6 +32,7 @@ from astrojepa_bench.types import (
 from astrojepa_bench.views import augment
 
 __all__ = [
+    "DETECTED",
     "PREFER",
     "Answers",
     "BenchError",
@@ -67,6 +69,7 @@ __all__ = [
     "draw_blocks",
     "draw_square",
     "hookimpl",
+    "signal_to_noise",
     "sincos_positions",
     "track",
 ]

@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from astrojepa_brightness import Brightness, central_component, patch_probability, signal_to_noise, sky
-from scipy import ndimage, stats
+from astrojepa_brightness import Brightness, patch_probability
+from scipy import stats
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered
+from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered, signal_to_noise
 
 SMALL, STANDARD = PatchGrid(8, 8, 8), PatchGrid(14, 14, 16)
 REAL = Path(__file__).parents[2] / "../shared/data/galaxy10_decals_sample.h5"
@@ -185,74 +185,6 @@ def test_weights_follow_the_light_of_real_galaxies():
     assert np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs]) > 0.8
     brightest = light.topk(grid.patches // 10).indices
     assert 0.3 < float(weight.gather(1, brightest).sum(dim=1).mean()) < 0.6
-
-
-# --- sky
-
-
-@pytest.mark.parametrize("grid", [SMALL, STANDARD], ids=str)
-def test_sky_is_recovered_beside_a_galaxy_and_stars(grid):
-    """Level and noise come out within 5 % of the noise, with 10 % of the border under stars."""
-    size = grid.rows * grid.patch_px
-    light = disc(size, size / 2, size / 2, scale=size / 20)
-    light[: size // 14, : size // 3] += 0.4
-    level, noise = sky(survey(light, batch=33, bands=1, level=0.2, noise=0.03)[:, 0])
-    assert level.mean().item() == pytest.approx(0.2, abs=0.05 * 0.03)
-    assert noise.mean().item() == pytest.approx(0.03, rel=0.05)
-
-
-def test_sky_of_a_border_full_of_light_is_sought_inside():
-    """A ring of light along the border is not mistaken for the sky."""
-    light = torch.full((64, 64), 0.5)
-    light[8:-8, 8:-8] = 0
-    level, noise = sky(survey(light, batch=33, bands=1)[:, 0])
-    assert level.mean().item() == pytest.approx(0.1, abs=0.003)
-    assert noise.mean().item() == pytest.approx(0.02, rel=0.1)
-
-
-def test_sky_noise_is_at_least_one_level():
-    """A noise-free sky has the noise of its 8-bit steps, so that nothing is divided by zero."""
-    level, noise = sky(torch.full((2, 64, 64), 0.3))
-    assert level.tolist() == pytest.approx([0.3, 0.3])
-    assert noise.tolist() == pytest.approx([1 / 255] * 2)
-
-
-# --- the central source
-
-
-def spiral(side):
-    """Wind a path from the corner to the centre: on 14x14 the flood needs 96 of its 97 steps."""
-    path = torch.zeros(side + 4, side + 4, dtype=torch.bool)  # two patches of margin on every side
-    row, column, down, right, turns = 2, 2, 0, 1, 0
-    path[row, column] = True
-    while turns < 2:
-        onward = 2 <= row + down < side + 2 and 2 <= column + right < side + 2
-        if onward and not path[row + down, column + right] and not path[row + 2 * down, column + 2 * right]:
-            row, column, turns = row + down, column + right, 0
-            path[row, column] = True
-        else:
-            down, right, turns = right, -down, turns + 1
-    return path[2:-2, 2:-2]
-
-
-def labelled(mask, side):
-    """Give the groups at the smallest distance from the centre by SciPy's labels."""
-    groups, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    axis = np.arange(side) - (side - 1) / 2
-    distance = np.where(mask, axis[:, None] ** 2 + axis**2, np.inf)
-    return np.isin(groups, groups[mask & (distance == distance.min())])
-
-
-@pytest.mark.parametrize("side", [7, 8, 14])
-def test_central_source_agrees_with_connected_components(side):
-    """The flood finds what SciPy's labelling finds, near percolation and along the longest path."""
-    random = torch.rand(60, side, side, generator=stream()) < torch.linspace(0.05, 0.6, 60)[:, None, None]
-    masks = torch.cat(
-        [random, spiral(side)[None], spiral(side).T[None], torch.zeros(1, side, side, dtype=bool)]
-    )
-    found = central_component(masks.flatten(1), PatchGrid(side, side, 1)).view_as(masks).numpy()
-    for mask, group in zip(masks.numpy(), found, strict=True):
-        np.testing.assert_array_equal(group, labelled(mask, side))
 
 
 # --- places
