@@ -20,8 +20,8 @@ PLUGINS = sorted((ROOT / "plugins").glob("astrojepa_*.py"))
 # Each room may import itself and the rooms above it; a package is a room unless some of it stands elsewhere.
 ROOMS = (
     "errors", "grids", "types", "patches", "streams", "events", "evaluators.answers", "roles", "suites",
-    "hookspecs", "sky", "data", "views", "encoders", "plugin", "options", "registry", "training", "evaluators", "builtin",
-    "results", "runs", "testing", "board", "explore", "cli", "__main__",
+    "hookspecs", "sky", "data", "views", "encoders", "plugin", "options", "registry", "training",
+    "evaluators", "builtin", "results", "runs", "testing", "board", "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 
