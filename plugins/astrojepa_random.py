@@ -30,7 +30,10 @@ from astrojepa_bench.plugin import Masker, Masks, MaskSizes, choose_patches, hoo
 
 
 class NoMasks(Masker):
-    """Hands out no masks: objectives that need none, or fall back on crops."""
+    """Hands out no masks: objectives that need none, or fall back on crops.
+
+    Source: nothing to cite; what an objective falls back on stands on its own page.
+    """
 
     hides: ClassVar[bool] = False
     version: ClassVar[int | None] = 1
