@@ -92,7 +92,7 @@ class Registry:
             ConfigError: there is no such kind.
         """
         if kind is not None and kind not in KINDS:
-            raise ConfigError(f"unknown kind '{kind}'; {nearest(kind, KINDS)}")
+            raise ConfigError(f"unknown kind '{kind}'; {nearest(kind, [*KINDS, 'suite'])}")
         wanted = [offer for offer in self._offers.values() if kind in (None, offer.kind)]
         return tuple(sorted(wanted, key=lambda offer: (KINDS.index(offer.kind), offer.name)))
 

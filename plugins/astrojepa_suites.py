@@ -12,7 +12,7 @@ method against the same without its moving-average teacher and stopped gradient,
 in their place (Balestriero & LeCun 2025, arXiv 2511.08544; the claim of the AstroJEPA zoo). Expected: the middle
 one ends `collapsed`, the others do not.
 
-Run one with `astrojepa-bench run --suite NAME`; seeds, budget, galaxies, encoder and evaluators are yours to choose.
+Run one with `astrojepa-bench run --suite NAME`; seeds, budget, galaxies, encoder and evaluators are the user's.
 """
 
 from __future__ import annotations

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from astrojepa_bench.cli.pages import source_of
 
 if TYPE_CHECKING:
     from astrojepa_bench.options import Offer, Option
     from astrojepa_bench.registry import LoadFailure
+    from astrojepa_bench.suites import SuiteOffer
 
-SUMMARY = "List datasets, encoders, maskers, objectives and evaluators."
+Row: TypeAlias = tuple[str, str, str, str, str, str]
+SUMMARY = "List datasets, encoders, maskers, objectives, evaluators and suites, with sources and options."
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -27,15 +31,18 @@ def execute(arguments: Namespace) -> int:
     from astrojepa_bench.registry import load_registry
 
     registry = load_registry(arguments.plugin, arguments.strict_plugins)
-    offers = registry.offers(arguments.kind and arguments.kind.lower().removesuffix("s"))
+    kind = arguments.kind and arguments.kind.lower().removesuffix("s")
+    offers = () if kind == "suite" else registry.offers(kind)
+    suites = registry.suites() if kind in (None, "suite") else ()
     if arguments.json:
-        print(json.dumps([offer_facts(offer) for offer in offers], indent=2))
-    elif on_terminal():
-        _print_table(offers)
+        print(json.dumps([*map(offer_facts, offers), *map(suite_facts, suites)], indent=2))
+        return _told(registry.failures)
+    rows = [*map(_row, offers), *(("suite", s.name, s.plugin, s.suite.summary, "", "") for s in suites)]
+    if on_terminal():
+        _print_table(rows)
     else:
-        _print_lines(offers)
-    _print_failures(registry.failures)
-    return 0
+        _print_lines(rows)
+    return _told(registry.failures)
 
 
 def on_terminal() -> bool:
@@ -50,8 +57,15 @@ def offer_facts(offer: Offer) -> dict[str, object]:
         "name": offer.name,
         "plugin": offer.plugin,
         "summary": offer.summary,
+        "source": source_of(offer.factory),
         "options": [_option_facts(option) for option in offer.options],
     }
+
+
+def suite_facts(offer: SuiteOffer) -> dict[str, object]:
+    """Give what `list --json` says of one suite: the keys of a piece, and its entries."""
+    facts = {"kind": "suite", "name": offer.name, "plugin": offer.plugin, "source": "", "options": []}
+    return {**facts, **offer.suite.model_dump(mode="json")}
 
 
 def option_text(option: Option) -> str:
@@ -71,38 +85,43 @@ def _short(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _row(offer: Offer) -> tuple[str, ...]:
+def _row(offer: Offer) -> Row:
     options = " ".join(option_text(option) for option in offer.options)
-    return (offer.kind, offer.name, offer.plugin, offer.summary, options)
+    source = source_of(offer.factory)
+    return (
+        offer.kind,
+        offer.name,
+        offer.plugin,
+        offer.summary,
+        options,
+        f"Source: {source}." if source else "",
+    )
 
 
-def _print_table(offers: tuple[Offer, ...]) -> None:
+def _print_table(rows: list[Row]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("kind", "name", "plugin", "summary", "options", box=box.SIMPLE_HEAD)
-    for offer in offers:
-        table.add_row(
-            *(Text(cell) for cell in _row(offer)), end_section=offer is _last_of_kind(offers, offer)
-        )
+    last = {row[0]: row for row in rows}  # of its kind: a line is drawn below it
+    for row in rows:
+        *facts, summary, options, source = row
+        explained = Text(summary).append(f"\n{source}" if source else "", style="dim")
+        table.add_row(*map(Text, facts), explained, Text(options), end_section=row is last[row[0]])
     Console().print(table)
 
 
-def _last_of_kind(offers: tuple[Offer, ...], offer: Offer) -> Offer:
-    return [other for other in offers if other.kind == offer.kind][-1]
-
-
-def _print_lines(offers: tuple[Offer, ...]) -> None:
+def _print_lines(rows: list[Row]) -> None:
     """Print a line a piece, columns aligned; names have no spaces, so `awk` can take them apart."""
-    rows = [_row(offer) for offer in offers]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
-        print("  ".join([*cells, row[4]]).rstrip())
+        print("  ".join([*cells, *filter(None, row[4:])]).rstrip())
 
 
-def _print_failures(failures: list[LoadFailure]) -> None:
+def _told(failures: list[LoadFailure]) -> int:
     for failure in failures:
         print(f"failed to load: {failure}", file=sys.stderr)
+    return 0

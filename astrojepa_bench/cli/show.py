@@ -1,4 +1,4 @@
-"""`show`: explain one piece, or print one run record."""
+"""`show`: explain one piece or suite, or print one run record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from astrojepa_bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from astrojepa_bench.options import Offer, Option
+    from astrojepa_bench.options import Offer
+    from astrojepa_bench.registry import Registry
     from astrojepa_bench.results.record import RecordedScore, RunRecord
+    from astrojepa_bench.suites import SuiteOffer
 
-SUMMARY = "Explain one piece (brightness, masker:none), or print one run record (its file or run id)."
+SUMMARY = "Explain one piece or suite (brightness, masker:none), or print one run record (file or run id)."
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -32,12 +34,12 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def execute(arguments: Namespace) -> int:
-    """Print the record that the subject names, or else the pieces of that name."""
+    """Print the record that the subject names, or else the pieces and suites of that name."""
     records = _records(arguments.subject, arguments.out)
     if records:
         _show_record(_only(records, arguments.subject), arguments.json)
     else:
-        _show_pieces(_pieces(arguments), arguments.json)
+        _show_named(arguments)
     return 0
 
 
@@ -107,57 +109,35 @@ def _score_line(score: RecordedScore) -> str:
     return f"{name:<34} {score.value:.4f}{error} (n={score.n}{chance}, {direction} is better)"
 
 
-# --- pieces ----------------------------------------------------------------------------------------------
+# --- pieces and suites -----------------------------------------------------------------------------------
 
 
-def _pieces(arguments: Namespace) -> list[Offer]:
+def _show_named(arguments: Namespace) -> None:
+    from astrojepa_bench.cli.piece_view import full_suite_facts, piece_facts, print_piece, print_suite
     from astrojepa_bench.registry import load_registry
 
     registry = load_registry(arguments.plugin, arguments.strict_plugins)
+    pieces, suites = _named(arguments, registry)
+    if arguments.json:
+        facts = [*map(piece_facts, pieces), *(full_suite_facts(suite, registry) for suite in suites)]
+        print(json.dumps(facts, indent=2))
+        return
+    for offer in pieces:
+        print_piece(offer)
+    for suite in suites:
+        print_suite(suite, registry)
+
+
+def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[SuiteOffer]]:
     kind, _, name = arguments.subject.rpartition(":")
-    called = {offer.name for offer in registry.offers()}
+    called = {offer.name for offer in registry.offers()} | {offer.name for offer in registry.suites()}
     wanted = arguments.subject if arguments.subject in called else name
-    found = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
-    if not found:
+    pieces = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
+    suites = [offer for offer in registry.suites() if offer.name == wanted and "suite".startswith(kind)]
+    if not pieces and not suites:
         failed = "; ".join(f"failed to load: {failure}" for failure in registry.failures)
         raise ConfigError(
-            f"'{arguments.subject}' is neither a piece nor a run id below {arguments.out.name}; "
+            f"'{arguments.subject}' is neither a piece, a suite nor a run id below {arguments.out.name}; "
             f"{nearest(name, called)}" + (f" ({failed})" if failed else "")
         )
-    return found
-
-
-def _show_pieces(offers: list[Offer], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([_facts(offer) for offer in offers], indent=2))
-        return
-    for offer in offers:
-        _print_piece(offer)
-
-
-def _facts(offer: Offer) -> dict[str, object]:
-    from astrojepa_bench.cli.catalogue import offer_facts
-
-    source = {"distribution": offer.distribution, "version": offer.version_text}
-    return {**offer_facts(offer), **source, "description": _description(offer)}
-
-
-def _print_piece(offer: Offer) -> None:
-    print(f"{offer.kind} {offer.name}, offered by {offer.owner}\n")
-    print(_description(offer) or "(no docstring)")
-    print("\noptions" if offer.options else "\nno options")
-    for option in offer.options:
-        print(f"  --set {offer.kind}.{_option_line(option)}")
-
-
-def _option_line(option: Option) -> str:
-    from astrojepa_bench.cli.catalogue import option_text
-
-    kind_of = "required" if option.required else option.type
-    return f"{option_text(option):<28} {kind_of}{': ' if option.doc else ''}{option.doc}"
-
-
-def _description(offer: Offer) -> str:
-    from astrojepa_bench.options import description_of
-
-    return description_of(offer.factory)
+    return pieces, suites

@@ -6,6 +6,7 @@ import pytest
 
 from astrojepa_bench import registry
 from astrojepa_bench.cli import catalogue
+from astrojepa_bench.cli.pages import source_of
 
 
 class BrokenPoint:
@@ -41,7 +42,7 @@ def test_lines_name_kind_name_plugin_summary_and_options(command):
 
 
 def test_json_holds_kind_name_plugin_summary_and_options(command):
-    """Scripts rely on these five keys."""
+    """Scripts rely on these keys."""
     _, out, _ = command("list", "--json")
     doc = "of the ring [pixel]."
 
@@ -50,6 +51,7 @@ def test_json_holds_kind_name_plugin_summary_and_options(command):
         "name": "ring",
         "plugin": "ringmasks",
         "summary": "Hide a ring.",
+        "source": "",
         "options": [{"name": "radius", "type": "float", "default": 8.0, "required": False, "doc": doc}],
     }
 
@@ -61,7 +63,7 @@ def test_kind_in_singular_or_plural_narrows_the_list(command):
 
 
 def test_unknown_kind_is_a_wrong_request(command):
-    """There are five kinds."""
+    """There are five kinds of pieces, and suites."""
     code, out, err = command("list", "maskrs")
 
     assert (code, out) == (2, "")
@@ -94,3 +96,75 @@ def test_terminal_gets_a_table_with_the_same_words(command, monkeypatch):
 
     for word in ("survey", "ring", "ringmasks", "Hide a ring.", "radius=8.0", "path=<Path>"):
         assert word in out
+
+
+CITED = '''
+"""Halves.
+
+Source: The Module 1999, figure 2.
+"""
+from astrojepa_bench.plugin import Block, Suite, hookimpl
+
+class Half:
+    """Hide half.
+
+    Source: Galle et al. 1846 (arXiv 0001.00001), section 2 and appendix A. Deviations: none.
+    """
+
+class Third:
+    """Hide a third."""
+
+class Quarter(Half):
+    """Hide a quarter.
+
+    Source:
+        Le Verrier 1846, who calculated
+        it first.
+    """
+
+@hookimpl
+def astrojepa_maskers():
+    return {"half": Half, "third": Third, "quarter": Quarter}
+
+@hookimpl
+def astrojepa_suites():
+    return {"halves": Suite(summary="How much?", blocks=[Block(objectives=["a"], maskers=["half", "whole"])])}
+'''
+
+
+@pytest.fixture
+def cited(ring, tmp_path):
+    """Give the path of a plugin that cites its sources and offers a suite."""
+    path = tmp_path / "cited.py"
+    path.write_text(CITED)
+    return path
+
+
+def test_each_piece_is_listed_with_its_source(command, cited):
+    """The first sentence of the nearest `Source:`: that of the class, or else of its module."""
+    out = command("list", "maskers", plugin=cited)[1]
+
+    assert out.splitlines() == [
+        "masker  half     cited  Hide half.       "
+        "Source: Galle et al. 1846 (arXiv 0001.00001), section 2 and appendix A.",
+        "masker  quarter  cited  Hide a quarter.  Source: Le Verrier 1846, who calculated it first.",
+        "masker  third    cited  Hide a third.    Source: The Module 1999, figure 2.",
+    ]
+
+
+def test_suites_are_listed_beside_the_pieces(command, cited):
+    """A suite is asked for by name like a piece, so it stands in the same list, and alone on request."""
+    line = "suite   halves   cited  How much?"
+
+    assert command("list", plugin=cited)[1].splitlines()[-1] == line
+    assert command("list", "suites", plugin=cited)[1].split() == line.split()
+    (facts,) = json.loads(command("list", "suites", "--json", plugin=cited)[1])
+    assert {"kind", "name", "plugin", "summary", "options"} <= set(facts)
+    assert facts["blocks"][0]["maskers"] == ["half", "whole"]
+
+
+def test_every_installed_contestant_cites_a_source_or_says_that_it_has_none():
+    """`list` explains each objective and masker with its paper; the floor has none."""
+    offers = [offer for kind in ("objective", "masker") for offer in registry.load_registry().offers(kind)]
+
+    assert [offer.name for offer in offers if not source_of(offer.factory)] in ([], ["untrained"])

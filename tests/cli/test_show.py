@@ -110,3 +110,84 @@ def test_record_that_does_not_exist_is_a_clean_error(command, tmp_path):
     assert code == 2
     assert "gone.json" in err
     assert "Traceback" not in err
+
+
+def test_record_names_altered_options_and_few_galaxies(command, record, tmp_path):
+    """What is unusual about a run stands in its first two lines."""
+    unusual = {"altered": {"objective": {"teacher": "none"}}, "pretraining": 500}
+    Store(tmp_path / "odd").write(record.model_copy(update=unusual))
+
+    shown = command("show", record.run_id, "--out", tmp_path / "odd")[1].splitlines()
+
+    assert shown[0] == f"{record.run_id}  pixels(teacher=none) + none + flat on survey"
+    assert shown[1] == "  seed 0, budget smoke, 500 pretraining galaxies, ok"
+
+
+PAGE = '''
+"""Rings hide what is far from the centre.
+
+    p = r / sum of r
+
+Cost: none.
+"""
+from astrojepa_bench.plugin import Block, Suite, hookimpl
+
+class Far:
+    """Hide the far.
+
+    Args:
+        radius: of the ring [pixel].
+
+    Source: nobody.
+    """
+
+    def __init__(self, grid, *, radius: float):
+        """Keep nothing."""
+
+@hookimpl
+def astrojepa_maskers():
+    return {"far": Far}
+
+@hookimpl
+def astrojepa_suites():
+    options = {"masker": {"radius": 3}}
+    return {"far": Suite(summary="How far?", blocks=[Block(objectives=["a"], maskers=["far"], options=options)])}
+'''
+
+
+@pytest.fixture
+def page(ring, tmp_path):
+    """Give the path of a plugin that opens with a page."""
+    path = tmp_path / "pages.py"
+    path.write_text(PAGE)
+    return path
+
+
+def test_piece_is_shown_with_the_page_of_its_module(command, page):
+    """Formula and source as the author wrote them, and each option once, with type and meaning."""
+    out = command("show", "masker:far", plugin=page)[1]
+
+    assert "Rings hide what is far from the centre.\n\n    p = r / sum of r\n" in out
+    assert "Source: nobody." in out
+    assert "Args:" not in out
+    assert out.endswith("options\n  --set masker.radius=<float>\n    float, required: of the ring [pixel].\n")
+
+
+def test_suite_is_shown_with_its_entries_and_what_is_missing(command, page):
+    """Before hours are spent, a reader sees what would run, with which options, and who is not there."""
+    code, out, _ = command("show", "suite:far", plugin=page)
+
+    assert code == 0
+    assert "suite far, offered by pages (file pages.py)\n\nHow far?" in out
+    assert "    a x far with masker.radius=3\n" in out
+    assert "not installed\n    objective a\n" in out
+    (facts,) = json.loads(command("show", "suite:far", "--json", plugin=page)[1])
+    assert (facts["kind"], facts["not_installed"]) == ("suite", ["objective a"])
+
+
+def test_a_name_shared_by_a_piece_and_a_suite_shows_both(command, page):
+    """Neither is guessed to be the one that was meant."""
+    out = command("show", "far", plugin=page)[1]
+
+    assert "masker far, offered by" in out
+    assert "suite far, offered by" in out

@@ -1,0 +1,103 @@
+"""Pieces and suites, explained: the page of a textbook, and the very words to set their options."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
+from astrojepa_bench.cli.pages import page_of, prose_of, unwrapped
+from astrojepa_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from astrojepa_bench.options import Kind, Offer, Option
+    from astrojepa_bench.registry import Registry
+    from astrojepa_bench.suites import Block, SuiteOffer
+
+
+def piece_facts(offer: Offer) -> dict[str, object]:
+    """Give what `show --json` says of a piece."""
+    source = {"distribution": offer.distribution, "version": offer.version_text}
+    return {
+        **offer_facts(offer),
+        **source,
+        "description": _description(offer),
+        "page": page_of(offer.factory),
+    }
+
+
+def print_piece(offer: Offer) -> None:
+    """Print what a piece is, the page of its module, and its options."""
+    print(f"{offer.kind} {offer.name}, offered by {offer.owner}\n")
+    print(prose_of(_description(offer)) or "(no docstring)")
+    _print_page(offer)
+    print("\noptions" if offer.options else "\nno options")
+    for option in offer.options:
+        print(f"  --set {offer.kind}.{option_text(option)}")
+        print(_indented(f"{_type_of(option)}{': ' if option.doc else ''}{option.doc}"))
+
+
+def print_suite(offer: SuiteOffer, registry: Registry) -> None:
+    """Print the entries of a suite, and which of its names nobody offers here."""
+    print(f"suite {offer.name}, offered by {offer.owner}\n\n{offer.suite.summary}\n\nentries")
+    for block in offer.suite.blocks:
+        print(_indented(_block_text(block)))
+    print(f"evaluators\n{_indented(', '.join(offer.suite.evaluators))}")
+    absent = _absent(offer.suite.blocks, registry)
+    if absent:
+        print(f"not installed\n{_indented(', '.join(absent))}")
+    print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
+
+
+def full_suite_facts(offer: SuiteOffer, registry: Registry) -> dict[str, object]:
+    """Give what `show --json` says of a suite."""
+    return {**suite_facts(offer), "not_installed": _absent(offer.suite.blocks, registry)}
+
+
+def _print_page(offer: Offer) -> None:
+    page = page_of(offer.factory)
+    if page:
+        print(f"\n--- {unwrapped(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
+
+
+def _block_text(block: Block) -> str:
+    names = [block.objectives, block.maskers, block.encoders]
+    grid = " x ".join(", ".join(group) for group in names if group)
+    options = [
+        f"{kind}.{key}={value}" for kind, chosen in block.options.items() for key, value in chosen.items()
+    ]
+    return f"{grid} with {', '.join(options)}" if options else grid
+
+
+def _absent(blocks: Sequence[Block], registry: Registry) -> list[str]:
+    wanted: list[tuple[Kind, str]] = []
+    for block in blocks:
+        wanted += [("objective", name) for name in block.objectives]
+        wanted += [("masker", name) for name in block.maskers]
+        wanted += [("encoder", name) for name in block.encoders]
+    return [f"{kind} {name}" for kind, name in dict.fromkeys(wanted) if not _is_known(registry, kind, name)]
+
+
+def _is_known(registry: Registry, kind: Kind, name: str) -> bool:
+    try:
+        registry.get(kind, name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _description(offer: Offer) -> str:
+    from astrojepa_bench.options import description_of
+
+    return description_of(offer.factory)
+
+
+def _type_of(option: Option) -> str:
+    return f"{option.type}, required" if option.required else option.type
+
+
+def _indented(text: str) -> str:
+    width = min(shutil.get_terminal_size((110, 24)).columns, 110)
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
