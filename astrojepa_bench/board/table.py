@@ -97,7 +97,13 @@ def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
     rows = _rows(asked, columns, versions)
-    notes = (_resolution(rows, asked), _provisional(rows), _mixtures(asked), _stale(asked, versions))
+    notes = (
+        _resolution(rows, asked),
+        _provisional(rows),
+        _ceilings(rows),
+        _mixtures(asked),
+        _stale(asked, versions),
+    )
     return Section(
         dataset, fingerprint, splits, budget, effort, protocol,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
@@ -158,6 +164,13 @@ def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
 def _provisional(rows: Sequence[Row]) -> list[str]:
     few = any(row.provisional for row in rows)
     return ["¹ provisional: fewer than three seeds, so the spread is unknown or hardly known."] if few else []
+
+
+def _ceilings(rows: Sequence[Row]) -> list[str]:
+    any_of_them = any(row.standing == "ceiling" for row in rows)
+    return (
+        ["² uses labels: trained on the classes that it is judged by; no contestant."] if any_of_them else []
+    )
 
 
 def _mixtures(records: Sequence[RunRecord]) -> list[str]:

@@ -10,6 +10,7 @@ from astrojepa_bench.board.table import Section
 
 CHANCE = "chance"
 FIXED = ("#", "entry", "seeds", "status")
+PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 
 def section_title(section: Section) -> str:
@@ -60,5 +61,5 @@ def skipped_reasons(section: Section) -> list[str]:
 
 
 def _name(row: Row) -> list[str]:
-    place = row.standing if row.standing != "contestant" else str(row.rank or "–")
+    place = PLACES.get(row.standing, str(row.rank or "–"))
     return [place, row.label, f"{len(row.seeds)}{'¹' * row.provisional}"]

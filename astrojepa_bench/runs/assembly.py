@@ -84,6 +84,7 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     _check_role(cell.encoder, encoder, Encoder)
     _prepare(encoder, galaxies, pretraining)
     _check_fit(cell, encoder)
+    _check_labels(cell, table)
     with scoped_global(cell.seed, "objective"):
         objective = cell.objective.build(encoder, encoder.grid, table.classes)
     _check_role(cell.objective, objective, Objective)
@@ -119,6 +120,18 @@ def _check_fit(cell: Cell, encoder: Encoder) -> None:
         raise SkipCell(f"encoder '{cell.encoder.name}' has no patches to mask; use masker 'none'")
     if encoder.grid is None and getattr(cell.objective.offer.factory, "masks", "required") == "required":
         raise SkipCell(f"objective '{cell.objective.name}' needs patches; '{cell.encoder.name}' has none")
+
+
+def _check_labels(cell: Cell, table: GalaxyTable) -> None:
+    if not getattr(cell.objective.offer.factory, "needs_labels", False):
+        return
+    labels = table.label[table.rows("train")]
+    classes = np.unique(labels[labels >= 0])
+    if len(classes) < 2:
+        raise SkipCell(
+            f"objective '{cell.objective.name}' needs labels of two classes or more; {int((labels >= 0).sum())} of "
+            f"{len(labels)} training galaxies carry one, of {len(classes)}"
+        )
 
 
 def _check_role(piece: Piece, made: object, role: type) -> None:

@@ -16,9 +16,17 @@ def test_no_line_is_wider_than_the_terminal(six_entries, make_run, width):
 
 
 def test_a_hundred_columns_show_what_matters(six_entries):
-    """Rank, entry, seeds, balanced accuracy with spread, lift with interval, floors, chance, lost seeds."""
+    """Rank, entry, seeds, balanced accuracy, lift with interval, floors, who used labels, chance, lost seeds."""
     text = board_text(build_board(six_entries), 100)
-    for wanted in ("72.0 ± 1.0", "+11.0 [9.8, 12.2]", "collapsed 1/3", "floor", "ceiling", "chance", "20.0"):
+    for wanted in (
+        "72.0 ± 1.0",
+        "+11.0 [9.8, 12.2]",
+        "collapsed 1/3",
+        "floor",
+        "uses labels",
+        "chance",
+        "20.0",
+    ):
         assert wanted in text
     assert "1 of 3 seeds diverged" in text
 

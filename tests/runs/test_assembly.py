@@ -40,3 +40,23 @@ def test_more_components_than_galaxies_is_skipped_with_advice(galaxies, tmp_path
 
     assert result.all_well
     assert "lower encoder.components" in (Store(tmp_path / "out").records()[0].skip_reason or "")
+
+
+@pytest.mark.parametrize(("column", "status"), [("", "skipped"), ("nothing", "skipped"), ("ans", "ok")])
+def test_an_objective_that_needs_labels_is_skipped_where_there_are_none(
+    galaxies, tmp_path, tiny, column, status
+):
+    """Without labels the ceiling says so and is no failure; with them it is trained, and marked on the board."""
+    request = make_request(
+        {
+            "objectives": ["supervised"], "dataset": "hdf5", "budget": "tiny", "floors": False,
+            "settings": {"dataset": {"path": str(galaxies), "label": column}},
+            "out": tmp_path / "out", "cache": tmp_path / "cache", "device": "cpu",
+        }
+    )  # fmt: skip
+    result = run_grid(request, load_registry(), "test")
+    (record,) = result.records
+
+    assert result.all_well
+    assert (record.status, record.standing) == (status, "ceiling")
+    assert status == "ok" or "needs labels of two classes or more; 0 of" in (record.skip_reason or "")
