@@ -3,6 +3,7 @@
 Importing this package costs no torch; what is asked for is imported then.
 
 - `run`: train and score one entry.
+- `open_run`: a finished run, with its encoder and weights.
 - `kmeans_torch`: k-means on the features' own device.
 """
 
@@ -14,11 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from astrojepa_bench.evaluators.clustering import kmeans_torch
     from astrojepa_bench.runs.face import run
+    from astrojepa_bench.runs.opened import open_run
 
 __version__ = "0.1.0"
-__all__ = ["kmeans_torch", "run"]
+__all__ = ["kmeans_torch", "open_run", "run"]
 
-_HOMES = {"run": "astrojepa_bench.runs.face", "kmeans_torch": "astrojepa_bench.evaluators.clustering"}
+_HOMES = {
+    "run": "astrojepa_bench.runs.face",
+    "open_run": "astrojepa_bench.runs.opened",
+    "kmeans_torch": "astrojepa_bench.evaluators.clustering",
+}
 
 
 def __getattr__(name: str) -> object:

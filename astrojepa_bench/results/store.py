@@ -78,6 +78,23 @@ class Store:
         path = next((path for path in self.paths() if path.stem == run_id), None)
         return self.read(path) if path else None
 
+    def locate(self, prefix: str) -> Path:
+        """Find the one record file whose run id starts with some letters.
+
+        Raises:
+            ConfigError: there is none, or more than one.
+        """
+        found = [path for path in self.paths() if path.stem.startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(path.stem for path in found[:5])
+            raise ConfigError(f"{len(found)} run ids start with '{prefix}' ({ids}); give more letters")
+        raise ConfigError(
+            f"no run id starts with '{prefix}' below {self.runs}; give a record's file, or name the output "
+            "folder with --out"
+        )
+
     def records(self) -> list[RunRecord]:
         """Read every record, in an order that depends on their content only.
 
@@ -94,7 +111,7 @@ class Store:
         return sorted(records, key=_order)
 
     def weights_path(self, run_id: str) -> Path:
-        """Say where the judged encoder's weights lie."""
+        """Say where the weights of the whole objective lie."""
         return self.out / "weights" / f"{run_id}.safetensors"
 
     def checkpoint_path(self, run_id: str) -> Path:

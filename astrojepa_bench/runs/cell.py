@@ -6,25 +6,25 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from astrojepa_bench.errors import ContractError
+from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import digest, entry_digest, identity_block, split_hash
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.roles import Encoder
+from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.runs.answers import compute_answers, load_answers, save_answers
 from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble
 from astrojepa_bench.runs.failures import classify
 from astrojepa_bench.runs.health import HealthWatch
 from astrojepa_bench.runs.judging import Judgement, described, judge
 from astrojepa_bench.runs.pieces import Cell, Piece
+from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.loop import Trainer, TrainingResult
@@ -130,7 +130,7 @@ def run_cell(cell: Cell, bench: Bench) -> RunRecord:
 def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord | None) -> None:
     assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
     started = _with_evaluators(known, bench.evaluators) if known is not None else None
-    if started is not None and _read_weights(assembly.objective.judged, bench.store, run_id):
+    if started is not None and _kept_weights(assembly.objective, bench.store.weights_path(run_id)):
         draft.status, draft.facts = started.status, _kept(started)
         missing = _unscored(started, bench.evaluators)
     else:
@@ -185,7 +185,7 @@ def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: s
     collapsed, numbers = watch.verdict(objective)
     draft.facts["health"] |= {**numbers, **objective.health()}
     draft.status = "collapsed" if collapsed and objective.trains else "ok"
-    _write_weights(objective.judged, bench.store, run_id)
+    write_weights(bench.store.weights_path(run_id), objective, DataFacts.of(galaxies.table))
     bench.store.answers_path(run_id).unlink(missing_ok=True)  # features of earlier weights, if there were any
 
 
@@ -235,25 +235,12 @@ def _peak_memory(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
-def _write_weights(encoder: Encoder, store: Store, run_id: str) -> None:
-    path = store.weights_path(run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    save_file(state, partial)
-    partial.replace(path)
-
-
-def _read_weights(encoder: Encoder, store: Store, run_id: str) -> bool:
-    """Load kept weights into the judged encoder; false where there are none that fit."""
-    path = store.weights_path(run_id)
-    if not path.exists():
-        return False
+def _kept_weights(objective: Objective, path: Path) -> bool:
+    """Load kept weights; false where there are none that fit: training gives them again."""
     try:
-        encoder.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError):
-        return False  # damaged or foreign: training gives them again
-    encoder.eval()
+        read_weights(path, objective)
+    except DataError:
+        return False
     return True
 
 

@@ -1,0 +1,103 @@
+"""The weights of a run: the whole objective, with what the images looked like, in one safetensors file.
+
+Kept whole (teacher, predictor, projector) and not only the judged encoder, so that a finished run can still
+predict. The facts beside the tensors are enough to build the run again where its galaxies are not at hand.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.roles import Objective
+from astrojepa_bench.types import GalaxyTable, ImageSpec
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a run knows of the galaxies it was trained on.
+
+    Attributes:
+        spec: bands, size and training statistics of the images.
+        classes: how many classes.
+        class_names: their names, empty where nobody named them.
+        dataset: name of the card.
+    """
+
+    spec: ImageSpec
+    classes: int
+    class_names: tuple[str, ...]
+    dataset: str
+
+    @classmethod
+    def of(cls, table: GalaxyTable) -> DataFacts:
+        """Take the facts from the galaxies themselves."""
+        return cls(table.spec, table.classes, table.card.class_names, table.card.name)
+
+
+_FACTS = TypeAdapter(DataFacts)
+
+
+def write_weights(path: Path, objective: Objective, facts: DataFacts) -> None:
+    """Write every parameter and buffer of an objective, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    # Cloned, because the format refuses tensors that share memory (an encoder that is known by two names).
+    state = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in objective.state_dict().items()
+    }
+    save_file(state, partial, metadata={"galaxies": _FACTS.dump_json(facts).decode()})
+    partial.replace(path)
+
+
+def read_weights(path: Path, objective: Objective) -> None:
+    """Load kept weights into an objective that was built as it was then, and leave it in evaluation mode.
+
+    Raises:
+        DataError: the file is missing, damaged, or of another objective.
+    """
+    try:
+        objective.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}); delete it and run again") from None
+    except RuntimeError as error:
+        raise DataError(
+            f"{path} does not fit the objective built from the record ({_first_line(error)}); its plugin has "
+            "changed since: run again"
+        ) from None
+    objective.eval()
+
+
+def read_facts(path: Path) -> DataFacts:
+    """Read what is known of the galaxies of a run.
+
+    Raises:
+        DataError: the file is missing, damaged, or of an older version.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return _FACTS.validate_json(file.metadata()["galaxies"])
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} does not say what its galaxies were ({type(error).__name__}); delete it and run again"
+        ) from None
+
+
+def _missing(path: Path) -> DataError:
+    return DataError(f"no weights at {path}; issue the command of the record again (see `show`) to make them")
+
+
+def _first_line(error: RuntimeError) -> str:
+    return " ".join(str(error).split())[:200]
