@@ -4,6 +4,7 @@ Contestants import this module, torch, numpy and timm, and nothing else of ours.
 """
 
 from astrojepa_bench.encoders.positions import sincos_positions
+from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
 from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.events import Event, track
@@ -69,6 +70,7 @@ __all__ = [
     "draw_blocks",
     "draw_square",
     "hookimpl",
+    "load_weights",
     "signal_to_noise",
     "sincos_positions",
     "track",
