@@ -10,7 +10,7 @@ from astrojepa_bench.streams import stream_seed
 
 def nested_subset(
     ids: np.ndarray, rows: Int[np.ndarray, " row"], most: int | None
-) -> Int[np.ndarray, " row"]:
+) -> Int[np.ndarray, " galaxy"]:
     """Choose at most `most` rows by lot, in table order; all of them if None.
 
     Each galaxy draws its lot from its own id, so neither the seed of a run nor the order or length of the

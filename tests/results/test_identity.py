@@ -107,6 +107,18 @@ def test_whatever_moves_the_numbers_moves_the_run_id(change):
     assert digest(identity(**change)) != digest(identity())
 
 
+def test_runs_on_all_galaxies_keep_the_id_they_had_before_there_was_a_limit():
+    """The id of a run without the option is the one that coreutils' sha256sum gave without its key."""
+    assert digest(identity()) == digest(identity(pretraining=None)) == "c6dc7dc83c0c66c7"
+    assert "pretraining" not in identity()
+
+
+def test_fewer_pretraining_galaxies_are_another_entry():
+    """What was learnt from 500 galaxies is not what was learnt from 2,000, nor from all."""
+    limited = [identity(pretraining=most) for most in (None, 500, 2000)]
+    assert len({entry_digest(one) for one in limited}) == 3
+
+
 def test_seeds_share_their_entry():
     """Two seeds are two runs of one entry; another option is another entry."""
     assert entry_digest(identity(seed=1)) == entry_digest(identity(seed=0))
