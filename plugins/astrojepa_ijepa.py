@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -45,9 +46,13 @@ from astrojepa_bench.plugin import (
     Progress,
     Recipe,
     Streams,
+    Tokens,
     hookimpl,
     sincos_positions,
 )
+
+Teacher: TypeAlias = Literal["ema", "none"]
+Judge: TypeAlias = Literal["teacher", "online"]
 
 
 class Predictor(nn.Module):
@@ -98,12 +103,16 @@ class IJEPA(Objective):
         predictor_width: token width of the predictor.
         predictor_depth: blocks of the predictor.
         predictor_heads: attention heads of the predictor.
+        teacher: `ema`, or `none` for the online encoder in its place, gradient and all: what is published
+            without the two things that keep it from collapse, for showing that they do.
+        judge: which encoder is scored where there are two, the teacher as published or the online one.
         learning_rate: peak learning rate, as published; 2e-3 draws pooled features onto a common vector sooner.
         batch_size: galaxies a step.
     """
 
+    name: ClassVar[str] = "ijepa"
     masks = "required"
-    version = 2
+    version = 3
     start_left: Tensor
 
     def __init__(
@@ -119,12 +128,16 @@ class IJEPA(Objective):
         predictor_width: int = 64,
         predictor_depth: int = 2,
         predictor_heads: int = 4,
+        teacher: Teacher = "ema",
+        judge: Judge = "teacher",
         learning_rate: float = 1e-3,
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
         if grid is None:
-            raise ConfigError("objective 'ijepa' needs an encoder with patches; choose a vision transformer")
+            raise ConfigError(
+                f"objective '{self.name}' needs an encoder with patches; choose a vision transformer"
+            )
         if not 0 < horizon <= 0.1:
             raise ConfigError(
                 f"objective.horizon={horizon}: expected a share in (0, 0.1], beyond which more than 1 % of the "
@@ -132,8 +145,8 @@ class IJEPA(Objective):
             )
         self.sizes = MaskSizes.rounded(grid, context=context_scale, targets=targets, target=target_scale)
         self.sizes.check(grid)
-        self.horizon = horizon
-        self.teacher = copy.deepcopy(encoder).requires_grad_(False)
+        self.horizon, self.judge = horizon, judge
+        self.teacher = copy.deepcopy(encoder).requires_grad_(False) if teacher == "ema" else None
         self.predictor = Predictor(
             encoder.dim, grid, width=predictor_width, depth=predictor_depth, heads=predictor_heads
         )
@@ -149,8 +162,8 @@ class IJEPA(Objective):
 
     @property
     def judged(self) -> Encoder:
-        """The teacher, as published."""
-        return self.teacher
+        """The teacher, as published, unless there is none or the online encoder was asked for."""
+        return self.encoder if self.teacher is None or self.judge == "online" else self.teacher
 
     def recipe(self) -> Recipe:
         """AdamW, peak rate 1e-3, weight decay rising from 0.04 to 0.4, as published; a batch for small encoders."""
@@ -158,8 +171,8 @@ class IJEPA(Objective):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute the smooth-L1 distance between predicted and actual latents."""
-        answer = self.predict(batch, draw, streams)
-        distance = F.smooth_l1_loss(answer.predicted.float(), answer.actual.float())
+        masks = self.masks_for(batch, draw)
+        distance = self.distance(batch, self.encoder(batch.images, keep=masks.context), masks)
         return Loss(distance, {"prediction": distance})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
@@ -168,23 +181,39 @@ class IJEPA(Objective):
         Raises:
             ConfigError: the masker hands out no masks.
         """
-        masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise ConfigError("objective 'ijepa' needs masks; choose a masker that hands them out")
+        masks = self.masks_for(batch, draw)
         context = self.encoder(batch.images, keep=masks.context)
         predicted = self.predictor(context.values, context.positions, masks.targets)
-        return Prediction(predicted, self._targets(batch.images, masks), masks.targets)
+        return Prediction(predicted, self.latents(batch.images, masks), masks.targets)
 
-    @torch.no_grad()
-    def _targets(self, images: Tensor, masks: Masks) -> Float[Tensor, "batch block target dim"]:
-        tokens = self.teacher(images).values.float()
-        tokens = F.layer_norm(tokens, tokens.shape[-1:])
-        galaxy = torch.arange(len(images), device=images.device)[:, None, None]
-        return tokens[galaxy, masks.targets]
+    def masks_for(self, batch: GalaxyBatch, draw: Draw) -> Masks:
+        """Draw context and targets.
+
+        Raises:
+            ConfigError: the masker hands out no masks.
+        """
+        masks = draw(batch.images, self.sizes)
+        if masks is None:
+            raise ConfigError(f"objective '{self.name}' needs masks; choose a masker that hands them out")
+        return masks
+
+    def distance(self, batch: GalaxyBatch, context: Tokens, masks: Masks) -> Float[Tensor, ""]:
+        """Average smooth-L1 over blocks, patches and dimensions, in float32."""
+        predicted = self.predictor(context.values, context.positions, masks.targets)
+        return F.smooth_l1_loss(predicted.float(), self.latents(batch.images, masks))
+
+    def latents(self, images: Tensor, masks: Masks) -> Float[Tensor, "batch block target dim"]:
+        """Give what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
+        with torch.set_grad_enabled(self.teacher is None and torch.is_grad_enabled()):
+            tokens = (self.teacher or self.encoder)(images).values.float()
+            galaxy = torch.arange(len(images), device=images.device)[:, None, None]
+            return F.layer_norm(tokens, tokens.shape[-1:])[galaxy, masks.targets]
 
     @torch.no_grad()
     def after_step(self, progress: Progress) -> None:
         """Move the teacher towards the encoder, exactly once an optimiser step."""
+        if self.teacher is None:
+            return
         momentum = self.momentum(progress)
         teacher: list[Tensor] = list(self.teacher.parameters())
         online: list[Tensor] = list(self.encoder.parameters())
@@ -198,7 +227,7 @@ class IJEPA(Objective):
 
     def health(self) -> Mapping[str, float]:
         """Give the share of the teacher's initial weights that is left."""
-        return {"teacher_start_left": float(self.start_left)}
+        return {} if self.teacher is None else {"teacher_start_left": float(self.start_left)}
 
 
 @hookimpl
