@@ -65,3 +65,27 @@ def test_a_wrong_field_is_named_in_one_line(field, value, named):
 def test_names_may_be_separated_by_commas():
     """Names given twice or with commas are listed once, in order."""
     assert asked("-o", "a,b", "-o", "b,c").objectives == ("a", "b", "c")
+
+
+def test_a_suite_takes_no_objectives_or_maskers_beside_it():
+    """A suite names its own; the rest of a request combines with it."""
+    request = asked(
+        "--suite", "s", "-e", "pca", "-d", "hdf5", "--seeds", "2", "-E", "knn", "--pretraining", "500"
+    )
+    assert (request.suite, request.encoders, request.pretraining) == ("s", ("pca",), 500)
+    for words in (["-o", "a"], ["-m", "random"]):
+        with pytest.raises(ConfigError, match="leave out --objective and --masker"):
+            asked("--suite", "s", *words)
+
+
+def test_nothing_asked_for_is_refused():
+    """Neither an objective nor a suite is no request."""
+    with pytest.raises(ConfigError, match="name one with --objective, or a --suite"):
+        asked("--budget", "smoke")
+
+
+@pytest.mark.parametrize("galaxies", [0, -5])
+def test_pretraining_on_no_galaxy_is_refused(galaxies):
+    """At least one galaxy is needed to learn from."""
+    with pytest.raises(ConfigError, match="pretraining: Input should be greater than or equal to 1"):
+        make_request({"objectives": "a", "pretraining": galaxies})
