@@ -56,14 +56,23 @@ Judge: TypeAlias = Literal["teacher", "online"]
 
 
 class Predictor(nn.Module):
-    """A narrow transformer from context tokens and places to the latents at those places."""
+    """A narrow transformer from context tokens and places to the latents at those places.
+
+    Args:
+        dim: width of the context tokens.
+        grid: where patches can lie.
+        width, depth, heads: of the transformer.
+        out: width of the latents; that of the tokens if None.
+    """
 
     codes: Tensor
 
-    def __init__(self, dim: int, grid: PatchGrid, *, width: int, depth: int, heads: int) -> None:
+    def __init__(
+        self, dim: int, grid: PatchGrid, *, width: int, depth: int, heads: int, out: int | None = None
+    ) -> None:
         super().__init__()
         self.enter = nn.Linear(dim, width)
-        self.leave = nn.Linear(width, dim)
+        self.leave = nn.Linear(width, out or dim)
         self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.mask_token = nn.Parameter(torch.empty(width))
@@ -77,7 +86,7 @@ class Predictor(nn.Module):
         context: Float[Tensor, "batch token dim"],
         seen: Int[Tensor, "batch token"],
         targets: Int[Tensor, "batch block target"],
-    ) -> Float[Tensor, "batch block target dim"]:
+    ) -> Float[Tensor, "batch block target out"]:
         """Predict each block separately: blocks lie along the batch axis, contexts repeated beside them."""
         blocks = targets.shape[1]
         visible = self.enter(context) + self.codes[seen]

@@ -27,9 +27,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from astrojepa_sigreg import sigreg
+from astrojepa_sigreg import projector_to, sigreg
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from astrojepa_bench.plugin import (
     ConfigError,
@@ -95,11 +95,7 @@ class LeJEPA(Objective):
         self.lam, self.slices, self.knots = lam, slices, knots
         self.global_views, self.local_views, self.local_scale = global_views, local_views, local_scale
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, projector), nn.BatchNorm1d(projector), nn.ReLU(),
-            nn.Linear(projector, projector), nn.BatchNorm1d(projector), nn.ReLU(),
-            nn.Linear(projector, embedding),
-        )  # fmt: skip
+        self.projector = projector_to(encoder.dim, projector, embedding)
 
     def recipe(self) -> Recipe:
         """AdamW with a high peak rate: at these widths 2e-3 and 4e-3 learn equally well, 8e-3 worse."""

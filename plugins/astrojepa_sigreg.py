@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def random_slices(dim: int, slices: int, generator: torch.Generator) -> Float[Tensor, "dim slice"]:
@@ -71,3 +71,15 @@ def sigreg(
     directions = random_slices(embeddings.shape[-1], slices, generator)
     projected = embeddings.float() @ directions
     return epps_pulley(projected, knots=knots, reach=reach, scale_by_n=scale_by_n).mean()
+
+
+def projector_to(dim: int, hidden: int, embedding: int) -> nn.Sequential:
+    """Make the three-layer projector, BatchNorm and ReLU inside, whose output begins near unit scale.
+
+    SIGReg's gradient vanishes for samples far outside (|x| >> 3), so they must begin inside.
+    """
+    return nn.Sequential(
+        nn.Linear(dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
+        nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
+        nn.Linear(hidden, embedding),
+    )  # fmt: skip

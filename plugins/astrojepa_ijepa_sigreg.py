@@ -1,0 +1,167 @@
+"""I-JEPA with SIGReg: masked latent prediction whose embeddings are held to an isotropic Gaussian.
+
+Everything of I-JEPA stays: context encoder, moving-average teacher, predictor (see `ijepa`). One term joins it,
+on the *online* branch, which is the one that learns:
+
+    L = (1 - λ) · smooth-L1(predictor(context, positions), target)  +  λ · SIGReg(z),
+    z = projector(mean over the context tokens), one sample a galaxy
+
+SIGReg alone forbids the constant solution, so with `teacher="none"` the teacher and the stopped gradient can be
+taken away and the encoder still does not collapse: the central claim of LeJEPA, put to I-JEPA's own task.
+
+Why a projector: tokens leave the encoder through a LayerNorm, with a fixed length, and their mean is shorter
+still; neither can have unit variance along every slice, and the statistic would pull for ever. Why one sample a
+galaxy: tokens of one image are correlated, and N counts independent samples.
+
+λ means nothing without saying whether the statistic is multiplied by N. At the defaults it is (as published for
+LeJEPA), and λ N / (1 - λ) = 6.7 at a batch of 128; AstroJEPA's printed values are without N, where λ = .6 is 1.5.
+
+Cost: that of `ijepa` and a projector of one vector a galaxy.
+Expected: about twice the rank of `ijepa` in minutes of training, and a little of its accuracy back.
+
+Source: Assran et al. 2023 (arXiv 2301.08243) and Balestriero & LeCun 2025 (arXiv 2511.08544); the combination is
+that of the AstroJEPA zoo (github.com/FurqanBhat/AstroJEPA), which does not say which tensor its SIGReg saw.
+Deviations from it: SIGReg acts on a projection (`tensor="pooled"` is the mean of the tokens themselves, the
+likeliest reading of the zoo); visible tokens are gathered instead of masked in the attention; the statistic is
+multiplied by N (`scale_by_n=false` is the zoo's); those of `ijepa` from I-JEPA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, TypeAlias
+
+import torch
+from astrojepa_ijepa import IJEPA, Judge, Teacher
+from astrojepa_sigreg import projector_to, sigreg
+from jaxtyping import Float
+from torch import Tensor
+
+from astrojepa_bench.plugin import (
+    ConfigError,
+    Draw,
+    Encoder,
+    GalaxyBatch,
+    Loss,
+    Objective,
+    PatchGrid,
+    Streams,
+    Tokens,
+    hookimpl,
+)
+
+Regularised: TypeAlias = Literal["projection", "pooled", "token"]
+
+
+class IJEPASigReg(IJEPA):
+    """Masked latent prediction with a teacher, and SIGReg on the online branch.
+
+    Args:
+        encoder: the encoder to train.
+        grid: its patch grid; required.
+        classes: unused.
+        lam: weight λ of SIGReg against the prediction term, between 0 and 1.
+        tensor: what SIGReg sees of each galaxy: the `projection` of its mean context token, that mean itself
+            (`pooled`), or the projection of one of its context tokens, drawn anew at each step (`token`).
+        scale_by_n: multiply the statistic by the batch size.
+        slices: random directions of SIGReg, fresh at every step.
+        knots: quadrature points of SIGReg.
+        reach: largest frequency of SIGReg; 3 doubled, as 5 from -5 to 5, are published.
+        projector: width of the projector's hidden layers.
+        embedding: width of the projector's output.
+        targets: target blocks an image.
+        target_scale: share of the patches in a block, rounded to a rectangle.
+        context_scale: share of the patches that the context encoder sees.
+        horizon: memory of the teacher at the start, as a share of the run.
+        predictor_width: token width of the predictor.
+        predictor_depth: blocks of the predictor.
+        predictor_heads: attention heads of the predictor.
+        teacher: `ema`, or `none` for the online encoder in its place, gradient and all.
+        judge: which encoder is scored where there are two.
+        learning_rate: peak learning rate.
+        batch_size: galaxies a step; SIGReg wants at least 128.
+    """
+
+    name: ClassVar[str] = "ijepa-sigreg"
+    version = 1
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        grid: PatchGrid | None,
+        classes: int,
+        *,
+        lam: float = 0.05,
+        tensor: Regularised = "projection",
+        scale_by_n: bool = True,
+        slices: int = 256,
+        knots: int = 17,
+        reach: float = 3.0,
+        projector: int = 256,
+        embedding: int = 64,
+        targets: int = 4,
+        target_scale: float = 0.175,
+        context_scale: float = 0.25,
+        horizon: float = 0.1,
+        predictor_width: int = 64,
+        predictor_depth: int = 2,
+        predictor_heads: int = 4,
+        teacher: Teacher = "ema",
+        judge: Judge = "teacher",
+        learning_rate: float = 1e-3,
+        batch_size: int = 128,
+    ) -> None:
+        super().__init__(
+            encoder,
+            grid,
+            classes,
+            targets=targets,
+            target_scale=target_scale,
+            context_scale=context_scale,
+            horizon=horizon,
+            predictor_width=predictor_width,
+            predictor_depth=predictor_depth,
+            predictor_heads=predictor_heads,
+            teacher=teacher,
+            judge=judge,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+        )
+        if not 0 < lam < 1:
+            raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
+        self.lam, self.tensor, self.scale_by_n = lam, tensor, scale_by_n
+        self.slices, self.knots, self.reach = slices, knots, reach
+        self.projector = None if tensor == "pooled" else projector_to(encoder.dim, projector, embedding)
+
+    def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
+        """Compute (1 - λ) prediction + λ SIGReg."""
+        masks = self.masks_for(batch, draw)
+        context = self.encoder(batch.images, keep=masks.context)
+        prediction = self.distance(batch, context, masks)
+        gaussianity = sigreg(
+            self.regularised(context, streams),
+            streams.shared("slices"),
+            slices=self.slices,
+            knots=self.knots,
+            reach=self.reach,
+            scale_by_n=self.scale_by_n,
+        )
+        total = (1 - self.lam) * prediction + self.lam * gaussianity
+        return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
+
+    def regularised(self, context: Tokens, streams: Streams) -> Float[Tensor, "galaxy dim"]:
+        """Give one sample a galaxy."""
+        if self.tensor == "token":
+            tokens = context.values
+            where = torch.rand(len(tokens), generator=streams.local("token"), device=tokens.device)
+            galaxy = torch.arange(len(tokens), device=tokens.device)
+            values = tokens[galaxy, (where * tokens.shape[1]).long()]
+        else:
+            values = context.values.mean(dim=1)
+        return values if self.projector is None else self.projector(values)
+
+
+@hookimpl
+def astrojepa_objectives() -> Mapping[str, type[Objective]]:
+    """Offer `ijepa-sigreg`."""
+    return {"ijepa-sigreg": IJEPASigReg}

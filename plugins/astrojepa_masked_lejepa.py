@@ -1,0 +1,174 @@
+"""Masked LeJEPA: masked latent prediction held up by SIGReg alone. Research: no working recipe is published.
+
+One encoder, no teacher, no stopped gradient. It sees the context patches, and it sees the whole image; a narrow
+predictor must give, from the context and the places of the hidden blocks, the *projected* tokens of the whole
+image there. Both sides of the difference receive gradient, so the cheapest answer is a constant; only SIGReg
+forbids it:
+
+    L = (1 - λ) · mean over blocks, patches, dimensions of (predictor(context, positions) - z_t)²
+        +  λ · ½ [SIGReg(z of the pooled image) + SIGReg(z of one hidden patch)],      z = projector(·)
+
+Each statistic has one sample a galaxy, since tokens of one image are correlated. Both are needed: the pooled one
+keeps galaxies apart, the patch one keeps the targets from shrinking to their galaxy's mean or to a constant.
+
+LeJEPA's author considers masked prediction legitimate and unexplored (issue 31 of its repository); a user there
+reports that token-level prediction without a teacher collapsed at once even with SIGReg.
+
+Cost: 1.25 token-passes per patch in the encoder with gradient (I-JEPA: 0.25 with gradient, 1 without).
+
+Source: Balestriero & LeCun 2025 (arXiv 2511.08544) for SIGReg and the projector; Assran et al. 2023 (arXiv
+2301.08243) for masks and predictor. Deviations: this combination is our own; the squared distance is between
+projections, where I-JEPA compares normalised tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from astrojepa_ijepa import Predictor
+from astrojepa_sigreg import projector_to, sigreg
+from jaxtyping import Float
+from torch import Tensor
+
+from astrojepa_bench.plugin import (
+    ConfigError,
+    Draw,
+    Encoder,
+    GalaxyBatch,
+    Loss,
+    Masks,
+    MaskSizes,
+    Objective,
+    PatchGrid,
+    Prediction,
+    Recipe,
+    Streams,
+    hookimpl,
+)
+
+
+class MaskedLeJEPA(Objective):
+    """Masked latent prediction with SIGReg and without a teacher.
+
+    Args:
+        encoder: the encoder to train.
+        grid: its patch grid; required.
+        classes: unused.
+        lam: weight λ of SIGReg against the prediction term, between 0 and 1.
+        target_gradient: whether the projected tokens that are predicted receive gradient; without it the method
+            has SimSiam's stopped gradient.
+        targets: target blocks an image.
+        target_scale: share of the patches in a block, rounded to a rectangle.
+        context_scale: share of the patches in the context.
+        predictor_width: token width of the predictor.
+        predictor_depth: blocks of the predictor.
+        predictor_heads: attention heads of the predictor.
+        slices: random directions of SIGReg, fresh at every step.
+        projector: width of the projector's hidden layers.
+        embedding: width of the projector's output.
+        learning_rate: peak learning rate.
+        batch_size: galaxies a step; SIGReg wants at least 128.
+    """
+
+    masks = "required"
+    version = 1
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        grid: PatchGrid | None,
+        classes: int,
+        *,
+        lam: float = 0.05,
+        target_gradient: bool = True,
+        targets: int = 4,
+        target_scale: float = 0.175,
+        context_scale: float = 0.25,
+        predictor_width: int = 64,
+        predictor_depth: int = 2,
+        predictor_heads: int = 4,
+        slices: int = 256,
+        projector: int = 512,
+        embedding: int = 64,
+        learning_rate: float = 2e-3,
+        batch_size: int = 128,
+    ) -> None:
+        super().__init__(encoder, grid, classes)
+        if grid is None:
+            raise ConfigError(
+                "objective 'masked-lejepa' needs an encoder with patches; choose a vision transformer"
+            )
+        if not 0 < lam < 1:
+            raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
+        self.sizes = MaskSizes.rounded(grid, context=context_scale, targets=targets, target=target_scale)
+        self.sizes.check(grid)
+        self.lam, self.slices, self.target_gradient = lam, slices, target_gradient
+        self.projector = projector_to(encoder.dim, projector, embedding)
+        self.predictor = Predictor(
+            encoder.dim,
+            grid,
+            width=predictor_width,
+            depth=predictor_depth,
+            heads=predictor_heads,
+            out=embedding,
+        )
+        self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
+
+    def recipe(self) -> Recipe:
+        """AdamW with LeJEPA's constant weight decay."""
+        return self._recipe
+
+    def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
+        """Compute (1 - λ) prediction + λ SIGReg."""
+        masks = self._masks(batch, draw)
+        tokens = self.encoder(batch.images).values
+        hidden = self._hidden(tokens, masks)
+        wanted = hidden if self.target_gradient else hidden.detach()
+        prediction = (self._predicted(batch, masks) - wanted).float().square().mean()
+        samples = torch.stack([self.projector(tokens.mean(dim=1)), _one_of(hidden, streams)])
+        gaussianity = sigreg(samples, streams.shared("slices"), slices=self.slices)
+        total = (1 - self.lam) * prediction + self.lam * gaussianity
+        return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
+
+    def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
+        """Predict the projected tokens of every hidden block.
+
+        Raises:
+            ConfigError: the masker hands out no masks.
+        """
+        masks = self._masks(batch, draw)
+        hidden = self._hidden(self.encoder(batch.images).values, masks)
+        return Prediction(self._predicted(batch, masks), hidden, masks.targets)
+
+    def _masks(self, batch: GalaxyBatch, draw: Draw) -> Masks:
+        masks = draw(batch.images, self.sizes)
+        if masks is None:
+            raise ConfigError("objective 'masked-lejepa' needs masks; choose a masker that hands them out")
+        return masks
+
+    def _predicted(self, batch: GalaxyBatch, masks: Masks) -> Float[Tensor, "batch block target dim"]:
+        context = self.encoder(batch.images, keep=masks.context)
+        predicted: Tensor = self.predictor(context.values, context.positions, masks.targets)
+        return predicted
+
+    def _hidden(
+        self, tokens: Float[Tensor, "batch token width"], masks: Masks
+    ) -> Float[Tensor, "batch block target dim"]:
+        galaxy = torch.arange(len(tokens), device=tokens.device)[:, None, None]
+        values = tokens[galaxy, masks.targets]
+        projected: Tensor = self.projector(values.flatten(0, 2)).unflatten(0, values.shape[:3])
+        return projected
+
+
+def _one_of(hidden: Float[Tensor, "batch block target dim"], streams: Streams) -> Float[Tensor, "batch dim"]:
+    """Pick one hidden patch of each galaxy."""
+    patches = hidden.flatten(1, 2)
+    where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
+    return patches[torch.arange(len(patches), device=patches.device), (where * patches.shape[1]).long()]
+
+
+@hookimpl
+def astrojepa_objectives() -> Mapping[str, type[Objective]]:
+    """Offer `masked-lejepa`."""
+    return {"masked-lejepa": MaskedLeJEPA}

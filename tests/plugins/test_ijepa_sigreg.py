@@ -1,0 +1,100 @@
+"""I-JEPA with SIGReg: the terms, the tensor they act on, and what becomes of the teacher."""
+
+import pytest
+import torch
+from astrojepa_ijepa_sigreg import IJEPASigReg
+from astrojepa_random import RandomPatches
+
+from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
+
+SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
+SMALL = {
+    "predictor_width": 32,
+    "predictor_depth": 1,
+    "targets": 2,
+    "projector": 32,
+    "embedding": 8,
+    "slices": 16,
+}
+
+
+def objective(**options):
+    with scoped_global(0, "tests"):
+        encoder = TokenViT(SPEC, patch=8, width=32, depth=2, heads=2)
+        return IJEPASigReg(encoder, encoder.grid, 0, **{**SMALL, **options})
+
+
+def batch(galaxies=16):
+    rows = torch.arange(galaxies)
+    images = torch.rand(galaxies, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    return GalaxyBatch(images, rows, torch.full_like(rows, -1))
+
+
+def loss_of(method):
+    streams = Streams(0, 0, torch.device("cpu"))
+
+    def draw(images, sizes):
+        return RandomPatches(method.grid).draw(images, sizes, streams.local("masks"))
+
+    return method.loss(batch(), draw, streams)
+
+
+@pytest.mark.parametrize("tensor", ["projection", "pooled", "token"])
+def test_total_weighs_its_terms(tensor):
+    """The total is (1 - lam) prediction + lam SIGReg, whatever tensor SIGReg sees."""
+    loss = loss_of(objective(lam=0.3, tensor=tensor))
+
+    assert loss.first_non_finite() is None
+    torch.testing.assert_close(loss.total, 0.7 * loss.terms["prediction"] + 0.3 * loss.terms["sigreg"])
+
+
+def test_statistic_is_n_times_larger_when_scaled():
+    """`scale_by_n` multiplies the statistic by the batch size and nothing else."""
+    scaled, plain = loss_of(objective()), loss_of(objective(scale_by_n=False))
+
+    torch.testing.assert_close(scaled.terms["sigreg"], 16 * plain.terms["sigreg"])
+    torch.testing.assert_close(scaled.terms["prediction"], plain.terms["prediction"])
+
+
+def test_sigreg_acts_on_the_online_branch_only():
+    """Without the prediction term the encoder still learns; the teacher never does."""
+    method = objective()
+    loss_of(method).terms["sigreg"].backward()
+
+    assert any(p.grad is not None and p.grad.any() for p in method.encoder.parameters())
+    assert all(p.grad is None for p in method.teacher.parameters())
+    assert all(p.grad is None for p in method.predictor.parameters())
+
+
+def test_without_a_teacher_the_target_receives_gradient():
+    """`teacher="none"` judges the online encoder, moves nothing after a step, and stops no gradient."""
+    method = objective(teacher="none")
+    before = [p.detach().clone() for p in method.parameters()]
+    method.after_step(Progress(1, 10))
+
+    assert method.judged is method.encoder
+    assert all(torch.equal(p, q) for p, q in zip(method.parameters(), before, strict=True))
+    assert method.latents(batch().images, _masks(method)).requires_grad
+    assert not objective().latents(batch().images, _masks(method)).requires_grad
+
+
+def _masks(method):
+    generator = torch.Generator().manual_seed(0)
+    return RandomPatches(method.grid).draw(batch().images, method.sizes, generator)
+
+
+def test_online_encoder_is_judged_on_request():
+    """`judge="online"` scores the encoder that the optimiser moves."""
+    method = objective(judge="online")
+
+    assert method.judged is method.encoder
+    assert objective().judged is not objective().encoder
+
+
+def test_impossible_weights_are_refused():
+    """A weight outside (0, 1) is an error that names the option."""
+    with pytest.raises(ConfigError, match=r"objective\.lam=1"):
+        objective(lam=1.0)
