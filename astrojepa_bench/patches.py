@@ -7,8 +7,6 @@ the same race but reads its weights back from the device to check them, which ho
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -72,7 +70,7 @@ def draw_blocks(
     Raises:
         ConfigError: `size` is not the area of a rectangle that `PatchGrid.rectangle` allows.
     """
-    shape = _rectangle(grid, size)
+    shape = rectangle_of(grid, size)
     log_score = _covered_weight(grid, weight, shape).log()[:, None].expand(-1, blocks, -1)
     place = (log_score + _gumbel(log_score.shape, generator)).argmax(dim=-1)
     return _patches_at(grid, shape, place)
@@ -108,6 +106,35 @@ def covered(grid: PatchGrid, sets: Int[Tensor, "batch block target"]) -> Bool[Te
     return nowhere.scatter(1, sets.flatten(1), True)
 
 
+def rectangle_of(grid: PatchGrid, size: int) -> tuple[int, int]:
+    """Give the rectangle (rows <= columns) of exactly `size` patches.
+
+    Raises:
+        ConfigError: `size` is not the area of a rectangle that `PatchGrid.rectangle` allows.
+    """
+    rows, columns = grid.rectangle(float(size))
+    if rows * columns != size:
+        raise ConfigError(
+            f"a block of {size} patches is no rectangle on a grid of {grid.rows}x{grid.columns}; "
+            f"ask for the nearest, {rows}x{columns} = {rows * columns}, as MaskSizes.rounded does"
+        )
+    return rows, columns
+
+
+def rectangle_patches(
+    grid: PatchGrid,
+    top: Int[Tensor, "batch block"],
+    left: Int[Tensor, "batch block"],
+    width: Int[Tensor, "batch block"],
+    size: int,
+) -> Int[Tensor, "batch block target"]:
+    """List the patches of rectangles by corner and width, `size` patches each, in ascending order."""
+    inside = torch.arange(size, device=top.device)
+    row = top[..., None] + inside // width[..., None]
+    column = left[..., None] + inside % width[..., None]
+    return row * grid.columns + column
+
+
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator, device=generator.device)
 
@@ -123,16 +150,6 @@ def _interval(length: int, side: Tensor, where: Float[Tensor, "batch 1"]) -> Boo
     first = (where * (length - side + 1)).floor()
     index = torch.arange(length, device=where.device)
     return (index >= first) & (index < first + side)
-
-
-def _rectangle(grid: PatchGrid, size: int) -> tuple[int, int]:
-    rows, columns = grid.rectangle(float(size))
-    if rows * columns != size:
-        raise ConfigError(
-            f"a block of {size} patches is no rectangle on a grid of {grid.rows}x{grid.columns}; "
-            f"ask for the nearest, {rows}x{columns} = {rows * columns}, as MaskSizes.rounded does"
-        )
-    return rows, columns
 
 
 def _covered_weight(
@@ -154,10 +171,7 @@ def _patches_at(
     rows, columns = shape
     upright = (grid.rows - rows + 1) * (grid.columns - columns + 1)
     turned = place >= upright
-    width = torch.where(turned, rows, columns)[..., None]
-    place = torch.where(turned, place - upright, place)[..., None]
+    width = torch.where(turned, rows, columns)
+    place = torch.where(turned, place - upright, place)
     span = grid.columns - width + 1
-    inside = torch.arange(math.prod(shape), device=place.device)
-    row = place // span + inside // width
-    column = place % span + inside % width
-    return row * grid.columns + column
+    return rectangle_patches(grid, place // span, place % span, width, rows * columns)

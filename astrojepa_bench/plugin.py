@@ -9,7 +9,15 @@ from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataE
 from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.hookspecs import hookimpl
-from astrojepa_bench.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
+from astrojepa_bench.patches import (
+    PREFER,
+    choose_patches,
+    covered,
+    draw_blocks,
+    draw_square,
+    rectangle_of,
+    rectangle_patches,
+)
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.sky import DETECTED, signal_to_noise
 from astrojepa_bench.streams import Streams
@@ -71,6 +79,8 @@ __all__ = [
     "draw_square",
     "hookimpl",
     "load_weights",
+    "rectangle_of",
+    "rectangle_patches",
     "signal_to_noise",
     "sincos_positions",
     "track",

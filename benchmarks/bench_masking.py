@@ -4,7 +4,10 @@ pytest benchmarks/bench_masking.py -o addopts=--import-mode=importlib
 """
 
 import astrojepa_brightness
+import astrojepa_brightness_seed
+import astrojepa_inverse
 import astrojepa_multiblock
+import astrojepa_radial
 import astrojepa_random
 import pytest
 import torch
@@ -16,6 +19,9 @@ MASKERS = {
     **astrojepa_random.astrojepa_maskers(),
     **astrojepa_multiblock.astrojepa_maskers(),
     **astrojepa_brightness.astrojepa_maskers(),
+    **astrojepa_brightness_seed.astrojepa_maskers(),
+    **astrojepa_inverse.astrojepa_maskers(),
+    **astrojepa_radial.astrojepa_maskers(),
 }
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
