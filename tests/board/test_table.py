@@ -140,6 +140,31 @@ def test_entries_of_one_name_are_told_apart_by_what_differs(make_run):
     ]
 
 
+def test_altered_options_stand_behind_their_piece(make_run):
+    """An entry that is not what its name stands for says so, even when it stands alone."""
+    altered = {"objective": {"teacher": "none", "width": 32}, "masker": {"temperature": 0.5}}
+    assert list(rows_of([make_run(altered=altered)])) == [
+        "alpha(teacher=none, width=32) + random(temperature=0.5)"
+    ]
+
+
+def test_of_many_altered_options_three_are_named(make_run):
+    """A name stays a name; entries whose named options agree are still told apart."""
+    options = [{"objective": dict.fromkeys("abc", 1) | {"d": d}} for d in (1, 2)]
+    rows = rows_of([make_run(options=each, altered=each) for each in options])
+    assert list(rows) == [f"alpha(a=1, b=1, c=1, …) + random + vit-micro (objective.d={d})" for d in (1, 2)]
+
+
+def test_fewer_pretraining_galaxies_stand_in_another_section(make_run):
+    """A budget on 500 galaxies answers another question than the same budget on all."""
+    full = make_run()
+    few = full.model_copy(update={"run_id": "few", "identity": {**full.identity, "pretraining": 500}})
+    assert [section.budget for section in build_board([full, few]).sections] == [
+        "small",
+        "small, 500 pretraining galaxies",
+    ]
+
+
 def test_two_versions_of_one_plugin_are_two_rows(make_run):
     """Runs of an edited plugin are not averaged with those of the old one."""
     rows = rows_of([make_run(versions={"objective": version}) for version in ("v1", "v2")])
