@@ -24,6 +24,7 @@ term averages over dimensions, which is what published values of λ refer to.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -40,6 +41,8 @@ from astrojepa_bench.plugin import (
     MaskSizes,
     Objective,
     PatchGrid,
+    Prediction,
+    Progress,
     Recipe,
     Streams,
     augment,
@@ -62,6 +65,8 @@ class LeJEPA(Objective):
         knots: quadrature points of SIGReg.
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
+        scale: least and largest share of the side that a view shows.
+        average: memory of the averaged encoder that is scored, as a share of the run; 0 scores the last weights.
         learning_rate: peak learning rate.
         batch_size: galaxies a step; SIGReg wants at least 128.
     """
@@ -83,6 +88,8 @@ class LeJEPA(Objective):
         knots: int = 17,
         projector: int = 512,
         embedding: int = 64,
+        scale: tuple[float, float] = (0.6, 1.0),
+        average: float = 0.0,
         learning_rate: float = 4e-3,
         batch_size: int = 128,
     ) -> None:
@@ -92,10 +99,31 @@ class LeJEPA(Objective):
                 f"objective.lam={lam}, global_views={global_views}, local_views={local_views}: "
                 "expected 0 < lam < 1, at least one global view and no negative number of local views"
             )
-        self.lam, self.slices, self.knots = lam, slices, knots
+        if not 0 <= average <= 0.1:
+            raise ConfigError(f"objective.average={average}: expected a share of the run, 0 to 0.1")
+        self.lam, self.slices, self.knots, self.scale = lam, slices, knots, scale
         self.global_views, self.local_views, self.local_scale = global_views, local_views, local_scale
+        self.average = average
+        self.averaged = copy.deepcopy(encoder).requires_grad_(False) if average else None
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
         self.projector = projector_to(encoder.dim, projector, embedding)
+
+    @property
+    def judged(self) -> Encoder:
+        """The encoder after the last step, or its moving average."""
+        return self.averaged or self.encoder
+
+    @torch.no_grad()
+    def after_step(self, progress: Progress) -> None:
+        """Move the average towards the encoder; over the first steps it is their plain mean."""
+        if self.averaged is None:
+            return
+        memory = max(1.0, self.average * progress.steps)
+        share = max(1 / memory, 1 / (progress.step + 1))
+        averaged: list[Tensor] = list(self.averaged.parameters())
+        torch._foreach_lerp_(averaged, list(self.encoder.parameters()), share)
+        for kept, newest in zip(self.averaged.buffers(), self.encoder.buffers(), strict=True):
+            kept.copy_(newest)  # running statistics of a ConvNet
 
     def recipe(self) -> Recipe:
         """AdamW with a high peak rate: at these widths 2e-3 and 4e-3 learn equally well, 8e-3 worse."""
@@ -103,14 +131,24 @@ class LeJEPA(Objective):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute (1 - λ) prediction + λ SIGReg."""
-        pooled = [self._global(batch.images, streams)]
-        if self.local_views:
-            pooled.append(self._local(batch.images, draw, streams))
-        views = self.projector(torch.cat(pooled)).unflatten(0, (-1, len(batch.images)))
+        views = self.views(batch, draw, streams)
         prediction = self.disagreement(views)
         gaussianity = sigreg(views, streams.shared("slices"), slices=self.slices, knots=self.knots)
         total = (1 - self.lam) * prediction + self.lam * gaussianity
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
+
+    def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
+        """Give every view's embedding as the prediction of the centre of the global views, without places."""
+        views = self.views(batch, draw, streams).transpose(0, 1)[:, :, None]
+        centre = views[:, : self.global_views].mean(dim=1, keepdim=True)
+        return Prediction(views, centre.expand_as(views))
+
+    def views(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view batch dim"]:
+        """Embed every view of every galaxy, global views first."""
+        pooled = [self._global(batch.images, streams)]
+        if self.local_views:
+            pooled.append(self._local(batch.images, draw, streams))
+        return self.projector(torch.cat(pooled)).unflatten(0, (-1, len(batch.images)))
 
     def disagreement(self, views: Float[Tensor, "view batch dim"]) -> Float[Tensor, ""]:
         """Average the squared distance of every view from the centre of the global views."""
@@ -133,7 +171,7 @@ class LeJEPA(Objective):
 
     def _augmented(self, images: Tensor, views: int, streams: Streams) -> Tensor:
         mirror = self.encoder.spec.mirror_safe
-        return augment(images.repeat(views, 1, 1, 1), streams.local("views"), mirror=mirror)
+        return augment(images.repeat(views, 1, 1, 1), streams.local("views"), mirror=mirror, scale=self.scale)
 
     def _cropped(self, images: Tensor, streams: Streams) -> Tensor:
         """Crop local views to about half the side, shown at their own scale."""

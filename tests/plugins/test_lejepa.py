@@ -8,7 +8,7 @@ from astrojepa_random import NoMasks, RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
-from astrojepa_bench.types import GalaxyBatch, ImageSpec
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
 SMALL = {"projector": 64, "embedding": 8, "slices": 32}
@@ -114,3 +114,41 @@ def test_impossible_options_are_refused(wrong):
     """A weight outside (0, 1) or a loss without a centre is a mistake of the request."""
     with pytest.raises(ConfigError, match="expected 0 < lam < 1"):
         objective(**wrong)
+
+
+def test_prediction_compares_what_the_loss_compares():
+    """The mean squared difference of `predict` is the prediction term of the loss."""
+    method, numbers = objective(), streams()
+    answer = method.predict(batch(), lambda images, sizes: _masks(method, numbers, images, sizes), numbers)
+    term = loss_of(objective(), RandomPatches).terms["prediction"]
+
+    torch.testing.assert_close((answer.predicted - answer.actual).square().mean(), term)
+    assert answer.predicted.shape == (32, 6, 1, 8)
+    assert answer.positions is None
+
+
+def _masks(method, numbers, images, sizes):
+    return RandomPatches(method.grid).draw(images, sizes, numbers.local("masks"))
+
+
+def test_averaged_encoder_is_the_mean_of_the_first_weights():
+    """With a long memory the judged encoder after k steps is the plain mean of start and k later weights."""
+    method = objective(average=0.1)
+    history = [method.encoder.embed.weight.detach().clone()]
+    for step in range(1, 5):
+        with torch.no_grad():
+            method.encoder.embed.weight += step
+        history.append(method.encoder.embed.weight.detach().clone())
+        method.after_step(Progress(step, 1000))
+
+    torch.testing.assert_close(method.judged.embed.weight, torch.stack(history).mean(dim=0))
+    assert objective().judged is not None
+
+
+def test_averaging_leaves_training_as_it_is():
+    """The averaged copy takes no part in the loss and receives no gradient."""
+    plain, averaged = loss_of(objective(), RandomPatches), loss_of(objective(average=0.05), RandomPatches)
+
+    assert torch.equal(plain.total, averaged.total)
+    with pytest.raises(ConfigError, match=r"objective\.average=0\.5"):
+        objective(average=0.5)
