@@ -1,0 +1,187 @@
+"""Tune recipes without test galaxies: train each trial of a list, score it on labelled train and val galaxies.
+
+    python benchmarks/tuning/tune.py benchmarks/tuning/galaxy_zoo2.toml benchmarks/tuning/galaxy_zoo2.csv
+
+A trial is an objective, a masker and options; its row joins the CSV when it ends, and a trial whose row is there
+is not run again. The test split is never encoded. Two scores of the same frozen features, best tap each:
+
+* `val`: logistic regression fitted on train, C by validation log-loss, as the evaluator `linear` chooses it;
+* `cv`: five-fold cross-validation over train and val together, four times as many galaxies as val alone. An
+  objective that learns from train labels has seen four fifths of these, so it is chosen by `val`.
+
+`knn` is leave-one-out over train and val, k = 20 and T = .07 as the evaluator `knn` has them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedKFold
+from torch.nn import functional as F
+
+from astrojepa_bench.evaluators.logistic import fit_logistic
+from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.runs.answers import encode_rows
+from astrojepa_bench.runs.assembly import assemble, load_galaxies
+from astrojepa_bench.runs.health import HealthWatch
+from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.loop import Trainer
+
+C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
+FOLDS, NEIGHBOURS, TEMPERATURE = 5, 20, 0.07
+KEYS = ("objective", "masker", "encoder", "seed", "options")
+
+
+def main(trials_file, table_file):
+    """Run the trials that the table lacks, one after the other."""
+    wanted = tomllib.loads(Path(trials_file).read_text())
+    done = {tuple(row[key] for key in KEYS) for row in read_rows(table_file)}
+    registry, loaded = load_registry(), {}
+    for trial in wanted["trial"]:
+        key = key_of(trial)
+        if tuple(key.values()) in done:
+            continue
+        plan = make_plan(request_of(wanted, trial), registry)
+        if not loaded:
+            loaded["galaxies"] = load_galaxies(
+                plan.dataset, plan.budget, make_request({"objectives": ["-"]}).cache, torch.device("cpu")
+            )
+        row = {**key, **run_trial(plan, loaded["galaxies"])}
+        append_row(table_file, row)
+        print(json.dumps(row), flush=True)
+
+
+def key_of(trial):
+    """Give what tells one trial from another, as the CSV holds it."""
+    return {
+        "objective": trial["objective"],
+        "masker": trial.get("masker", "none"),
+        "encoder": trial.get("encoder", ""),
+        "seed": str(trial.get("seed", 0)),
+        "options": json.dumps(trial.get("options", {}), sort_keys=True),
+    }
+
+
+def request_of(wanted, trial):
+    """Ask for the one cell of a trial."""
+    encoders = [trial["encoder"]] if "encoder" in trial else []
+    return make_request(
+        {
+            "objectives": [trial["objective"]],
+            "maskers": [trial.get("masker", "none")],
+            "encoders": encoders,
+            "seeds": [trial.get("seed", 0)],
+            "dataset": wanted["dataset"]["name"],
+            "budget": wanted.get("budget", "small"),
+            "floors": False,
+            "settings": {"dataset": wanted["dataset"]["options"], "objective": trial.get("options", {})},
+        }
+    )
+
+
+def run_trial(plan, galaxies):
+    """Train one cell and score it without test galaxies."""
+    cell, table = plan.cells[0], galaxies.table
+    assembly = assemble(cell, galaxies)
+    objective = assembly.objective
+    watch = HealthWatch(objective, table, galaxies.images)
+    began, terms = time.perf_counter(), {}
+    if objective.trains:
+        trainer = Trainer(objective, assembly.masker, table, galaxies.images, plan.budget, cell.seed)
+        terms = trainer.run().state.curve[-1][1]
+    seconds = time.perf_counter() - began
+    collapsed, health = watch.verdict(objective)
+    rows = table.rows("train", "val")
+    rows = rows[table.label[rows] >= 0]
+    features = encode_rows(objective.judged.eval(), galaxies.images, rows)
+    return {
+        **scores(features, table.label[rows], table.split[rows] == "val"),
+        "effective_rank": round(health["effective_rank"], 2),
+        "collapsed": collapsed,
+        "seconds": round(seconds),
+        "terms": json.dumps({name: round(value, 4) for name, value in terms.items()}),
+    }
+
+
+def scores(features, label, is_val):
+    """Score every tap and keep the best of each kind."""
+    held = {tap: held_out(values, label, is_val) for tap, values in features.items()}
+    crossed = {tap: cross_validated(values, label) for tap, values in features.items()}
+    voted = {tap: leave_one_out(values, label) for tap, values in features.items()}
+    tap = min(crossed, key=lambda name: crossed[name][0])
+    val = min(held.values())
+    return {
+        "val_accuracy": round(val[1], 4),
+        "val_log_loss": round(val[0], 4),
+        "cv_accuracy": round(crossed[tap][1], 4),
+        "cv_log_loss": round(crossed[tap][0], 4),
+        "tap": tap,
+        "knn": round(max(voted.values()), 4),
+    }
+
+
+def held_out(features, label, is_val):
+    """Give the log-loss and accuracy on val of the C with the least log-loss."""
+    loss, right = fitted(features, label, ~is_val, is_val)
+    best = loss.mean(axis=1).argmin()
+    return float(loss[best].mean()), float(right[best].mean())
+
+
+def cross_validated(features, label):
+    """Give the same over five folds, one C for all of them."""
+    loss, right = np.zeros((len(C_GRID), len(label))), np.zeros((len(C_GRID), len(label)))
+    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(label, label):
+        loss[:, test], right[:, test] = fitted(features, label, train, test)
+    best = loss.mean(axis=1).argmin()
+    return float(loss[best].mean()), float(right[best].mean())
+
+
+def fitted(features, label, train, test):
+    """Fit every C on some galaxies; give log-loss and correctness of each of the others."""
+    scaling = Standardisation.fit(features[train])
+    fits = fit_logistic(scaling(features[train]), torch.as_tensor(label[train]), C_GRID)
+    logits, truth = fits.logits(scaling(features[test])), torch.as_tensor(label[test])
+    loss = torch.stack([F.cross_entropy(fit, truth, reduction="none") for fit in logits])
+    return loss.numpy(), (logits.argmax(dim=2) == truth).numpy()
+
+
+def leave_one_out(features, label):
+    """Give the accuracy of the weighted vote of each galaxy's neighbours."""
+    unit = F.normalize(features - features.mean(dim=0), dim=1)
+    nearest, voter = (unit @ unit.T).fill_diagonal_(-2).topk(NEIGHBOURS, dim=1)
+    weight = ((nearest - nearest[:, :1]) / TEMPERATURE).exp()
+    votes = torch.zeros(len(unit), int(label.max()) + 1).scatter_add_(
+        1, torch.as_tensor(label)[voter], weight
+    )
+    return float((votes.argmax(dim=1).numpy() == label).mean())
+
+
+def read_rows(path):
+    """Read the table; nothing where there is none."""
+    if not Path(path).exists():
+        return []
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append_row(path, row):
+    """Add one row, with a header to a new table."""
+    new = not Path(path).exists()
+    with Path(path).open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
