@@ -10,7 +10,7 @@ from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA
-from astrojepa_bench.encoders.vit import ViTMicro, ViTSmall, ViTTiny
+from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.kmeans import KMeans
@@ -39,6 +39,7 @@ def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
         "vit-micro": ViTMicro,
         "vit-tiny": ViTTiny,
         "vit-small": ViTSmall,
+        "vit-base": ViTBase,
         "pca": PixelPCA,
         "majority": Majority,
     }

@@ -3,21 +3,32 @@
 Hidden patches are dropped *before* the first block (a gather), never attended around: a patch that is not in
 `keep` cannot reach the output through any path. Positions are fixed sine-cosine codes computed for whatever
 grid the image gives, so any image size that the patch tiles is welcome.
+
+What is read from it is a choice of the run, recorded like any other option: `encoder.layer` says after which
+block, `encoder.pooling` how tokens become one vector. Objectives train all blocks, whatever is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
+from timm.layers.norm import LayerNorm  # with the epsilon of published transformers, 1e-6
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from astrojepa_bench.encoders import vit_layout
 from astrojepa_bench.encoders.positions import sincos_positions
+from astrojepa_bench.encoders.timm_model import TimmModel
+from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import ImageSpec, PatchGrid, Tokens
+
+Pooling: TypeAlias = Literal["mean", "max", "both"]
 
 
 class TokenViT(Encoder):
@@ -29,6 +40,10 @@ class TokenViT(Encoder):
         width: token width; a multiple of 4 and of `heads`.
         depth: number of blocks.
         heads: attention heads.
+        layer: block after which features are read, counted from 1; None: the last.
+        pooling: how tokens become one vector: their mean, their maximum, or both side by side.
+        weights: file to start from (safetensors or a torch state dict), with our names or those of timm's
+            `VisionTransformer`; None: a random start.
 
     Source: Dosovitskiy et al. 2021 (arXiv 2010.11929); gathered visible tokens as in He et al. 2022
     (arXiv 2111.06377). Deviation: matrices of the blocks keep PyTorch's fan-in start (std .06 at width 96)
@@ -37,27 +52,40 @@ class TokenViT(Encoder):
     best trained entry .69 against .74). The patch embedding starts Xavier-uniform.
     """
 
-    version = 2
+    version = 3
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, spec: ImageSpec, *, patch: int = 8, width: int = 96, depth: int = 4, heads: int = 4
+        self,
+        spec: ImageSpec,
+        *,
+        patch: int = 8,
+        width: int = 96,
+        depth: int = 4,
+        heads: int = 4,
+        layer: int | None = None,
+        pooling: Pooling = "mean",
+        weights: Path | None = None,
     ) -> None:
         super().__init__(spec)
-        if width % heads:
-            raise ConfigError(f"encoder.width={width} is not a multiple of encoder.heads={heads}")
+        _check_sizes(width, depth, heads, layer)
         self.grid = PatchGrid.tiling(spec.size_px, patch)
         self.dim = width
-        self.patch = patch
+        self.patch, self.heads = patch, heads
+        self.layer, self.pooling = layer or depth, pooling
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1))
         self.embed = nn.Linear(len(spec.bands) * patch * patch, width)
-        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(
+            Block(width, heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(depth)
+        )
+        self.norm = LayerNorm(width)
         self._codes: dict[tuple[int, int, torch.device], Tensor] = {}
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.zeros_(self.embed.bias)
+        if weights is not None:
+            load_weights(self, weights, "vision transformer")
 
     def forward(
         self,
@@ -71,17 +99,21 @@ class TokenViT(Encoder):
         return Tokens(self.norm(values), positions)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give `last` (pooled, after the final norm) and `last4` (pooled last four blocks, joined).
+        """Give `last` (pooled, after the final norm) and `last4` (four blocks, pooled and joined).
 
-        Source: the two feature choices of Assran et al. 2023 (arXiv 2301.08243), appendix A.2; `last4`
-        also holds the normalised last layer.
+        Both stop after block `layer`; the final norm is applied to it whichever it is. `last4` also holds
+        the normalised last layer.
+
+        Source: the two feature choices of Assran et al. 2023 (arXiv 2301.08243), appendix A.2. Earlier
+        layers: Xie et al. 2022 (arXiv 2111.09886) probe the eighth of twelve, because what predicts pixels
+        last says less about classes; the norm on them as in Oquab et al. 2024 (arXiv 2304.07193).
         """
         values, _ = self.patches(images, None)
         pooled = []
-        for block in self.blocks:
+        for block in self.blocks[: self.layer]:
             values = block(values)
-            pooled.append(values.mean(dim=1))
-        last = self.norm(values).mean(dim=1)
+            pooled.append(pool(values, self.pooling))
+        last = pool(self.norm(values), self.pooling)
         return {"last": last, "last4": torch.cat([last, *pooled[-4:]], dim=1)}
 
     def patches(
@@ -107,48 +139,120 @@ class TokenViT(Encoder):
             self._codes[key] = sincos_positions(grid.rows, grid.columns, self.dim).to(device)
         return self._codes[key]
 
+    # -- files of other programs --
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Understand timm's names; such a file leaves the normalisation to the images at hand."""
+        given = vit_layout.from_timm(state)
+        return given if given == state else {"mean": self.mean, "std": self.std, **given}
+
+    def as_timm(self) -> TimmModel:
+        """Give the same function as a timm `VisionTransformer`: tap `last` is its output.
+
+        Raises:
+            ConfigError: timm has no pooling of that kind.
+        """
+        if self.pooling == "both":
+            raise ConfigError("timm pools tokens by mean or by maximum, not both; set encoder.pooling=mean")
+        return vit_layout.as_timm(self, self.layer, "avg" if self.pooling == "mean" else "max")
+
+
+def pool(tokens: Float[Tensor, "batch token dim"], how: Pooling) -> Float[Tensor, "batch feature"]:
+    """Make one vector of an image's tokens."""
+    if how == "both":
+        return torch.cat([pool(tokens, "mean"), pool(tokens, "max")], dim=1)
+    return tokens.mean(dim=1) if how == "mean" else tokens.amax(dim=1)
+
+
+def _check_sizes(width: int, depth: int, heads: int, layer: int | None) -> None:
+    if width % heads:
+        raise ConfigError(f"encoder.width={width} is not a multiple of encoder.heads={heads}")
+    if layer is not None and not 1 <= layer <= depth:
+        raise ConfigError(
+            f"encoder.layer={layer} is no block of {depth}; use 1 to {depth}, or None for the last"
+        )
+
 
 class ViTMicro(TokenViT):
-    """Vision transformer for CPUs: 96 wide, 4 deep, 4 heads.
-
-    Args:
-        spec: bands and their training statistics.
-        patch: side of a patch [pixel].
-        width: token width.
-        depth: number of blocks.
-        heads: attention heads.
-    """
+    """Vision transformer for CPUs: 96 wide, 4 deep, 4 heads."""
 
 
 class ViTTiny(TokenViT):
-    """Vision transformer of the ViT-Ti size: 192 wide, 12 deep, 3 heads.
-
-    Args:
-        spec: bands and their training statistics.
-        patch: side of a patch [pixel].
-        width: token width.
-        depth: number of blocks.
-        heads: attention heads.
-    """
+    """Vision transformer of the ViT-Ti size: 192 wide, 12 deep, 3 heads."""
 
     def __init__(
-        self, spec: ImageSpec, *, patch: int = 16, width: int = 192, depth: int = 12, heads: int = 3
+        self,
+        spec: ImageSpec,
+        *,
+        patch: int = 16,
+        width: int = 192,
+        depth: int = 12,
+        heads: int = 3,
+        layer: int | None = None,
+        pooling: Pooling = "mean",
+        weights: Path | None = None,
     ) -> None:
-        super().__init__(spec, patch=patch, width=width, depth=depth, heads=heads)
+        super().__init__(
+            spec,
+            patch=patch,
+            width=width,
+            depth=depth,
+            heads=heads,
+            layer=layer,
+            pooling=pooling,
+            weights=weights,
+        )
 
 
 class ViTSmall(TokenViT):
-    """Vision transformer of the ViT-S size: 384 wide, 12 deep, 6 heads.
-
-    Args:
-        spec: bands and their training statistics.
-        patch: side of a patch [pixel].
-        width: token width.
-        depth: number of blocks.
-        heads: attention heads.
-    """
+    """Vision transformer of the ViT-S size: 384 wide, 12 deep, 6 heads."""
 
     def __init__(
-        self, spec: ImageSpec, *, patch: int = 16, width: int = 384, depth: int = 12, heads: int = 6
+        self,
+        spec: ImageSpec,
+        *,
+        patch: int = 16,
+        width: int = 384,
+        depth: int = 12,
+        heads: int = 6,
+        layer: int | None = None,
+        pooling: Pooling = "mean",
+        weights: Path | None = None,
     ) -> None:
-        super().__init__(spec, patch=patch, width=width, depth=depth, heads=heads)
+        super().__init__(
+            spec,
+            patch=patch,
+            width=width,
+            depth=depth,
+            heads=heads,
+            layer=layer,
+            pooling=pooling,
+            weights=weights,
+        )
+
+
+class ViTBase(TokenViT):
+    """Vision transformer of the ViT-B size: 768 wide, 12 deep, 12 heads."""
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        patch: int = 16,
+        width: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        layer: int | None = None,
+        pooling: Pooling = "mean",
+        weights: Path | None = None,
+    ) -> None:
+        super().__init__(
+            spec,
+            patch=patch,
+            width=width,
+            depth=depth,
+            heads=heads,
+            layer=layer,
+            pooling=pooling,
+            weights=weights,
+        )

@@ -1,0 +1,62 @@
+"""An encoder as plain timm sees it: what to create, and the tensors to load into it.
+
+This is the form in which encoders leave the bench. Anyone with timm, and nothing of ours, can use them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+METADATA = "encoder"
+
+
+@dataclass(frozen=True)
+class TimmModel:
+    """A timm model without a classifier; its output is the encoder's tap `last`.
+
+    Attributes:
+        arguments: for `timm.create_model`.
+        state: its state dict.
+        mean, std: per band; images in [0, 1] are normalised by them first.
+    """
+
+    arguments: Mapping[str, object]
+    state: Mapping[str, Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def facts(self) -> dict[str, object]:
+        """Give what the file says beside its tensors."""
+        return {"create_model": dict(self.arguments), "mean": list(self.mean), "std": list(self.std)}
+
+    def write(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        state = {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in self.state.items()
+        }
+        save_file(state, partial, metadata={METADATA: json.dumps(self.facts())})
+        partial.replace(path)
+
+
+@runtime_checkable
+class HasTimmForm(Protocol):
+    """An encoder that can be written as a timm model."""
+
+    def as_timm(self) -> TimmModel:
+        """Give the same function as a timm model.
+
+        Raises:
+            ConfigError: with these options there is none.
+        """
