@@ -26,6 +26,7 @@ from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import StepCost, count_step
+from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import make_optimiser, set_schedule
 from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Masks, MaskSizes, Progress
@@ -62,7 +63,7 @@ class TrainingResult:
         steps, batch_size: optimiser steps and galaxies a step.
         cost: of one step.
         state: times, loss curve, live ranks.
-        masks: mask health: mean sizes as shares of the grid, by name.
+        masks: mask health by name: what the masks show and hide of the grid and of the galaxy.
     """
 
     steps: int
@@ -115,7 +116,7 @@ class Trainer:
         self.order = DataOrder(rows, self.batch_size, seed)
         self.steps = budget.steps(self.batch_size)
         self.optimiser = make_optimiser(objective, self.recipe)
-        self.mask_sizes: dict[str, float] = {}
+        self.mask_numbers: list[dict[str, float]] = []
         self.checks = True
 
     def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
@@ -143,7 +144,7 @@ class Trainer:
             if checkpoint is not None and checkpoint.due() and state.step < self.steps:
                 checkpoint.write(self._snapshot(state))
         self.objective.eval()
-        return TrainingResult(self.steps, self.batch_size, cost, state, dict(self.mask_sizes))
+        return TrainingResult(self.steps, self.batch_size, cost, state, averaged(self.mask_numbers))
 
     def batch_of(self, step: int, streams: Streams) -> GalaxyBatch:
         """Give the galaxies of a step, turned, mirrored and shifted."""
@@ -169,21 +170,16 @@ class Trainer:
                 return None
             masks = self.masker.draw(images, sizes, streams.local("masks"))
             if masks is not None and self.checks:
-                self._check_masks(masks, sizes)
+                self._check_masks(images, masks, sizes)
             return masks
 
         return draw
 
-    def _check_masks(self, masks: Masks, sizes: MaskSizes) -> None:
+    def _check_masks(self, images: torch.Tensor, masks: Masks, sizes: MaskSizes) -> None:
         assert self.masker is not None
-        grid = self.masker.grid
-        sizes.check(grid)
-        masks.validate(grid, sizes)
-        self.mask_sizes["context_share"] = sizes.context / grid.patches
-        if sizes.targets:
-            hit = torch.zeros(len(masks.targets), grid.patches, device=masks.targets.device)
-            hit.scatter_(1, masks.targets.flatten(1), 1.0)
-            self.mask_sizes["target_share"] = float(hit.mean())
+        sizes.check(self.masker.grid)
+        masks.validate(self.masker.grid, sizes)
+        self.mask_numbers.append(measure_masks(images, masks, self.masker.grid))
 
     def _count_cost(self) -> StepCost:
         cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
