@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +77,23 @@ class Piece:
         return jsonable(self.options)
 
     def identifying(self) -> dict[str, object]:
-        """Render the options that make runs differ: without paths, which the data's fingerprint stands for."""
-        return jsonable({k: v for k, v in self.options.items() if not isinstance(v, Path)})
+        """Render the options that make runs differ: a file by what it holds, wherever it lies.
+
+        Raises:
+            ConfigError: a file that was asked for does not exist.
+        """
+        files = {k: self._content(k, v) for k, v in self.options.items() if isinstance(v, Path)}
+        return jsonable({**self.options, **files})
+
+    def _content(self, option: str, path: Path) -> str:
+        """Hash a file, so that other weights under the same name are another run."""
+        try:
+            with path.expanduser().open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        except OSError as error:
+            raise ConfigError(
+                f"{self.offer.kind}.{option}={path} cannot be read ({error.strerror}); give the path of a file"
+            ) from None
 
 
 @dataclass(frozen=True)
