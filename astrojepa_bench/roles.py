@@ -39,7 +39,7 @@ from astrojepa_bench.types import (
 )
 
 if TYPE_CHECKING:
-    from astrojepa_bench.evaluators.answers import Answers
+    from astrojepa_bench.evaluators.answers import Answers, Request
     from astrojepa_bench.streams import Streams
 
 Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
@@ -186,11 +186,15 @@ class Evaluator(ABC):
     """Measures one thing about frozen features. Fits on train, chooses on val, reports on test.
 
     Attributes:
-        requires: table columns without which it is skipped, with the reason ("label", "anomaly", "redshift").
+        requires: what it is skipped without, with the reason: `label`, `anomaly`, `factors`, a numeric column by
+            name ("redshift"), or one of its requests.
+        requests: what the ruler is to compute for it beyond features: `views`, `twin`, `errors`, `fluxes`; one
+            that is requested and not required may be missing from the answers.
         version: raise it whenever the same features start to give other scores.
     """
 
-    requires: tuple[str, ...] = ()  # an option may change it
+    requires: tuple[str, ...] = ()  # an option may change either
+    requests: tuple[Request, ...] = ()
     version: ClassVar[int] = 1
 
     @abstractmethod

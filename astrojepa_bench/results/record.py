@@ -81,10 +81,11 @@ class Training(_Part):
 
 
 class Cost(_Part):
-    """What the run took; None where it was not measured."""
+    """What the run took; None where it was not measured. `evaluation` splits `eval_seconds` by evaluator."""
 
     train_seconds: float | None = None
     eval_seconds: float | None = None
+    evaluation: Numbers = {}
     parameters: int | None = None
     tokens: int | None = None
     flops: float | None = None

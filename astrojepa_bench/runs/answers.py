@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +14,7 @@ from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
 from astrojepa_bench.roles import Encoder
+from astrojepa_bench.runs.answers_file import encoded, keep_arrays, read_arrays
 from astrojepa_bench.types import GalaxyTable, Split
 
 BATCH = 512
@@ -47,40 +46,45 @@ def _encoded(encoder: Encoder, table: GalaxyTable, images: DeviceImages) -> Iter
 
 def assemble_answers(table: GalaxyTable, features: Mapping[Split, Features], seed: int) -> Answers:
     """Put features beside the facts of the table."""
-    parts = {split: _split_answers(table, table.rows(split), features[split]) for split in JUDGED}
+    parts = {split: split_answers(table, table.rows(split), features[split]) for split in JUDGED}
     return Answers(parts["train"], parts["val"], parts["test"], table.classes, seed)
 
 
-def _split_answers(table: GalaxyTable, rows: Int[np.ndarray, " row"], features: Features) -> SplitAnswers:
-    return SplitAnswers(table.ids[rows], features, table.label[rows], table.anomaly[rows])
+def split_answers(table: GalaxyTable, rows: Int[np.ndarray, " row"], features: Features) -> SplitAnswers:
+    """Put features of some rows beside what the table says of them."""
+    return SplitAnswers(
+        table.ids[rows],
+        features,
+        table.label[rows],
+        table.anomaly[rows],
+        redshift=None if table.redshift is None else table.redshift[rows],
+        factors={name: column[rows] for name, column in table.factors.items()},
+    )
 
 
 def save_answers(path: Path, answers: Answers) -> None:
-    """Write features and ids to HDF5, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with h5py.File(partial, "w") as file:
-        for split in JUDGED:
-            part = answers.split(split)
-            file[f"{split}/ids"] = part.ids.astype("S")
-            for tap, values in part.features.items():
-                file[f"{split}/{tap}"] = values.numpy()
-    partial.replace(path)
+    """Write features and ids of every split to HDF5, whole or not at all."""
+    keep_arrays(path, {split: _arrays(answers.split(split)) for split in JUDGED})
+
+
+def _arrays(part: SplitAnswers) -> Mapping[str, np.ndarray]:
+    return {"ids": part.ids, **{tap: values.numpy() for tap, values in part.features.items()}}
 
 
 def load_answers(path: Path, table: GalaxyTable, seed: int) -> Answers | None:
     """Read features back; None where there are none, or they are of other galaxies."""
-    if not path.exists():
+    features = {split: _kept_features(path, table, split) for split in JUDGED}
+    known = {split: taps for split, taps in features.items() if taps is not None}
+    return assemble_answers(table, known, seed) if len(known) == len(JUDGED) else None
+
+
+def _kept_features(path: Path, table: GalaxyTable, split: Split) -> Features | None:
+    found = read_arrays(path, split)
+    if found is None or not same_galaxies(found, table.ids[table.rows(split)]):
         return None
-    try:
-        with h5py.File(path) as file:
-            features = {split: _read_features(file[split], table, split) for split in JUDGED}
-    except (OSError, KeyError, ValueError):
-        return None  # unreadable or foreign: features can always be computed again
-    return assemble_answers(table, features, seed)
+    return {name: torch.from_numpy(values) for name, values in found.items() if name != "ids"}
 
 
-def _read_features(group: h5py.Group, table: GalaxyTable, split: Split) -> Features:
-    if not np.array_equal(group["ids"][:], table.ids[table.rows(split)].astype("S")):
-        raise ValueError("features of other galaxies")
-    return {tap: torch.from_numpy(group[tap][:]) for tap in group if tap != "ids"}
+def same_galaxies(found: Mapping[str, np.ndarray], ids: np.ndarray) -> bool:
+    """Say whether kept arrays are of the galaxies of these ids."""
+    return np.array_equal(found.get("ids", np.empty(0)), encoded(ids))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +17,6 @@ from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.runs.pieces import Cell, Piece
 from astrojepa_bench.streams import numpy_stream, scoped_global
-from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.types import GalaxyTable
 
 PREPARE_IMAGES = 10_000
@@ -34,28 +35,39 @@ class Galaxies:
         piece: the dataset's name and options.
         table: the galaxies.
         images: the table's images on the device.
+        cache: folder of converted galaxies.
     """
 
     piece: Piece
     table: GalaxyTable
     images: DeviceImages
+    cache: Path
 
     @property
     def device(self) -> torch.device:
         """Where the images are."""
         return self.images.device
 
+    @cached_property
+    def twin(self) -> Galaxies | None:
+        """The same galaxies seen by another instrument, read as they are needed; None where nobody has."""
+        shifted = self.piece.build().shifted()
+        if shifted is None:
+            return None
+        table: GalaxyTable = shifted.load(self.table.spec.size_px, self.cache)
+        return replace(self, table=table, images=DeviceImages(table.images, self.device, resident_bytes=0))
 
-def load_galaxies(piece: Piece, budget: Budget, cache: object, device: torch.device) -> Galaxies:
-    """Load a dataset at the budget's size.
+
+def load_galaxies(piece: Piece, size_px: int, cache: Path, device: torch.device) -> Galaxies:
+    """Load a dataset at a size.
 
     Raises:
         DataError: the source is missing or wrong.
     """
-    table: GalaxyTable = piece.build().load(budget.size_px, cache)
+    table: GalaxyTable = piece.build().load(size_px, cache)
     for note in table.card.notes:
         emit("note", text=f"{table.card.name}: {note}")
-    return Galaxies(piece, table, DeviceImages(table.images, device))
+    return Galaxies(piece, table, DeviceImages(table.images, device), cache)
 
 
 @dataclass(frozen=True)

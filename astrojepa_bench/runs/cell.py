@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,19 +10,18 @@ from typing import Any
 
 import torch
 
-from astrojepa_bench.errors import ContractError, DataError
-from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import digest, entry_digest, identity_block, split_hash
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.roles import Encoder, Objective
-from astrojepa_bench.runs.answers import compute_answers, load_answers, save_answers
+from astrojepa_bench.roles import Objective
 from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble
 from astrojepa_bench.runs.failures import classify
 from astrojepa_bench.runs.health import HealthWatch
-from astrojepa_bench.runs.judging import Judgement, described, judge
 from astrojepa_bench.runs.pieces import Cell, Piece
+from astrojepa_bench.runs.requests import Subject
+from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
 from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
@@ -93,11 +91,7 @@ def finished(record: RunRecord | None, evaluators: Sequence[Piece]) -> bool:
         return False
     if record.status in ("skipped", "diverged"):
         return True  # the same request would skip or diverge again
-    return record.status in SCORED and not _unscored(record, evaluators)
-
-
-def _unscored(record: RunRecord, evaluators: Sequence[Piece]) -> list[Piece]:
-    return [piece for piece in evaluators if record.evaluators.get(piece.name) != described(piece)]
+    return record.status in SCORED and not unscored(record, evaluators)
 
 
 def run_cell(cell: Cell, bench: Bench) -> RunRecord:
@@ -129,36 +123,17 @@ def run_cell(cell: Cell, bench: Bench) -> RunRecord:
 
 def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord | None) -> None:
     assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
-    started = _with_evaluators(known, bench.evaluators) if known is not None else None
-    if started is not None and _kept_weights(assembly.objective, bench.store.weights_path(run_id)):
-        draft.status, draft.facts = started.status, _kept(started)
-        missing = _unscored(started, bench.evaluators)
+    weights = bench.store.weights_path(run_id)
+    if known is not None and known.status in SCORED and _kept_weights(assembly.objective, weights):
+        draft.status, draft.facts = known.status, _kept(without_stale(known, bench.evaluators))
+        missing = unscored(known, bench.evaluators)
     else:
         draft.phase = "training"
         _train(draft, assembly, bench, cell.seed, run_id)
         missing = list(bench.evaluators)
-    draft.phase = "encoding"
-    began = time.perf_counter()
-    answers = _answers(assembly.objective.judged, bench, run_id, cell.seed)
     draft.phase = "scoring"
-    _merge(draft.facts, judge(answers, missing))
-    before = draft.facts["cost"].get("eval_seconds") or 0.0
-    draft.facts["cost"]["eval_seconds"] = round(before + time.perf_counter() - began, 3)
-
-
-def _with_evaluators(record: RunRecord, evaluators: Sequence[Piece]) -> RunRecord | None:
-    """Give a scored record without what newer evaluators will replace; None if it was not scored."""
-    if record.status not in SCORED:
-        return None
-    stale = {piece.name for piece in _unscored(record, evaluators)}
-    return record.model_copy(
-        update={
-            "scores": [score for score in record.scores if score.evaluator not in stale],
-            "selection": {name: chosen for name, chosen in record.selection.items() if name not in stale},
-            "warnings": [text for text in record.warnings if text.split(":")[0] not in stale],
-            "not_scored": {name: why for name, why in record.not_scored.items() if name not in stale},
-        }
-    )
+    subject = Subject(assembly.objective, assembly.masker, bench.galaxies)
+    add_judgement(draft.facts, score(subject, cell.seed, missing, bench.store.answers_path(run_id)))
 
 
 def _kept(record: RunRecord) -> dict[str, Any]:
@@ -242,30 +217,6 @@ def _kept_weights(objective: Objective, path: Path) -> bool:
     except DataError:
         return False
     return True
-
-
-def _answers(encoder: Encoder, bench: Bench, run_id: str, seed: int) -> Answers:
-    path, table = bench.store.answers_path(run_id), bench.galaxies.table
-    known = load_answers(path, table, seed)
-    if known is not None:
-        return known
-    answers = compute_answers(encoder, table, bench.galaxies.images, seed)
-    _check_finite(answers)
-    save_answers(path, answers)
-    return answers
-
-
-def _check_finite(answers: Answers) -> None:
-    for tap in answers.taps:
-        if not bool(torch.isfinite(answers.test.features[tap]).all()):
-            raise ContractError(f"tap '{tap}' of the judged encoder holds non-finite features on test")
-
-
-def _merge(facts: dict[str, Any], judgement: Judgement) -> None:
-    facts["scores"] = [*facts["scores"], *judgement.scores]
-    facts["warnings"] = [*facts["warnings"], *judgement.warnings]
-    for name in ("selection", "evaluators", "not_scored"):
-        facts[name] = {**facts[name], **getattr(judgement, name)}
 
 
 def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft) -> RunRecord:

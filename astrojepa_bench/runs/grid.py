@@ -57,7 +57,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     store.prepare()
     for note in plan.notes:
         events.emit("note", text=note)
-    galaxies = load_galaxies(plan.dataset, plan.budget, request.cache, device)
+    galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, device)
     budget = within(plan.budget, galaxies.table)
     bench = Bench(galaxies, budget, plan.evaluators, store, command)
     records = [

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError, ContractError
-from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.evaluators.answers import Answers, Request
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.runs.pieces import Piece
 from astrojepa_bench.types import Evaluation
@@ -27,6 +28,7 @@ class Judgement:
         not_scored: evaluators without an answer, and why.
         warnings: what a reader should know.
         predictions: per-galaxy answers by evaluator.
+        seconds: how long each took [s].
     """
 
     scores: list[dict[str, Any]] = field(default_factory=list)
@@ -35,23 +37,44 @@ class Judgement:
     not_scored: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     predictions: dict[str, Evaluation] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
-def judge(answers: Answers, pieces: Sequence[Piece]) -> Judgement:
-    """Evaluate frozen features. One failing evaluator leaves the others standing, and is named."""
+def judge(answers: Answers, pieces: Sequence[Piece], unmet: Mapping[Request, str] | None = None) -> Judgement:
+    """Evaluate frozen features. One failing evaluator leaves the others standing, and is named.
+
+    Args:
+        answers: features, facts, and what was requested.
+        pieces: the evaluators.
+        unmet: why a request has no answer.
+    """
     judgement = Judgement()
     for piece in events.track(pieces, task="scoring", total=len(pieces), unit="evaluators"):
+        began = time.perf_counter()
         evaluator: Evaluator = piece.build()
         judgement.evaluators[piece.name] = described(piece)
-        reason = missing_columns(answers, evaluator)
+        reason = missing(answers, evaluator, unmet or {})
+        if reason is None:
+            reason = _evaluated(judgement, piece, evaluator, answers)
         if reason is not None:
             judgement.not_scored[piece.name] = reason
-            continue
-        try:
-            _add(judgement, piece, evaluator, evaluator.evaluate(answers))
-        except BenchError as error:
-            judgement.not_scored[piece.name] = str(error)
+        judgement.warnings += _left_out(piece, evaluator, unmet or {})
+        judgement.seconds[piece.name] = round(time.perf_counter() - began, 3)
     return judgement
+
+
+def _evaluated(judgement: Judgement, piece: Piece, evaluator: Evaluator, answers: Answers) -> str | None:
+    """Add what an evaluator says, or give the reason why it said nothing."""
+    try:
+        _add(judgement, piece, evaluator, evaluator.evaluate(answers))
+    except BenchError as error:
+        return str(error)
+    return None
+
+
+def _left_out(piece: Piece, evaluator: Evaluator, unmet: Mapping[Request, str]) -> list[str]:
+    optional = [request for request in evaluator.requests if request not in evaluator.requires]
+    return [f"{piece.name}: without {each}: {unmet[each]}" for each in optional if each in unmet]
 
 
 def described(piece: Piece) -> dict[str, Any]:
@@ -80,14 +103,31 @@ def _add(judgement: Judgement, piece: Piece, evaluator: Evaluator, answer: objec
     judgement.predictions[piece.name] = answer
 
 
-def missing_columns(answers: Answers, evaluator: Evaluator) -> str | None:
-    """Say which column an evaluator needs that the galaxies do not have, or None."""
-    for column in evaluator.requires:
-        if column == "label" and not _has_labels(answers):
-            return "the galaxies carry too few labels (two classes in train, some in val and test)"
-        if column == "anomaly" and not (answers.test.anomaly > 0).any():
-            return "no known anomalies among the test galaxies"
-    return None
+def missing(answers: Answers, evaluator: Evaluator, unmet: Mapping[Request, str]) -> str | None:
+    """Say what an evaluator requires and does not get, or None."""
+    reasons = (_missing_one(answers, required, unmet) for required in evaluator.requires)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _missing_one(answers: Answers, required: str, unmet: Mapping[Request, str]) -> str | None:
+    met = {
+        "label": _has_labels(answers),
+        "anomaly": bool((answers.test.anomaly > 0).any()),
+        "factors": bool(answers.test.factors),
+    }
+    if required in get_args(Request):
+        return next((reason for request, reason in unmet.items() if request == required), None)
+    if met.get(required, required in answers.test.columns):
+        return None
+    known = ", ".join(answers.test.columns) or "none"
+    return _REASONS.get(required, f"the galaxies carry no column '{required}' (numeric columns: {known})")
+
+
+_REASONS = {
+    "label": "the galaxies carry too few labels (two classes in train, some in val and test)",
+    "anomaly": "no known anomalies among the test galaxies",
+    "factors": "the galaxies carry no physical truth",
+}
 
 
 def _has_labels(answers: Answers) -> bool:

@@ -95,7 +95,9 @@ def test_run_opens_without_its_galaxies(finished, galaxies, tmp_path):
 
 def test_floor_that_fits_its_axes_opens(finished):
     """What an encoder fitted without gradients lies in its buffers."""
-    run = open_run(finished(objectives="untrained", encoders="pca", settings={"encoder": {"components": 8}}))
+    run = open_run(
+        finished(objectives="untrained", encoders="pca", settings={"encoder": {"components": 8, "size": 8}})
+    )
 
     assert run.masker is None
     assert run.encoder.axes.norm(dim=1).numpy() == pytest.approx(np.ones(8), abs=1e-5)

@@ -1,0 +1,253 @@
+"""What evaluators request: computed once, right, kept, and refused with a reason."""
+
+import numpy as np
+import pytest
+import torch
+
+from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.synthetic.dataset import Synthetic
+from astrojepa_bench.encoders.vit import ViTMicro
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.roles import Masker, Objective
+from astrojepa_bench.runs import requests as requests_module
+from astrojepa_bench.runs.answers import compute_answers, encode_rows
+from astrojepa_bench.runs.answers_file import read_arrays, read_predictions
+from astrojepa_bench.runs.assembly import load_galaxies
+from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.runs.pieces import Piece
+from astrojepa_bench.runs.prediction_errors import prediction_errors, token_errors
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.runs.requests import VIEWS, Subject, viewed_rows, with_requests
+from astrojepa_bench.types import Loss, Masks, Prediction
+
+CURIOUS = '''
+import numpy as np
+
+from astrojepa_bench.plugin import Evaluation, Evaluator, Score, hookimpl
+
+
+class Curious(Evaluator):
+    """Says how much it was given."""
+
+    requires = {requires}
+    requests = {requests}
+    version = {version}
+
+    def evaluate(self, answers):
+        """Count."""
+        given = [answers.views, answers.twin, answers.test.errors or None, answers.test.fluxes]
+        found = sum(each is not None for each in given)
+        ids = answers.test.ids
+        return Evaluation(
+            (Score("curious", "given", float(found), True, len(ids)),), {{"row": np.arange(len(ids))}}, ids
+        )
+
+
+@hookimpl
+def astrojepa_evaluators():
+    """Offer it."""
+    return {{"curious": Curious}}
+'''
+
+
+class Guess(Objective):
+    """Predicts zero where the truth is the first hidden patch's number."""
+
+    masks = "required"
+    version = 1
+
+    def loss(self, batch, draw, streams):
+        """Learn nothing."""
+        return Loss(batch.images.new_zeros(()), {})
+
+    def predict(self, batch, draw, streams):
+        """Compare zeros with the masks' own place numbers."""
+        from astrojepa_bench.types import MaskSizes
+
+        masks = draw(batch.images, MaskSizes(context=8, targets=2, target=3))
+        actual = masks.targets[..., None].float().repeat(1, 1, 1, 4)
+        return Prediction(torch.zeros_like(actual), actual, masks.targets)
+
+
+class Anywhere(Masker):
+    """Draws places at random."""
+
+    version = 1
+
+    def draw(self, images, sizes, generator):
+        """Shuffle the patches."""
+        order = torch.rand(len(images), self.grid.patches, generator=generator).argsort(dim=1)
+        targets = order[:, 8:14].unflatten(1, (2, 3))
+        return Masks(order[:, :8], targets)
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory):
+    """Draw 48 galaxies and some anomalies, 32 px."""
+    offer = next(o for o in load_registry().offers("dataset") if o.name == "synthetic")
+    options = {"galaxies": 48, "anomaly_fraction": 0.1}
+    cache = tmp_path_factory.mktemp("cache")
+    return load_galaxies(Piece.of(offer, {"dataset": options}), 32, cache, torch.device("cpu"))
+
+
+@pytest.fixture
+def subject(sky):
+    """Put an untrained objective that predicts before them."""
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(0)
+        encoder = ViTMicro(sky.table.spec, width=16, depth=1)
+    objective = Guess(encoder, encoder.grid, sky.table.classes).eval()
+    return Subject(objective, Anywhere(encoder.grid), sky)
+
+
+@pytest.fixture
+def answers(subject):
+    """Encode them."""
+    return compute_answers(subject.objective.judged, subject.table, subject.galaxies.images, 0)
+
+
+def test_twin_shows_the_same_galaxies_through_other_eyes(subject, answers, tmp_path):
+    """Same ids, same labels, other pixels: the features are those of the twin's images."""
+    twin = with_requests(answers, ["twin"], subject, tmp_path / "a.h5").answers.twin
+    table = Synthetic(galaxies=48, anomaly_fraction=0.1, instrument="shifted").load(
+        32, subject.galaxies.cache
+    )
+    images = DeviceImages(table.images, torch.device("cpu"))
+    directly = encode_rows(subject.objective.judged, images, subject.test)["last"]
+
+    assert np.array_equal(twin.ids, answers.test.ids)
+    assert np.array_equal(twin.label, answers.test.label)
+    assert not np.allclose(twin.features["last"], answers.test.features["last"], atol=1e-3)
+    assert torch.equal(twin.features["last"], directly)
+
+
+def test_views_are_of_one_galaxy_each(subject, answers, tmp_path):
+    """Views of a galaxy lie nearer to it than to the others, and every run sees the same galaxies."""
+    views = with_requests(answers, ["views"], subject, tmp_path / "a.h5").answers.views
+    rows = viewed_rows(subject.table)
+
+    assert views.shape == (len(rows), VIEWS, 16)
+    assert (subject.table.anomaly[rows] == 0).all()
+    within = views.std(dim=1).mean()
+    assert within < views[:, 0].std(dim=0).mean()
+    assert within > 0
+
+
+def test_fluxes_are_the_means_of_the_bands(subject, answers, tmp_path):
+    """Every split carries the mean of each band of each of its images."""
+    found = with_requests(answers, ["fluxes"], subject, tmp_path / "a.h5").answers
+    images = np.asarray(subject.table.images, dtype=float) / 255
+
+    for split in ("train", "val", "test"):
+        expected = images[subject.table.rows(split)].mean(axis=(2, 3))
+        assert found.split(split).fluxes == pytest.approx(expected, abs=1e-5)
+
+
+def test_prediction_error_is_the_mean_over_draws_of_known_errors(subject):
+    """Zero against place number p has squared error p²; over many draws its mean is that of all places."""
+    rows = subject.test[:4]
+    errors = prediction_errors(subject.objective, subject.masker, subject.galaxies.images, rows, draws=400)
+    places = np.arange(subject.objective.grid.patches)
+    spread = (places**2).std() / np.sqrt(400 * 6)
+
+    assert errors["mean_squared"] == pytest.approx(np.full(4, (places**2).mean()), abs=4 * spread)
+    assert (errors["max_squared"] > errors["mean_squared"]).all()
+    assert np.allclose(errors["mean_cosine"], 0, atol=1e-6)  # zeros point nowhere
+
+
+def test_errors_do_not_depend_on_when_they_are_asked_for(subject):
+    """The masks come from streams of their own: asking twice gives the same numbers."""
+    ask = (subject.objective, subject.masker, subject.galaxies.images, subject.test)
+    first, second = prediction_errors(*ask), prediction_errors(*ask)
+
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_token_errors_equal_numpy():
+    """Mean and extreme of squared error and cosine over all tokens of all blocks."""
+    stream = np.random.default_rng(0)
+    predicted, actual = stream.normal(size=(2, 5, 3, 4, 7))
+    found = token_errors(Prediction(torch.tensor(predicted), torch.tensor(actual)))
+    squared = ((predicted - actual) ** 2).mean(axis=-1).reshape(5, 12)
+    norms = np.linalg.norm(predicted, axis=-1) * np.linalg.norm(actual, axis=-1)
+    cosine = ((predicted * actual).sum(axis=-1) / norms).reshape(5, 12)
+
+    assert found["mean_squared"].numpy() == pytest.approx(squared.mean(axis=1), rel=1e-5)
+    assert found["max_squared"].numpy() == pytest.approx(squared.max(axis=1), rel=1e-5)
+    assert found["mean_cosine"].numpy() == pytest.approx(cosine.mean(axis=1), abs=1e-5)
+    assert found["min_cosine"].numpy() == pytest.approx(cosine.min(axis=1), abs=1e-5)
+
+
+def test_an_error_that_is_not_finite_is_refused(subject):
+    """NaN would rank a galaxy nowhere."""
+    subject.objective.predict = lambda batch, draw, streams: Prediction(
+        torch.full((len(batch.images), 1, 1, 2), torch.nan), torch.zeros(len(batch.images), 1, 1, 2)
+    )
+    with pytest.raises(ContractError, match="not finite for 3 galaxies"):
+        prediction_errors(subject.objective, None, subject.galaxies.images, subject.test[:3])
+
+
+def test_what_is_kept_is_not_computed_again(subject, answers, tmp_path, monkeypatch):
+    """A second asker reads the file; another version of the ruler, or other galaxies, make it anew."""
+    path, everything = tmp_path / "a.h5", ["views", "twin", "errors", "fluxes"]
+    first = with_requests(answers, everything, subject, path).answers
+    called = []
+    monkeypatch.setattr(requests_module, "_computed", lambda path, request, subject: called.append(request))
+    second = with_requests(answers, everything, subject, path).answers
+
+    assert called == []
+    assert torch.equal(first.views, second.views)
+    assert torch.equal(first.twin.features["last"], second.twin.features["last"])
+    assert np.array_equal(first.test.errors["mean_squared"], second.test.errors["mean_squared"])
+    monkeypatch.setattr(requests_module, "VERSION", 99)
+    assert requests_module._kept(path, "views", subject) is None
+
+
+@pytest.fixture
+def curious(tmp_path, galaxies, tiny):
+    """Run `untrained` on the tiny galaxies with a curious evaluator."""
+
+    def run(requests, requires=(), version=1):
+        file = tmp_path / "curious.py"
+        file.write_text(CURIOUS.format(requests=requests, requires=requires, version=version))
+        fields = {
+            "objectives": "untrained", "evaluators": "curious", "floors": False, "dataset": "hdf5",
+            "budget": "tiny", "device": "cpu", "settings": {"dataset": {"path": str(galaxies)}},
+            "out": tmp_path / "out", "cache": tmp_path / "cache", "plugins": (file,),
+        }  # fmt: skip
+        return run_grid(make_request(fields), load_registry([file]), "tests").records[0]
+
+    return run
+
+
+def test_required_and_not_to_be_had_is_not_scored_with_the_reason(curious):
+    """A file has no shift twin, and a floor predicts nothing: each evaluator is told why."""
+    assert "no shift twin" in curious(("twin",), ("twin",)).not_scored["curious"]
+    assert "predicts nothing" in curious(("errors",), ("errors",), version=2).not_scored["curious"]
+    assert "no column 'redshift'" in curious((), ("redshift",), version=3).not_scored["curious"]
+
+
+def test_requested_and_not_to_be_had_is_a_warning(curious):
+    """What is only welcome may be missing: the evaluator scores what it has, and the reader is told."""
+    record = curious(("twin", "fluxes", "views"))
+
+    assert record.value("curious", "given") == 2
+    assert any("curious: without twin: the dataset has no shift twin" in text for text in record.warnings)
+    assert {"features", "fluxes", "views", "curious"} <= set(record.cost.evaluation)
+    assert record.cost.eval_seconds == pytest.approx(sum(record.cost.evaluation.values()), abs=0.01)
+
+
+def test_predictions_are_kept_beside_the_features(curious, tmp_path):
+    """Paired tests read what each galaxy got; a later evaluation leaves the features as they were."""
+    record = curious(())
+    path = Store(tmp_path / "out").answers_path(record.run_id)
+    before = read_arrays(path, "test")["last"]
+    curious(("fluxes",), version=2)
+    kept = read_predictions(path, "curious")
+
+    assert kept["row"].tolist() == list(range(len(kept["ids"])))
+    assert kept["ids"].dtype.kind == "U"
+    assert np.array_equal(read_arrays(path, "test")["last"], before)
+    assert read_predictions(path, "nobody") is None
