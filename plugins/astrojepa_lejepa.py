@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from astrojepa_sigreg import projector_to, sigreg
@@ -43,6 +44,7 @@ from astrojepa_bench.plugin import (
     PatchGrid,
     Prediction,
     Progress,
+    Projected,
     Recipe,
     Streams,
     augment,
@@ -66,6 +68,7 @@ class LeJEPA(Objective):
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
         scale: least and largest share of the side that a view shows.
+        judge: whether features are read from the `encoder`, as published, or behind the `projector`.
         average: memory of the averaged encoder that is scored, as a share of the run; 0 scores the last weights.
         learning_rate: peak learning rate.
         batch_size: galaxies a step; SIGReg wants at least 128.
@@ -89,6 +92,7 @@ class LeJEPA(Objective):
         projector: int = 512,
         embedding: int = 64,
         scale: tuple[float, float] = (0.6, 1.0),
+        judge: Literal["encoder", "projector"] = "encoder",
         average: float = 0.0,
         learning_rate: float = 4e-3,
         batch_size: int = 128,
@@ -103,15 +107,16 @@ class LeJEPA(Objective):
             raise ConfigError(f"objective.average={average}: expected a share of the run, 0 to 0.1")
         self.lam, self.slices, self.knots, self.scale = lam, slices, knots, scale
         self.global_views, self.local_views, self.local_scale = global_views, local_views, local_scale
-        self.average = average
+        self.average, self.judge = average, judge
         self.averaged = copy.deepcopy(encoder).requires_grad_(False) if average else None
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
         self.projector = projector_to(encoder.dim, projector, embedding)
 
     @property
     def judged(self) -> Encoder:
-        """The encoder after the last step, or its moving average."""
-        return self.averaged or self.encoder
+        """The encoder after the last step or its moving average, with the projector on request."""
+        encoder = self.averaged or self.encoder
+        return Projected(encoder, self.projector) if self.judge == "projector" else encoder
 
     @torch.no_grad()
     def after_step(self, progress: Progress) -> None:

@@ -152,3 +152,12 @@ def test_averaging_leaves_training_as_it_is():
     assert torch.equal(plain.total, averaged.total)
     with pytest.raises(ConfigError, match=r"objective\.average=0\.5"):
         objective(average=0.5)
+
+
+def test_projector_is_judged_on_request():
+    """`judge="projector"` reads the embedding that the loss acts on, `encoder` the pooled tokens."""
+    behind, before = objective(judge="projector").eval(), objective().eval()
+    images = batch().images
+    pooled = before.judged.taps(images)["last"]
+
+    torch.testing.assert_close(behind.judged.taps(images)["last"], before.projector(pooled))
