@@ -85,6 +85,8 @@ class Synthetic(Dataset):
             seeing of 1.8 arcsec in r (1.2 in the survey; z and g in proportion) and a quarter of the exposure,
             hence twice the noise, 1.2 mag less depth for points and 0.75 mag less for extended light.
             Stretch, frame, ids and artefacts stay as they are.
+        shift: how far each galaxy lies from the image centre, in a random direction of its own [pixel of the
+            image]. The whole scene moves, so what comes into view is sky; artefacts, faults of the frame, stay.
         pool: more images, unlabelled, for pretraining only: HDF5 file, zip or folder.
         anomalies: more known anomalies, for the test split only, in the same forms.
     """
@@ -101,6 +103,7 @@ class Synthetic(Dataset):
         seed: int = 0,
         population: Populations = "natural",
         instrument: Seen = "survey",
+        shift: float = 0.0,
         pool: Path | None = None,
         anomalies: Path | None = None,
     ) -> None:
@@ -112,6 +115,7 @@ class Synthetic(Dataset):
         self.seed = seed
         self.population: Populations = population
         self.instrument: Seen = instrument
+        self.shift = shift
         self.pool = pool
         self.anomalies = anomalies
 
@@ -153,7 +157,8 @@ class Synthetic(Dataset):
 
     def card(self) -> Card:
         """Say what the galaxies are."""
-        return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument]))
+        off = (f"galaxies lie {self.shift:g} pixels from the image centre",) if self.shift else ()
+        return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument], *off))
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
         """Give the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
@@ -183,12 +188,17 @@ class Synthetic(Dataset):
         """Say what decides how the galaxies look at a size.
 
         Raises:
-            ConfigError: the image is too small.
+            ConfigError: the image is too small, or galaxies would be shifted out of it.
         """
         if size_px < 16:
             raise ConfigError(f"synthetic galaxies of {size_px} px were asked for; draw at least 16 px")
+        if not 0 <= self.shift < size_px / 2:
+            raise ConfigError(
+                f"shift={self.shift}: galaxies would leave images of {size_px} px; "
+                f"give 0 to {size_px // 2 - 1} pixels"
+            )
         fov = self.fov_arcsec or max(ZOOMED_ARCSEC, NATIVE_ARCSEC * size_px)
-        return Survey(self.seed, self.balance, size_px, fov, self.population, self.instrument)
+        return Survey(self.seed, self.balance, size_px, fov, self.population, self.instrument, self.shift)
 
     def fingerprint(self, size_px: int) -> str:
         """Name the galaxies: a hash of the options, the size and the version."""

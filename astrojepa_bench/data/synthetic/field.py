@@ -23,7 +23,8 @@ def draw_field(rng: np.random.Generator, plane: Plane) -> Float[np.ndarray, "ban
     What lies near the target is the same in every frame: wider ones add rings, each with its own stream.
     """
     light = np.zeros((3, *plane.x.shape), dtype=np.float32)
-    inner, outer, frame = 0.0, FIELD_ARCSEC, float(np.ptp(plane.x))
+    frame = 2 * max(float(np.abs(plane.x).max()), float(np.abs(plane.y).max()))  # as seen from the target
+    inner, outer = 0.0, FIELD_ARCSEC
     _populate(light, plane, rng, inner, outer)
     while outer < frame:
         inner, outer, rng = outer, _GROWTH * outer, rng.spawn(1)[0]

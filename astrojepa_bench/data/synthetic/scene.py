@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from math import ceil
+from math import ceil, cos, pi, sin
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -68,6 +68,7 @@ class Survey:
         fov_arcsec: side of the field they show.
         population: `natural`, or `matched` where all classes share one.
         instrument: a name from `INSTRUMENTS`.
+        shift_px: how far galaxies lie from the image centre, in a direction of their own [pixel].
     """
 
     seed: int
@@ -76,6 +77,7 @@ class Survey:
     fov_arcsec: float
     population: str = "natural"
     instrument: str = "survey"
+    shift_px: float = 0.0
 
     @property
     def pixel_arcsec(self) -> float:
@@ -93,6 +95,12 @@ class Survey:
         while next_fast_len(inner + 2 * margin, real=True) != inner + 2 * margin:
             margin += 1
         return Plane.framed(inner + 2 * margin, self.pixel_arcsec / self.oversampling)
+
+    def plane_of(self, subject: Subject) -> Plane:
+        """The sampling grid of one subject, relative to the place where its galaxy is put."""
+        where = subject.direction(self.seed)
+        distance = self.shift_px * self.pixel_arcsec
+        return self.canvas_plane().moved(distance * cos(where), distance * sin(where))
 
     def to_pixels(
         self, light: Float[np.ndarray, "*band height width"]
@@ -123,6 +131,11 @@ class Subject:
         """Give this subject's random stream for a purpose; the survey's own has no number in it."""
         use = purpose + (len(Purpose) if self.anomaly else 0)
         return np.random.default_rng([seed, self.index, use] + [instrument.number] * (instrument.number > 0))
+
+    def direction(self, seed: int) -> float:
+        """Say in which direction a survey that puts galaxies off the centre has put this one [rad]."""
+        # A branch of the population's stream: a purpose of its own would renumber those of the anomalies.
+        return float(self.stream(seed, Purpose.POPULATION).spawn(1)[0].uniform(0, 2 * pi))
 
     def recipe(self, survey: Survey) -> tuple[Population, Recipe]:
         """Say which population it belongs to and how it is drawn."""
@@ -168,17 +181,18 @@ def draw(survey: Survey, subject: Subject) -> Drawn:
 
 def surroundings(survey: Survey, subject: Subject) -> Float[np.ndarray, "band height width"]:
     """Draw the light of everything else in the frame, above the atmosphere."""
-    return draw_field(subject.stream(survey.seed, Purpose.FIELD), survey.canvas_plane())
+    return draw_field(subject.stream(survey.seed, Purpose.FIELD), survey.plane_of(subject))
 
 
 def paint(survey: Survey, subject: Subject) -> tuple[Canvas, Shape]:
-    """Draw the light of the galaxy alone, above the atmosphere, slightly off the image's centre."""
+    """Draw the light of the galaxy alone, above the atmosphere, slightly off its place in the frame."""
     population, recipe = subject.recipe(survey)
+    plane = survey.plane_of(subject)
     galaxy = draw_galaxy(population, subject.stream(survey.seed, Purpose.POPULATION))
     if population is not SHARED:
-        return painted(survey.canvas_plane(), galaxy, recipe, subject.stream(survey.seed, Purpose.SHAPE))
+        return painted(plane, galaxy, recipe, subject.stream(survey.seed, Purpose.SHAPE))
     drawn = rescaled(galaxy, recipe, subject.stream(survey.seed, Purpose.SHAPE))
-    canvas, shape = painted(survey.canvas_plane(), drawn, recipe, subject.stream(survey.seed, Purpose.SHAPE))
+    canvas, shape = painted(plane, drawn, recipe, subject.stream(survey.seed, Purpose.SHAPE))
     return canvas, replace(shape, half_light=galaxy.radius)
 
 
