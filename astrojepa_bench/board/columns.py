@@ -18,8 +18,8 @@ class Column:
     """One column.
 
     Attributes:
-        source: an evaluator, or `cost` for what the run took.
-        name: its metric, or the field of the cost.
+        source: an evaluator, `cost` for what the run took, or `masks` for what its masks show and hide.
+        name: its metric, the field of the cost, or the name in the record's health.
         title: the heading, with its unit.
         scale: what values are multiplied with for display (100 for per cent).
         digits: decimals shown.
@@ -86,6 +86,8 @@ COLUMNS = (  # anomalies: the physical ones; artefacts are easy and stand in the
     Column("collapse", "effective_rank", "effective rank", scale=1.0, priority=8),
     Column("cost", "train_seconds", "train s", scale=1.0, digits=0, priority=9, style="mean"),
     Column("cost", "images_per_second", "images/s", scale=1.0, digits=0, priority=10, style="mean"),
+    Column("masks", "context_galaxy_share", "galaxy in context %", digits=0, priority=12, style="mean"),
+    Column("masks", "target_galaxy_share", "galaxy in targets %", digits=0, priority=12, style="mean"),
 )
 
 
