@@ -10,6 +10,7 @@ from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA
+from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly
 from astrojepa_bench.evaluators.collapse import Collapse
@@ -34,12 +35,13 @@ def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
 
 @hookimpl
 def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
-    """Offer vision transformers and the encoder floors."""
+    """Offer vision transformers, all models of timm, and the encoder floors."""
     return {
         "vit-micro": ViTMicro,
         "vit-tiny": ViTTiny,
         "vit-small": ViTSmall,
         "vit-base": ViTBase,
+        "timm:<name>": TimmEncoder,
         "pca": PixelPCA,
         "majority": Majority,
     }

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_type_hints
@@ -28,6 +28,8 @@ KINDS: tuple[Kind, ...] = ("dataset", "encoder", "masker", "objective", "evaluat
 Factory: TypeAlias = Callable[..., Any]
 Settings: TypeAlias = Mapping[str, Mapping[str, object]]
 REQUIRED = inspect.Parameter.empty
+FAMILY = ":<name>"
+"""How the name of an offer ends that stands for many: `timm:<name>` is asked for as `timm:resnet18`."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,26 @@ class Offer:
     def has(self, option: str) -> bool:
         """Say whether a user may set this option."""
         return any(known.name == option for known in self.options)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it stands for many pieces, and is none itself."""
+        return self.name.endswith(FAMILY)
+
+    def member(self, name: str) -> Offer:
+        """Give one piece of a family: its factory is asked for it, by a class method `member`.
+
+        Raises:
+            ConfigError: the family has no such member.
+        """
+        factory: Factory = self.factory.member(name)  # type: ignore[attr-defined]
+        return replace(
+            self,
+            name=f"{self.name.removesuffix(FAMILY)}:{name}",
+            factory=factory,
+            summary=summary_of(factory),
+            options=option_schema(factory),
+        )
 
 
 # --- the signature is the schema -------------------------------------------------------------------------

@@ -26,7 +26,7 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
-from astrojepa_bench.options import KINDS, Kind, Offer, option_schema, summary_of
+from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
 
 __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
@@ -97,15 +97,27 @@ class Registry:
         return tuple(sorted(wanted, key=lambda offer: (KINDS.index(offer.kind), offer.name)))
 
     def get(self, kind: Kind, name: str) -> Offer:
-        """Look a piece up.
+        """Look a piece up, or a member of a family (`timm:resnet18` of `timm:<name>`).
 
         Raises:
             ConfigError: nobody offers it; names the nearest ones and the plugins that failed to load.
         """
-        if (kind, name) not in self._offers:
+        found = self._offers.get((kind, name))
+        found = self.member(kind, name) if found is None or found.is_family else found
+        if found is None:
             known = [offer.name for offer in self.offers(kind)]
             raise ConfigError(f"unknown {kind} '{name}'; {nearest(name, known)}{self._hints(name)}")
-        return self._offers[kind, name]
+        return found
+
+    def member(self, kind: Kind, name: str) -> Offer | None:
+        """Look up a member of a family; None if no family is called so.
+
+        Raises:
+            ConfigError: the family has no such member.
+        """
+        called, _, member = name.partition(":")
+        family = self._offers.get((kind, f"{called}{FAMILY}"))
+        return family.member(member) if family is not None and member else None
 
     def suites(self) -> tuple[SuiteOffer, ...]:
         """Give the suites on offer, by name."""
@@ -274,12 +286,14 @@ def _offer(source: _Source, hook: str, name: object, factory: object) -> Offer:
     called = _checked_name(hook, name)
     if not callable(factory):
         raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
+    if called.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
+        raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
     facts = (source.plugin, source.distribution, source.version_text)
     return Offer(HOOKS[hook], called, factory, *facts, summary_of(factory), option_schema(factory))
 
 
 def _checked_name(hook: str, name: object) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*(:<name>)?", name):
         raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
     return name
 

@@ -285,3 +285,64 @@ def test_raising_observer_is_muted_and_the_others_are_told(alone):
         "plugin deaf failed while listening and is muted: OSError: disk full"
     ]
     assert notes[-1] == Event("step")
+
+
+FAMILY = (
+    HEAD
+    + '''
+class Any:
+    """Any ring."""
+
+    def __init__(self, spec, *, width: int = 3):
+        self.width = width
+
+    @classmethod
+    def member(cls, name):
+        return type(f"Any_{name}", (cls,), {"__doc__": f"The ring {name}."})
+
+@hookimpl
+def astrojepa_encoders():
+    return {"ring:<name>": Any}
+'''
+)
+
+
+def test_family_stands_for_all_its_members(alone):
+    """One row in the list, and every member is found by its own name with the family's options."""
+    alone.install("rings", FAMILY)
+    registry = load_registry()
+
+    offer = registry.get("encoder", "ring:saturn.b")
+
+    assert [offer.name for offer in registry.offers()] == ["ring:<name>"]
+    assert (offer.name, offer.summary, offer.plugin) == ("ring:saturn.b", "The ring saturn.b.", "rings")
+    assert [option.name for option in offer.options] == ["width"]
+    assert offer.factory(None, width=4).width == 4
+
+
+@pytest.mark.parametrize("name", ["rings:saturn", "ring:", "ring"])
+def test_name_outside_every_family_is_unknown(alone, name):
+    """A family answers to its own name, a colon and something more."""
+    alone.install("rings", FAMILY)
+
+    with pytest.raises(ConfigError, match=r"unknown encoder .*ring:<name>"):
+        load_registry().get("encoder", name)
+
+
+def test_family_without_members_is_refused(alone):
+    """A name that stands for many needs a factory that can tell them apart."""
+    alone.install("rings", FAMILY.replace("def member", "def other"))
+
+    assert "without a class method `member(name)`" in load_registry().failures[0].reason
+
+
+def test_any_model_of_timm_is_an_encoder():
+    """`timm:resnet18` is found, and a misspelt one is answered with the nearest."""
+    registry = load_registry()
+
+    assert registry.get("encoder", "timm:resnet18").factory.model_name == "resnet18"
+    assert registry.get("encoder", "timm:resnet18") == registry.get("encoder", "timm:resnet18")
+    with pytest.raises(ConfigError, match="did you mean timm:resnet18"):
+        registry.get("encoder", "timm:resnt18")
+    with pytest.raises(ConfigError, match="unknown timm model '<name>'"):
+        registry.get("encoder", "timm:<name>")

@@ -131,8 +131,9 @@ def _show_named(arguments: Namespace) -> None:
 def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[SuiteOffer]]:
     kind, _, name = arguments.subject.rpartition(":")
     called = {offer.name for offer in registry.offers()} | {offer.name for offer in registry.suites()}
-    wanted = arguments.subject if arguments.subject in called else name
+    kind, wanted = ("", arguments.subject) if arguments.subject in called else (kind, name)
     pieces = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
+    pieces = pieces or _members(arguments.subject, registry)
     suites = [offer for offer in registry.suites() if offer.name == wanted and "suite".startswith(kind)]
     if not pieces and not suites:
         failed = "; ".join(f"failed to load: {failure}" for failure in registry.failures)
@@ -141,3 +142,11 @@ def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[
             f"{nearest(name, called)}" + (f" ({failed})" if failed else "")
         )
     return pieces, suites
+
+
+def _members(subject: str, registry: Registry) -> list[Offer]:
+    """Look for a member of a family, with or without its kind: `timm:resnet18`, `encoder:timm:resnet18`."""
+    from astrojepa_bench.options import KINDS
+
+    found = [registry.member(kind, subject.removeprefix(f"{kind}:")) for kind in KINDS]
+    return [offer for offer in found if offer is not None]

@@ -191,3 +191,29 @@ def test_a_name_shared_by_a_piece_and_a_suite_shows_both(command, page):
 
     assert "masker far, offered by" in out
     assert "suite far, offered by" in out
+
+
+RINGS = '''
+from astrojepa_bench.hookspecs import hookimpl
+
+class Rings:
+    """Any ring."""
+
+    @classmethod
+    def member(cls, name):
+        return type("One", (cls,), {"__doc__": f"The ring {name}."})
+
+@hookimpl
+def astrojepa_maskers():
+    return {"ring:<name>": Rings}
+'''
+
+
+def test_members_of_a_family_are_shown(command, tmp_path):
+    """A piece that no list names has a page all the same, with or without its kind, and so has its family."""
+    (tmp_path / "rings.py").write_text(RINGS)
+    for subject, summary in (("ring:f.1", "The ring f.1."), ("masker:ring:f.1", "The ring f.1.")):
+        code, out, _ = command("show", subject, plugin=tmp_path / "rings.py")
+        assert code == 0
+        assert out.startswith(f"masker ring:f.1, offered by rings (file rings.py)\n\n{summary}")
+    assert "Any ring." in command("show", "ring:<name>", plugin=tmp_path / "rings.py")[1]
