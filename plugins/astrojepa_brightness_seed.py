@@ -77,7 +77,7 @@ class BrightnessSeed(Masker):
             context = self._rectangles(log_weight, 1, sizes.context, generator)[:, 0]
             return Masks(context, context.new_empty(len(images), 0, sizes.target))
         targets = self._rectangles(log_weight, sizes.targets, sizes.target, generator)
-        preference = PREFER * self._context_block(log_weight, generator)
+        preference = PREFER * self.context_block(log_weight, generator)
         hidden = covered(self.grid, targets)
         context = choose_patches(preference.masked_fill(hidden, -torch.inf), sizes.context, generator)
         return Masks(context, targets)
@@ -93,7 +93,7 @@ class BrightnessSeed(Masker):
         top, left = self._corners(log_weight, height, width, generator)
         return rectangle_patches(self.grid, top, left, width, size)
 
-    def _context_block(
+    def context_block(
         self, log_weight: Float[Tensor, "batch patch"], generator: torch.Generator
     ) -> Bool[Tensor, "batch patch"]:
         """Mark one block with independent sides."""

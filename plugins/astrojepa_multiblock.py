@@ -107,6 +107,16 @@ class Multiblock(Masker):
         self, hidden: Bool[Tensor, "batch patch"], size: int, generator: torch.Generator
     ) -> Int[Tensor, "batch context"]:
         square = draw_square(self.grid, self.context_scale, batch=len(hidden), generator=generator)
+        return self.cut(square, hidden, size, generator)
+
+    def cut(
+        self,
+        square: Bool[Tensor, "batch patch"],
+        hidden: Bool[Tensor, "batch patch"],
+        size: int,
+        generator: torch.Generator,
+    ) -> Int[Tensor, "batch context"]:
+        """Choose `size` patches of the square outside the targets, then others outside the targets."""
         index = torch.arange(self.grid.patches, device=hidden.device)
         turn = PREFER * (self.grid.patches - index if self.truncation == "raster" else torch.ones_like(index))
         return choose_patches((turn * square).masked_fill(hidden, -torch.inf), size, generator)

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered, draw_blocks, draw_square
+from astrojepa_bench.plugin import (
+    MaskSizes,
+    PatchGrid,
+    covered,
+    draw_blocks,
+    draw_square,
+)
 
 SMALL, STANDARD = PatchGrid(8, 8, 8), PatchGrid(14, 14, 16)
 CASES = [
@@ -46,6 +52,50 @@ def counted_coverage(length, shapes, blocks):
     return 1 - (1 - hit / places) ** blocks
 
 
+def published_batch(rng, batch=128, side=14):
+    """One batch of the released sampler, from its description: in targets, and left of the context square.
+
+    One number draws area and aspect of the targets; the last position of every block is left out.
+    """
+
+    def sides(scale, aspect):
+        u = rng.random()
+        area, ratio = (
+            int(side**2 * (scale[0] + u * (scale[1] - scale[0]))),
+            aspect[0] + u * (aspect[1] - aspect[0]),
+        )
+        return [min(round(length), side - 1) for length in ((area * ratio) ** 0.5, (area / ratio) ** 0.5)]
+
+    def marked(height, width):
+        block = np.zeros((side, side), dtype=bool)
+        top, left = rng.integers(0, side - height), rng.integers(0, side - width)
+        block[top : top + height, left : left + width] = True
+        return block
+
+    target, context = sides((0.15, 0.2), (0.75, 1.5)), sides((0.85, 1.0), (1.0, 1.0))
+    hidden = np.stack([np.any([marked(*target) for _ in range(4)], axis=0) for _ in range(batch)])
+    return hidden, np.stack([marked(*context) for _ in range(batch)]) & ~hidden
+
+
+def raster_cut(left):
+    """Keep the first patches of each context row by row, as many as the smallest of the batch has."""
+    flat = left.reshape(len(left), -1)
+    return (flat & (flat.cumsum(axis=1) <= flat.sum(axis=1).min())).reshape(left.shape)
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Twenty published batches: in targets, left for the context, and what the raster cut keeps of it."""
+    rng = np.random.default_rng(0)
+    batches = [published_batch(rng) for _ in range(20)]
+    hidden, left = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return hidden, left, np.concatenate([raster_cut(left) for _, left in batches])
+
+
+def halves(seen):
+    return seen[:, :7].mean(), seen[:, 7:].mean()
+
+
 @pytest.mark.parametrize("truncation", ["random", "raster"])
 @pytest.mark.parametrize("batch", [1, 33])
 @pytest.mark.parametrize(("grid", "sizes"), CASES)
@@ -60,6 +110,29 @@ def test_the_stream_alone_decides():
     assert torch.equal(first.context, again.context)
     assert torch.equal(first.targets, again.targets)
     assert not torch.equal(first.targets, other.targets)
+
+
+def test_the_released_sampler_has_its_published_statistics(published):
+    """44 % in targets, 42 % left, 26 % kept; 90 and 10 % of the core; 41 % of the top half, 11 % of the rest."""
+    hidden, left, kept = published
+    assert [part.mean() for part in published] == pytest.approx([0.44, 0.42, 0.26], abs=0.01)
+    assert [part[:, 5:9, 5:9].mean() for part in (hidden, left)] == pytest.approx([0.90, 0.10], abs=0.01)
+    assert 0.06 < kept[:, 5:9, 5:9].mean() < 0.085
+    assert halves(kept) == pytest.approx((0.41, 0.11), abs=0.01)
+    assert not hidden[:, -1].any()
+    assert not hidden[:, :, -1].any()
+
+
+@pytest.mark.parametrize(("truncation", "expected"), [("raster", (0.41, 0.11)), ("random", (0.27, 0.25))])
+def test_both_cuts_treat_published_contexts_as_published(published, truncation, expected):
+    """Cut by this masker, the released contexts show the halves 41 % and 11 %, or at random 27 % and 25 %."""
+    masker, kept = astrojepa_multiblock.Multiblock(STANDARD, truncation=truncation), []
+    for seed, left in enumerate(torch.from_numpy(published[1]).flatten(1).split(128)):
+        chosen = masker.cut(left, ~left, int(left.sum(dim=1).min()), stream(seed))
+        kept.append(covered(STANDARD, chosen[:, None]).view(-1, 14, 14))
+    seen = torch.cat(kept).numpy()
+    assert halves(seen) == pytest.approx(expected, abs=0.015)
+    assert (seen == published[2]).all() == (truncation == "raster")
 
 
 def test_published_positions_give_the_published_coverage():
