@@ -146,6 +146,17 @@ def test_labels_and_masks_do_not_matter():
     assert torch.equal(*losses)
 
 
+def test_the_judge_may_be_the_projector():
+    """By default the encoder's tokens are scored; with `judge=projector`, the projection of their mean."""
+    plain, projected = objective().eval(), objective(judge="projector").eval()
+    images = batch().images
+    expected = plain.projector(plain.encoder(images).values.mean(dim=1))
+
+    assert plain.judged is plain.encoder
+    torch.testing.assert_close(projected.judged.taps(images)["last"], expected)
+    assert projected.judged.dim == 32
+
+
 @pytest.mark.parametrize("wrong", [{"invariance": -1.0}, {"covariance": -0.1}, {"batch_size": 1}])
 def test_impossible_options_are_refused(wrong):
     """Negative weights and batches without a variance are mistakes of the request."""
