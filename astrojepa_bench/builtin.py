@@ -12,11 +12,14 @@ from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA
 from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
-from astrojepa_bench.evaluators.anomaly import Anomaly
+from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
 from astrojepa_bench.evaluators.collapse import Collapse
+from astrojepa_bench.evaluators.factors import Factors
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.evaluators.redshift import Redshift
+from astrojepa_bench.evaluators.robustness import Robustness
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.roles import Dataset, Encoder, Evaluator
 
@@ -49,5 +52,15 @@ def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
 
 @hookimpl
 def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
-    """Offer the core evaluators."""
-    return {"linear": Linear, "knn": KNN, "kmeans": KMeans, "anomaly": Anomaly, "collapse": Collapse}
+    """Offer the evaluators."""
+    return {
+        "linear": Linear,
+        "knn": KNN,
+        "kmeans": KMeans,
+        "anomaly": Anomaly,
+        "anomaly-scorers": AnomalyScorers,
+        "redshift": Redshift,
+        "factors": Factors,
+        "robustness": Robustness,
+        "collapse": Collapse,
+    }

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score, roc_auc_score
-from torch import Tensor
+from jaxtyping import Float, Int
 
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
-from astrojepa_bench.evaluators.reading import read_features, read_ordinary
-from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.evaluators.oddness import Oddness, forest_oddness, knn_oddness, mahalanobis_oddness
+from astrojepa_bench.evaluators.ranking import ranking_scores, scores_by_kind
+from astrojepa_bench.evaluators.reading import by_id, read_features, read_ordinary
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.types import ANOMALY_KINDS, Evaluation, Score
-
-Scores = Float[np.ndarray, " galaxy"]
-CHUNK = 1024
+from astrojepa_bench.types import Evaluation, Score
 
 
 class Anomaly(Evaluator):
@@ -30,9 +25,10 @@ class Anomaly(Evaluator):
     labelled or not, are the background. Scores without a suffix rank all anomalies together; `_physical` and
     `_artefact` leave the other kind out of the ranking.
 
-    Chance: `auroc` 1/2; `recall_at_k`, with k the number of anomalies, k / N; `average_precision` what a
-    random order scores on average, which for few anomalies lies above their share. Golden number: a feature
-    that is the anomaly flag scores 1 in all three; equal scores for all galaxies give 1/2, k / N and k / N.
+    Chance: `auroc` 1/2; `recall_at_k`, with k the number of anomalies, k / N, and so `precision_at_50` (at k, where
+    there are fewer); `average_precision` what a random order scores on average, which for few anomalies lies
+    above their share. Golden number: a feature that is the anomaly flag scores 1 in all four; equal scores for
+    all galaxies give 1/2, k / N, k / N and k / N.
     Do not trust `average_precision` across test sets with other shares of anomalies, nor `recall_at_k` below
     some 50 anomalies; artefacts are easy (a blank frame is far from everything), so read the physical ones.
 
@@ -52,7 +48,7 @@ class Anomaly(Evaluator):
     """
 
     requires = ("anomaly",)
-    version = 1
+    version = 2
 
     def __init__(self, *, k: int = 10, held_out: int | None = None) -> None:
         if k < 1:
@@ -76,7 +72,7 @@ class Anomaly(Evaluator):
         if self.held_out is None or (kind > 0).any():
             _check_both_kinds(kind)
             predictions["oddness"] = oddness = knn_oddness(train, everything, self.k)
-            scores += _scores_by_kind(oddness, kind)
+            scores += scores_by_kind("anomaly", oddness, kind)
         if self.held_out is not None:
             train = read_ordinary(answers, "train", tap, without=self.held_out)
             predictions["oddness_held_out"] = oddness = knn_oddness(train, everything, self.k)
@@ -94,35 +90,7 @@ class Anomaly(Evaluator):
         return tuple(warning for warning, holds in warnings.items() if holds)
 
 
-def _check_both_kinds(kind: Int[np.ndarray, " galaxy"]) -> None:
-    if not 0 < (kind > 0).sum() < len(kind):
-        raise DataError(
-            f"test holds {(kind > 0).sum()} anomalies of {len(kind)} galaxies; anomaly needs both kinds"
-        )
-
-
-def knn_oddness(train: Float[Tensor, "voter dim"], features: Float[Tensor, "galaxy dim"], k: int) -> Scores:
-    """Give the mean standardised distance of each galaxy to its k nearest of `train` (all, if fewer)."""
-    scaling = Standardisation.fit(train)
-    reference = scaling(train)
-    parts = [torch.cdist(scaling(part), reference) for part in features.split(CHUNK)]
-    nearest = [part.topk(min(k, len(train)), largest=False).values.mean(dim=1) for part in parts]
-    oddness: Scores = torch.cat(nearest).double().cpu().numpy()
-    return oddness
-
-
-def _scores_by_kind(oddness: Scores, kind: Int[np.ndarray, " galaxy"]) -> list[Score]:
-    """Score the ranking of all anomalies together, then of each kind by itself."""
-    present = [index for index in range(1, len(ANOMALY_KINDS)) if (kind == index).any()]
-    rankings = [("", present), *((f"_{ANOMALY_KINDS[index]}", [index]) for index in present)]
-    scores: list[Score] = []
-    for suffix, wanted in rankings:
-        ranked = np.isin(kind, [0, *wanted])
-        scores += _scores(oddness[ranked], kind[ranked] > 0, suffix)
-    return scores
-
-
-def _scores_held_out(oddness: Scores, test: SplitAnswers, held_out: int) -> list[Score]:
+def _scores_held_out(oddness: Oddness, test: SplitAnswers, held_out: int) -> list[Score]:
     ordinary = (test.anomaly == 0) & (test.label >= 0)
     odd = test.label[ordinary] == held_out
     if not 0 < odd.sum() < len(odd):
@@ -130,50 +98,93 @@ def _scores_held_out(oddness: Scores, test: SplitAnswers, held_out: int) -> list
             f"anomaly.held_out={held_out}: {odd.sum()} of {len(odd)} labelled test galaxies are of that class; "
             f"choose one of {np.unique(test.label[ordinary]).tolist()} beside others"
         )
-    return _scores(oddness[ordinary], odd, "_held_out")
+    return ranking_scores("anomaly", oddness[ordinary], odd, "_held_out")
 
 
-def _scores(oddness: Scores, odd: Bool[np.ndarray, " galaxy"], suffix: str) -> list[Score]:
-    n, k = len(odd), int(odd.sum())
-    auroc, precision = float(roc_auc_score(odd, oddness)), float(average_precision_score(odd, oddness))
-    recall, chance = recall_at_k(odd, oddness, k), average_precision_chance(k, n)
-    se = auroc_standard_error(odd, oddness)
-    name = f"average_precision{suffix}"
-    return [
-        Score("anomaly", f"auroc{suffix}", auroc, True, n, 0.5, se),
-        Score("anomaly", name, precision, True, n, chance, _binomial(precision, k)),
-        Score("anomaly", f"recall_at_k{suffix}", recall, True, n, k / n, _binomial(recall, k)),
-    ]
+def _check_both_kinds(kind: Int[np.ndarray, " galaxy"]) -> None:
+    if not 0 < (kind > 0).sum() < len(kind):
+        raise DataError(
+            f"test holds {(kind > 0).sum()} anomalies of {len(kind)} galaxies; anomaly needs both kinds"
+        )
 
 
-def recall_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> float:
-    """Give the share of anomalies among the k highest scores, in expectation over the order of equal ones."""
-    edge = np.sort(score)[::-1][k - 1]
-    above, level = score > edge, score == edge
-    drawn = (k - above.sum()) / level.sum()
-    return float((odd & above).sum() + drawn * (odd & level).sum()) / float(odd.sum())
+class AnomalyScorers(Evaluator):
+    """Ranks test galaxies by other scorers than `anomaly`: covariance, forest, prediction error, and colour alone.
 
+    Measures whether the ranking of `anomaly` is a matter of its scorer, whether the objective's own prediction
+    error finds what its features find, and whether colour would have been enough. Metrics are those of `anomaly`
+    under a prefix: `mahalanobis_` (distance from the mean of train in units of its shrunk covariance), `forest_`
+    (isolation forest), `error_` and `error_max_` (mean and largest squared error of the objective's
+    predictions, over 16 draws of masks; left out, with a warning, where the objective predicts nothing), and the
+    control `colour_`: k-NN distance in the mean flux of each band. Tap `last`, fitted on ordinary train galaxies.
 
-def auroc_standard_error(odd: Bool[np.ndarray, " galaxy"], score: Scores) -> float | None:
-    """Give DeLong's standard error; None where either side holds a single galaxy."""
-    odd_count, ordinary_count = int(odd.sum()), int((~odd).sum())
-    if min(odd_count, ordinary_count) < 2:
-        return None
-    ranks = rankdata(score)
-    of_odd = (ranks[odd] - rankdata(score[odd])) / ordinary_count
-    of_ordinary = (ranks[~odd] - rankdata(score[~odd])) / odd_count
-    return math.sqrt(of_odd.var(ddof=1) / odd_count + of_ordinary.var(ddof=1) / ordinary_count)
+    Chance, golden number, standard errors: as for `anomaly`. Do not trust any of them where `colour_` scores as
+    high: then the anomalies come from another survey or exposure, and nothing was learnt about their shape.
+    Prediction errors rise with brightness and contrast; a bright ordinary galaxy may rank above a faint lens.
 
+    Args:
+        k: neighbours that are averaged by the colour control.
+        trees: of the isolation forest.
 
-def average_precision_chance(odd: int, n: int) -> float:
-    """Give the mean average precision of a random order of `n` galaxies, `odd` of them anomalies.
-
-    The anomaly at rank i stands above (i - 1)(odd - 1)/(n - 1) others in expectation, so its precision is
-    (1 + that) / i; the mean over all ranks i.
+    Source:
+        Ledoit & Wolf 2004 (J. Multivariate Analysis 88, 365); Liu, Ting & Zhou 2008 (ICDM); prediction error as
+        in AstroJEPA, deviation: averaged over seeded masks, and its parts kept apart.
     """
-    harmonic = float((1 / np.arange(1, n + 1)).mean())
-    return harmonic + (odd - 1) / max(n - 1, 1) * (1 - harmonic)
+
+    requires = ("anomaly",)
+    requests = ("errors", "fluxes")
+    version = 1
+
+    def __init__(self, *, k: int = 10, trees: int = 500) -> None:
+        if min(k, trees) < 1:
+            raise ConfigError(
+                f"anomaly-scorers.k={k} and anomaly-scorers.trees={trees} must be at least 1; 10 and 500 are usual"
+            )
+        self.k, self.trees = k, trees
+
+    def evaluate(self, answers: Answers) -> Evaluation:
+        """Fit on ordinary train galaxies, score all of test with every scorer.
+
+        Raises:
+            ContractError: a feature is not finite.
+            DataError: test lacks anomalies or ordinary galaxies.
+        """
+        kind = answers.test.anomaly
+        _check_both_kinds(kind)
+        oddness = {**dict(self._by_features(answers)), **dict(self._by_image(answers.train, answers.test))}
+        scores = [
+            score
+            for name, values in oddness.items()
+            for score in scores_by_kind("anomaly-scorers", values, kind, f"{name}_")
+        ]
+        selection: dict[str, float | str] = {"tap": answers.taps[0], "trees": float(self.trees)}
+        return Evaluation(tuple(scores), oddness, answers.test.ids, selection, _warnings(scores))
+
+    def _by_features(self, answers: Answers) -> Iterator[tuple[str, Oddness]]:
+        tap = answers.taps[0]
+        train = read_ordinary(answers, "train", tap)
+        test = read_features(answers.test, "test", tap, np.arange(len(answers.test.ids)))
+        yield "mahalanobis", mahalanobis_oddness(train, test)
+        yield "forest", forest_oddness(train, test, self.trees, answers.seed)
+
+    def _by_image(self, train: SplitAnswers, test: SplitAnswers) -> Iterator[tuple[str, Oddness]]:
+        if test.errors:
+            yield "error", np.asarray(test.errors["mean_squared"], dtype=float)
+            yield "error_max", np.asarray(test.errors["max_squared"], dtype=float)
+        if train.fluxes is not None and test.fluxes is not None:
+            ordinary = by_id(train, np.flatnonzero(train.anomaly == 0))
+            yield "colour", knn_oddness(_tensor(train.fluxes[ordinary]), _tensor(test.fluxes), self.k)
 
 
-def _binomial(share: float, n: int) -> float:
-    return math.sqrt(share * (1 - share) / n)
+def _tensor(fluxes: Float[np.ndarray, "galaxy band"]) -> Float[torch.Tensor, "galaxy band"]:
+    return torch.as_tensor(fluxes).double()
+
+
+def _warnings(scores: list[Score]) -> tuple[str, ...]:
+    auroc = {score.metric: score.value for score in scores if "auroc" in score.metric}
+    return tuple(
+        f"{kind} anomalies: colour alone ranks them as well as the features do"
+        for kind in ("physical", "artefact")
+        if f"colour_auroc_{kind}" in auroc
+        and auroc[f"colour_auroc_{kind}"] >= auroc[f"mahalanobis_auroc_{kind}"]
+    )

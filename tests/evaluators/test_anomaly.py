@@ -10,11 +10,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.anomaly import (
-    Anomaly,
+from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
+from astrojepa_bench.evaluators.oddness import forest_oddness, knn_oddness, mahalanobis_oddness
+from astrojepa_bench.evaluators.ranking import (
     auroc_standard_error,
     average_precision_chance,
-    knn_oddness,
+    precision_at_k,
     recall_at_k,
 )
 
@@ -63,7 +64,7 @@ def test_missing_kind_has_no_score(make_answers):
 
     assert set(found) == {
         f"{metric}{suffix}"
-        for metric in ("auroc", "average_precision", "recall_at_k")
+        for metric in ("auroc", "average_precision", "recall_at_k", "precision_at_50")
         for suffix in ("", "_physical")
     }
     assert found["auroc"].value == found["auroc_physical"].value
@@ -197,7 +198,9 @@ def test_held_out_class_is_odd_to_the_scorer_alone(make_answers):
     scores = by_metric(found)
     assert scores["auroc_held_out"].value > 0.98
     assert scores["auroc_held_out"].n == 200
-    assert set(scores) == {"auroc_held_out", "average_precision_held_out", "recall_at_k_held_out"}
+    assert set(scores) == {
+        f"{metric}_held_out" for metric in ("auroc", "average_precision", "recall_at_k", "precision_at_50")
+    }
     odd = knn_oddness(torch.as_tensor(parts[0][0]).float(), torch.as_tensor(parts[2][0]).float(), 10)
     assert abs(roc_auc_score(parts[2][1] == 2, odd) - 0.5) < 0.1
     assert "class 2 was held out of the scorer only: it was seen in pretraining" in found.warnings
@@ -222,3 +225,122 @@ def test_held_out_class_must_be_there(make_answers):
     parts = (np.zeros((9, 2)), np.arange(9) % 3)
     with pytest.raises(DataError, match=r"held_out=7: 0 of 9 .* choose one of \[0, 1, 2\]"):
         Anomaly(held_out=7).evaluate(make_answers(parts, parts, parts))
+
+
+def test_precision_counts_the_top_whatever_the_number_of_anomalies():
+    """Three of the four highest are anomalies, of five in all; ties count in expectation."""
+    odd = np.array([True, True, False, True, False, True, True])
+
+    assert precision_at_k(odd, np.arange(7, 0, -1.0), 4) == 0.75
+    assert precision_at_k(odd, np.zeros(7), 4) == pytest.approx(5 / 7)
+
+
+# --- other scorers ----------------------------------------------------------------------------------------
+
+
+def test_mahalanobis_distance_of_a_gaussian_is_chi_distributed():
+    """Among many correlated galaxies the squared distance averages the number of features, at any scale."""
+    stream = np.random.default_rng(0)
+    mixing = stream.normal(size=(6, 6)) * [1, 10, 100, 1, 1, 1]
+    train, test = (torch.as_tensor(stream.normal(size=(n, 6)) @ mixing + 5) for n in (20_000, 4000))
+    squared = mahalanobis_oddness(train, test) ** 2
+
+    assert squared.mean() == pytest.approx(6, abs=4 * np.sqrt(12 / 4000))
+    assert squared.var() == pytest.approx(12, rel=0.15)
+
+
+def test_mahalanobis_sees_what_breaks_a_correlation():
+    """A galaxy that is ordinary in each feature and odd in their combination; nearness to the mean is no help."""
+    stream = np.random.default_rng(0)
+    x = stream.normal(size=(2000, 1))
+    train = torch.as_tensor(np.hstack([x, x + 0.1 * stream.normal(size=(2000, 1))]))
+    against, along = mahalanobis_oddness(train, torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64))
+
+    assert against > 5 * along
+
+
+def test_mahalanobis_needs_no_more_galaxies_than_features():
+    """The shrunk covariance has an inverse where the plain one has none."""
+    stream = np.random.default_rng(0)
+    train = torch.as_tensor(stream.normal(size=(20, 50)))
+
+    assert np.isfinite(mahalanobis_oddness(train, train + 1)).all()
+
+
+def test_forest_is_seeded_and_finds_the_far_one():
+    """The same seed gives the same trees, another seed nearly the same ranking."""
+    stream = np.random.default_rng(0)
+    train, test = torch.as_tensor(stream.normal(size=(500, 4))), torch.as_tensor(stream.normal(size=(300, 4)))
+    test[0] = 8.0
+    first, again, other = (forest_oddness(train, test, 200, seed) for seed in (0, 0, 1))
+
+    assert np.array_equal(first, again)
+    assert first.argmax() == 0
+    assert not np.array_equal(first, other)
+    assert np.corrcoef(first, other)[0, 1] > 0.98
+
+
+def curious_sky(make_answers, shift, *, flux_shift=0.0, error_shift=None):
+    """Add fluxes, and prediction errors that are larger for anomalies by `error_shift` (none if None)."""
+    answers, stream = sky(make_answers, shift), np.random.default_rng(5)
+    odd = answers.test.anomaly > 0
+    fluxes = {
+        name: replace(part, fluxes=0.5 + 0.1 * stream.normal(size=(len(part.ids), 3)))
+        for name, part in {"train": answers.train, "val": answers.val, "test": answers.test}.items()
+    }
+    test = fluxes["test"]
+    test = replace(test, fluxes=test.fluxes + flux_shift * odd[:, None])
+    if error_shift is not None:
+        noise = stream.normal(size=(2, len(odd)))
+        test = replace(
+            test, errors=dict(zip(("mean_squared", "max_squared"), noise + error_shift * odd, strict=True))
+        )
+    return replace(answers, train=fluxes["train"], val=fluxes["val"], test=test)
+
+
+def test_each_scorer_reads_its_own_evidence(make_answers):
+    """Features that see, errors that see and colours that do not: each prefix says what its own source knows."""
+    found = by_metric(AnomalyScorers(trees=50).evaluate(curious_sky(make_answers, 5.0, error_shift=3.0)))
+
+    assert found["mahalanobis_auroc"].value > 0.95
+    assert found["forest_auroc"].value > 0.85  # single cuts see a shift along one of six axes later
+    assert found["error_auroc"].value == pytest.approx(0.983, abs=0.03)  # Phi(3 / sqrt 2)
+    assert abs(found["colour_auroc"].value - 0.5) < 4 * found["colour_auroc"].item_se
+
+
+def test_colour_that_gives_anomalies_away_is_a_warning(make_answers):
+    """Another survey's pictures are told apart by their colour: then the features prove nothing."""
+    given_away = AnomalyScorers(trees=20).evaluate(curious_sky(make_answers, 0.0, flux_shift=2.0))
+    plain = AnomalyScorers(trees=20).evaluate(curious_sky(make_answers, 6.0))
+
+    assert by_metric(given_away)["colour_auroc"].value > 0.99
+    assert "physical anomalies: colour alone ranks them as well as the features do" in given_away.warnings
+    assert plain.warnings == ()
+
+
+def test_objective_that_predicts_nothing_has_no_error_scores(make_answers):
+    """What was not measured is left out, and nothing stands in its place."""
+    found = by_metric(AnomalyScorers(trees=20).evaluate(curious_sky(make_answers, 3.0)))
+
+    assert not [metric for metric in found if metric.startswith("error")]
+
+
+def test_scorers_are_fitted_on_train_alone(make_answers):
+    """Taking half of the test galaxies away changes no score of the others."""
+    answers = curious_sky(make_answers, 3.0, error_shift=1.0)
+    half = np.arange(0, len(answers.test.ids), 2)
+    test = replace(
+        answers.test, ids=answers.test.ids[half], features={"last": answers.test.features["last"][half]},
+        label=answers.test.label[half], anomaly=answers.test.anomaly[half], fluxes=answers.test.fluxes[half],
+        errors={name: values[half] for name, values in answers.test.errors.items()},
+    )  # fmt: skip
+    whole = AnomalyScorers(trees=20).evaluate(answers).predictions
+    part = AnomalyScorers(trees=20).evaluate(replace(answers, test=test)).predictions
+
+    assert all(part[name] == pytest.approx(whole[name][half], rel=1e-6) for name in whole)
+
+
+def test_scorer_options_out_of_range_are_refused():
+    """The message names both options."""
+    with pytest.raises(ConfigError, match=r"anomaly-scorers\.trees=0"):
+        AnomalyScorers(trees=0)
