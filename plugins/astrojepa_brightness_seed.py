@@ -18,10 +18,11 @@ often as in any one place inside.
 The context is what the targets leave of one more block drawn in this way, with sides of 0.5 to 0.7 of the
 grid's, height and width independently.
 
-Expected: blocks are centred on the galaxy less often than blocks placed uniformly, 0.4 to 0.7 times as often
+Expected: blocks are centred on the galaxy less often than blocks placed uniformly, 0.5 to 0.7 times as often
 on simulated galaxies at 8x8 patches, and targets hide less of its light (65 % where `multiblock` hides 80 %).
 
-Cost: no sort and no flood; about twice as fast as `brightness`.
+Cost: no sort and no flood; on one CPU core about 25,000 images/s at 64 px and 8x8 patches, 1,000 at 224 px and
+14x14.
 
 Source: github.com/FurqanBhat/AstroJEPA, the published collator and its description. Deviations:
 

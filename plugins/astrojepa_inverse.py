@@ -10,9 +10,10 @@ and for tau -> infinity q is uniform.
 It is the control for the sign of the idea: if a bias towards light helps, its inverse must not. It does
 openly what AstroJEPA's collator does by accident (`brightness-seed`), with the sky subtracted first.
 
-Expected: blocks of 2x2 to 3x4 patches lie on the galaxy's centre less often than uniform ones. The bias is
-weaker than that of `brightness`, because most patches are sky already: of a weight that is spread over nearly
-all of the image no block can gather much more than its share.
+Expected: on simulated galaxies at 8x8 patches, centres of 2x2, 3x3 and 3x4 blocks lie on the galaxy 0.5, 0.7 and
+0.8 times as often as those of uniform ones. The bias is weaker than that of `brightness`, because most patches
+are sky already: of a weight that is spread over nearly all of the image no block can gather much more than its
+share.
 
 Cost: that of `brightness`.
 
