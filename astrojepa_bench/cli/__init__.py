@@ -21,6 +21,7 @@ from astrojepa_bench.errors import BenchError, ConfigError, nearest
 PROGRAM = "astrojepa-bench"
 VERBS: Mapping[str, str] = {
     "run": "run",
+    "score": "score",
     "list": "catalogue",  # a module called list would hide the builtin here
     "show": "show",
     "leaderboard": "leaderboard",

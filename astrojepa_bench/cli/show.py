@@ -76,7 +76,7 @@ def _show_record(record: RunRecord, as_json: bool) -> None:
         _print_block(block, {key: value for key, value in facts[block].items() if key != "loss_curve"})
     print("  scores")
     for score in record.scores:
-        print(f"    {_score_line(score)}")
+        print(f"    {score_line(score)}")
     for warning in record.warnings:
         print(f"  warning: {warning}")
 
@@ -101,7 +101,8 @@ def _value_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _score_line(score: RecordedScore) -> str:
+def score_line(score: RecordedScore) -> str:
+    """Write one score: value, error, chance and direction."""
     direction = "higher" if score.higher_is_better else "lower"
     chance = "" if score.chance is None else f", chance {score.chance:.3f}"
     error = "" if score.item_se is None else f" ± {score.item_se:.4f}"

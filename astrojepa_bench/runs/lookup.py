@@ -56,9 +56,9 @@ def find_evaluators(request: RunRequest, registry: Registry) -> list[Offer]:
         ConfigError: a name is unknown.
     """
     if request.evaluators or request.suite is None:
-        return _evaluators(request.evaluators or ("core",), registry)
+        return evaluators_named(request.evaluators or ("core",), registry)
     with _on_behalf_of_suite(request, registry):
-        return _evaluators(registry.suite(request.suite).suite.evaluators, registry)
+        return evaluators_named(registry.suite(request.suite).suite.evaluators, registry)
 
 
 @contextmanager
@@ -84,7 +84,12 @@ def _find(block: Block, registry: Registry, encoders: tuple[str, ...]) -> Found:
     return found
 
 
-def _evaluators(names: tuple[str, ...], registry: Registry) -> list[Offer]:
+def evaluators_named(names: tuple[str, ...], registry: Registry) -> list[Offer]:
+    """Look evaluators up by name, or by the name of a set: `core`, or `full` for all that are on offer.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
     wanted: list[str] = []
     for name in names:
         if name == "full":
