@@ -16,8 +16,10 @@ was made for schedules a thousand times longer.
 
 Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A. Deviations: block and context
 sizes are fixed by rounding to a rectangle instead of drawn per batch; predictor 64 wide and 2 deep for small
-encoders; no random-resized crop (the loop's own augmentation serves every entry); one learning rate for all
-budgets.
+encoders, its matrices started at PyTorch's fan-in scale (at the published std of .02 so narrow a predictor hears
+its places and not its context: after 196 steps exchanging two galaxies' targets cost it a gap of .02, against .15
+with the fan-in start, whose teacher also kept ten times the spread over galaxies); no random-resized crop (the
+loop's own augmentation serves every entry); one learning rate for all budgets.
 """
 
 from __future__ import annotations
@@ -77,9 +79,7 @@ class Predictor(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.mask_token = nn.Parameter(torch.empty(width))
         self.register_buffer("codes", sincos_positions(grid.rows, grid.columns, width), persistent=False)
-        for parameter in self.parameters():
-            if parameter.ndim == 2 or parameter is self.mask_token:
-                nn.init.trunc_normal_(parameter, std=0.02)
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def forward(
         self,
@@ -121,7 +121,7 @@ class IJEPA(Objective):
 
     name: ClassVar[str] = "ijepa"
     masks = "required"
-    version = 3
+    version = 4
     start_left: Tensor
 
     def __init__(

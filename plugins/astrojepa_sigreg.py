@@ -69,8 +69,9 @@ def sigreg(
     statistic must be independent galaxies.
     """
     directions = random_slices(embeddings.shape[-1], slices, generator)
-    projected = embeddings.float() @ directions
-    return epps_pulley(projected, knots=knots, reach=reach, scale_by_n=scale_by_n).mean()
+    with torch.autocast(embeddings.device.type, enabled=False):  # cosines of bf16 products are noise
+        projected = embeddings.float() @ directions
+        return epps_pulley(projected, knots=knots, reach=reach, scale_by_n=scale_by_n).mean()
 
 
 def projector_to(dim: int, hidden: int, embedding: int) -> nn.Sequential:
