@@ -53,7 +53,10 @@ def main(trials_file, table_file):
         plan = make_plan(request_of(wanted, trial), registry)
         if not loaded:
             loaded["galaxies"] = load_galaxies(
-                plan.dataset, plan.budget, make_request({"objectives": ["-"]}).cache, torch.device("cpu")
+                plan.dataset,
+                plan.budget.size_px,
+                make_request({"objectives": ["-"]}).cache,
+                torch.device("cpu"),
             )
         row = {**key, **run_trial(plan, loaded["galaxies"])}
         append_row(table_file, row)
