@@ -25,6 +25,7 @@ VERBS: Mapping[str, str] = {
     "list": "catalogue",  # a module called list would hide the builtin here
     "show": "show",
     "leaderboard": "leaderboard",
+    "import-checkpoint": "import_checkpoint",
     "data": "data",
     "doctor": "doctor",
 }

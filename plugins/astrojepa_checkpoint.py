@@ -1,0 +1,180 @@
+"""Objective `astrojepa`: a checkpoint of AstroJEPA's model zoo, scored as it is, predictor and all.
+
+Nothing is trained. The file gives a target encoder (the judged one: its mean token is the latent of AstroJEPA's
+notebooks), the context encoder and predictor trained beside it, and one patch embedding for both encoders.
+
+Predictions are made as published, leak included. The context encoder runs over *all* patches and forbids attending
+to those outside the context; their own pixels stay in their tokens. The predictor gets every one of these tokens
+with its own positions, and only at the target block of the moment a mask token instead. What it must predict is
+hidden from it, but all else is not, other target blocks among it: this is easier than where the context is
+gathered, and errors are to be compared between galaxies, never between objectives.
+
+`astrojepa-bench import-checkpoint FILE.pth` reads sizes off the file and makes a run of it.
+
+Cost: none in training; for each galaxy and draw of masks, one pass of the context encoder, one of the target
+encoder and one of the predictor per target block, all over every patch.
+Expected: the published linear probes are 30 to 60 % on Galaxy10 DECaLS, where an untrained vision transformer
+reaches about 30 (k-NN); the pure I-JEPA models of the zoo had lost most of their rank.
+
+Source: github.com/FurqanBhat/AstroJEPA, published module, and its masks. Deviations: sizes of blocks are fixed
+(at the mean of the published draws) instead of drawn for each image; which galaxies it was trained on is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from astrojepa_vit import AstroJEPAViT, Transformer
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from astrojepa_bench.plugin import (
+    ConfigError,
+    Draw,
+    Encoder,
+    GalaxyBatch,
+    Loss,
+    MaskSizes,
+    Objective,
+    PatchGrid,
+    Prediction,
+    Streams,
+    hookimpl,
+    load_weights,
+)
+
+OURS = {
+    "patch_embed.proj.": "encoder.embed.",
+    "target_encoder.": "encoder.body.",
+    "context_encoder.": "context.",
+}
+
+
+class AstroJEPA(Objective):
+    """No training: a model of AstroJEPA's zoo with weights from its checkpoint, which also predicts.
+
+    Args:
+        encoder: an `astrojepa-vit` of the checkpoint's size; becomes the target encoder.
+        grid: its patch grid.
+        classes: unused.
+        weights: the checkpoint, or its tensors by their published names; read without running code.
+        depth: layers of the predictor.
+        heads: attention heads of the predictor.
+        targets: target blocks of a prediction.
+        target_scale: share of the patches in a block; blocks of 3 x 3 on 14 x 14 are the published mean.
+        context_scale: share of the patches in the context; .27 is the published mean.
+    """
+
+    masks = "required"
+    trains = False
+    version = 1
+    taken: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        grid: PatchGrid | None,
+        classes: int,
+        *,
+        weights: Path | None = None,
+        depth: int = 6,
+        heads: int = 3,
+        targets: int = 4,
+        target_scale: float = 0.05,
+        context_scale: float = 0.27,
+    ) -> None:
+        super().__init__(encoder, grid, classes)
+        if not isinstance(encoder, AstroJEPAViT):
+            raise ConfigError(
+                "objective 'astrojepa' is a whole model of that zoo; use encoder 'astrojepa-vit'"
+            )
+        own: PatchGrid = encoder.grid
+        self.sizes = MaskSizes.rounded(own, context=context_scale, targets=targets, target=target_scale)
+        self.sizes.check(own)
+        body = encoder.body
+        self.context = Transformer(
+            own.patches,
+            width=encoder.dim,
+            depth=len(body.blocks.layers),
+            heads=body.blocks.layers[0].self_attn.num_heads,
+        )
+        self.predictor = Transformer(own.patches, width=encoder.dim, depth=depth, heads=heads)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, encoder.dim))
+        self.register_buffer("taken", torch.tensor(False))  # kept with a run, which then needs no file
+        if weights is not None:
+            load_weights(self, weights, "objective 'astrojepa'")
+
+    @property
+    def judged(self) -> Encoder:
+        """The target encoder.
+
+        Raises:
+            ConfigError: no checkpoint was given.
+        """
+        if not self.taken:
+            raise ConfigError(
+                "objective 'astrojepa' has no weights; give objective.weights=FILE.pth, or use import-checkpoint"
+            )
+        return self.encoder
+
+    def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
+        """Give zero: there is nothing to learn."""
+        return Loss(batch.images.new_zeros(()), {})
+
+    def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
+        """Predict every target block of every galaxy, as published.
+
+        Raises:
+            ConfigError: the masker hands out no masks.
+        """
+        masks = draw(batch.images, self.sizes)
+        if masks is None:
+            raise ConfigError("objective 'astrojepa' needs masks; choose a masker that hands them out")
+        galaxy = torch.arange(len(batch.images), device=batch.images.device)[:, None, None]
+        actual = self.encoder(batch.images).values[galaxy, masks.targets]
+        predicted = self.predicted(self.seen(batch.images, masks.context), masks.targets)
+        return Prediction(predicted, actual, masks.targets)
+
+    def seen(
+        self, images: Float[Tensor, "batch band height width"], context: Int[Tensor, "batch context"]
+    ) -> Float[Tensor, "batch patch dim"]:
+        """Encode all patches while nothing attends to those outside the context."""
+        patches = cast(AstroJEPAViT, self.encoder).patches(images)
+        encoded: Tensor = self.context(patches + self.context.pos_embed, hidden=~marked(patches, context))
+        return encoded
+
+    def predicted(
+        self, seen: Float[Tensor, "batch patch dim"], targets: Int[Tensor, "batch block target"]
+    ) -> Float[Tensor, "batch block target dim"]:
+        """Hide one block at a time and predict it from all else; blocks lie along the batch axis."""
+        blocks, asked = targets.shape[1], targets.flatten(0, 1)
+        each = seen.repeat_interleave(blocks, dim=0)
+        values = torch.where(marked(each, asked)[..., None], self.mask_token, each)
+        answers = self.predictor(values + self.predictor.pos_embed)
+        block = torch.arange(len(asked), device=seen.device)[:, None]
+        return answers[block, asked].unflatten(0, (-1, blocks))
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Understand the published names."""
+        given = {"taken": torch.tensor(True)}
+        for name, value in state.items():
+            prefix = next((published for published in OURS if name.startswith(published)), None)
+            given[name if prefix is None else OURS[prefix] + name.removeprefix(prefix)] = value
+        return given
+
+
+def marked(
+    tokens: Float[Tensor, "batch patch dim"], places: Int[Tensor, "batch place"]
+) -> Bool[Tensor, "batch patch"]:
+    """Mark the given places of a set of tokens."""
+    nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+    return nowhere.scatter(1, places, True)
+
+
+@hookimpl
+def astrojepa_objectives() -> Mapping[str, Callable[..., Objective]]:
+    """Offer `astrojepa`."""
+    return {"astrojepa": AstroJEPA}

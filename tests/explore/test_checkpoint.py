@@ -1,0 +1,190 @@
+"""A checkpoint of AstroJEPA becomes a run that opens, predicts and is scored like any other."""
+
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from astrojepa_bench import open_run
+from astrojepa_bench.board.render import check_board
+from astrojepa_bench.cli import main
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.explore.checkpoint import read_checkpoint
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.streams import scoped_global
+
+WIDTH, HEADS = 24, 3
+
+
+class Part(nn.Module):
+    """One transformer of the published module: its names come from PyTorch."""
+
+    def __init__(self, depth, patches=16):
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.randn(1, patches, WIDTH))
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, batch_first=True, norm_first=True)
+        self.blocks = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(WIDTH)
+
+
+class Original(nn.Module):
+    """The published module, small."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, WIDTH, 8, 8)})
+        self.context_encoder, self.target_encoder, self.predictor = Part(2), Part(2), Part(3)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, WIDTH))
+
+
+@pytest.fixture(scope="module")
+def original():
+    with scoped_global(0, "tests"):
+        return Original().eval()
+
+
+def saved(path, original, **changed):
+    config = {
+        "img_size": 32,
+        "embed_dim": WIDTH,
+        "num_heads": HEADS,
+        "mask_scale": (0.2, 0.3),
+        "device": "cuda",
+    }
+    content = {
+        "epoch": 99, "model_state_dict": original.state_dict(), "optimizer_state_dict": {"state": {}},
+        "val_loss": 0.0334, "config": config, **changed,
+    }  # fmt: skip
+    torch.save({key: value for key, value in content.items() if value is not None}, path)
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path, original):
+    return saved(tmp_path / "100jepa.pth", original)
+
+
+@pytest.fixture
+def galaxies(tmp_path):
+    """Write 150 noisy images of 32 px in two classes."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 120, (150, 32, 32, 3), dtype=np.uint8)
+    images[::2, 10:22, 10:22] += 100
+    with h5py.File(tmp_path / "tiny.h5", "w") as file:
+        file["images"], file["ans"] = images, np.arange(150) % 2
+    return tmp_path / "tiny.h5"
+
+
+def test_sizes_are_read_off_the_file(checkpoint):
+    """Only the number of heads is nowhere in the tensors."""
+    found = read_checkpoint(checkpoint)
+
+    assert (found.size_px, found.patch, found.bands) == (32, 8, 3)
+    assert (found.width, found.depth, found.heads, found.predictor_depth) == (24, 2, 3, 3)
+    assert found.progress == " (epoch 99, validation loss 0.0334)"
+
+
+def test_imported_run_opens_with_the_latents_of_the_original(checkpoint, original, tmp_path, capsys):
+    """Within 1e-5, from the output folder alone: the checkpoint may be gone."""
+    assert main(["import-checkpoint", str(checkpoint), "--out", str(tmp_path / "zoo"), "--json"]) == 0
+    checkpoint.unlink()
+    (path,) = Store(tmp_path / "zoo").paths()
+    run = open_run(path)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    part = original.target_encoder
+    with torch.no_grad():
+        tokens = original.patch_embed["proj"](2 * images - 1).flatten(2).transpose(1, 2)
+        expected = part.norm(part.blocks(tokens + part.pos_embed)).mean(dim=1)
+        found = run.encoder.taps(images)["last"]
+
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert found.std() > 0.1
+    assert not run.record.scores
+    assert any("epoch 99" in warning for warning in run.record.warnings)
+    assert check_board(tmp_path / "zoo") == []
+
+
+def test_the_same_file_is_the_same_run_wherever_it_lies(checkpoint, original, tmp_path):
+    """Importing twice leaves one record; other weights under the same name leave a second one."""
+    store = Store(tmp_path / "zoo")
+    for _ in range(2):
+        main(["import-checkpoint", str(checkpoint), "--out", str(store.out), "--json"])
+    assert len(store.paths()) == 1
+    other = {**original.state_dict(), "mask_token": torch.zeros(1, 1, WIDTH)}
+    saved(checkpoint, original, model_state_dict=other)
+    main(["import-checkpoint", str(checkpoint), "--out", str(store.out), "--json"])
+
+    assert len(store.paths()) == 2
+
+
+def test_checkpoint_is_scored_beside_its_untrained_self(checkpoint, galaxies, tmp_path, capsys):
+    """Prediction errors too; the board has both rows, and warns that the model was trained elsewhere."""
+    words = [
+        "import-checkpoint",
+        checkpoint,
+        "--out",
+        tmp_path / "zoo",
+        "-d",
+        "hdf5",
+        "--cache",
+        tmp_path / "cache",
+    ]
+    words += ["-E", "knn,linear", "--set", f"dataset.path={galaxies}", "--device", "cpu"]
+    assert main([*map(str, words)]) == 0
+    records = {record.objective: record for record in Store(tmp_path / "zoo").records()}
+    page = (tmp_path / "zoo" / "README.md").read_text()
+
+    assert set(records) == {"astrojepa", "untrained"}
+    assert records["astrojepa"].value("knn", "accuracy") > 0.5
+    assert records["astrojepa"].options["objective"]["weights"] == "100jepa.pth"
+    assert records["untrained"].options["encoder"] == records["astrojepa"].options["encoder"]
+    assert "astrojepa(depth=3, weights=100jepa.pth) + brightness-seed" in page
+    assert "trained elsewhere (epoch 99" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"config": None}, "does not say how many attention heads"),
+        ({"model_state_dict": {"embed.weight": torch.zeros(2, 2)}}, "is no checkpoint of AstroJEPA"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(tmp_path, original, changed, said):
+    """What lacks and what to do."""
+    with pytest.raises(DataError, match=said) as caught:
+        read_checkpoint(saved(tmp_path / "odd.pth", original, **changed))
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    """The message names the path."""
+    with pytest.raises(ConfigError, match=r"no file at .*gone\.pth"):
+        read_checkpoint(tmp_path / "gone.pth")
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("code of the file was run",))
+
+
+def test_code_in_a_checkpoint_is_never_run(tmp_path, original):
+    """Neither in the weights nor in what stands beside them."""
+    with pytest.raises(DataError, match="running code"):
+        read_checkpoint(saved(tmp_path / "trap.pth", original, val_loss=Trap()))
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"model_state_dict": Trap()}))
+    with pytest.raises(DataError, match=r"running code|no safetensors"):
+        read_checkpoint(tmp_path / "old.pth")
+
+
+def test_options_of_scoring_need_galaxies(checkpoint, tmp_path, capsys):
+    """`-E` without `-d` would be ignored in silence."""
+    code = main(["import-checkpoint", str(checkpoint), "--out", str(tmp_path / "zoo"), "-E", "knn"])
+
+    assert code == 2
+    assert "-d DATASET" in capsys.readouterr().err
