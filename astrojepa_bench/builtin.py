@@ -9,7 +9,8 @@ from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.synthetic.dataset import Synthetic
-from astrojepa_bench.encoders.floors import Majority, PixelPCA
+from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
+from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
@@ -45,7 +46,9 @@ def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
         "vit-small": ViTSmall,
         "vit-base": ViTBase,
         "timm:<name>": TimmEncoder,
+        "pixels": Pixels,
         "pca": PixelPCA,
+        "profile": Profile,
         "majority": Majority,
     }
 

@@ -56,6 +56,7 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
         ConfigError: there is no such file.
         DataError: it is of another format, damaged, or can only be read by running code.
     """
+    path = path.expanduser()
     if not path.is_file():
         raise ConfigError(f"{owner}: no file at {path}; give a safetensors or torch state-dict file")
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrojepa_bench.errors import ConfigError, PluginError
+from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.identity import source_version
 from astrojepa_bench.results.naming import titled
@@ -55,11 +55,12 @@ class Piece:
         """Build it from what the bench gives.
 
         Raises:
+            BenchError: as the factory says.
             PluginError: the factory itself fails.
         """
         try:
             return self.offer.factory(*given, **self.options)
-        except (ConfigError, PluginError):
+        except BenchError:
             raise
         except Exception as error:
             raise PluginError(
