@@ -22,7 +22,7 @@ from astrojepa_bench.patches import (
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.sky import DETECTED, signal_to_noise
 from astrojepa_bench.streams import Streams
-from astrojepa_bench.suites import Block, Suite
+from astrojepa_bench.suites import Block, Published, Suite
 from astrojepa_bench.types import (
     Card,
     Evaluation,
@@ -69,6 +69,7 @@ __all__ = [
     "Prediction",
     "Progress",
     "Projected",
+    "Published",
     "Recipe",
     "Score",
     "Streams",

@@ -36,6 +36,28 @@ class Block(BaseModel):
     options: dict[str, dict[str, Any]] = {}
 
 
+class Published(BaseModel):
+    """A figure that somebody else published: shown beside a board, never in one table with its rows.
+
+    Attributes:
+        model: what was measured, as its authors call it.
+        figure: linear accuracy, as they print it.
+        measured: on which galaxies and how.
+        source: where it stands.
+        entry: our nearest entry, one name of each kind; None where there is none.
+        differs: what is not the same in that entry, or is assumed because nothing was published.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    figure: str
+    measured: str
+    source: str
+    entry: Block | None = None
+    differs: str = ""
+
+
 class Suite(BaseModel):
     """A question, as the grid of entries that answers it.
 
@@ -43,6 +65,7 @@ class Suite(BaseModel):
         summary: the question, in one line.
         blocks: what runs, block after block; an entry that stands in two blocks runs once.
         evaluators: who judges unless the user names others.
+        published: figures of others that a board may show (`leaderboard build --published SUITE`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +73,7 @@ class Suite(BaseModel):
     summary: str
     blocks: tuple[Block, ...] = Field(min_length=1)
     evaluators: tuple[str, ...] = ("core",)
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)

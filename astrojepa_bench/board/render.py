@@ -9,10 +9,12 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
+from astrojepa_bench.board.published import LEGEND, TITLE, published_table, read_published
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import RULE, Board, Section, build_board
 from astrojepa_bench.board.text import (
@@ -27,6 +29,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.identity import canonical_json, digest
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, write_atomically
+from astrojepa_bench.suites import Published
 
 PAGE, TABLE, DATA = "README.md", "board.csv", "board.json"
 _LEGEND = (
@@ -54,7 +57,7 @@ def write_board(out: Path) -> Path:
         ConfigError: there are no records, or the folder cannot be written.
         DataError: a record file is corrupt.
     """
-    for name, text in _files(build_board(_records(out))).items():
+    for name, text in _files(build_board(_records(out)), read_published(out)).items():
         write_atomically(out / name, text.encode())
     return out / PAGE
 
@@ -78,7 +81,7 @@ def check_board(out: Path) -> list[str]:
     if not placed:
         raise ConfigError(_no_records(out))
     faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
-    files = _files(build_board(list(placed.values())))
+    files = _files(build_board(list(placed.values())), read_published(out))
     return [
         *faults,
         *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
@@ -107,13 +110,15 @@ def _same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
 
 
-def _files(board: Board) -> dict[str, str]:
-    return {PAGE: page(board), TABLE: long_table(board), DATA: data(board)}
+def _files(board: Board, published: Sequence[Published]) -> dict[str, str]:
+    return {PAGE: page(board, published), TABLE: long_table(board), DATA: data(board)}
 
 
-def page(board: Board) -> str:
-    """Render the Markdown page."""
+def page(board: Board, published: Sequence[Published] = ()) -> str:
+    """Render the Markdown page, with the figures of others at its end."""
     blocks = ["# Leaderboard", RULE, _LEGEND, *(block for s in board.sections for block in _blocks(s))]
+    if published:
+        blocks += [f"## {TITLE}", LEGEND, published_table(published, board.records)]
     return "\n\n".join(blocks) + "\n"
 
 

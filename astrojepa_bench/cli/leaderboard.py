@@ -7,6 +7,8 @@ import shutil
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from astrojepa_bench.errors import ConfigError
+
 SUMMARY = "Build the leaderboard of an output folder, or check that it still follows from its records."
 
 
@@ -15,6 +17,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  astrojepa-bench leaderboard build astrojepa-runs\n"
+        "  astrojepa-bench leaderboard build astrojepa-runs --published astrojepa-zoo\n"
         "  astrojepa-bench leaderboard check leaderboard      (exit code 3: it drifted)"
     )
     parser.add_argument("action", choices=("build", "check"), help="render the board, or check it")
@@ -27,12 +30,34 @@ def configure(parser: ArgumentParser) -> None:
         help="output folder with records below runs/ (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--published",
+        metavar="SUITE",
+        help="build: from now on show the figures that this suite says were published",
+    )
 
 
 def execute(arguments: Namespace) -> int:
     """Build or check; checking exits with 3 where the board and its records disagree."""
+    if arguments.published:
+        _keep_published(arguments)
     action = _build if arguments.action == "build" else _check
     return action(arguments.folder, arguments.json)
+
+
+def _keep_published(arguments: Namespace) -> None:
+    from astrojepa_bench.board.published import keep_published
+    from astrojepa_bench.registry import load_registry
+
+    offer = load_registry(arguments.plugin, arguments.strict_plugins).suite(arguments.published)
+    if arguments.action == "check" or not offer.suite.published:
+        said = (
+            "knows no published figures" if arguments.action == "build" else "can only be kept while building"
+        )
+        raise ConfigError(
+            f"--published: {offer.title} {said}; use `leaderboard build` with another suite, or leave it out"
+        )
+    keep_published(arguments.folder, offer.suite.published)
 
 
 def _build(folder: Path, as_json: bool) -> int:

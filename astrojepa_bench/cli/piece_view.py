@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -48,7 +49,20 @@ def print_suite(offer: SuiteOffer, registry: Registry) -> None:
     absent = _absent(offer.suite.blocks, registry)
     if absent:
         print(f"not installed\n{_indented(', '.join(absent))}")
+    if offer.suite.published:
+        print("published by others")
+    for figure in offer.suite.published:
+        print(_indented(f"{figure.figure} %  {figure.model} ({figure.source})"))
     print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
+    page = _page_of_suite(offer)
+    if page:
+        print(f"\n--- {offer.plugin} ---\n\n{page}")
+
+
+def _page_of_suite(offer: SuiteOffer) -> str:
+    """Give the docstring of the plugin that offers it: a suite is data and has none."""
+    found = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
+    return (getattr(found, "__doc__", "") or "").strip()
 
 
 def full_suite_facts(offer: SuiteOffer, registry: Registry) -> dict[str, object]:

@@ -1,0 +1,117 @@
+"""Figures that others published, beside a board: kept in its folder, so that equal folders give equal pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from tabulate import tabulate
+
+from astrojepa_bench.board.columns import ACCURACY, newest_versions
+from astrojepa_bench.board.statistics import summarise
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.store import write_atomically
+from astrojepa_bench.suites import Block, Published
+
+FILE = "published.json"
+TITLE = "Published figures"
+LEGEND = (
+    "Numbers of others, as they printed them: other splits, crops and probes, so no row here is comparable with a "
+    "row above without reading what differs. *Ours* is the linear accuracy of the nearest entry on this board, its "
+    "mean over seeds ± their standard deviation."
+)
+_HEADINGS = ("model", "published %", "ours %", "measured on", "what differs in ours", "source")
+_FIGURES = TypeAdapter(tuple[Published, ...])
+
+
+def keep_published(out: Path, figures: Sequence[Published]) -> None:
+    """Keep figures beside a board, from then on part of its page.
+
+    Args:
+        out: the board's folder.
+        figures: in the order in which they are to stand.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    facts = [figure.model_dump(mode="json", exclude_defaults=True) for figure in figures]
+    write_atomically(out / FILE, (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_published(out: Path) -> tuple[Published, ...]:
+    """Read the figures kept beside a board; none where there is no file.
+
+    Raises:
+        DataError: the file is no list of figures.
+    """
+    try:
+        return _FIGURES.validate_json((out / FILE).read_bytes())
+    except FileNotFoundError:
+        return ()
+    except (ValidationError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(
+            f"{out / FILE} holds no published figures ({reason}); delete it, or write it again with "
+            "`leaderboard build --published SUITE`"
+        ) from None
+
+
+def published_table(figures: Iterable[Published], records: Sequence[RunRecord]) -> str:
+    """Set figures beside the nearest entries of a board, as a Markdown table.
+
+    Args:
+        figures: what others published.
+        records: what the board was built from.
+    """
+    lines = [
+        [
+            _cell(text)
+            for text in (f.model, f.figure, _ours(f.entry, records), f.measured, f.differs, f.source)
+        ]
+        for f in figures
+    ]
+    align = ("left", "right", "left", "left", "left", "left")
+    return tabulate(lines, _HEADINGS, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _ours(entry: Block | None, records: Sequence[RunRecord]) -> str:
+    """Write what an entry reached, for each dataset and budget it ran on."""
+    if entry is None:
+        return ""
+    places: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if record.status in SCORED and is_entry(record, entry):
+            few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
+            places.setdefault(f"{record.dataset}, budget {record.budget}{few}", []).append(record)
+    cells = [text for place in sorted(places) if (text := _accuracy(place, places[place]))]
+    return "; ".join(cells) or "not run"
+
+
+def _accuracy(place: str, records: Sequence[RunRecord]) -> str:
+    versions = newest_versions(records)
+    values = [value for record in records if (value := ACCURACY.read(record, versions)) is not None]
+    return f"{ACCURACY.text(summarise(values))} ({place})" if values else ""
+
+
+def is_entry(record: RunRecord, entry: Block) -> bool:
+    """Say whether a run is of an entry: its pieces, with the options that the entry names."""
+    named = {"objective": entry.objectives, "masker": entry.maskers, "encoder": entry.encoders}
+    return all(
+        getattr(record, kind) in names and _has(record.options.get(kind, {}), entry.options.get(kind, {}))
+        for kind, names in named.items()
+    )
+
+
+def _has(options: dict[str, object], wanted: dict[str, object]) -> bool:
+    return all(
+        name in options and canonical_json(options[name]) == canonical_json(value)
+        for name, value in wanted.items()
+    )
