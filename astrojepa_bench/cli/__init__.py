@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "score": "score",
     "list": "catalogue",  # a module called list would hide the builtin here
     "show": "show",
+    "export": "export",
     "leaderboard": "leaderboard",
     "import-checkpoint": "import_checkpoint",
     "data": "data",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from astrojepa_bench.encoders.timm_model import TimmModel
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import Tokens
 
@@ -44,3 +46,13 @@ class Projected(Encoder):
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Give `last`: the projected mean of the encoder's tokens."""
         return {"last": self.projector(self(images).values.mean(dim=1))}
+
+    def as_timm(self) -> TimmModel:
+        """Refuse: plain timm has no place for a projector.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "features behind a projector have no timm form; export a run that is judged by its encoder"
+        )

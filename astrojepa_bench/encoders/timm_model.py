@@ -38,15 +38,15 @@ class TimmModel:
         """Give what the file says beside its tensors."""
         return {"create_model": dict(self.arguments), "mean": list(self.mean), "std": list(self.std)}
 
-    def write(self, path: Path) -> None:
-        """Write a safetensors file, whole or not at all."""
+    def write(self, path: Path, about: Mapping[str, object] | None = None) -> None:
+        """Write a safetensors file, whole or not at all; `about` joins the facts in its metadata."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         state = {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.state.items()
         }
-        save_file(state, partial, metadata={METADATA: json.dumps(self.facts())})
+        save_file(state, partial, metadata={METADATA: json.dumps({**self.facts(), **(about or {})})})
         partial.replace(path)
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from astrojepa_bench.cli import build_parser, catalogue, main
+from astrojepa_bench.cli import VERBS, build_parser, catalogue, main
 from astrojepa_bench.errors import ConfigError
 
 HEAVY = {"torch", "timm", "sklearn", "pandas", "numpy", "rich", "pydantic", "h5py", "matplotlib", "scipy"}
@@ -35,8 +35,9 @@ def test_help_lists_every_verb(capsys):
         main(["--help"])
 
     assert left.value.code == 0
-    listed = re.findall(r"^ {4}(\w+)", capsys.readouterr().out, re.MULTILINE)
-    assert listed == ["run", "list", "show", "leaderboard", "data", "doctor"]
+    listed = re.findall(r"^ {4}([\w-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert listed == list(VERBS)
+    assert {"run", "score", "list", "show", "export", "leaderboard", "data", "doctor"} <= set(listed)
 
 
 def test_no_command_shows_help_and_is_a_wrong_request(capsys):

@@ -1,0 +1,88 @@
+"""`export` hands out the encoder that was scored, in a form that needs nothing of ours."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import astrojepa_bench as ab
+from astrojepa_bench.cli import main
+from astrojepa_bench.encoders.projected import Projected
+from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.types import ImageSpec
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def readme_code():
+    """Give the Python of the README's section on exporting."""
+    section = README.split("## Take an encoder home")[1].split("\n## ")[0]
+    return "\n".join(re.findall(r"```python\n(.*?)```", section, re.S))
+
+
+@pytest.fixture
+def trained(galaxies, tiny, tmp_path):
+    """Run one entry; gives its record's file."""
+
+    def run(**fields):
+        record = ab.run(
+            masker="none", dataset="hdf5", budget="tiny", out=tmp_path, cache=tmp_path, evaluators="knn",
+            settings={"dataset": {"path": galaxies, "label": "ans"}, **fields.pop("settings", {})}, **fields,
+        )  # fmt: skip
+        return Store(tmp_path).path(record)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("objective", "encoder"), [("untrained", "vit-micro"), ("vicreg", "timm:test_resnet")]
+)
+def test_readmes_lines_give_the_features_that_were_scored(
+    trained, objective, encoder, tmp_path, monkeypatch, capsys
+):
+    """The README's very code agrees with our encoder, batch statistics of training included."""
+    path = trained(objective=objective, encoders=encoder)
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
+    told = capsys.readouterr().out
+
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    names = {"images": images}
+    with torch.no_grad():
+        exec(readme_code(), names)
+        expected = ab.open_run(path).encoder.taps(images)["last"]
+
+    torch.testing.assert_close(names["features"], expected, atol=1e-5, rtol=1e-5)
+    assert names["facts"]["run"] == path.stem
+    assert f"mean {', '.join(f'{value:.6g}' for value in names['facts']['mean'])}" in told
+
+
+def test_encoder_without_a_timm_form_says_so(trained, tmp_path, capsys):
+    """Principal components are no model of timm: one line, and no file."""
+    path = trained(objective="untrained", encoders="pixels")
+    code = main(["export", str(path), "--out", str(tmp_path / "encoder.safetensors")])
+
+    assert code == 2
+    assert "encoder 'pixels' of run" in capsys.readouterr().err
+    assert not (tmp_path / "encoder.safetensors").exists()
+
+
+def test_json_is_all_that_is_printed(trained, tmp_path, capsys):
+    """A script reads the file's name and everything it needs to load it."""
+    path = trained(objective="untrained", encoders="vit-micro")
+    assert main(["export", str(path), "--out", str(tmp_path / "new" / "e.safetensors"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+
+    assert Path(facts["file"]).is_file()
+    assert (facts["size_px"], facts["run"], facts["create_model"]["embed_dim"]) == (64, path.stem, 96)
+
+
+def test_features_behind_a_projector_have_no_timm_form():
+    """They are refused with what can be exported instead."""
+    encoder = TokenViT(ImageSpec(("r",), 32, (0.1,), (0.1,)), width=32, depth=1, heads=2)
+    with pytest.raises(ConfigError, match="judged by its encoder"):
+        Projected(encoder, torch.nn.Identity()).as_timm()
