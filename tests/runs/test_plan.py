@@ -52,6 +52,13 @@ def test_floors_are_added_once(registry):
     assert any(cell.standing == "floor" for cell in cells)
 
 
+def test_encoders_without_weights_are_scored_at_one_seed(registry):
+    """Pixels, their components and hand-made features know no seed: a grid of three scores each once."""
+    cells = plan(registry, objectives="ijepa", seeds="3").cells
+    for name in ("pixels", "pca", "profile", "majority"):
+        assert [cell.seed for cell in cells if cell.encoder.name == name] == [0]
+
+
 def test_without_floors_only_entries_run(registry):
     """`floors = false` leaves the entries alone."""
     cells = plan(registry, objectives="ijepa", floors=False).cells
