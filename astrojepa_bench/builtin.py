@@ -16,6 +16,7 @@ from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.factors import Factors
+from astrojepa_bench.evaluators.few_shot import FewShot
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
@@ -58,6 +59,7 @@ def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
     """Offer the evaluators."""
     return {
         "linear": Linear,
+        "few-shot": FewShot,
         "knn": KNN,
         "kmeans": KMeans,
         "anomaly": Anomaly,

@@ -54,6 +54,20 @@ def macro_f1_score(evaluator: str, truth: Classes, predicted: Classes) -> Score:
     return Score(evaluator, "macro_f1", float(value), True, len(truth), 1 / len(present))
 
 
+def recall_scores(evaluator: str, truth: Classes, predicted: Classes) -> tuple[Score, ...]:
+    """Score the recall of each class in test as `recall_<class index>`, with its binomial standard error.
+
+    A single recall has no chance level: always answering one class gives that class 1.
+    """
+    present, members = np.unique(truth, return_counts=True)
+    return tuple(
+        Score(evaluator, f"recall_{index}", recall, True, n, item_se=math.sqrt(recall * (1 - recall) / n))
+        for index, n, recall in zip(
+            present.tolist(), members.tolist(), _recalls(truth, predicted).tolist(), strict=True
+        )
+    )
+
+
 def _recalls(truth: Classes, predicted: Classes) -> Float[np.ndarray, " class"]:
     recalls = recall_score(truth, predicted, labels=np.unique(truth), average=None, zero_division=0)
     return np.asarray(recalls, dtype=float)

@@ -36,7 +36,7 @@ class KMeansFit(NamedTuple):
 
 def kmeans_torch(
     latents: Float[Tensor, "galaxy dim"] | Float[np.ndarray, "galaxy dim"],
-    num_clusters: int,
+    num_clusters: int = 10,
     *,
     n_init: int = 10,
     max_iterations: int = 300,

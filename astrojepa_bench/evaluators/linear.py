@@ -13,18 +13,20 @@ from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.evaluators.calibration import ece_score, nll_score
 from astrojepa_bench.evaluators.classification import (
     accuracy,
     accuracy_score,
     balanced_accuracy_score,
     macro_f1_score,
+    recall_scores,
 )
-from astrojepa_bench.evaluators.logistic import LogisticFits, fit_logistic
+from astrojepa_bench.evaluators.logistic import LogisticFits, climb_logistic
 from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled
 from astrojepa_bench.evaluators.standardise import Standardisation
 from astrojepa_bench.events import track
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.types import Evaluation
+from astrojepa_bench.types import Evaluation, Score
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 
@@ -36,26 +38,29 @@ class Linear(Evaluator):
     tap are those of the least validation log-loss (the strongest penalty, then the first tap, of equals).
     Log-loss and not accuracy: on a few hundred galaxies accuracy has a standard error of 2 points, and the
     best of many candidates is then the luckiest one; a proper score moves smoothly with C.
+    The grid is climbed from the strongest penalty, two values at a time, until the log-loss no longer falls:
+    beyond its minimum it rises, and the weakest penalties take most of the time.
     There is no refit on train + val: the classifier that was chosen is the classifier that is reported.
     Classes are those of the train labels; a test galaxy of any other class counts as an error.
 
     Chance: accuracy, the test share of the most frequent train class; balanced accuracy and macro F1,
-    1 / classes. Golden number: equal to `sklearn.linear_model.LogisticRegression` within .1 point at every C.
+    1 / classes; `nll`, the log-loss of the class shares of train; recalls and `ece` have none. Golden number:
+    equal to `sklearn.linear_model.LogisticRegression` within .1 point at every C.
     Do not trust it to compare encoders of very different width on few labels (a wider tap overfits sooner),
-    nor differences below two standard errors of one test set; it says nothing about classes that need a
-    curved boundary, for which see `knn`.
+    nor differences below two standard errors of one test set, nor `ece` alone (a guess can have 0: read it
+    beside the `nll`); it says nothing about classes that need a curved boundary, for which see `knn`.
 
     Args:
         c_grid: inverse penalties to choose from, in scikit-learn's sense.
 
     Source:
         The logistic-regression protocol of DINOv2 (Oquab et al. 2024, arXiv 2304.07193; its released
-        evaluation code). Deviations: 9 values of C instead of 45, chosen by log-loss, features standardised,
-        no refit.
+        evaluation code). Deviations: 9 values of C instead of 45, chosen by log-loss, climbed and not all
+        fitted, features standardised, no refit.
     """
 
     requires = ("label",)
-    version = 2
+    version = 3
 
     def __init__(self, *, c_grid: tuple[float, ...] = C_GRID) -> None:
         if not c_grid or min(c_grid) <= 0:
@@ -73,20 +78,22 @@ class Linear(Evaluator):
         """
         probe = min(self._probes(answers), key=lambda probe: probe.log_loss)  # the first of equals
         test, train = read_labelled(answers, "test", probe.tap), read_labelled(answers, "train", probe.tap)
-        truth, predicted = test.label, probe.predict(test)[probe.choice]
-        scores = (
-            accuracy_score("linear", truth, predicted, train.label),
-            balanced_accuracy_score("linear", truth, predicted),
-            macro_f1_score("linear", truth, predicted),
-        )
+        log_p = probe.log_probability(test.features)
+        predicted = probe.classes[log_p.argmax(axis=1)]
         selection: dict[str, float | str] = {
-            "C": self.c_grid[probe.choice],
+            "C": probe.c,
             "tap": probe.tap,
             "val_log_loss": probe.log_loss,
             "val_accuracy": probe.accuracy,
         }
-        warnings = probe.warnings(self.c_grid)
-        return Evaluation(scores, {"class": predicted}, test.ids, selection, warnings)
+        scores = (
+            accuracy_score("linear", test.label, predicted, train.label),
+            balanced_accuracy_score("linear", test.label, predicted),
+            macro_f1_score("linear", test.label, predicted),
+            *recall_scores("linear", test.label, predicted),
+            *_calibration(probe.classes, test.label, log_p, train.label),
+        )
+        return Evaluation(scores, {"class": predicted}, test.ids, selection, probe.warnings())
 
     def _probes(self, answers: Answers) -> Iterator[_Probe]:
         for tap in track(answers.taps, task="linear probe", total=len(answers.taps), unit="taps"):
@@ -94,17 +101,31 @@ class Linear(Evaluator):
             yield _Probe.fit(tap, train, val, self.c_grid)
 
 
+def _calibration(
+    classes: Int[np.ndarray, " class"],
+    truth: Int[np.ndarray, " galaxy"],
+    log_p: Float[np.ndarray, "galaxy class"],
+    train: Int[np.ndarray, " train_galaxy"],
+) -> Iterator[Score]:
+    """Score what is stated; a class that train lacks has no probability, and is left out of the `nll`."""
+    known = np.isin(truth, classes)
+    if known.any():
+        index, fitted = np.searchsorted(classes, truth[known]), np.searchsorted(classes, train)
+        yield nll_score("linear", index, log_p[known], fitted)
+    yield ece_score("linear", classes[log_p.argmax(axis=1)] == truth, np.exp(log_p.max(axis=1)))
+
+
 @dataclass(frozen=True)
 class _Probe:
-    """Classifiers of the whole grid on one tap, and which of them validation prefers."""
+    """The classifier that validation prefers on one tap."""
 
     tap: str
     classes: Int[np.ndarray, " class"]
     scaling: Standardisation
-    fits: LogisticFits
-    choice: int = 0
-    log_loss: float = 0.0
-    accuracy: float = 0.0
+    classifier: LogisticFits
+    c: float
+    log_loss: float
+    accuracy: float
 
     @classmethod
     def fit(
@@ -112,33 +133,40 @@ class _Probe:
     ) -> _Probe:
         classes, target = np.unique(train.label, return_inverse=True)
         scaling = Standardisation.fit(train.features)
-        target_there = torch.as_tensor(target, device=train.features.device)
-        fits = fit_logistic(scaling(train.features), target_there, c_grid)
-        probe = cls(tap, classes, scaling, fits)
-        losses = probe.log_losses(val)
-        choice = int(np.argmin(losses))
-        right = accuracy(val.label, probe.predict(val)[choice])
-        return cls(tap, classes, scaling, fits, choice, float(losses[choice]), right)
+        there = torch.as_tensor(target, device=train.features.device)
+        best, found = 0, list[tuple[float, LogisticFits]]()
+        for fits in climb_logistic(scaling(train.features), there, c_grid):
+            losses = _log_losses(fits.logits(scaling(val.features)), classes, val.label)
+            found += [(loss, fits.only(slice(row, row + 1))) for row, loss in enumerate(losses)]
+            best = min(range(len(found)), key=lambda at: found[at][0])  # the strongest penalty of equals
+            if best < len(found) - 1:
+                break
+        loss, chosen = found[best]
+        index = chosen.predict(scaling(val.features))[0].cpu().numpy()
+        return cls(tap, classes, scaling, chosen, c_grid[best], loss, accuracy(val.label, classes[index]))
 
-    def log_losses(self, galaxies: LabelledGalaxies) -> Float[np.ndarray, " fit"]:
-        """Give the mean log-loss of each fit; a class that train lacks says nothing about C and is left out."""
-        known = np.flatnonzero(np.isin(galaxies.label, self.classes))
-        logits = self.fits.logits(self.scaling(galaxies.features))[:, known]
-        if not len(known):
-            return np.zeros(len(logits))
-        target = torch.from_numpy(np.searchsorted(self.classes, galaxies.label[known])).to(logits.device)
-        losses = [float(F.cross_entropy(fit, target)) for fit in logits]
-        return np.asarray(losses)
+    def log_probability(self, features: Float[Tensor, "galaxy dim"]) -> Float[np.ndarray, "galaxy class"]:
+        found: Float[np.ndarray, "galaxy class"]
+        found = self.classifier.log_probability(self.scaling(features))[0].cpu().numpy()
+        return found
 
-    def predict(self, galaxies: LabelledGalaxies) -> Int[np.ndarray, "fit galaxy"]:
-        index: Tensor = self.fits.predict(self.scaling(galaxies.features))
-        predicted: Int[np.ndarray, "fit galaxy"] = self.classes[index.cpu().numpy()]
-        return predicted
-
-    def warnings(self, c_grid: tuple[float, ...]) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         found = []
-        if not bool(self.fits.converged[self.choice]):
-            found.append(f"the fit with C = {c_grid[self.choice]:g} on tap '{self.tap}' did not converge")
+        if not bool(self.classifier.converged[0]):
+            found.append(f"the fit with C = {self.c:g} on tap '{self.tap}' did not converge")
         if len(self.classes) == 1:
             found.append(f"train holds only class {self.classes[0]}, which is the answer for every galaxy")
         return tuple(found)
+
+
+def _log_losses(
+    logits: Float[Tensor, "fit galaxy class"],
+    classes: Int[np.ndarray, " class"],
+    label: Int[np.ndarray, " galaxy"],
+) -> list[float]:
+    """Give the mean log-loss of each fit; a class that train lacks says nothing about C and is left out."""
+    known = np.flatnonzero(np.isin(label, classes))
+    if not len(known):
+        return [0.0] * len(logits)
+    target = torch.from_numpy(np.searchsorted(classes, label[known])).to(logits.device)
+    return [float(F.cross_entropy(fit[known], target)) for fit in logits]

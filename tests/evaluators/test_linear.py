@@ -7,15 +7,17 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score as sklearn_balanced
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score, log_loss, recall_score
 from sklearn.preprocessing import StandardScaler
 
 from astrojepa_bench.errors import ConfigError, ContractError, DataError
 from astrojepa_bench.evaluators import linear
+from astrojepa_bench.evaluators.calibration import ece_score, expected_calibration_error, nll_score
 from astrojepa_bench.evaluators.classification import (
     accuracy_score,
     balanced_accuracy_score,
     macro_f1_score,
+    recall_scores,
 )
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
@@ -57,6 +59,40 @@ def test_penalty_of_the_least_validation_log_loss_is_chosen(make_answers, clouds
     assert found.selection["tap"] == "last"
     assert found.selection["C"] == grid[int(np.argmin(losses))]
     assert found.selection["val_log_loss"] == pytest.approx(min(losses), abs=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.4, 1.5, 30.0], ids=["clear", "mixed", "hopeless"])
+def test_climbing_finds_the_penalty_of_the_whole_grid(make_answers, clouds, spread):
+    """The log-loss falls and then rises with C, so nothing is missed beyond the first rise."""
+    parts = [clouds(count, spread=spread, seed=seed, dim=30) for seed, count in enumerate((150, 400, 50))]
+    (x, y), (x_val, y_val), _ = parts
+    scaler = StandardScaler().fit(x)
+    losses = [
+        log_loss(y_val, LogisticRegression(C=c, max_iter=5000).fit(scaler.transform(x), y)
+                 .predict_proba(scaler.transform(x_val)))
+        for c in linear.C_GRID
+    ]  # fmt: skip
+
+    assert Linear().evaluate(make_answers(*parts)).selection["C"] == linear.C_GRID[int(np.argmin(losses))]
+
+
+def test_climb_ends_where_the_log_loss_rises(make_answers, clouds, monkeypatch):
+    """Penalties far weaker than the chosen one are never fitted, which is most of the time saved."""
+    fitted = []
+
+    def watched(features, target, grid):
+        for fits in climb_logistic(features, target, grid):
+            fitted.append(len(fits.converged))
+            yield fits
+
+    climb_logistic = linear.climb_logistic
+    monkeypatch.setattr(linear, "climb_logistic", watched)
+    part = clouds(100, spread=30.0)
+    other = clouds(100, spread=30.0, seed=1)
+    found = Linear().evaluate(make_answers(part, other, other))
+
+    assert found.selection["C"] <= 1e-2
+    assert sum(fitted) <= 4
 
 
 def test_units_of_a_feature_do_not_matter(make_answers, clouds):
@@ -106,7 +142,10 @@ def test_single_class_scores_one_and_chance_one(make_answers, clouds, evaluator)
     one = clouds(30, spread=1, label=np.zeros(30, dtype=int))
     found = evaluator.evaluate(make_answers(one, one, one))
 
-    assert {(score.value, score.chance) for score in found} == {(1.0, 1.0)}
+    rated = {score.metric: (score.value, score.chance) for score in found if score.chance is not None}
+
+    assert rated.pop("nll", (0.0, 0.0)) == (0.0, 0.0)
+    assert set(rated.values()) == {(1.0, 1.0)}
 
 
 def test_single_class_in_train_is_a_warning(make_answers, clouds):
@@ -148,7 +187,7 @@ def test_linear_on_constant_features_scores_chance(make_answers):
 
 def test_fit_that_did_not_converge_is_a_warning(make_answers, clouds, monkeypatch):
     """A number from an unfinished fit must not look like the others."""
-    monkeypatch.setattr(linear, "fit_logistic", partial(linear.fit_logistic, max_steps=1))
+    monkeypatch.setattr(linear, "climb_logistic", partial(linear.climb_logistic, max_steps=1))
     part = clouds(200, spread=2)
 
     assert any("did not converge" in w for w in Linear().evaluate(make_answers(part, part, part)).warnings)
@@ -200,6 +239,81 @@ def test_scores_equal_scikit_learns():
     assert macro_f1_score("x", truth, predicted).value == pytest.approx(
         f1_score(truth, predicted, average="macro")
     )
+
+
+def test_recalls_equal_scikit_learns_and_average_to_the_balanced_accuracy():
+    """One per class in test, each on the galaxies of that class."""
+    truth, predicted = labels_of(1)
+    found = recall_scores("x", truth, predicted)
+
+    assert [score.metric for score in found] == ["recall_0", "recall_1", "recall_2", "recall_3"]
+    assert np.allclose([score.value for score in found], recall_score(truth, predicted, average=None))
+    assert sum(score.n for score in found) == len(truth)
+    assert np.mean([score.value for score in found]) == pytest.approx(sklearn_balanced(truth, predicted))
+
+
+def stated(count, sharpness, seed=0):
+    """Classes drawn from known probabilities, and the probabilities stated: sharpened by some power."""
+    stream = np.random.default_rng(seed)
+    p = stream.dirichlet(np.ones(4), count)
+    truth = (p.cumsum(axis=1) < stream.random((count, 1))).sum(axis=1)
+    sharp = p**sharpness / (p**sharpness).sum(axis=1, keepdims=True)
+    return truth, sharp
+
+
+def test_nll_equals_scikit_learns_log_loss_and_its_chance_the_entropy_of_the_shares():
+    """The guess that states the shares of train is what a representation without knowledge can say."""
+    truth, p = stated(500, 1.0)
+    found = nll_score("x", truth, np.log(p), np.array([0, 0, 1, 2, 3]))
+    shares = np.array([0.4, 0.2, 0.2, 0.2])
+
+    assert found.value == pytest.approx(log_loss(truth, p))
+    assert found.chance == pytest.approx(log_loss(truth, np.tile(shares, (500, 1))))
+    assert found.item_se == pytest.approx(np.std(np.log(p)[np.arange(500), truth]) / np.sqrt(500))
+    assert not found.higher_is_better
+
+
+def test_honest_probabilities_are_calibrated_and_have_the_least_nll():
+    """Probabilities that the classes were drawn from beat the same ones sharpened or flattened."""
+    errors, losses = [], []
+    for sharpness in (0.5, 1.0, 3.0):
+        truth, p = stated(20_000, sharpness)
+        errors.append(expected_calibration_error(p.argmax(axis=1) == truth, p.max(axis=1)))
+        losses.append(nll_score("x", truth, np.log(p), truth).value)
+
+    assert errors[1] < 0.01
+    assert min(errors[0], errors[2]) > 0.1
+    assert losses[1] < min(losses[0], losses[2])
+
+
+def test_calibration_error_by_hand():
+    """Nine in ten claimed, six in ten right: .3; bins of opposite sign do not cancel."""
+    right = np.array([True] * 6 + [False] * 4)
+    both = np.concatenate([right, [True] * 10])
+    confidence = np.repeat([0.9, 0.7], 10)
+
+    assert expected_calibration_error(right, np.full(10, 0.9)) == pytest.approx(0.3)
+    assert expected_calibration_error(both, confidence) == pytest.approx(0.3)
+    assert ece_score("x", right, np.full(10, 1.0)).value == pytest.approx(0.4)
+
+
+def test_calibration_error_of_a_calibrated_classifier_is_the_scatter_of_its_bins():
+    """It is never zero on a finite test set: two hundredths for two thousand galaxies."""
+    draws = [stated(2000, 1.0, seed) for seed in range(20)]
+    found = [expected_calibration_error(p.argmax(axis=1) == truth, p.max(axis=1)) for truth, p in draws]
+
+    assert np.mean(found) == pytest.approx(0.02, abs=0.008)
+
+
+def test_class_unknown_to_train_has_no_probability_and_no_nll(make_answers, clouds):
+    """An infinite loss would hide all others; the galaxies still count as errors everywhere else."""
+    train, val = (clouds(120, spread=0.05, label=np.arange(120) % 2) for _ in range(2))
+    test = clouds(80, spread=0.05, label=np.arange(80) % 4)
+    found = by_metric(Linear().evaluate(make_answers(train, val, test)))
+
+    assert (found["nll"].n, found["ece"].n, found["recall_3"].value) == (40, 80, 0)
+    strange = clouds(20, spread=0.05, label=2 + np.arange(20) % 2)
+    assert "nll" not in by_metric(Linear().evaluate(make_answers(train, val, strange)))
 
 
 def test_accuracy_chance_is_the_test_share_of_the_train_majority():

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 
-from astrojepa_bench.evaluators.logistic import fit_logistic
+from astrojepa_bench.evaluators.logistic import climb_logistic, fit_logistic, fit_logistic_draws
 
 GRID = (1e-4, 1e-2, 1.0, 1e2)
 
@@ -154,3 +154,69 @@ def test_cut_short_fit_is_not_converged():
     fits = fit_logistic(torch.as_tensor(features), torch.as_tensor(target), (1.0,), max_steps=2)
 
     assert not fits.converged.any()
+
+
+# --- draws and climbs -----------------------------------------------------------------------------------
+
+
+def few(per_class, draws=3, dim=40, classes=5):
+    """Draw a few galaxies of each class, several times, from one cloud; give the cloud too."""
+    features, target = cloud(2000, classes, dim, seed=3)
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    stream = np.random.default_rng(4)
+    rows = [
+        np.concatenate([stream.permutation(np.flatnonzero(target == c))[:per_class] for c in range(classes)])
+        for _ in range(draws)
+    ]
+    return scaled, target, np.stack(rows)
+
+
+@pytest.mark.parametrize("per_class", [1, 5, 20], ids=lambda count: f"{count}-per-class")
+def test_each_draw_equals_scikit_learns_fit_of_it(per_class):
+    """Fewer galaxies than dimensions or more: every draw at every penalty agrees with a fit of its own."""
+    features, target, rows = few(per_class)
+    tensors = torch.as_tensor(features[rows]).float(), torch.as_tensor(target[rows])
+    grid = (1e-3, 1e-1, 10.0)
+    fits = fit_logistic_draws(*tensors, grid, tolerance=1e-5)
+    predicted = fits.predict(torch.as_tensor(features).float()).numpy().reshape(len(rows), len(grid), -1)
+    assert fits.converged.all()
+    for draw, drawn in enumerate(rows):
+        for row, c in enumerate(grid):
+            theirs = sklearn_fit(features[drawn], target[drawn], c).predict(features)
+
+            assert abs((predicted[draw, row] == target).mean() - (theirs == target).mean()) <= 1e-3
+            assert (predicted[draw, row] == theirs).mean() > 0.998
+
+
+def test_draws_solved_together_equal_draws_solved_alone():
+    """A draw must not depend on what else was drawn."""
+    features, target, rows = few(10, draws=2, dim=12)
+    drawn, classes = torch.as_tensor(features[rows]), torch.as_tensor(target[rows])
+    together = fit_logistic_draws(drawn, classes, (0.1, 1.0), tolerance=1e-8)
+    for draw in range(len(rows)):
+        alone = fit_logistic(drawn[draw], classes[draw], (0.1, 1.0), tolerance=1e-8)
+        assert torch.allclose(together.only(slice(2 * draw, 2 * draw + 2)).weights, alone.weights, atol=1e-6)
+
+
+def test_draw_of_another_would_be_noticed():
+    """The planted error, weights given to the next draw, changes one answer in ten."""
+    features, target, rows = few(5)
+    fits = fit_logistic_draws(torch.as_tensor(features[rows]), torch.as_tensor(target[rows]), (1.0,))
+    predicted = fits.predict(torch.as_tensor(features)).numpy()
+
+    assert (predicted[0] != predicted[1]).mean() > 0.1
+
+
+@pytest.mark.parametrize("problem", [digits, imbalanced], ids=lambda problem: problem.__name__)
+def test_climbing_ends_in_the_same_minima(problem):
+    """Where a fit starts is no information: each penalty has one minimum."""
+    features, target, held_out, truth = problem()
+    tensors = torch.as_tensor(features).float(), torch.as_tensor(target)
+    rungs = list(climb_logistic(*tensors, (1.0, 1e-4, 1e-2)))
+    together = fit_logistic(*tensors, (1e-4, 1e-2, 1.0)).predict(torch.as_tensor(held_out).float()).numpy()
+    climbed = torch.cat([fits.predict(torch.as_tensor(held_out).float()) for fits in rungs]).numpy()
+
+    assert [len(fits.converged) for fits in rungs] == [2, 1]
+    assert all(fits.converged.all() for fits in rungs)
+    gaps = (climbed == truth).mean(axis=1) - (together == truth).mean(axis=1)
+    assert np.abs(gaps).max() <= max(1e-3, 1.01 / len(truth))
