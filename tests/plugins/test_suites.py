@@ -26,7 +26,10 @@ def test_every_name_and_option_of_a_suite_is_there(registry, name):
 def test_baseline_is_the_whole_field(registry):
     """Every installed objective that trains from a random start is in it, with every masker that hides."""
     cells = cells_of(registry, "baseline")
-    installed = {offer.name for offer in registry.offers("objective")} - {"frozen", "astrojepa"}  # need weights
+    installed = {offer.name for offer in registry.offers("objective")} - {
+        "frozen",
+        "astrojepa",
+    }  # need weights
     masked = [cell for cell in cells if cell.masker.name != "none"]
 
     assert {cell.objective.name for cell in cells} == installed
