@@ -1,0 +1,90 @@
+"""What a check is: a claim about a piece, a way to find out, and what to do if it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from astrojepa_bench.options import Kind
+from astrojepa_bench.testing.subject import Subject
+
+Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
+Finder: TypeAlias = Callable[[Subject], str | None]
+
+
+class NotApplicable(Exception):  # noqa: N818 not an error: the claim has no meaning for this piece
+    """Raised by a check that says nothing about a piece; carries the reason."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found.
+
+    Attributes:
+        id: which check.
+        verdict: `passed`, `failed`, or `skipped` where the claim has no meaning.
+        claim: what ought to hold, in one sentence.
+        found: what was found instead, or why it was skipped; empty if it holds.
+        fix: how to mend it; empty unless it failed.
+    """
+
+    id: str
+    verdict: Verdict
+    claim: str
+    found: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{self.id}: {self.found or self.claim}{fix}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule.
+
+    Attributes:
+        id: unique among the checks.
+        claim: one sentence that is true of every piece in order.
+        fix: how to mend a piece of which it is not.
+        find: says what is wrong with a piece, or None.
+    """
+
+    id: str
+    claim: str
+    fix: str
+    find: Finder
+
+    def run(self, piece: Subject) -> Outcome:
+        """Apply the rule; whatever the piece raises is a finding too."""
+        try:
+            found = self.find(piece)
+        except NotApplicable as reason:
+            return Outcome(self.id, "skipped", self.claim, str(reason))
+        except Exception as error:  # a piece may raise anything
+            found = f"raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        if found is None:
+            return Outcome(self.id, "passed", self.claim)
+        return Outcome(self.id, "failed", self.claim, found, self.fix)
+
+
+class Rules:
+    """The checks of one kind of piece, in the order in which they are written.
+
+    Args:
+        kind: prefix of their ids; None for rules that hold of every piece.
+    """
+
+    def __init__(self, kind: Kind | None = None) -> None:
+        self.prefix = f"{kind}-" if kind else ""
+        self.checks: list[Check] = []
+
+    def __call__(self, name: str, claim: str, fix: str) -> Callable[[Finder], Finder]:
+        """Make a check of a function that says what is wrong."""
+
+        def keep(find: Finder) -> Finder:
+            self.checks.append(Check(f"{self.prefix}{name}", claim, fix, find))
+            return find
+
+        return keep

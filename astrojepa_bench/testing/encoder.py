@@ -1,0 +1,193 @@
+"""Rules for encoders: what they declare is true, and a hidden patch is hidden."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrojepa_bench.roles import Encoder
+from astrojepa_bench.testing import galaxies
+from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.rehearsal import BATCH, build, construct
+from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.types import PatchGrid, Tokens
+
+CLOSE = 1e-4  # of the largest value: sums over a batch of another shape may be rounded otherwise
+rules = Rules("encoder")
+
+
+def encode(
+    encoder: Encoder, images: Float[Tensor, "batch band height width"], keep: Tensor | None = None
+) -> Tokens:
+    """Encode without gradient, which must give tokens."""
+    with torch.no_grad():
+        tokens = encoder(images) if keep is None else encoder(images, keep=keep)
+    if not isinstance(tokens, Tokens):
+        raise TypeError(f"forward returned {type(tokens).__name__}; expected Tokens")
+    return tokens
+
+
+def kept(grid: PatchGrid, batch: int = BATCH) -> Int[Tensor, "batch token"]:
+    """Keep another third of the patches of each image, not in order."""
+    every = torch.arange(grid.patches)
+    return torch.stack([every.roll(7 * row).flip(0)[: grid.patches // 3] for row in range(batch)])
+
+
+def apart(first: Tensor, second: Tensor) -> float:
+    """Give the largest difference, relative to the largest value."""
+    return float((first - second).abs().max() / first.abs().max().clamp(min=1e-6))
+
+
+def patched(encoder: Encoder) -> PatchGrid:
+    """Give the grid of an encoder with patches.
+
+    Raises:
+        NotApplicable: it has none.
+    """
+    if encoder.grid is None:
+        raise NotApplicable("it has no patches")
+    return encoder.grid
+
+
+@rules(
+    "tokens",
+    "It gives finite tokens of the width and at the places that it declares.",
+    "set self.dim to the width and self.grid to PatchGrid.tiling(spec.size_px, patch), or None without patches",
+)
+def find_tokens(piece: Subject) -> str | None:
+    """Compare declared and real shapes."""
+    encoder: Encoder = build(piece)
+    tokens = encode(encoder, galaxies.images(BATCH))
+    batch, count, dim = tokens.values.shape
+    if (batch, dim) != (BATCH, encoder.dim):
+        return f"tokens of shape {(batch, count, dim)} for {BATCH} images and dim = {encoder.dim}"
+    if not bool(tokens.values.isfinite().all()):
+        return "tokens that are not finite"
+    if encoder.grid is None:
+        return None
+    every = torch.arange(encoder.grid.patches)
+    complete = torch.equal(tokens.positions.sort(dim=1).values, every.expand(BATCH, -1))
+    return None if complete else f"{count} tokens that do not stand on each of {len(every)} patches once"
+
+
+@rules(
+    "taps",
+    "Its taps are finite vectors, one an image, and `last` is among them.",
+    "return {'last': (batch, dim)} from taps, or leave the method to the role",
+)
+def find_taps(piece: Subject) -> str | None:
+    """Look at each tap."""
+    encoder: Encoder = build(piece)
+    with torch.no_grad():
+        taps = encoder.taps(galaxies.images(BATCH))
+    if "last" not in taps:
+        return f"taps {', '.join(taps) or 'none'} without 'last'"
+    wrong = [name for name, values in taps.items() if values.ndim != 2 or len(values) != BATCH]
+    wrong += [name for name, values in taps.items() if not bool(values.isfinite().all())]
+    return f"tap '{wrong[0]}' has shape {tuple(taps[wrong[0]].shape)} or is not finite" if wrong else None
+
+
+@rules(
+    "batch",
+    "What it makes of a galaxy does not depend on the others of the batch, nor on their order.",
+    "use no statistics of the batch in evaluation mode",
+)
+def find_batch(piece: Subject) -> str | None:
+    """Encode a batch turned round, and one galaxy alone."""
+    encoder, shown = build(piece), galaxies.images(BATCH)
+    together = encode(encoder, shown).values
+    if apart(together, encode(encoder, shown.flip(0)).values.flip(0)) > CLOSE:
+        return "the order of the batch changes the tokens"
+    return (
+        None if apart(together[:1], encode(encoder, shown[:1]).values) < CLOSE else "a galaxy alone differs"
+    )
+
+
+@rules(
+    "bands",
+    "It is built for images of one to five bands.",
+    "take the number of bands from len(spec.bands), and normalise with spec.mean and spec.std",
+)
+def find_bands(piece: Subject) -> str | None:
+    """Build it for one and for five bands."""
+    for bands in (1, 5):
+        encode(construct(piece, bands=bands).eval(), galaxies.images(2, bands=bands))
+    return None
+
+
+@rules(
+    "image-sizes",
+    "It takes any image that its patches tile: objectives show crops at half the side.",
+    "compute grid and positions from images.shape in forward",
+)
+def find_image_sizes(piece: Subject) -> str | None:
+    """Encode images of half and of one and a half times the side."""
+    encoder: Encoder = build(piece)
+    for size_px in (galaxies.SIZE_PX // 2, galaxies.SIZE_PX * 3 // 2):
+        tokens = encode(encoder, galaxies.images(2, size_px=size_px))
+        if encoder.grid is not None:
+            asked = PatchGrid.tiling(size_px, encoder.grid.patch_px).patches
+            if tokens.values.shape[1] != asked:
+                return f"{tokens.values.shape[1]} tokens for an image of {size_px} px, expected {asked}"
+    return None
+
+
+@rules(
+    "hidden",
+    "Patches that are not kept do not reach the output, and the kept ones are named in its positions.",
+    "gather the kept patches before anything looks at several patches at once",
+)
+def find_hidden(piece: Subject) -> str | None:
+    """Change every hidden pixel."""
+    encoder: Encoder = build(piece)
+    grid, shown = patched(encoder), galaxies.images(BATCH)
+    keep = kept(grid)
+    first = encode(encoder, shown, keep)
+    if not torch.equal(first.positions, keep):
+        return "positions are not the kept patches in their order"
+    seen = torch.zeros(BATCH, grid.patches).scatter(1, keep, 1.0).view(BATCH, 1, grid.rows, grid.columns)
+    pixels = torch.nn.functional.interpolate(seen, scale_factor=grid.patch_px, mode="nearest")
+    other = torch.where(pixels.bool(), shown, 1 - shown)
+    return None if torch.equal(first.values, encode(encoder, other, keep).values) else "hidden pixels leak"
+
+
+@rules(
+    "gradients",
+    "A gradient reaches every weight that is to be trained.",
+    "use every parameter in forward, or set requires_grad to False on those that stay as they are",
+)
+def find_gradients(piece: Subject) -> str | None:
+    """Send a gradient back from all taps."""
+    encoder: Encoder = build(piece).train()
+    trained = {name: value for name, value in encoder.named_parameters() if value.requires_grad}
+    if not trained:
+        raise NotApplicable("it has nothing to train")
+    shown = galaxies.images(BATCH)
+    sum(
+        values.square().mean() for values in (*encoder.taps(shown).values(), encoder(shown).values)
+    ).backward()
+    idle = [name for name, value in trained.items() if value.grad is None]
+    return f"no gradient on {', '.join(idle[:3])}" if idle else None
+
+
+@rules(
+    "state",
+    "Its state dict holds all that it has learnt.",
+    "register what is fitted as parameters or buffers",
+)
+def find_state(piece: Subject) -> str | None:
+    """Load one encoder's state into another."""
+    first, second, shown = build(piece), build(piece, seed=1), galaxies.images(BATCH)
+    second.load_state_dict(first.state_dict())
+    same = torch.equal(encode(first, shown).values, encode(second, shown).values)
+    return None if same else "an encoder with the same state gives other tokens"
+
+
+@rules("input", "The images that it encodes stay as they are.", "use operations that return new tensors")
+def find_input(piece: Subject) -> str | None:
+    """Compare the images before and after."""
+    shown = galaxies.images(4)
+    before = shown.clone()
+    encode(build(piece), shown)
+    return None if torch.equal(before, shown) else "forward changed the images in place"

@@ -1,0 +1,251 @@
+"""Rules for evaluators: the truth scores best, ignorance scores chance, and test labels change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+
+from astrojepa_bench.errors import BenchError
+from astrojepa_bench.evaluators.answers import Answers, Request
+from astrojepa_bench.roles import Evaluator
+from astrojepa_bench.streams import numpy_stream
+from astrojepa_bench.testing.answers import answers_of, hint, ignorance, in_another_order, truth, unlabelled
+from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.rehearsal import build
+from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.types import Evaluation, Score
+
+DRAWS = 6
+BEST = 0.01  # how far from the best possible value the truth may score
+ALLOWED = 0.03  # excess over chance that no statistics of six draws can exclude
+rules = Rules("evaluator")
+
+
+def evaluation(evaluator: Evaluator, answers: Answers) -> Evaluation:
+    """Evaluate, which must give an evaluation."""
+    found = evaluator.evaluate(answers)
+    if not isinstance(found, Evaluation):
+        raise TypeError(f"evaluate returned {type(found).__name__}; expected Evaluation")
+    return found
+
+
+def with_chance(found: Evaluation) -> dict[str, Score]:
+    """Give the scores by metric that say what chance is."""
+    return {score.metric: score for score in found if score.chance is not None}
+
+
+def excess(score: Score) -> float:
+    """Give how much better than chance a score is, in its own direction."""
+    above = score.value - (score.chance or 0.0)
+    return above if score.higher_is_better else -above
+
+
+@rules(
+    "scores",
+    "It gives at least one score, each metric once, counted over test galaxies.",
+    "return Evaluation((Score(evaluator, metric, value, higher_is_better, n), ...))",
+)
+def find_scores(piece: Subject) -> str | None:
+    """Look at what it says."""
+    answers = answers_of(hint)
+    found = evaluation(build(piece), answers)
+    names = [score.metric for score in found]
+    if not names or len(set(names)) < len(names):
+        return f"metrics {', '.join(names) or 'none'}"
+    counts = [score.n for score in found if not 0 < score.n <= len(answers.test.ids)]
+    return f"a score over {counts[0]} of {len(answers.test.ids)} test galaxies" if counts else None
+
+
+@rules(
+    "truth",
+    "Features that are the truth score within 1 % of the best, in one of its scores with a chance at least.",
+    "check that features and labels are paired row by row",
+)
+def find_truth(piece: Subject) -> str | None:
+    """Evaluate the truth."""
+    scores = with_chance(evaluation(build(piece), answers_of(truth)))
+    if not scores:
+        raise NotApplicable("none of its scores says what chance is")
+    if any(map(_is_best, scores.values())):
+        return None
+    return "; ".join(f"{metric} = {score.value:.3f}" for metric, score in scores.items())
+
+
+def _is_best(score: Score) -> bool:
+    best = 1.0 if score.higher_is_better else 0.0
+    allowed = BEST if score.higher_is_better else 0.1 * abs(score.chance or 0.0)
+    return abs(score.value - best) <= allowed
+
+
+@rules(
+    "direction",
+    "No metric prefers features that know nothing to the truth.",
+    "set higher_is_better as the metric means it",
+)
+def find_direction(piece: Subject) -> str | None:
+    """Compare the truth with noise, metric by metric."""
+    best = with_chance(evaluation(build(piece), answers_of(truth)))
+    runs = blind_runs(piece)
+    for metric, good in best.items():  # one that is the same for both is a null and has no preference
+        bad = np.array([run[metric].value for run in runs if metric in run] or [good.value])
+        better = bad - good.value if good.higher_is_better else good.value - bad
+        if good.value not in bad and better.mean() > max(
+            0.5 * max(abs(good.value), abs(bad.mean())), _noise(bad)
+        ):
+            return f"{metric} is {good.value:.3f} for the truth and {bad.mean():.3f} for noise"
+    return None
+
+
+def blind_runs(piece: Subject) -> list[dict[str, Score]]:
+    """Evaluate a few draws of ignorance, once for all checks."""
+    evaluator = build(piece)
+    draws = range(DRAWS)
+    return piece.once(
+        "blind", lambda: [with_chance(evaluation(evaluator, ignorance(seed))) for seed in draws]
+    )
+
+
+def _noise(values: np.ndarray) -> float:
+    """Give how far the mean of a few draws may lie off: four standard errors."""
+    return float(4 * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+@rules(
+    "chance",
+    "Features that know nothing do not score above chance.",
+    "fit on train only, and state the chance that a guess has",
+)
+def find_chance(piece: Subject) -> str | None:
+    """Average the excess over chance over a few draws of noise."""
+    runs = blind_runs(piece)
+    if not runs[0]:
+        raise NotApplicable("none of its scores says what chance is")
+    for metric in runs[0]:
+        above = np.array([excess(run[metric]) for run in runs if metric in run])
+        if above.mean() > max(ALLOWED, _noise(above)):
+            return f"{metric} is {above.mean():.3f} better than its chance on noise"
+    return None
+
+
+@rules(
+    "test-labels",
+    "Test labels change no fit, no choice and no prediction.",
+    "use labels of test in the last line only, where answers are counted",
+)
+def find_test_labels(piece: Subject) -> str | None:
+    """Exchange the labels of test galaxies."""
+    evaluator, answers = build(piece), answers_of(hint)
+    before, after = (evaluation(evaluator, each) for each in (answers, _relabelled(answers, evaluator)))
+    if before.selection != after.selection:
+        return f"chosen {dict(before.selection)} with one set of test labels, {dict(after.selection)} with another"
+    seen = set(_from_features(evaluator, answers, before))
+    changed = [name for name in seen if _by_id(before, name) != _by_id(after, name)]
+    return f"prediction '{changed[0]}' depends on test labels" if changed else None
+
+
+def _relabelled(answers: Answers, evaluator: Evaluator) -> Answers:
+    test, stream = answers.test, numpy_stream(0, "test labels")
+    label, anomaly = test.label.copy(), test.anomaly
+    label[label >= 0] = stream.permutation(label[label >= 0])
+    if "anomaly" in evaluator.requires:
+        order = stream.permutation(len(label))
+        label, anomaly = label[order], anomaly[order]
+    test = replace(test, label=label, anomaly=anomaly)
+    return replace(answers, test=test, twin=test)
+
+
+def _from_features(evaluator: Evaluator, answers: Answers, found: Evaluation) -> Iterator[str]:
+    """Name the predictions that come from features: a null, such as the mean of the true class, does not."""
+    blind = evaluation(evaluator, ignorance(answers.seed))
+    known = [name for name in found.predictions if name not in blind.predictions]
+    yield from known
+    yield from (
+        name
+        for name in found.predictions
+        if name in blind.predictions and _by_id(found, name) != _by_id(blind, name)
+    )
+
+
+def _by_id(found: Evaluation, name: str) -> dict[str, object]:
+    return dict(zip(found.ids.tolist(), found.predictions[name].tolist(), strict=True))
+
+
+@rules(
+    "order",
+    "The order of the galaxies changes no score.",
+    "pair rows by id, and sort by id before anything random or sequential",
+)
+def find_order(piece: Subject) -> str | None:
+    """Evaluate the same galaxies in another order."""
+    evaluator, answers = build(piece), answers_of(hint)
+    mixed = in_another_order(answers, numpy_stream(0, "another order"))
+    before, after = (evaluation(evaluator, each).scores for each in (answers, mixed))
+    for one, other in zip(before, after, strict=True):
+        if not np.isclose(one.value, other.value, rtol=1e-5, atol=1e-6):
+            return f"{one.metric} is {one.value:.6g} in one order and {other.value:.6g} in another"
+    return None
+
+
+@rules(
+    "predictions",
+    "Its predictions are named by test galaxies, each once.",
+    "return Evaluation(scores, {name: values}, ids) with the ids of the rows predicted",
+)
+def find_predictions(piece: Subject) -> str | None:
+    """Look the ids up."""
+    answers = answers_of(hint)
+    found = evaluation(build(piece), answers)
+    if not found.predictions:
+        raise NotApplicable("it predicts nothing galaxy by galaxy")
+    if len(np.unique(found.ids)) < len(found.ids):
+        return "a galaxy is predicted twice"
+    strange = sorted(set(found.ids.tolist()) - set(answers.test.ids.tolist()))
+    return f"'{strange[0]}' is no test galaxy" if strange else None
+
+
+@rules(
+    "one-class",
+    "Galaxies of a single class are scored, or refused with a reason.",
+    "raise DataError where there is nothing to tell apart",
+)
+def find_one_class(piece: Subject) -> str | None:
+    """Evaluate galaxies of one class."""
+    try:
+        evaluation(build(piece), unlabelled(answers_of(hint), 0))
+    except BenchError:
+        return None
+    return None
+
+
+@rules(
+    "declares",
+    "It works without what it does not require.",
+    "name what it cannot do without in `requires`, and what the ruler is to compute in `requests`",
+)
+def find_declares(piece: Subject) -> str | None:
+    """Take away labels, anomalies and requests that it does not require."""
+    evaluator: Evaluator = build(piece)
+    unknown = set(evaluator.requests) - set(get_args(Request))
+    if unknown:
+        return f"requests {', '.join(sorted(unknown))}; known are {', '.join(get_args(Request))}"
+    for name, answers in _without(answers_of(hint)).items():
+        if name not in evaluator.requires:
+            try:
+                evaluation(evaluator, answers)
+            except Exception as error:  # a piece may raise anything
+                return f"without '{name}': {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return None
+
+
+def _without(answers: Answers) -> dict[str, Answers]:
+    ordinary = replace(answers.test, anomaly=np.zeros_like(answers.test.anomaly))
+    return {
+        "label": unlabelled(answers),
+        "anomaly": replace(answers, test=ordinary),
+        "views": replace(answers, views=None),
+        "twin": replace(answers, twin=None),
+        "errors": replace(answers, test=replace(answers.test, errors={})),
+    }

@@ -1,0 +1,194 @@
+"""Rules for every kind of piece: built from its defaults, explained, repeatable, and without side effects."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import inspect
+import json
+import pickle
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from astrojepa_bench.options import Option, jsonable, resolve
+from astrojepa_bench.results.identity import source_version
+from astrojepa_bench.streams import scoped_global
+from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.rehearsal import ROLES, act_again, act_of, build, construct
+from astrojepa_bench.testing.subject import Subject
+
+IMPORT_S = 2.0  # of processor time, beside libraries that are imported anyway
+rules = Rules()
+
+
+@rules("builds", "It can be built from its defaults, and is of its role.", "see Raises and the role's page")
+def find_builds(piece: Subject) -> str | None:
+    """Build it."""
+    made, role = build(piece), ROLES[piece.offer.kind]
+    return None if isinstance(made, role) else f"built a {type(made).__name__}, not a {role.__name__}"
+
+
+@rules(
+    "documented",
+    "It says what it is, and its options have types and explanations.",
+    "write a class docstring with an `Args:` entry for each keyword-only parameter, and annotate them",
+)
+def find_documented(piece: Subject) -> str | None:
+    """Look for words and types that are missing."""
+    faults = [] if piece.offer.summary else ["no docstring"]
+    faults += [fault for option in piece.offer.options for fault in _undocumented(option)]
+    return "; ".join(faults) or None
+
+
+def _undocumented(option: Option) -> list[str]:
+    missing = {"type": option.type not in ("", "Any"), "explanation": bool(option.doc)}
+    return [f"option '{option.name}' has no {what}" for what, there in missing.items() if not there]
+
+
+@rules(
+    "options",
+    "Its options survive being written to a record and read back.",
+    "use plain types: numbers, strings, booleans, paths, tuples of these, None",
+)
+def find_options(piece: Subject) -> str | None:
+    """Write the options as JSON and read them back."""
+    plain = {name: value for name, value in piece.options.items() if not isinstance(value, Path)}
+    back = json.loads(json.dumps(jsonable(plain), allow_nan=False))
+    paths = {name: value for name, value in piece.options.items() if name not in plain}
+    again = resolve(piece.offer, {**back, **paths})
+    changed = [name for name, value in piece.options.items() if again[name] != value]
+    return f"option '{changed[0]}' comes back as {again[changed[0]]!r}" if changed else None
+
+
+@rules(
+    "version",
+    "Its version is a whole number, or its source can be read.",
+    "declare `version = 1` on the class and raise it when its numbers change",
+)
+def find_version(piece: Subject) -> str | None:
+    """Ask for its version, as a record does."""
+    source_version(piece.offer.factory)
+    declared = getattr(piece.offer.factory, "version", None)
+    if isinstance(declared, int | None) and not isinstance(declared, bool):
+        return None
+    return f"version is {declared!r}, not a whole number"
+
+
+@rules(
+    "quick-import",
+    f"Importing its module costs less than {IMPORT_S:g} s of processor time.",
+    "move downloads, training and large tables from the module into the piece",
+)
+def find_quick_import(piece: Subject) -> str | None:
+    """Execute the module once more, under another name, and measure the processor's time."""
+    source = _source_of(piece)
+    spec = importlib.util.spec_from_file_location("astrojepa_import_check", source)
+    if spec is None or spec.loader is None:
+        raise NotApplicable(f"{source.name} cannot be imported by itself")
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    began = time.process_time()
+    try:
+        spec.loader.exec_module(module)
+        spent = time.process_time() - began
+    finally:
+        del sys.modules[spec.name]
+    return None if spent < IMPORT_S else f"importing {source.name} took {spent:.1f} s"
+
+
+def _source_of(piece: Subject) -> Path:
+    made_by = inspect.unwrap(getattr(piece.offer.factory, "func", piece.offer.factory))
+    file = getattr(sys.modules.get(made_by.__module__), "__file__", None)
+    if file is None:
+        raise NotApplicable("its module has no file")
+    return Path(file)
+
+
+@rules(
+    "picklable",
+    "It can be pickled and copied, so that it can run in another process and be rehearsed.",
+    "keep no lambdas, generators, open files or local functions as attributes",
+)
+def find_picklable(piece: Subject) -> str | None:
+    """Pickle it and copy it."""
+    made = build(piece)
+    pickle.loads(pickle.dumps(made))
+    copy.deepcopy(made)
+    return None
+
+
+@rules(
+    "global-random",
+    "It draws nothing from global random generators and seeds none.",
+    "draw from the generator or the streams that are handed in; for NumPy make numpy.random.default_rng(seed)",
+)
+def find_global_random(piece: Subject) -> str | None:
+    """Look at the global generators after it acted."""
+    disturbed = act_of(piece).disturbed
+    return f"the global generator of {', '.join(disturbed)} moved" if disturbed else None
+
+
+@rules(
+    "own-weights",
+    "Equal seeds start from equal weights, and different seeds from different ones.",
+    "leave the global generator of torch as it is handed in: a constructor never seeds it",
+)
+def find_own_weights(piece: Subject) -> str | None:
+    """Build it from two seeds, one of them twice."""
+    if piece.offer.kind not in ("encoder", "objective"):
+        raise NotApplicable("it has no weights")
+    first, same, other = (_weights(piece, seed) for seed in (0, 0, 1))
+    if not first:
+        raise NotApplicable("it has no weights of its own")
+    if not all(map(torch.equal, first, same)):
+        return "two builds from one seed differ"
+    return "two seeds start from the same weights" if all(map(torch.equal, first, other)) else None
+
+
+def _weights(piece: Subject, seed: int) -> list[torch.Tensor]:
+    made = construct(piece, seed)
+    return [value for value in made.parameters() if value.requires_grad and value.ndim > 1]
+
+
+@rules(
+    "repeatable",
+    "Acting twice on the same input gives the same output, to the last bit.",
+    "draw every random number from the generator or streams handed in, and keep no state between calls",
+)
+def find_repeatable(piece: Subject) -> str | None:
+    """Act again, and let another instance act, under another state of torch's generator."""
+    first = act_of(piece)
+    with scoped_global(1, "elsewhere"):
+        another = act_again(piece, build(piece))
+    if not _equal(first.output, another):
+        return "another instance gave something else"
+    if piece.offer.kind == "dataset":
+        return None  # it has loaded twice by now
+    return (
+        None if _equal(first.output, act_again(piece, first.made)) else "the second call gave something else"
+    )
+
+
+def _equal(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
+    return len(first) == len(second) and all(map(_same, first, second))
+
+
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    return bool(first == second)
+
+
+@rules(
+    "no-files",
+    "It writes no files, but for a dataset in the cache folder that it is given.",
+    "return what you have to say; datasets convert below `cache_dir`",
+)
+def find_no_files(piece: Subject) -> str | None:
+    """Look at what it wrote while it was built and acted."""
+    written = act_of(piece).written
+    return f"wrote {Path(written[0]).name}" if written else None

@@ -1,0 +1,373 @@
+"""Rules for objectives: a finite loss that can be descended, masks as declared, a teacher that only follows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.errors import BenchError
+from astrojepa_bench.roles import Encoder, Objective
+from astrojepa_bench.streams import scoped_global
+from astrojepa_bench.testing import galaxies
+from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.rehearsal import (
+    BATCH,
+    Drawer,
+    build,
+    drawer_for,
+    labelled_batch,
+    loss_of,
+    streams_of,
+)
+from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.training.schedule import make_optimiser, set_schedule
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress, Recipe, Tokens
+
+STEPS = 30
+rules = Rules("objective")
+
+
+def trained(piece: Subject) -> Objective:
+    """Build an objective that learns.
+
+    Raises:
+        NotApplicable: it declares that it does not.
+    """
+    objective: Objective = build(piece)
+    if not objective.trains:
+        raise NotApplicable("it declares that it does not train")
+    return objective.train()
+
+
+def finite_or_fault(objective: Objective, batch: GalaxyBatch) -> str | None:
+    """Name the first term of the loss, or the gradient, that is not finite."""
+    loss = loss_of(objective, batch)
+    bad = loss.first_non_finite()
+    if bad is not None:
+        return f"loss term '{bad}' is not finite"
+    if objective.trains:
+        loss.total.backward()
+    wrong = [name for name, value in objective.named_parameters() if not _is_finite(value.grad)]
+    return f"the gradient of {wrong[0]} is not finite" if wrong else None
+
+
+def _is_finite(gradient: Tensor | None) -> bool:
+    return gradient is None or bool(gradient.isfinite().all())
+
+
+def descend(objective: Objective, batch: GalaxyBatch, steps: int) -> list[float]:
+    """Take optimiser steps on one batch, always with the same masks and views; gives the losses."""
+    recipe, losses = objective.recipe(), []
+    optimiser = make_optimiser(objective, recipe)
+    for step in range(steps):
+        set_schedule(optimiser, recipe, step, steps)
+        loss = loss_of(objective, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.clip)
+        optimiser.step()
+        objective.after_step(Progress(step + 1, steps))
+        losses.append(float(loss.total.detach()))
+    return [*losses, float(loss_of(objective, batch).total.detach())]
+
+
+@rules(
+    "finite",
+    "The first loss and its gradient are finite.",
+    "return Loss(total, terms) with scalar tensors; look for divisions and logarithms of 0",
+)
+def find_finite(piece: Subject) -> str | None:
+    """Compute one loss on ordinary galaxies."""
+    objective: Objective = build(piece).train()
+    return finite_or_fault(objective, labelled_batch(objective))
+
+
+@rules(
+    "oddities",
+    "Blank, constant and saturated images give a finite loss and gradient.",
+    "add a small constant under square roots and to denominators that can be 0",
+)
+def find_oddities(piece: Subject) -> str | None:
+    """Compute the loss on a batch of each odd image alone, and on all together."""
+    stored = galaxies.stored_oddities()
+    shown = {name: image.expand(8, -1, -1, -1).contiguous() for name, image in stored.items()}
+    shown["all of them"] = torch.stack([*stored.values(), *galaxies.images(3)])
+    for name, images in shown.items():
+        objective: Objective = build(piece).train()
+        fault = finite_or_fault(objective, galaxies.batch_of(images, labelled=objective.needs_labels))
+        if fault:
+            return f"{name}: {fault}"
+    return None
+
+
+class Constant(TokenViT):
+    """An encoder that has collapsed: every token of every image is the same."""
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Forget what was seen."""
+        tokens = super().forward(images, keep)
+        return Tokens(0 * tokens.values + 1, tokens.positions)
+
+
+@rules(
+    "collapse",
+    "Features that are all alike give a finite loss and gradient, so that a collapse is reported as one.",
+    "add a small constant under square roots: the gradient of a standard deviation of 0 is infinite",
+)
+def find_collapse(piece: Subject) -> str | None:
+    """Compute the loss on constant features."""
+    with scoped_global(0, "check objective"):
+        encoder = Constant(galaxies.image_spec(), patch=galaxies.PATCH_PX, width=32, depth=1, heads=2)
+        objective: Objective = piece.build(encoder, encoder.grid, galaxies.CLASSES)
+    return finite_or_fault(objective.train(), labelled_batch(objective))
+
+
+@rules(
+    "one-galaxy",
+    "A batch of one galaxy gives a finite loss, or is refused with a reason.",
+    "raise ConfigError where statistics of a batch need more than one galaxy",
+)
+def find_one_galaxy(piece: Subject) -> str | None:
+    """Compute the loss of one galaxy."""
+    objective: Objective = build(piece).train()
+    try:
+        return finite_or_fault(objective, labelled_batch(objective, 1))
+    except BenchError:
+        return None
+
+
+@rules(
+    "gradients",
+    "The loss has a gradient on the encoder.",
+    "compute it from self.encoder(...) without detach or no_grad",
+)
+def find_gradients(piece: Subject) -> str | None:
+    """Send a gradient back."""
+    objective = trained(piece)
+    loss_of(objective, labelled_batch(objective)).total.backward()
+    gradients = [value.grad for value in objective.encoder.parameters() if value.grad is not None]
+    return None if any(bool(gradient.any()) for gradient in gradients) else "no gradient reaches the encoder"
+
+
+@rules(
+    "learns",
+    f"The loss of one batch falls in {STEPS} steps of its own recipe.",
+    "look at the sign of the loss, at detached terms, and at the learning rate of recipe()",
+)
+def find_learns(piece: Subject) -> str | None:
+    """Descend on one batch."""
+    objective = trained(piece)
+    losses = descend(objective, labelled_batch(objective), STEPS)
+    return None if losses[-1] < losses[0] else f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
+
+
+@rules(
+    "judged",
+    "Training moves the encoder that is scored.",
+    "return the trained encoder from judged, and move a teacher in after_step",
+)
+def find_judged(piece: Subject) -> str | None:
+    """Take a few steps, and look at the features that would be scored."""
+    objective, shown = trained(piece), galaxies.images(4)
+    before = _features(objective, shown)
+    descend(objective, labelled_batch(objective), 3)
+    return (
+        "three steps left its features as they were"
+        if torch.equal(before, _features(objective, shown))
+        else None
+    )
+
+
+@torch.no_grad()
+def _features(objective: Objective, shown: Tensor) -> Tensor:
+    objective.eval()
+    features = objective.judged.taps(shown)["last"]
+    objective.train()
+    return features
+
+
+@rules(
+    "teacher",
+    "A teacher gets no gradient, and computing the loss moves no weights.",
+    "wrap the teacher in torch.no_grad(), requires_grad_(False), and move it in after_step only",
+)
+def find_teacher(piece: Subject) -> str | None:
+    """Compare the weights before and after a loss."""
+    objective = trained(piece)
+    before = {name: value.detach().clone() for name, value in objective.named_parameters()}
+    loss_of(objective, labelled_batch(objective)).total.backward()
+    moved = [name for name, value in objective.named_parameters() if not torch.equal(value, before[name])]
+    if moved:
+        return f"loss moved {moved[0]}"
+    online = {id(value) for value in objective.encoder.parameters()}
+    judged = dict(objective.judged.named_parameters())
+    if any(id(value) in online for value in judged.values()):
+        return None
+    taught = [name for name, value in judged.items() if value.grad is not None]
+    return (
+        f"the judged encoder is another than the trained one, yet {taught[0]} got a gradient"
+        if taught
+        else None
+    )
+
+
+@rules(
+    "masks",
+    "It uses masks as it declares: required, optional or ignored.",
+    "set `masks` on the class, and ask draw only for masks that are used",
+)
+def find_masks(piece: Subject) -> str | None:
+    """Count the masks that it asks for, and withhold them where they are optional."""
+    objective: Objective = build(piece).train()
+    draw = Drawer(streams_of())
+    loss_of(objective, labelled_batch(objective), draw)
+    if objective.masks == "ignored":
+        return "it declares that it ignores masks, but draws some" if draw.asked else None
+    if not draw.asked and objective.trains:
+        return f"masks = '{objective.masks}', but it draws none"
+    if objective.masks == "optional":
+        loss_of(objective, labelled_batch(objective), Drawer(streams_of(), hides=False))
+    return None
+
+
+@rules(
+    "same-images",
+    "Masks are drawn on the very images that are encoded: in an augmented view the galaxy lies elsewhere.",
+    "call draw(views, sizes) with the views that go to the encoder",
+)
+def find_same_images(piece: Subject) -> str | None:
+    """Compare what was masked with what was encoded."""
+    objective: Objective = build(piece).train()
+    draw, encoded = Drawer(streams_of()), []
+
+    def notice(_module: object, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        keep = named.get("keep", given[1] if len(given) > 1 else None)
+        encoded.append((given[0] if given else named["images"], keep))
+
+    handle = objective.encoder.register_forward_pre_hook(notice, with_kwargs=True)
+    loss_of(objective, labelled_batch(objective), draw)
+    handle.remove()
+    contexts = [(shown, masks.context) for shown, masks in draw.asked if masks is not None]
+    pairs = [(shown, seen) for shown, keep in contexts for seen, kept in encoded if _equal(keep, kept)]
+    if not pairs:
+        raise NotApplicable("it encodes no context as it was drawn")
+    return None if all(_equal(*pair) for pair in pairs) else "the encoder saw other images than the masker"
+
+
+def _equal(first: Tensor, second: Tensor | None) -> bool:
+    return second is not None and first.shape == second.shape and torch.equal(first, second)
+
+
+@rules(
+    "labels",
+    "It looks at labels if and only if it declares that it needs them.",
+    "set `needs_labels = True` on the class of an objective that reads batch.labels",
+)
+def find_labels(piece: Subject) -> str | None:
+    """Compare the losses under two sets of labels."""
+    objective: Objective = build(piece).eval()
+    batch = galaxies.batch_of(galaxies.images(BATCH), labelled=True)
+    other = replace(batch, labels=(batch.labels + 1) % galaxies.CLASSES)
+    losses = [float(loss_of(objective, each).total.detach()) for each in (batch, other)]
+    if (losses[0] != losses[1]) == objective.needs_labels:
+        return None
+    return (
+        f"needs_labels = {objective.needs_labels}, but other labels give {losses[1]:.4g} for {losses[0]:.4g}"
+    )
+
+
+@rules(
+    "recipe",
+    "Its recipe has positive rates and sizes, and a warm-up between 0 and 1.",
+    "return Recipe(learning_rate=..., batch_size=...)",
+)
+def find_recipe(piece: Subject) -> str | None:
+    """Look at the numbers."""
+    recipe: object = build(piece).recipe()
+    if not isinstance(recipe, Recipe):
+        return f"recipe returned {type(recipe).__name__}"
+    sound = (
+        0 < recipe.learning_rate < math.inf
+        and recipe.batch_size >= 1
+        and 0 <= recipe.warmup < 1
+        and recipe.weight_decay >= 0
+        and recipe.clip > 0
+    )
+    return None if sound else f"{recipe}"
+
+
+@rules(
+    "state",
+    "Its state dict holds all that it has learnt, so that an interrupted run goes on as if it had not been.",
+    "register what changes while training as parameters or buffers",
+)
+def find_state(piece: Subject) -> str | None:
+    """Load the state of an objective that has learnt a little into a new one."""
+    objective = trained(piece)
+    descend(objective, labelled_batch(objective), 3)
+    second: Objective = build(piece, seed=1).train()
+    second.load_state_dict(objective.state_dict())
+    batch = labelled_batch(objective)
+    first, again = (float(loss_of(each.eval(), batch).total.detach()) for each in (objective, second))
+    return None if first == again else f"with the same state the loss is {again:.6g}, not {first:.6g}"
+
+
+@rules(
+    "prediction",
+    "What it predicts, it predicts for every galaxy.",
+    "return Prediction(predicted, actual) of shape (batch, block, token, dim), or None",
+)
+def find_prediction(piece: Subject) -> str | None:
+    """Predict for a batch."""
+    objective: Objective = build(piece).eval()
+    streams, batch = streams_of(), labelled_batch(objective)
+    with torch.no_grad():
+        found = objective.predict(batch, drawer_for(objective, streams), streams)
+    if found is None:
+        raise NotApplicable("it predicts nothing")
+    return (
+        None if len(found.predicted) == BATCH else f"{len(found.predicted)} predictions for {BATCH} galaxies"
+    )
+
+
+class Patchless(Encoder):
+    """A convolutional network in the small: one token an image, no patches."""
+
+    grid = None
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__(spec)
+        self.dim = 32
+        self.layer = torch.nn.Conv2d(len(spec.bands), self.dim, 8, stride=8)
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Average a convolution over the image."""
+        values = self.layer(images).relu().mean(dim=(2, 3))[:, None]
+        return Tokens(values, torch.zeros(len(images), 1, dtype=torch.long))
+
+
+@rules(
+    "no-patches",
+    "Without a need for masks it works with an encoder without patches, such as a ConvNet.",
+    "handle grid = None, or declare masks = 'required'",
+)
+def find_no_patches(piece: Subject) -> str | None:
+    """Compute the loss with a ConvNet."""
+    if getattr(piece.offer.factory, "masks", "required") == "required":
+        raise NotApplicable("it needs patches")
+    with scoped_global(0, "check objective"):
+        objective: Objective = piece.build(Patchless(galaxies.image_spec()), None, galaxies.CLASSES)
+    return finite_or_fault(objective.train(), labelled_batch(objective))

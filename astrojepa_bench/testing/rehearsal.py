@@ -1,0 +1,232 @@
+"""One small act of each kind of piece: built as the bench builds it, doing its verb once."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.options import Kind
+from astrojepa_bench.patches import choose_patches
+from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
+from astrojepa_bench.streams import Streams, scoped_global, stream_seed
+from astrojepa_bench.testing import galaxies
+from astrojepa_bench.testing.answers import answers_of, hint
+from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
+from astrojepa_bench.types import (
+    Evaluation,
+    GalaxyBatch,
+    GalaxyTable,
+    Loss,
+    Masks,
+    MaskSizes,
+    PatchGrid,
+    Tokens,
+)
+
+ROLES: Mapping[Kind, type] = {
+    "dataset": Dataset,
+    "encoder": Encoder,
+    "masker": Masker,
+    "objective": Objective,
+    "evaluator": Evaluator,
+}
+GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
+CPU = torch.device("cpu")
+BATCH = 12
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    """Give a stream of its own for each seed."""
+    return torch.Generator().manual_seed(stream_seed(seed, "check"))
+
+
+def build(piece: Subject, seed: int = 0) -> Any:  # noqa: ANN401 the role depends on the kind
+    """Build a piece as the bench does, an encoder fitted where it is to be fitted."""
+    if piece.offer.kind != "encoder":
+        return construct(piece, seed)
+    encoder = construct(piece, seed)
+    if type(encoder).prepare is Encoder.prepare:
+        return encoder.eval()
+    return copy.deepcopy(piece.once(("fitted", seed), lambda: _fitted(encoder)))
+
+
+def construct(piece: Subject, seed: int = 0, *, bands: int = 3) -> Any:  # noqa: ANN401 the role depends on the kind
+    """Call the factory with what the bench gives to its kind, weights from the seed's stream."""
+    with scoped_global(seed, f"check {piece.offer.kind}"):
+        match piece.offer.kind:
+            case "masker":
+                return piece.build(GRID)
+            case "encoder":
+                return piece.build(galaxies.image_spec(bands))
+            case "objective":
+                encoder = small_encoder(seed)
+                return piece.build(encoder, encoder.grid, galaxies.CLASSES)
+    return piece.build()
+
+
+def _fitted(encoder: Encoder) -> Encoder:
+    encoder.prepare(galaxies.images(128, seed=1))
+    return encoder.eval()
+
+
+def small_encoder(seed: int = 0) -> TokenViT:
+    """Build the encoder that objectives are checked with: 8x8 patches, milliseconds a batch."""
+    with scoped_global(seed, "check encoder"):
+        return TokenViT(galaxies.image_spec(), patch=galaxies.PATCH_PX, width=32, depth=2, heads=2)
+
+
+@dataclass(frozen=True)
+class Act:
+    """A piece that did its verb once.
+
+    Attributes:
+        made: the piece.
+        output: what it gave.
+        disturbed: global random generators that moved.
+        written: files that were written.
+    """
+
+    made: Any
+    output: tuple[object, ...]
+    disturbed: tuple[str, ...]
+    written: tuple[str, ...]
+
+
+def act_of(piece: Subject) -> Act:
+    """Let a piece act once, watched; what it did is kept."""
+    return piece.once("act", lambda: _watched(piece))
+
+
+def act_again(piece: Subject, made: object) -> tuple[object, ...]:
+    """Let a piece, or another one like it, act once more."""
+    return _VERBS[piece.offer.kind](made)
+
+
+def _watched(piece: Subject) -> Act:
+    outputs: list[tuple[object, ...]] = []
+    with files_written() as written:
+        made = build(piece)
+        disturbed = disturbed_by(lambda: outputs.append(act_again(piece, made)))
+    return Act(made, outputs[0], tuple(disturbed), tuple(written))
+
+
+# --- the five verbs --------------------------------------------------------------------------------------
+
+
+def _draw(masker: Masker) -> tuple[object, ...]:
+    masks = masker.draw(galaxies.images(BATCH), MaskSizes(16, 4, 12), generator())
+    return () if masks is None else (masks.context, masks.targets)
+
+
+def _encode(encoder: Encoder) -> tuple[object, ...]:
+    with torch.no_grad():
+        tokens: Tokens = encoder(galaxies.images(BATCH))
+    return tokens.values, tokens.positions
+
+
+def _lose(objective: Objective) -> tuple[object, ...]:
+    loss = loss_of(objective.eval(), labelled_batch(objective))
+    return loss.total.detach(), *(loss.terms[name].detach() for name in sorted(loss.terms))
+
+
+def _evaluate(evaluator: Evaluator) -> tuple[object, ...]:
+    found: Evaluation = evaluator.evaluate(answers_of(hint))
+    return found.scores, dict(found.selection)
+
+
+def _load(dataset: Dataset) -> tuple[object, ...]:
+    table = load_into_memory(dataset, galaxies.SIZE_PX)
+    return table.fingerprint, torch.from_numpy(table.images), tuple(table.ids.tolist())
+
+
+def load_into_memory(dataset: Dataset, size_px: int) -> GalaxyTable:
+    """Load galaxies with an empty cache, which goes, and memory maps with it."""
+    with cache_folder() as folder:
+        table: object = dataset.load(size_px, folder)
+        if not isinstance(table, GalaxyTable):
+            raise TypeError(f"load returned {type(table).__name__}; expected GalaxyTable")
+        return replace(table, images=np.array(table.images))
+
+
+_VERBS: Mapping[Kind, Callable[[Any], tuple[object, ...]]] = {
+    "masker": _draw,
+    "encoder": _encode,
+    "objective": _lose,
+    "evaluator": _evaluate,
+    "dataset": _load,
+}
+
+
+@contextlib.contextmanager
+def cache_folder() -> Iterator[Path]:
+    """Lend a folder for converted galaxies, in the system's own place for what does not last."""
+    with tempfile.TemporaryDirectory(prefix=LENT, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+# --- what an objective is given --------------------------------------------------------------------------
+
+
+class Drawer:
+    """Draws uniform random masks for an objective, and remembers what it was asked.
+
+    Attributes:
+        asked: the images and masks of each request, in order.
+    """
+
+    def __init__(self, streams: Streams, *, hides: bool = True, grid: PatchGrid = GRID) -> None:
+        self.streams, self.hides, self.grid = streams, hides, grid
+        self.asked: list[tuple[Tensor, Masks | None]] = []
+
+    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks | None:
+        """Draw the sizes asked for, or nothing."""
+        masks = self._masks(len(images), sizes) if self.hides else None
+        self.asked.append((images, masks))
+        return masks
+
+    def _masks(self, batch: int, sizes: MaskSizes) -> Masks:
+        sizes.check(self.grid)
+        anywhere = torch.zeros(batch, self.grid.patches)
+        context = choose_patches(anywhere, sizes.context, self.streams.local("masks"))
+        outside = anywhere.scatter(1, context, -torch.inf)[:, None].expand(-1, sizes.targets, -1)
+        targets: Int[Tensor, "batch block target"] = choose_patches(
+            outside, sizes.target, self.streams.local("masks")
+        )
+        return Masks(context, targets)
+
+
+def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:
+    """Give galaxies, with labels if the objective declares that it needs them."""
+    return galaxies.batch_of(galaxies.images(count, seed=seed), labelled=objective.needs_labels)
+
+
+def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None, step: int = 0) -> Loss:
+    """Compute a loss as the training loop does, layers' own randomness included."""
+    streams = draw.streams if draw is not None else streams_of(step)
+    with scoped_global(0, "layers", step):
+        loss: object = objective.loss(batch, draw or drawer_for(objective, streams), streams)
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss returned {type(loss).__name__}; expected Loss")
+    return loss
+
+
+def streams_of(step: int = 0) -> Streams:
+    """Give the streams of one step."""
+    return Streams(0, step, CPU)
+
+
+def drawer_for(objective: Objective, streams: Streams) -> Drawer:
+    """Draw masks for objectives that can use them."""
+    return Drawer(streams, hides=objective.masks != "ignored" and objective.grid is not None)

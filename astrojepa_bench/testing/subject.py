@@ -1,0 +1,29 @@
+"""A piece under check, and what was costly to make for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from astrojepa_bench.runs.pieces import Piece
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Subject(Piece):
+    """A piece with resolved options; checks share what takes long, such as loaded galaxies.
+
+    Attributes:
+        kept: what was made for it, by name.
+    """
+
+    kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Make something the first time it is asked for."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        made: Made = self.kept[key]
+        return made

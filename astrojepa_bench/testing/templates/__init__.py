@@ -1,0 +1,1 @@
+"""Plugins that `astrojepa-bench new` copies: whole, checked like any other, and called `template`."""

@@ -1,0 +1,65 @@
+"""Evaluator `template`: names the class whose mean is nearest.
+
+Source: nothing to cite yet; name the paper, the equation and every deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrojepa_bench.plugin import Answers, DataError, Evaluation, Evaluator, Score, hookimpl
+
+
+class Template(Evaluator):
+    """Accuracy of the nearest class mean in standardised features.
+
+    Class means are those of train, the tap is the one of the best validation accuracy (the first of equals).
+
+    Chance: the test share of the largest class.
+    """
+
+    requires = ("label",)
+
+    def evaluate(self, answers: Answers) -> Evaluation:
+        """Choose the tap on val, report on test.
+
+        Raises:
+            DataError: a split has no labelled galaxy.
+        """
+        if min(int((part.label >= 0).sum()) for part in (answers.train, answers.val, answers.test)) == 0:
+            raise DataError("a split has no labelled galaxy; give labels, or leave evaluator 'template' out")
+        tap = max(answers.taps, key=lambda name: self._accuracy(answers, name))
+        features, label, ids = answers.test.labelled(tap)
+        predicted = self._predict(answers, tap, features)
+        value, n = float((predicted == label).mean()), len(label)
+        chance = float(np.bincount(label).max()) / n
+        error = math.sqrt(value * (1 - value) / n)
+        score = Score("template", "accuracy", value, higher_is_better=True, n=n, chance=chance, item_se=error)
+        return Evaluation((score,), {"class": predicted}, ids, {"tap": tap})
+
+    def _accuracy(self, answers: Answers, tap: str) -> float:
+        features, label, _ = answers.val.labelled(tap)
+        return float((self._predict(answers, tap, features) == label).mean())
+
+    def _predict(
+        self, answers: Answers, tap: str, features: Float[Tensor, "galaxy dim"]
+    ) -> Int[np.ndarray, " galaxy"]:
+        known, label, _ = answers.train.labelled(tap)
+        spread = known.std(dim=0).clamp(min=1e-6)
+        classes = np.unique(label)
+        means = torch.stack([known[torch.from_numpy(label == each)].mean(dim=0) for each in classes])
+        nearest = torch.cdist(features / spread, means / spread).argmin(dim=1)
+        predicted: Int[np.ndarray, " galaxy"] = classes[nearest.cpu().numpy()]
+        return predicted
+
+
+@hookimpl
+def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
+    """Offer `template`."""
+    return {"template": Template}
