@@ -28,6 +28,8 @@ VERBS: Mapping[str, str] = {
     "leaderboard": "leaderboard",
     "import-checkpoint": "import_checkpoint",
     "data": "data",
+    "new": "new",
+    "check": "check",
     "doctor": "doctor",
 }
 
