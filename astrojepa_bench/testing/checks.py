@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from astrojepa_bench.options import Kind
 from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.testing.watching import generators_kept
 
 Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
 Finder: TypeAlias = Callable[[Subject], str | None]
@@ -59,7 +60,8 @@ class Check:
     def run(self, piece: Subject) -> Outcome:
         """Apply the rule; whatever the piece raises is a finding too."""
         try:
-            found = self.find(piece)
+            with generators_kept():
+                found = self.find(piece)
         except NotApplicable as reason:
             return Outcome(self.id, "skipped", self.claim, str(reason))
         except Exception as error:  # a piece may raise anything

@@ -26,15 +26,27 @@ _written: list[str] | None = None  # an audit hook can not be taken out again, o
 _hooked = False
 
 
-def disturbed_by(action: Callable[[], object]) -> list[str]:
-    """Act, name the global random generators whose state changed, and put them back."""
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Put the global random generators back as they were, whoever drew from them inside this scope."""
     before = {name: read() for name, (read, _) in _GENERATORS.items()}
     try:
-        action()
-        return [name for name, (read, _) in _GENERATORS.items() if not _same(before[name], read())]
+        yield
     finally:
         for name, (_, write) in _GENERATORS.items():
             write(before[name])
+
+
+def disturbed_by(action: Callable[[], object]) -> list[str]:
+    """Act, name the global random generators whose state changed, and put them back.
+
+    Where beartype is loaded, Python's own generator cannot be watched: beartype draws from it itself.
+    """
+    watched = [name for name in _GENERATORS if name != "random" or "beartype" not in sys.modules]
+    with generators_kept():
+        before = {name: _GENERATORS[name][0]() for name in watched}
+        action()
+        return [name for name in watched if not _same(before[name], _GENERATORS[name][0]())]
 
 
 def _same(state: object, other: object) -> bool:

@@ -1,0 +1,36 @@
+"""Applies the checks to pieces that no plugin offers."""
+
+import pytest
+
+from astrojepa_bench.options import Offer, option_schema, summary_of
+from astrojepa_bench.testing import checks_of, subject_of
+
+
+def offer_of(kind, factory):
+    """Put a factory into an offer, as the registry would."""
+    summary, options = summary_of(factory), option_schema(factory)
+    return Offer(kind, "control", factory, factory.__module__, "tests", "", summary, options)
+
+
+@pytest.fixture
+def outcomes():
+    """Apply every check of a kind, or the named one alone, to a factory; gives outcomes by id."""
+
+    def find(kind, factory, only=None):
+        subject = subject_of(offer_of(kind, factory))
+        return {check.id: check.run(subject) for check in checks_of(kind) if only in (None, check.id)}
+
+    return find
+
+
+@pytest.fixture
+def fault(outcomes):
+    """Give what one check finds wrong with a factory, which must be something."""
+
+    def find(kind, check, factory):
+        outcome = outcomes(kind, factory, check)[check]
+        assert outcome.verdict == "failed", outcome
+        assert outcome.fix
+        return outcome.found
+
+    return find

@@ -1,0 +1,103 @@
+"""Each rule for encoders is broken once, by an encoder that breaks it."""
+
+import pytest
+import torch
+from torch import nn
+
+from astrojepa_bench.testing import checks_of
+from astrojepa_bench.testing.templates.encoder import Template
+from astrojepa_bench.types import Tokens
+
+
+class Wider(Template):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.dim += 4
+
+    def forward(self, images, keep=None):
+        self.dim -= 4
+        tokens = super().forward(images, keep)
+        self.dim += 4
+        return tokens
+
+
+class NoLast(Template):
+    def taps(self, images):
+        return {"mean": self(images).values.mean(dim=1)}
+
+
+class Centred(Template):
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return Tokens(tokens.values - tokens.values.mean(dim=0), tokens.positions)
+
+
+class ThreeBands(Template):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.enter = nn.Linear(3 * self.patch**2, self.dim)
+
+
+class OneSize(Template):
+    def forward(self, images, keep=None):
+        if images.shape[-1] != self.spec.size_px:
+            raise ValueError("another size")
+        return super().forward(images, keep)
+
+
+class Leaking(Template):
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return Tokens(tokens.values + images.mean(dim=(1, 2, 3))[:, None, None], tokens.positions)
+
+
+class Idle(Template):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.spare = nn.Linear(4, 4)
+
+
+class Forgetful(Template):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.offset = torch.rand(())  # neither parameter nor buffer: no state dict holds it
+
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return Tokens(tokens.values + self.offset, tokens.positions)
+
+
+class Scribbling(Template):
+    def forward(self, images, keep=None):
+        return super().forward(images.sub_(0.1), keep)
+
+
+BROKEN = {
+    "encoder-tokens": (Wider, "dim = 68"),
+    "encoder-taps": (NoLast, "taps mean without 'last'"),
+    "encoder-batch": (Centred, "a galaxy alone differs"),
+    "encoder-bands": (ThreeBands, "raised RuntimeError"),
+    "encoder-image-sizes": (OneSize, "another size"),
+    "encoder-hidden": (Leaking, "hidden pixels leak"),
+    "encoder-gradients": (Idle, "no gradient on spare.weight"),
+    "encoder-state": (Forgetful, "gives other tokens"),
+    "encoder-input": (Scribbling, "in place"),
+}
+
+
+def test_template_keeps_every_rule(outcomes):
+    """What `new encoder` writes passes before anything is changed."""
+    assert [str(outcome) for outcome in outcomes("encoder", Template).values() if outcome.fix] == []
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_check_finds_the_encoder_that_breaks_it(fault, check):
+    """A rule that nothing can break is no rule."""
+    factory, words = BROKEN[check]
+
+    assert words in fault("encoder", check, factory)
+
+
+def test_every_encoder_check_has_a_control():
+    """A new check comes with an encoder that it finds."""
+    assert {check.id for check in checks_of("encoder") if check.id.startswith("encoder-")} == set(BROKEN)

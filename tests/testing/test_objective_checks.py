@@ -1,0 +1,150 @@
+"""Each rule for objectives is broken once, by an objective that breaks it."""
+
+import copy
+
+import pytest
+
+from astrojepa_bench.testing import checks_of
+from astrojepa_bench.testing.templates.objective import Template
+from astrojepa_bench.types import Loss, Prediction, Recipe
+
+
+def changed(loss, total):
+    """Give the loss another total."""
+    return Loss(total, loss.terms)
+
+
+class NotANumber(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total / 0)
+
+
+class OverContrast(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total / batch.images.std())
+
+
+class OverSpread(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        seen = self.encoder(batch.images).values.mean(dim=1)
+        return changed(loss, loss.total + (seen - seen.mean(dim=0)).square().sum(dim=0).sqrt().mean())
+
+
+class OverPairs(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total * len(batch.images) / (len(batch.images) - 1))
+
+
+class Detached(Template):
+    def loss(self, batch, draw, streams):
+        seen = self.encoder(batch.images, keep=draw(batch.images, self.sizes).context).values.mean(dim=1)
+        error = (self.head(seen.detach()) - batch.images.mean(dim=(2, 3))).square().mean()
+        return Loss(error, {})
+
+
+class Uphill(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, 2 * loss.total.detach() - loss.total)
+
+
+class JudgedAtTheStart(Template):
+    def __init__(self, encoder, grid, classes):
+        super().__init__(encoder, grid, classes)
+        self.start = copy.deepcopy(encoder)
+
+    @property
+    def judged(self):
+        return self.start
+
+
+class TaughtTeacher(JudgedAtTheStart):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total + self.start(batch.images).values.square().mean())
+
+
+class Undeclared(Template):
+    masks = "ignored"
+
+
+class Mirrored(Template):
+    def loss(self, batch, draw, streams):
+        masks = draw(batch.images, self.sizes)
+        seen = self.encoder(batch.images.flip(-1), keep=masks.context).values.mean(dim=1)
+        return Loss(self.head(seen).square().mean(), {})
+
+
+class Peeking(Template):
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total + batch.labels[0])
+
+
+class StandingStill(Template):
+    def recipe(self):
+        return Recipe(learning_rate=0.0)
+
+
+class Counting(Template):
+    def __init__(self, encoder, grid, classes):
+        super().__init__(encoder, grid, classes)
+        self.steps = 0  # no buffer: an interrupted run would begin at 0 again
+
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total * (1 + self.steps))
+
+    def after_step(self, progress):
+        self.steps += 1
+
+
+class HalfAPrediction(Template):
+    def predict(self, batch, draw, streams):
+        tokens = self.encoder(batch.images).values[: len(batch.images) // 2, None]
+        return Prediction(tokens, tokens)
+
+
+class Optional(Template):
+    masks = "optional"
+
+
+BROKEN = {
+    "objective-finite": (NotANumber, "'total' is not finite"),
+    "objective-oddities": (OverContrast, "all-zero image: loss term 'total'"),
+    "objective-collapse": (OverSpread, "is not finite"),
+    "objective-one-galaxy": (OverPairs, "'total' is not finite"),
+    "objective-gradients": (Detached, "no gradient reaches the encoder"),
+    "objective-learns": (Uphill, "the loss went from"),
+    "objective-judged": (JudgedAtTheStart, "three steps left its features as they were"),
+    "objective-teacher": (TaughtTeacher, "got a gradient"),
+    "objective-masks": (Undeclared, "declares that it ignores masks, but draws some"),
+    "objective-same-images": (Mirrored, "the encoder saw other images than the masker"),
+    "objective-labels": (Peeking, "needs_labels = False, but other labels give"),
+    "objective-recipe": (StandingStill, "learning_rate=0.0"),
+    "objective-state": (Counting, "with the same state the loss is"),
+    "objective-prediction": (HalfAPrediction, "6 predictions for 12 galaxies"),
+    "objective-no-patches": (Optional, "raised"),
+}
+
+
+def test_template_keeps_every_rule(outcomes):
+    """What `new objective` writes passes before anything is changed."""
+    assert [str(outcome) for outcome in outcomes("objective", Template).values() if outcome.fix] == []
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_check_finds_the_objective_that_breaks_it(fault, check):
+    """A rule that nothing can break is no rule."""
+    factory, words = BROKEN[check]
+
+    assert words in fault("objective", check, factory)
+
+
+def test_every_objective_check_has_a_control():
+    """A new check comes with an objective that it finds."""
+    assert {check.id for check in checks_of("objective") if check.id.startswith("objective-")} == set(BROKEN)
