@@ -14,6 +14,7 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.runs.assembly import Galaxies, load_galaxies
+from astrojepa_bench.runs.binding import bound, is_unbound
 from astrojepa_bench.runs.lookup import evaluators_named
 from astrojepa_bench.runs.opened import OpenRun, open_run
 from astrojepa_bench.runs.pieces import Piece
@@ -72,6 +73,9 @@ def rescore(
     if not missing:
         return Rescored(run.record, path, ())
     galaxies = _galaxies(run, Piece.of(source, _dataset_options(run, source.name, settings)), cache, device)
+    if is_unbound(run):
+        run = bound(run, galaxies)
+        missing = unscored(run.record, pieces)
     record = _scored(run, galaxies, missing, without_stale(run.record, pieces))
     return Rescored(record, run.store.write(record), tuple(piece.name for piece in missing))
 
@@ -90,6 +94,8 @@ def _galaxies(run: OpenRun, piece: Piece, cache: Path, device: torch.device) -> 
                 f"the run's galaxies came from '{value}', which is not here; add --set dataset.{option}=PATH"
             )
     galaxies = load_galaxies(piece, run.spec.size_px, cache, device)
+    if is_unbound(run):
+        return galaxies
     table, identity = galaxies.table, run.record.identity
     found = {"fingerprint": table.fingerprint, "splits": split_hash(table.ids, table.split)}
     if {name: identity.get(name) for name in found} != found:

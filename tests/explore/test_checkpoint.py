@@ -145,6 +145,25 @@ def test_checkpoint_is_scored_beside_its_untrained_self(checkpoint, galaxies, tm
     assert "trained elsewhere (epoch 99" in page
 
 
+def test_a_run_imported_without_galaxies_is_scored_later(checkpoint, galaxies, tmp_path, capsys):
+    """`score` binds it to its first galaxies, under the id that it gets where it is imported and scored at once."""
+    at_once, later = tmp_path / "at_once", tmp_path / "later"
+    places = ["--cache", str(tmp_path / "cache"), "--device", "cpu", "-d", "hdf5", "--json"]
+    places += ["--set", f"dataset.path={galaxies}"]
+    assert main(["import-checkpoint", str(checkpoint), "--out", str(at_once), "-E", "knn", *places]) == 0
+    assert main(["import-checkpoint", str(checkpoint), "--out", str(later), "--json"]) == 0
+    (path,) = Store(later).paths()
+    checkpoint.unlink()
+    for _ in range(2):  # the second time nothing is left to do
+        assert main(["score", str(path), "-E", "knn", *places]) == 0
+    (expected,) = (record for record in Store(at_once).records() if record.objective == "astrojepa")
+    found = {record.run_id: record for record in Store(later).records()}
+
+    assert set(found) == {path.stem, expected.run_id}
+    assert found[expected.run_id].scores == expected.scores
+    assert open_run(Store(later).path(found[expected.run_id])).classes == 2
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
