@@ -3,7 +3,8 @@
     python benchmarks/tuning/tune.py benchmarks/tuning/galaxy_zoo2.toml benchmarks/tuning/galaxy_zoo2.csv
 
 A trial is an objective, a masker and options; its row joins the CSV when it ends, and a trial whose row is there
-is not run again. The test split is never encoded. Two scores of the same frozen features, best tap each:
+is not run again; `seen` is how many images every trial is shown. The test split is never encoded. Two scores of
+the same frozen features, best tap each:
 
 * `val`: logistic regression fitted on train, C by validation log-loss, as the evaluator `linear` chooses it;
 * `cv`: five-fold cross-validation over train and val together, four times as many galaxies as val alone. An
@@ -19,6 +20,7 @@ import json
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,7 @@ from astrojepa_bench.training.loop import Trainer
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 FOLDS, NEIGHBOURS, TEMPERATURE = 5, 20, 0.07
-KEYS = ("objective", "masker", "encoder", "seed", "options")
+KEYS = ("objective", "masker", "encoder", "seed", "options", "seen")
 
 
 def main(trials_file, table_file):
@@ -47,10 +49,11 @@ def main(trials_file, table_file):
     done = {tuple(row[key] for key in KEYS) for row in read_rows(table_file)}
     registry, loaded = load_registry(), {}
     for trial in wanted["trial"]:
-        key = key_of(trial)
+        key = key_of(trial, wanted["seen"])
         if tuple(key.values()) in done:
             continue
         plan = make_plan(request_of(wanted, trial), registry)
+        plan = replace(plan, budget=replace(plan.budget, seen=wanted["seen"]))
         if not loaded:
             loaded["galaxies"] = load_galaxies(
                 plan.dataset,
@@ -63,7 +66,7 @@ def main(trials_file, table_file):
         print(json.dumps(row), flush=True)
 
 
-def key_of(trial):
+def key_of(trial, seen):
     """Give what tells one trial from another, as the CSV holds it."""
     return {
         "objective": trial["objective"],
@@ -71,6 +74,7 @@ def key_of(trial):
         "encoder": trial.get("encoder", ""),
         "seed": str(trial.get("seed", 0)),
         "options": json.dumps(trial.get("options", {}), sort_keys=True),
+        "seen": str(seen),
     }
 
 
