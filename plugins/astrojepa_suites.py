@@ -4,13 +4,13 @@
 driven by masks meets every masker; what ignores masks runs once.
 
 **masking.** One objective that learns within minutes under every masker, so that what differs is where the masks
-lie. `radial` is the control for `brightness`: the same formula, told only where the centre is. `inverse` hides
-nothing but sky.
+lie. `none` takes its local views from anywhere, as published; `radial` is the control for `brightness`: the same
+formula, told only where the centre is; `inverse` hides nothing but sky.
 
-**collapse.** What keeps a joint-embedding predictive architecture from the constant solution? The published
-method against the same without its moving-average teacher and stopped gradient, and against the same with SIGReg
-in their place (Balestriero & LeCun 2025, arXiv 2511.08544; the claim of the AstroJEPA zoo). Expected: the middle
-one ends `collapsed`, the others do not.
+**collapse.** What keeps a joint-embedding predictive architecture from the constant solution? Four arms: the
+published method, the same without its moving-average teacher and stopped gradient, and both with SIGReg added
+(Balestriero & LeCun 2025, arXiv 2511.08544; the claim of the AstroJEPA zoo). Expected: only the one that has
+neither ends `collapsed`.
 
 Run one with `astrojepa-bench run --suite NAME`; seeds, budget, galaxies, encoder and evaluators are the user's.
 """
@@ -31,13 +31,17 @@ BASELINE = Suite(
 )
 MASKING = Suite(
     summary="Does it matter where the masks lie? One objective that learns under every masker.",
-    blocks=(Block(objectives=("lejepa",), maskers=MASKERS),),
+    blocks=(Block(objectives=("lejepa",), maskers=("none", *MASKERS)),),
 )
 COLLAPSE = Suite(
     summary="What prevents collapse? A moving-average teacher, nothing, or SIGReg.",
     blocks=(
         Block(objectives=("ijepa", "ijepa-sigreg"), maskers=("multiblock",)),
-        Block(objectives=("ijepa",), maskers=("multiblock",), options={"objective": {"teacher": "none"}}),
+        Block(
+            objectives=("ijepa", "ijepa-sigreg"),
+            maskers=("multiblock",),
+            options={"objective": {"teacher": "none"}},
+        ),
     ),
 )
 

@@ -43,7 +43,8 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
     """Look every name up, resolve every option, and lay out the grid.
 
     Raises:
-        ConfigError: a name or option is unknown, a value is wrong, or a patch does not tile the image.
+        ConfigError: a name or option is unknown, a value is wrong, a file that an option names cannot be read,
+            or a patch does not tile the image.
     """
     budget = dataclasses.replace(find_budget(request.budget), galaxies=request.pretraining)
     blocks = find_blocks(request, registry, budget.encoder)
@@ -76,6 +77,8 @@ class _Pieces:
         patch = piece.options.get("patch")
         if offer.kind == "encoder" and isinstance(patch, int):
             PatchGrid.tiling(self.budget.size_px, patch)
+        if offer.kind in ("objective", "masker", "encoder"):
+            piece.identifying()  # a file that is not there is said now, before anything trains
         return piece
 
 

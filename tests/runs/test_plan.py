@@ -79,3 +79,12 @@ def test_options_that_nothing_takes_are_refused(registry, address, options):
     with pytest.raises(ConfigError) as caught:
         plan(registry, objectives="ijepa", maskers="brightness", settings={address: options})
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_before_anything_trains(registry, tmp_path):
+    """A grid of hours does not end at its last cell for a mistyped path."""
+    options = {"encoder:timm:resnet18": {"weights": tmp_path / "none.safetensors"}}
+    with pytest.raises(
+        ConfigError, match=r"encoder.weights=.*none.safetensors cannot be read .*give the path"
+    ):
+        plan(registry, objectives="ijepa", encoders="vit-micro,timm:resnet18", settings=options)
