@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from astrojepa_bench.board.columns import RANKING, Column
+from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.table import SHORT_RULE, Board, Section
 from astrojepa_bench.board.text import (
     headings,
@@ -40,18 +41,23 @@ def board_text(board: Board, width: int) -> str:
 
 
 def _section_view(section: Section, width: int) -> list[RenderableType]:
-    columns = _fitting(section, width)
-    remarks = [SHORT_RULE, *section.notes] if section.rows else [*section.notes]
-    remarks += [f"Not ranked: {reason}" for reason in unranked_reasons(section)]
-    remarks += [f"Skipped: {reason}" for reason in skipped_reasons(section)]
+    columns, remarks = _fitting(section, width), section_remarks(section)
     if tuple(columns) != section.columns:
         remarks.append("More columns and every spread stand in README.md.")
-    title = Text(_title(section), style="bold")
+    title = Text(view_title(section), style="bold")
     table = [_table(section, columns, _entry_width(width))] if section.rows else []
     return [title, Text(), *table, Text(), *(Text(f"· {line}", style="dim") for line in remarks), Text()]
 
 
-def _title(section: Section) -> str:
+def section_remarks(section: Section) -> list[str]:
+    """Say what a reader must know, and why entries have no rank or did not run."""
+    remarks = [SHORT_RULE, *section.notes] if section.rows else [*section.notes]
+    remarks += [f"Not ranked: {reason}" for reason in unranked_reasons(section)]
+    return remarks + [f"Skipped: {reason}" for reason in skipped_reasons(section)]
+
+
+def view_title(section: Section) -> str:
+    """Name a section, and the encoder that its rows do not name."""
     usual = _usual_encoder(section)
     return section_title(section) + (f", encoder {usual} unless another is named" if usual else "")
 
@@ -86,17 +92,19 @@ def _longest_word(text: str) -> str:
 
 def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
     """Write the rows, without the encoder that most of them share: it stands in the title."""
-    usual = _usual_encoder(section)
     lines = table_lines(section, columns)
-    short = [
-        re.sub(rf" \+ {re.escape(usual)}(?!\()", "", row.label, count=1)
-        if row.encoder == usual
-        else row.label
-        for row in section.rows
-    ]
+    short = [short_label(section, row) for row in section.rows]
     return [[line[0], name, *line[2:]] for line, name in zip(lines, short, strict=False)] + lines[
         len(short) :
     ]
+
+
+def short_label(section: Section, row: Row) -> str:
+    """Name an entry without the encoder that most entries of the section share."""
+    usual = _usual_encoder(section)
+    if row.encoder != usual:
+        return row.label
+    return re.sub(rf" \+ {re.escape(usual)}(?!\()", "", row.label, count=1)
 
 
 def _usual_encoder(section: Section) -> str:

@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     registry = load_registry(request.plugins, arguments.strict_plugins)
     with console_listener() as listener, listening(listener), listening(registry.observe):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
-    _show(result, request.out, arguments.json)
+    _show(result, request, arguments.json)
     return 0 if result.all_well else 1
 
 
@@ -105,17 +105,21 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _show(result: GridResult, out: Path, as_json: bool) -> None:
+def _show(result: GridResult, request: RunRequest, as_json: bool) -> None:
     import shutil
 
     from astrojepa_bench.board.render import write_board
     from astrojepa_bench.board.table import build_board
     from astrojepa_bench.cli.board_view import board_text
+    from astrojepa_bench.cli.metrics_view import metrics_text
     from astrojepa_bench.results.store import Store
+    from astrojepa_bench.runs.request import EVALUATOR_SETS
 
-    board = write_board(out)
+    board = write_board(request.out)
     if as_json:
         print(json.dumps({"records": [str(path) for path in result.paths], "board": str(board)}))
         return
-    print(board_text(build_board(Store(out).records()), shutil.get_terminal_size((100, 24)).columns))
+    more = set(request.evaluators) - {"core", *EVALUATOR_SETS["core"]}
+    text = metrics_text if more else board_text  # columns have room for the core evaluators alone
+    print(text(build_board(Store(request.out).records()), shutil.get_terminal_size((100, 24)).columns))
     print(f"\nLeaderboard: {board}")

@@ -1,0 +1,139 @@
+"""Everything evaluators said of the entries of a section, one line a metric: more than columns have room for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from astrojepa_bench.board.columns import newest_versions
+from astrojepa_bench.board.entries import by_entry
+from astrojepa_bench.board.statistics import Summary, summarise
+from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
+from astrojepa_bench.runs.request import EVALUATOR_SETS
+
+ORDER = (
+    "linear", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors", "robustness",
+    "collapse",
+)  # fmt: skip
+DETAILS = {  # metrics that say the same once more, or of a part: they stand in the long table
+    "linear": r"recall_\d+",
+    "few-shot": r"accuracy_.*|.*_spread",
+    "anomaly": r"(?!.*_(physical|artefact|held_out)$).*|precision_.*",
+    "anomaly-scorers": r"(?!.*_auroc_(physical|artefact)$).*",
+    "redshift": r"knn_.*|class_only_(absolute_bias|outliers_.*)",
+}
+SHARED = ("features", "views")  # what the core evaluators read, beside their own seconds
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """One metric of one evaluator.
+
+    Attributes:
+        metric: its name in records.
+        higher_is_better: its direction.
+        chance: least and greatest chance level over the runs (a null that depends on the features differs);
+            None where it has none.
+        cells: summary over seeds of each row of the section, in its order.
+    """
+
+    metric: str
+    higher_is_better: bool
+    chance: tuple[float, float] | None
+    cells: tuple[Summary | None, ...]
+
+
+@dataclass(frozen=True)
+class MetricGroup:
+    """What one evaluator said.
+
+    Attributes:
+        evaluator: its name.
+        lines: its metrics, in its own order.
+        details: how many more it has, which stand in the long table alone.
+    """
+
+    evaluator: str
+    lines: tuple[MetricLine, ...]
+    details: int
+
+
+def metric_groups(board: Board, section: Section) -> tuple[MetricGroup, ...]:
+    """Gather the scores of a section by evaluator and metric, those of its newest version alone.
+
+    Args:
+        board: which holds the records.
+        section: one of its sections.
+    """
+    runs = [runs for runs in _runs_by_row(board, section) if runs]
+    scored = [record for group in runs for record in group if record.status in SCORED]
+    versions = newest_versions(scored)
+    names = sorted(versions, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return tuple(_group(name, versions[name], _runs_by_row(board, section)) for name in names)
+
+
+def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
+    """Say what scoring took beside training, on average over the runs that were trained; else over all runs.
+
+    The seconds are those of every scoring of a run together; what was read back from its answers cost nothing.
+    """
+    timed = [record for record in records if record.status in SCORED and record.cost.evaluation]
+    timed = [record for record in timed if record.cost.train_seconds] or timed
+    if not timed:
+        return []
+    parts = _mean_parts(timed)
+    known = {*SHARED, *EVALUATOR_SETS["core"]}
+    sums = {"core": sum(value for name, value in parts.items() if name in known)}
+    if not known.issuperset(parts):
+        sums["full"] = sum(parts.values())
+    training = sum(record.cost.train_seconds or 0.0 for record in timed) / len(timed)
+    said = [f"{name} {_seconds(value)}{_share(value, training)}" for name, value in sums.items()]
+    each = ", ".join(f"{name} {value:.1f}" for name, value in sorted(parts.items(), key=lambda p: -p[1]))
+    return [f"Scoring a run: {', '.join(said)}. Seconds on each part: {each}."]
+
+
+def records_of(board: Board, section: Section) -> list[RunRecord]:
+    """Find the records behind the rows of a section."""
+    return [record for runs in _runs_by_row(board, section) for record in runs]
+
+
+def _runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
+    entries = by_entry(board.records)
+    return [[run for run in entries.get(row.entry_id, []) if run.run_id in row.runs] for row in section.rows]
+
+
+def _group(name: str, version: int, rows: Sequence[Sequence[RunRecord]]) -> MetricGroup:
+    said = [[_scores(run, name, version) for run in runs if run.status in SCORED] for runs in rows]
+    metrics = dict.fromkeys(metric for runs in said for scores in runs for metric in scores)
+    hidden = re.compile(DETAILS.get(name, r"(?!)"))
+    shown = [metric for metric in metrics if not hidden.fullmatch(metric)]
+    return MetricGroup(name, tuple(_line(metric, said) for metric in shown), len(metrics) - len(shown))
+
+
+def _scores(run: RunRecord, name: str, version: int) -> dict[str, RecordedScore]:
+    return {s.metric: s for s in run.scores if (s.evaluator, s.evaluator_version) == (name, version)}
+
+
+def _line(metric: str, said: Sequence[Sequence[Mapping[str, RecordedScore]]]) -> MetricLine:
+    found = [[scores[metric] for scores in runs if metric in scores] for runs in said]
+    every = [score for scores in found for score in scores]
+    chance = [score.chance for score in every if score.chance is not None]
+    cells = tuple(summarise([score.value for score in scores]) if scores else None for scores in found)
+    return MetricLine(
+        metric, every[0].higher_is_better, (min(chance), max(chance)) if chance else None, cells
+    )
+
+
+def _mean_parts(records: Sequence[RunRecord]) -> dict[str, float]:
+    names = dict.fromkeys(name for record in records for name in record.cost.evaluation)
+    return {name: sum(r.cost.evaluation.get(name, 0.0) for r in records) / len(records) for name in names}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+
+
+def _share(value: float, training: float) -> str:
+    return f" ({100 * value / training:.0f} % of training)" if training else ""
