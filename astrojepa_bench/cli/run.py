@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     registry = load_registry(request.plugins, arguments.strict_plugins)
     with console_listener() as listener, listening(listener), listening(registry.observe):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
-    _show(result, request, arguments.json)
+    show(result, request, as_json=arguments.json)
     return 0 if result.all_well else 1
 
 
@@ -105,7 +105,8 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _show(result: GridResult, request: RunRequest, as_json: bool) -> None:
+def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
+    """Write the board and print it: an entry a line, or a metric a line where more than the core was asked."""
     import shutil
 
     from astrojepa_bench.board.render import write_board

@@ -1,0 +1,53 @@
+"""What `run` ends with: the board, or every metric where more was asked than the board has columns for."""
+
+import pytest
+
+from astrojepa_bench.cli.run import show
+from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs.grid import GridResult
+from astrojepa_bench.runs.request import make_request
+
+
+@pytest.fixture
+def result(tmp_path):
+    """One finished run in an output folder."""
+    names = {"objective": "alpha", "masker": "random", "encoder": "vit-micro", "dataset": "synthetic"}
+    identity = identity_block(
+        names=names, options={}, versions={}, seed=0, mirror_safe=True, budget="smoke", device_class="cpu",
+        fingerprint="f00d", splits="5eed", precision="float32",
+    )  # fmt: skip
+    scores = [
+        {"evaluator": name, "metric": metric, "value": 0.5, "higher_is_better": True, "n": 100, "chance": 0.1}
+        for name, metric in (("linear", "balanced_accuracy"), ("redshift", "r2"))
+    ]
+    record = RunRecord(
+        run_id=digest(identity), entry_id=entry_digest(identity), identity=identity, status="ok", **names,
+        seed=0, budget="smoke", scores=scores, environment={"torch": "2.8.0"},
+    )  # fmt: skip
+    path = Store(tmp_path).write(record)
+    return GridResult((record,), (path,))
+
+
+def request(tmp_path, *evaluators):
+    """Ask for one objective, judged by these."""
+    return make_request({"objectives": ["alpha"], "evaluators": [*evaluators], "out": tmp_path})
+
+
+@pytest.mark.parametrize("asked", [["full"], ["core", "redshift"], ["linear", "redshift"]])
+def test_more_than_the_core_is_printed_metric_by_metric(result, tmp_path, capsys, asked):
+    """`-E full`: a line a metric, with its direction and chance."""
+    show(result, request(tmp_path, *asked), as_json=False)
+
+    assert "r2                 ↑   0.100   0.500" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [[], ["core"], ["linear", "knn"]])
+def test_the_core_is_printed_entry_by_entry(result, tmp_path, capsys, asked):
+    """A line an entry, as on the page."""
+    show(result, request(tmp_path, *asked), as_json=False)
+    text = capsys.readouterr().out
+
+    assert "↑" not in text
+    assert "alpha + random" in text
