@@ -4,6 +4,9 @@ Importing this package costs no torch; what is asked for is imported then.
 
 - `run`: train and score one entry.
 - `open_run`: a finished run, with its encoder and weights.
+- `extract_latents`: what a run makes of any galaxies.
+- `compute_jepa_anomaly_scores`: how odd they are, as a table.
+- `visualize_full_latent_map`: what a run sees and predicts of one galaxy, as a figure.
 - `kmeans_torch`: k-means on the features' own device.
 """
 
@@ -14,15 +17,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from astrojepa_bench.evaluators.clustering import kmeans_torch
+    from astrojepa_bench.explore.anomalies import compute_jepa_anomaly_scores
+    from astrojepa_bench.explore.latents import extract_latents
+    from astrojepa_bench.explore.latents_figure import visualize_full_latent_map
     from astrojepa_bench.runs.face import run
     from astrojepa_bench.runs.opened import open_run
 
 __version__ = "0.1.0"
-__all__ = ["kmeans_torch", "open_run", "run"]
+__all__ = [
+    "compute_jepa_anomaly_scores",
+    "extract_latents",
+    "kmeans_torch",
+    "open_run",
+    "run",
+    "visualize_full_latent_map",
+]
 
 _HOMES = {
     "run": "astrojepa_bench.runs.face",
     "open_run": "astrojepa_bench.runs.opened",
+    "extract_latents": "astrojepa_bench.explore.latents",
+    "compute_jepa_anomaly_scores": "astrojepa_bench.explore.anomalies",
+    "visualize_full_latent_map": "astrojepa_bench.explore.latents_figure",
     "kmeans_torch": "astrojepa_bench.evaluators.clustering",
 }
 

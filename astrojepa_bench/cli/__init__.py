@@ -28,6 +28,13 @@ VERBS: Mapping[str, str] = {
     "leaderboard": "leaderboard",
     "import-checkpoint": "import_checkpoint",
     "data": "data",
+    "embed": "embed",
+    "anomalies": "anomalies",
+    "latents": "latents",
+    "map": "latent_map",  # nor may one be called map
+    "clusters": "clusters",
+    "neighbours": "neighbours",
+    "report": "report",
     "new": "new",
     "check": "check",
     "doctor": "doctor",

@@ -1,0 +1,138 @@
+"""How odd each galaxy is, by distance in feature space and by prediction error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from astrojepa_bench import events
+from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.errors import ConfigError, nearest
+from astrojepa_bench.evaluators.oddness import knn_oddness, mahalanobis_oddness
+from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.tables import facts_table, rounded
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.runs.assembly import Galaxies
+from astrojepa_bench.runs.opened import OpenRun
+from astrojepa_bench.runs.prediction_errors import DRAWS, prediction_errors
+from astrojepa_bench.runs.requests import Subject, with_requests
+from astrojepa_bench.types import GalaxyTable
+
+NEIGHBOURS = 10
+BY_DISTANCE = ("knn_distance", "mahalanobis_distance")
+BY_ERROR = ("mean_mse", "max_mse", "mean_cosine", "min_cosine", "prediction_error")
+SCORES = (*BY_DISTANCE, *BY_ERROR)
+LOWER_IS_ODDER = frozenset({"mean_cosine", "min_cosine"})
+Scores = Mapping[str, Float[np.ndarray, " galaxy"]]
+
+
+def compute_jepa_anomaly_scores(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> pd.DataFrame:
+    """Score how odd galaxies are, oddest first.
+
+    Args:
+        run: a finished run (`open_run`).
+        dataset: every galaxy of it is scored; None: the run's own test galaxies.
+
+    Returns:
+        one row a galaxy, see `anomaly_table`.
+
+    Raises:
+        ConfigError: the run's own galaxies lie in files; give them as a dataset.
+        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
+    """
+    return anomaly_table(sample_of(run, dataset))
+
+
+def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
+    """Give the scores of each galaxy beside what is known of it, oddest first.
+
+    | column | what |
+    |---|---|
+    | `rank` | 1 for the oddest by the column `by` |
+    | `knn_distance` | mean standardised distance to the 10 nearest training galaxies, as evaluator `anomaly` |
+    | `mahalanobis_distance` | from the mean of the training galaxies, shrunk covariance |
+    | `mean_mse`, `max_mse` | mean and largest squared error of the predicted tokens |
+    | `mean_cosine`, `min_cosine` | mean and smallest cosine of prediction and truth (lower is odder) |
+    | `prediction_error` | mean_mse + max_mse / 2 + (1 - mean_cosine) / 10 |
+
+    Errors are averages over 16 seeded draws of masks; they are NaN where the objective predicts nothing, and
+    compare views where it predicts no patches. Where the table has no training galaxies, distances are to the
+    galaxies that are looked at. A galaxy is never its own neighbour. Numbers have six significant digits.
+
+    Args:
+        sample: the galaxies.
+        by: the score that ranks.
+
+    Raises:
+        ConfigError: there is no such score, or the objective has none.
+
+    Source:
+        `prediction_error` is AstroJEPA's anomaly score. Deviations: an average over 16 seeded draws of masks
+        instead of one unseeded draw, whose luck dominates the ranking; its parts stand beside it, since their
+        spreads differ so much that the largest error decides the sum.
+    """
+    check_score(by)
+    scores = {**distance_scores(sample), **error_scores(sample)}
+    order = np.lexsort((sample.table.ids[sample.rows], -_oddness(scores, by)))
+    frame = facts_table(sample).assign(**scores).iloc[order].reset_index(drop=True)
+    frame.insert(0, "rank", np.arange(1, len(frame) + 1))
+    return frame
+
+
+def check_score(name: str) -> None:
+    """Refuse a score that does not exist, before anything slow is done.
+
+    Raises:
+        ConfigError: with the scores that are known.
+    """
+    if name not in SCORES:
+        raise ConfigError(f"unknown anomaly score '{name}'; {nearest(name, SCORES)}")
+
+
+def _oddness(scores: Scores, by: str) -> Float[np.ndarray, " galaxy"]:
+    if np.isnan(scores[by]).all():
+        raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
+    return -scores[by] if by in LOWER_IS_ODDER else scores[by]
+
+
+def distance_scores(sample: Sample) -> Scores:
+    """Measure how far each galaxy lies from the reference galaxies, in the order of the sample."""
+    reference = sample.reference.double()
+    features = sample.latents.double()
+    near = knn_oddness(reference, features, NEIGHBOURS)
+    member = np.isin(sample.rows, sample.reference_rows)
+    if member.any() and len(reference) > 1:
+        # A reference galaxy finds itself at distance 0: one more neighbour, of which that one does not count.
+        taken = min(NEIGHBOURS + 1, len(reference))
+        near[member] = knn_oddness(reference, features[member], NEIGHBOURS + 1) * taken / (taken - 1)
+    far = mahalanobis_oddness(reference, features) if len(reference) > 1 else np.full(len(near), np.nan)
+    return {"knn_distance": rounded(near), "mahalanobis_distance": rounded(far)}
+
+
+def error_scores(sample: Sample) -> Scores:
+    """Measure how badly the objective predicts each galaxy, in the order of the sample; NaN if it does not."""
+    errors = _errors(sample)
+    if errors is None:
+        name = sample.run.record.objective
+        events.emit("note", text=f"objective '{name}' predicts nothing: no {', '.join(BY_ERROR)}")
+        return {column: np.full(len(sample), np.nan) for column in BY_ERROR}
+    found = {
+        "mean_mse": errors["mean_squared"], "max_mse": errors["max_squared"],
+        "mean_cosine": errors["mean_cosine"], "min_cosine": errors["min_cosine"],
+    }  # fmt: skip
+    found["prediction_error"] = found["mean_mse"] + found["max_mse"] / 2 + (1 - found["mean_cosine"]) / 10
+    return {column: rounded(found[column].astype(float)) for column in BY_ERROR}
+
+
+def _errors(sample: Sample) -> Scores | None:
+    """Read the errors kept beside a run's answers, or compute and keep them; others are computed each time."""
+    run, kept = sample.run, sample.kept
+    if kept is None or sample.piece is None:
+        return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)
+    galaxies = Galaxies(sample.piece, sample.table, sample.images, default_cache())
+    subject = Subject(run.objective, run.masker, galaxies)
+    met = with_requests(kept, ("errors",), subject, run.store.answers_path(run.record.run_id))
+    return met.answers.test.errors or None

@@ -1,0 +1,209 @@
+"""k-means clusters of latents: what is in them, and how pure they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import adjusted_mutual_info_score
+
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.evaluators.clustering import kmeans_torch, nearest_centre
+from astrojepa_bench.evaluators.kmeans import PERMUTATIONS, contingency, purity
+from astrojepa_bench.explore.figures import (
+    SEQUENTIAL,
+    annotate,
+    display_note,
+    new_figure,
+    provenance_note,
+    scale_note,
+    styled,
+)
+from astrojepa_bench.explore.mosaic import draw_galaxy, scales_differ
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.tables import facts_table, rounded
+from astrojepa_bench.streams import numpy_stream
+
+UNLABELLED = 10  # clusters where no class says how many
+EXAMPLES = 8
+CELL_IN = 0.85
+
+
+@dataclass(frozen=True)
+class Purity:
+    """How well clusters and classes agree, over `n` labelled galaxies.
+
+    Attributes:
+        purity: share of galaxies of the most frequent class of their cluster.
+        chance: what the same clusters score with permuted labels (mean over 100).
+        ami: adjusted mutual information, 0 by chance.
+        n: labelled galaxies.
+    """
+
+    purity: float
+    chance: float
+    ami: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A sample in clusters, the largest first.
+
+    Attributes:
+        sample: the galaxies.
+        cluster: number of each galaxy's cluster.
+        distance: of each galaxy to the centre of its cluster.
+        number: how many clusters there are, empty ones included.
+        purity: against the labels; None where none are known.
+    """
+
+    sample: Sample
+    cluster: Int[np.ndarray, " galaxy"]
+    distance: Float[np.ndarray, " galaxy"]
+    number: int
+    purity: Purity | None
+
+
+def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
+    """Cluster the reference galaxies by k-means, and let each galaxy of the sample join its nearest centre.
+
+    On a run's own test galaxies, with the default number, these are the clusters of evaluator `kmeans`.
+
+    Args:
+        sample: the galaxies.
+        number: how many clusters; as many as classes (10 without labels) if None.
+
+    Raises:
+        ConfigError: fewer than 1, or more than reference galaxies.
+        DataError: a feature is not finite.
+    """
+    features, reference = sample.latents, sample.reference
+    asked = min(sample.table.classes or UNLABELLED, len(reference)) if number is None else number
+    if not 1 <= asked <= len(reference):
+        raise ConfigError(
+            f"asked for {asked} clusters of {len(reference)} galaxies; give 1 to {len(reference)}"
+        )
+    centres = kmeans_torch(reference, asked, seed=sample.run.record.seed).centres
+    cluster = nearest_centre(features, centres).numpy()
+    agreement = _agreement(sample, cluster)  # before renumbering, or its chance would not be the evaluator's
+    distance = (features - centres[cluster]).norm(dim=1).double().numpy()
+    order = np.argsort(-np.bincount(cluster, minlength=asked), kind="stable")
+    return Clusters(sample, np.argsort(order)[cluster], rounded(distance), asked, agreement)
+
+
+def _agreement(sample: Sample, cluster: Int[np.ndarray, " galaxy"]) -> Purity | None:
+    labels = sample.table.label[sample.rows]
+    known = np.flatnonzero(labels >= 0)
+    known = known[np.argsort(sample.table.ids[sample.rows][known], kind="stable")]
+    if not len(known):
+        return None
+    found, label = cluster[known], labels[known]
+    stream = numpy_stream(sample.run.record.seed, "kmeans/permutations")
+    permuted = np.stack([stream.permutation(label) for _ in range(PERMUTATIONS)])
+    return Purity(
+        float(purity(contingency(label[None], found))[0]),
+        float(purity(contingency(permuted, found)).mean()),
+        float(adjusted_mutual_info_score(label, found)),
+        len(known),
+    )
+
+
+def cluster_members(clusters: Clusters) -> pd.DataFrame:
+    """Give what is known of each galaxy, with its `cluster` and `centre_distance`, in the order of the sample."""
+    facts = facts_table(clusters.sample)
+    return facts.assign(cluster=clusters.cluster, centre_distance=clusters.distance)
+
+
+def cluster_table(clusters: Clusters) -> pd.DataFrame:
+    """Count the galaxies of each class in each cluster: one row a cluster, the largest first.
+
+    Columns: `cluster`, `galaxies`, one for each class, and `unlabelled`.
+    """
+    counts = class_counts(clusters)
+    frame = pd.DataFrame(counts, columns=[*clusters.sample.classes, "unlabelled"])
+    # Duplicates allowed: a class may be called anything, "galaxies" as well.
+    frame.insert(0, "galaxies", counts.sum(axis=1), allow_duplicates=True)
+    frame.insert(0, "cluster", np.arange(clusters.number), allow_duplicates=True)
+    return frame
+
+
+def class_counts(clusters: Clusters) -> Int[np.ndarray, "cluster class"]:
+    """Count the galaxies of each class in each cluster; the last column counts those without a label."""
+    sample = clusters.sample
+    labels, unlabelled = sample.table.label[sample.rows], len(sample.classes)
+    counts = np.zeros((clusters.number, unlabelled + 1), dtype=np.int64)
+    np.add.at(counts, (clusters.cluster, np.where(labels < 0, unlabelled, labels)), 1)
+    return counts
+
+
+@styled
+def clusters_figure(clusters: Clusters) -> Figure:
+    """Draw the share of each class in each cluster beside the galaxies nearest to its centre."""
+    sample, labelled = clusters.sample, clusters.purity is not None
+    classes = len(sample.classes) if labelled else 0
+    left = max(0.55 * classes, 2.5) if labelled else 1.0
+    width = left + 1.2 + EXAMPLES * CELL_IN
+    figure = new_figure(width, clusters.number * CELL_IN + (2.4 if labelled else 1.4), title_of(clusters))
+    grid = figure.add_gridspec(
+        clusters.number, EXAMPLES + 1, width_ratios=[left / CELL_IN, *[1] * EXAMPLES], hspace=0, wspace=0
+    )
+    _draw_shares(figure.add_subplot(grid[:, 0]), clusters, labelled)
+    shown = _nearest(clusters)
+    every = [row for rows in shown for row in rows]
+    each = scales_differ(sample.table, every)
+    for cluster, rows in enumerate(shown):
+        for place, row in enumerate(rows):
+            draw_galaxy(
+                figure.add_subplot(grid[cluster, place + 1]),
+                sample.table,
+                row,
+                bar=each or cluster == place == 0,
+            )
+    read = "number and colour: share of the cluster's labelled galaxies" if labelled else "no labels known"
+    notes = (display_note(sample.table), scale_note(sample.table, every), provenance_note(sample))
+    annotate(figure, "right: the galaxies nearest to each centre", read, *notes)
+    return figure
+
+
+def title_of(clusters: Clusters) -> str:
+    """Say how many clusters there are and how well they agree with the classes."""
+    found = clusters.purity
+    if found is None:
+        return f"{clusters.number} k-means clusters"
+    return (
+        f"{clusters.number} k-means clusters: purity {found.purity:.3f} (chance {found.chance:.3f}), "
+        f"adjusted mutual information {found.ami:.3f} (chance 0), {found.n:,} labelled galaxies"
+    )
+
+
+def _nearest(clusters: Clusters) -> list[list[int]]:
+    order = np.argsort(clusters.distance, kind="stable")
+    members = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(clusters.number)]
+    return [clusters.sample.rows[member].tolist() for member in members]
+
+
+def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
+    every = class_counts(clusters)
+    sizes = [f"{cluster}  (n={size})" for cluster, size in enumerate(every.sum(axis=1).tolist())]
+    axes.set_yticks(range(clusters.number), sizes)
+    axes.set_ylabel("cluster (galaxies)")
+    axes.set_ylim(clusters.number - 0.5, -0.5)
+    if not labelled:
+        axes.set_xticks([])
+        axes.spines[:].set_visible(False)
+        return
+    names, counts = clusters.sample.classes, every[:, :-1]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    highest = float(shares.max(initial=0))
+    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=max(highest, 1e-9), aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if counts[row, column]:
+            colour = "black" if share > 0.6 * highest else "white"
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6.5)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
+    axes.set_xlabel("class")

@@ -1,0 +1,152 @@
+"""What all figures share: palette and markers, bands, scale bars, notes below, and files."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from astrojepa_bench.data.sheet import as_rgb
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.results.store import write_atomically
+from astrojepa_bench.types import GalaxyTable
+
+# Told apart without colour vision (Okabe & Ito 2008), and by marker without any colour.
+COLOURS = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#882255", "#B8A900", "#785EF0", "#8B5A2B",
+)  # fmt: skip
+MARKERS = ("o", "^", "s", "D", "v", "P", "*", "<", "p", ">", "h", "d")
+UNKNOWN = "0.75"
+SEQUENTIAL = "cividis"
+DPI = 150
+PICTURES = (".png", ".pdf", ".svg", ".jpg")
+BARS_ARCSEC = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
+LONGEST_BAR = 0.4  # of the image's side
+# Names come from data: a dollar sign in one is no formula.
+styled = rc_context({"text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "astrojepa-bench"})
+
+
+def new_figure(width_in: float, height_in: float, title: str) -> Figure:
+    """Give an empty figure that belongs to no window and needs no closing."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained", dpi=DPI)
+    figure.suptitle("\n".join(_wrapped(title, width_in)), fontsize=10)
+    return figure
+
+
+def annotate(figure: Figure, *notes: str) -> None:
+    """Write what a reader must know below a figure."""
+    lines = _wrapped(" · ".join(filter(None, notes)), float(figure.get_figwidth()))
+    figure.supxlabel("\n".join(lines), fontsize=7, color="0.3")
+
+
+def _wrapped(text: str, width_in: float) -> list[str]:
+    return textwrap.wrap(text, max(30, int(width_in * 15)))
+
+
+def provenance_note(sample: Sample) -> str:
+    """Say which run saw which galaxies."""
+    return f"{sample.title} seen by {sample.run_title}"
+
+
+def display_note(table: GalaxyTable) -> str:
+    """Say which band is shown in which colour, and where the origin is.
+
+    Example:
+        >>> display_note(table)  # doctest: +SKIP
+        'R=z G=r B=g, row 0 at the top'
+    """
+    return f"{_channels(table.spec.bands)}, row 0 at the top"
+
+
+def _channels(bands: Sequence[str]) -> str:
+    if len(bands) == 1:
+        return f"grey={bands[0]}"
+    if len(bands) == 2:
+        return f"R={bands[0]} G=mean B={bands[1]}"
+    # A picture whose bands are their own numbers tells which of them are shown.
+    numbers = np.arange(len(bands), dtype=np.uint8)[:, None, None]
+    red, green, blue = as_rgb(numbers, bands)[0, 0].tolist()
+    return f"R={bands[red]} G={bands[green]} B={bands[blue]}"
+
+
+def rgb(table: GalaxyTable, row: int) -> UInt8[np.ndarray, "height width 3"]:
+    """Give the display picture of one galaxy."""
+    return as_rgb(np.asarray(table.images[row]), table.spec.bands)
+
+
+# --- scale --------------------------------------------------------------------------------------------------
+
+
+def pixel_scale(table: GalaxyTable, row: int) -> float | None:
+    """Give the pixel scale of a galaxy's image [arcsec/px], or None where it is unknown."""
+    scale = float("nan") if table.pixel_scale is None else float(table.pixel_scale[row])
+    return scale if np.isfinite(scale) and scale > 0 else None
+
+
+def bar_length(table: GalaxyTable, row: int) -> float | None:
+    """Choose a round length [arcsec] for a scale bar: the longest that is no longer than 40 % of the image."""
+    scale = pixel_scale(table, row)
+    if scale is None:
+        return None
+    widest = LONGEST_BAR * scale * table.spec.size_px
+    return next((length for length in BARS_ARCSEC if length <= widest), None)
+
+
+def draw_bar(axes: Axes, table: GalaxyTable, row: int) -> None:
+    """Draw a scale bar into a picture whose axes count pixels; nothing where the scale is unknown."""
+    length, scale, size = bar_length(table, row), pixel_scale(table, row), table.spec.size_px
+    if length is None or scale is None:
+        return
+    start, height = 0.06 * size, 0.93 * size
+    axes.plot([start, start + length / scale], [height, height], color="white", linewidth=1.5)
+    axes.text(start, height - 0.03 * size, f"{length:g}″", color="white", fontsize=6, va="bottom")
+
+
+def scale_note(table: GalaxyTable, rows: Sequence[int]) -> str:
+    """Say where there is no scale bar, and why."""
+    known = sum(pixel_scale(table, row) is not None for row in rows)
+    if known == len(rows):
+        return ""
+    return "pixel scale unknown" if not known else "no bar: pixel scale unknown"
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a file name whose ending is no picture, before anything slow is done.
+
+    Raises:
+        ConfigError: with the endings that are known.
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(
+            f"--out {path}: '{path.suffix}' is no kind of picture; use one of {', '.join(PICTURES)}"
+        )
+
+
+def write_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure in the format that the name of the file says.
+
+    Raises:
+        ConfigError: the ending is unknown, or the file cannot be written.
+    """
+    check_picture(path)
+    write_atomically(path, picture_bytes(figure, path.suffix.lower().removeprefix(".")))
+    return path
+
+
+def picture_bytes(figure: Figure, kind: str = "png") -> bytes:
+    """Render a figure; the same figure gives the same bytes, since no date is written into it."""
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, metadata=undated)
+    return stream.getvalue()

@@ -1,0 +1,246 @@
+"""One galaxy in five panels: itself, context, targets, cosine and error of each patch; or the views compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from astrojepa_bench.data.sheet import as_rgb
+from astrojepa_bench.explore.figures import (
+    SEQUENTIAL,
+    annotate,
+    display_note,
+    new_figure,
+    pixel_scale,
+    provenance_note,
+    rgb,
+    scale_note,
+    styled,
+)
+from astrojepa_bench.explore.latents_map import (
+    Comparison,
+    PatchErrors,
+    Seen,
+    agreement,
+    compare,
+    patch_errors,
+)
+from astrojepa_bench.explore.mosaic import described
+from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.tables import facts_table
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.runs.opened import OpenRun
+from astrojepa_bench.runs.prediction_errors import DRAWS
+from astrojepa_bench.types import GalaxyTable, PatchGrid
+
+HIDDEN = 216  # grey of a patch that is not seen [of 255]
+DIMMED = 0.35
+LINES = ("-", "--", "-.", ":")
+ON_DARK = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7")
+PANEL_IN = 2.9
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+
+def visualize_full_latent_map(
+    run: OpenRun, dataset: GalaxyTable | Dataset | None = None, *, idx: int = 0
+) -> Figure:
+    """Draw what a run sees of one galaxy, what it predicts, and how well.
+
+    Args:
+        run: a finished run (`open_run`).
+        dataset: whose galaxies; None: the run's own test galaxies.
+        idx: place of the galaxy among them.
+
+    Returns:
+        see `latents_figure`.
+
+    Raises:
+        ConfigError: there is no such galaxy, or the run's own galaxies lie in files.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    return latents_figure(sample_of(run, dataset), idx)
+
+
+@styled
+def latents_figure(sample: Sample, index: int) -> Figure:
+    """Draw five panels: galaxy, context, targets, patch cosine, patch squared error.
+
+    Context and targets are those of the first of 16 seeded draws of masks; each patch's cosine and error are
+    averages over the draws that hid it. An objective that predicts no patches shows the views that it compares
+    instead, one that predicts nothing says so.
+
+    Args:
+        sample: the galaxies.
+        index: place of the galaxy in the sample.
+
+    Raises:
+        ConfigError: there is no such galaxy.
+    """
+    row = sample.row_of(index)
+    errors = patch_errors(sample, row)
+    grid = sample.run.encoder.grid
+    if errors is not None and grid is not None:
+        return _patches_figure(sample, index, errors, grid)
+    return _views_figure(sample, index, compare(sample, row))
+
+
+def _title(sample: Sample, index: int) -> str:
+    fact = facts_table(sample).iloc[index]
+    return f"Galaxy {fact['id']} (index {index}) {described(fact)}".strip()
+
+
+def _notes(sample: Sample, row: int) -> tuple[str, ...]:
+    return display_note(sample.table), scale_note(sample.table, [row]), provenance_note(sample)
+
+
+# --- patches --------------------------------------------------------------------------------------------------
+
+
+def _patches_figure(sample: Sample, index: int, errors: PatchErrors, grid: PatchGrid) -> Figure:
+    row = sample.row_of(index)
+    picture, side, unit = rgb(sample.table, row), *_side(sample.table, row)
+    figure = new_figure(5 * PANEL_IN + 1.2, PANEL_IN + 0.9, _title(sample, index))
+    panels = figure.subplots(1, 5)
+    _show(panels[0], picture, side, unit, "galaxy")
+    seen = _only(picture, errors.context, grid)
+    _show(panels[1], seen, side, unit, f"context ({len(errors.context)} of {grid.patches} patches)")
+    _draw_targets(panels[2], picture, errors.targets, grid, side, unit)
+    _draw_patches(panels[3], errors.cosine, side, unit, "cosine of prediction and truth")
+    _draw_patches(panels[4], errors.squared, side, unit, "squared error (mean over dimensions)")
+    drawn = f"masks: first of {DRAWS} draws; cosine and error: means over the draws that hid a patch"
+    never = "grey: never predicted" if np.isnan(errors.cosine).any() else ""
+    annotate(figure, drawn, never, *_notes(sample, row))
+    return figure
+
+
+def _side(table: GalaxyTable, row: int) -> tuple[float, str]:
+    """Give the side of the image and its unit: arcsec where the pixel scale is known, else pixels."""
+    scale = pixel_scale(table, row)
+    return (table.spec.size_px * scale, "arcsec") if scale else (float(table.spec.size_px), "pixel")
+
+
+def _show(axes: Axes, picture: np.ndarray, side: float, unit: str, title: str) -> None:
+    axes.imshow(picture, extent=(0, side, side, 0), origin="upper", interpolation="nearest")
+    axes.set_title(title, fontsize=8)
+    axes.set_xlabel(unit, fontsize=7)
+    axes.tick_params(labelsize=7)
+
+
+def _patch_mask(patches: Int[np.ndarray, " patch"], grid: PatchGrid) -> np.ndarray:
+    mask = np.zeros(grid.patches, dtype=bool)
+    mask[patches] = True
+    return mask.reshape(grid.rows, grid.columns)
+
+
+def _enlarged(mask: np.ndarray, size_px: int) -> np.ndarray:
+    times = size_px // len(mask)
+    return mask.repeat(times, axis=0).repeat(times, axis=1)[..., None]
+
+
+def _only(picture: Pixels, patches: Int[np.ndarray, " patch"], grid: PatchGrid) -> Pixels:
+    """Show some patches and grey out the others."""
+    shown: Pixels = np.where(
+        _enlarged(_patch_mask(patches, grid), len(picture)), picture, np.uint8(HIDDEN)
+    ).astype(np.uint8)
+    return shown
+
+
+def _draw_targets(
+    axes: Axes,
+    picture: Pixels,
+    targets: Int[np.ndarray, "block target"],
+    grid: PatchGrid,
+    side: float,
+    unit: str,
+) -> None:
+    anywhere = _patch_mask(np.unique(targets), grid)
+    dimmed = np.where(_enlarged(anywhere, len(picture)), picture, (picture * DIMMED).astype(np.uint8))
+    title = f"targets ({len(targets)} block{'s' * (len(targets) > 1)}, {anywhere.sum()} patches)"
+    _show(axes, dimmed, side, unit, title)
+    for number, block in enumerate(targets):
+        edges = _outline(_patch_mask(block, grid)) * side / grid.columns
+        line = LINES[number % len(LINES)]
+        axes.add_collection(
+            LineCollection(
+                list(edges), colors=[ON_DARK[number % len(ON_DARK)]], linestyles=line, linewidths=2
+            )
+        )
+
+
+def _outline(mask: np.ndarray) -> Float[np.ndarray, "edge 2 2"]:
+    """Give the edges between patches inside and outside, as (x, y) pairs in units of patches."""
+    padded = np.pad(mask, 1)
+    rows, columns = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = np.stack([np.stack([columns, rows], 1), np.stack([columns + 1, rows], 1)], axis=1)
+    rows, columns = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = np.stack([np.stack([columns, rows], 1), np.stack([columns, rows + 1], 1)], axis=1)
+    return np.concatenate([level, upright]).astype(float)
+
+
+def _draw_patches(
+    axes: Axes, values: Float[np.ndarray, "row column"], side: float, unit: str, label: str
+) -> None:
+    cmap = colormaps[SEQUENTIAL].with_extremes(bad="0.85")
+    shown = axes.imshow(values, extent=(0, side, side, 0), origin="upper", cmap=cmap, interpolation="nearest")
+    axes.set_title(label, fontsize=8)
+    axes.set_xlabel(unit, fontsize=7)
+    axes.tick_params(labelsize=7)
+    figure = axes.get_figure()
+    if figure is not None:
+        figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)
+
+
+# --- views ----------------------------------------------------------------------------------------------------
+
+
+def _views_figure(sample: Sample, index: int, found: Comparison) -> Figure:
+    row, seen = sample.row_of(index), found.seen if found.prediction is not None else []
+    figure = new_figure(max(7.0, (1 + len(seen)) * 2.1), PANEL_IN + 1.0, _title(sample, index))
+    panels = figure.subplots(1, 1 + len(seen), squeeze=False)[0]
+    side, unit = _side(sample.table, row)
+    _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")
+    for axes, view, label in zip(panels[1:], seen, _view_labels(found), strict=True):
+        axes.imshow(_view_picture(sample, view), origin="upper", interpolation="nearest")
+        axes.set_title(label, fontsize=7.5)
+        axes.set_axis_off()
+    annotate(figure, _explanation(sample, found), *_notes(sample, row))
+    return figure
+
+
+def _explanation(sample: Sample, found: Comparison) -> str:
+    name = sample.run.record.objective
+    if found.prediction is None:
+        return f"objective '{name}' predicts nothing: there are no predicted latents to compare"
+    cosine, squared = agreement(found.prediction)
+    means = f"mean cosine {cosine.mean():.3f}, mean squared error {squared.mean():.3g}"
+    return f"objective '{name}' predicts no patches; it compares views, one vector each: {means} (one draw)"
+
+
+def _view_labels(found: Comparison) -> Sequence[str]:
+    """Name the views; each with its own agreement where every view has a prediction."""
+    names = [_view_name(number, seen) for number, seen in enumerate(found.seen, start=1)]
+    if found.prediction is None:
+        return []
+    cosine, squared = (values.mean(axis=1) for values in agreement(found.prediction))
+    if len(cosine) != len(names):
+        return names
+    return [
+        f"{name}\ncosine {c:.3f}, error {s:.3g}" for name, c, s in zip(names, cosine, squared, strict=True)
+    ]
+
+
+def _view_name(number: int, seen: Seen) -> str:
+    return f"view {number}" if seen.keep is None else f"view {number}, {len(seen.keep)} patches"
+
+
+def _view_picture(sample: Sample, seen: Seen) -> Pixels:
+    pixels = np.rint(np.clip(seen.image, 0, 1) * 255).astype(np.uint8)
+    picture = as_rgb(pixels, sample.table.spec.bands)
+    grid = sample.run.encoder.grid
+    return picture if seen.keep is None or grid is None else _only(picture, seen.keep, grid)

@@ -1,0 +1,97 @@
+"""Many galaxies side by side, each with a line about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from astrojepa_bench.explore.figures import (
+    annotate,
+    display_note,
+    draw_bar,
+    new_figure,
+    pixel_scale,
+    provenance_note,
+    rgb,
+    scale_note,
+    styled,
+)
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.types import GalaxyTable
+
+COLUMNS = 5
+CELL_IN = 1.7
+
+
+def draw_galaxy(axes: Axes, table: GalaxyTable, row: int, caption: str = "", *, bar: bool = True) -> None:
+    """Draw one galaxy without axes, with a caption above and a scale bar inside."""
+    axes.imshow(rgb(table, row), origin="upper")
+    if bar:
+        draw_bar(axes, table, row)
+    axes.set(xlim=(-0.5, table.spec.size_px - 0.5), ylim=(table.spec.size_px - 0.5, -0.5))
+    axes.set_axis_off()
+    axes.set_title(caption, fontsize=6.5, pad=2)
+
+
+@styled
+def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], title: str) -> Figure:
+    """Draw galaxies five a row.
+
+    Args:
+        sample: whose galaxies.
+        rows: rows of the sample's table.
+        captions: one a galaxy.
+        title: above them all.
+    """
+    lines = max(1, math.ceil(len(rows) / COLUMNS))
+    figure = new_figure(COLUMNS * CELL_IN, lines * (CELL_IN + 0.3) + 0.8, title)
+    cells = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
+    each = scales_differ(sample.table, rows)
+    for place, axes in enumerate(cells):
+        if place < len(rows):
+            draw_galaxy(axes, sample.table, rows[place], captions[place], bar=each or place == 0)
+        else:
+            axes.set_axis_off()
+    notes = (display_note(sample.table), scale_note(sample.table, rows), provenance_note(sample))
+    annotate(figure, *notes)
+    return figure
+
+
+def scales_differ(table: GalaxyTable, rows: Sequence[int]) -> bool:
+    """Say whether pictures need a bar each: one bar is enough where every picture has the same scale."""
+    scales = [pixel_scale(table, row) or math.nan for row in rows]
+    return not (np.isfinite(scales).all() and max(scales) <= 1.01 * min(scales))
+
+
+def oddest_figure(sample: Sample, frame: pd.DataFrame, by: str = "knn_distance", number: int = 25) -> Figure:
+    """Draw the first galaxies of an anomaly table, each with its rank, score and what is known of it.
+
+    Args:
+        sample: the galaxies.
+        frame: `anomaly_table` of them.
+        by: the score that ranked.
+        number: how many at most.
+    """
+    first = frame.head(number)
+    captions = [_caption(fact, by) for _, fact in first.iterrows()]
+    rows = sample.rows[first["index"].to_numpy()].tolist()
+    return mosaic_figure(sample, rows, captions, f"The {len(first)} oddest by {by.replace('_', ' ')}")
+
+
+def _caption(fact: pd.Series[Any], by: str) -> str:
+    parts = [f"{fact['rank']}. {fact[by]:.3g}", described(fact), f"index {fact['index']}"]
+    return "\n".join([" ".join(parts[::2]), parts[1]])
+
+
+def described(fact: pd.Series[Any]) -> str:
+    """Say in a few words what a galaxy of a facts table is: its class or kind of anomaly, and redshift."""
+    kind = str(fact.get("anomaly_type") or fact["class"] or "").replace("_", " ")
+    redshift = fact.get("redshift")
+    known = isinstance(redshift, float) and math.isfinite(redshift)
+    return " ".join([kind[:24], f"z={redshift:.2f}" if known else ""]).strip()

@@ -1,0 +1,268 @@
+"""Everything about a run as one HTML page: what it scored, how it was trained, and how it sees its galaxies.
+
+A part that cannot be had (no labels, no redshifts, an objective that predicts nothing, too few galaxies for a map)
+leaves its reason in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+
+from astrojepa_bench import events
+from astrojepa_bench.errors import BenchError
+from astrojepa_bench.explore.anomalies import SCORES, anomaly_table
+from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
+from astrojepa_bench.explore.latents_figure import latents_figure
+from astrojepa_bench.explore.map import make_map, usual_colour
+from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
+from astrojepa_bench.explore.mosaic import oddest_figure
+from astrojepa_bench.explore.neighbours import neighbours_figure
+from astrojepa_bench.explore.report_figures import (
+    confusion_figure,
+    confusion_of,
+    curves_of,
+    geometry_of,
+    training_figure,
+)
+from astrojepa_bench.explore.report_page import Part, Picture, Section, Table, Text, render
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.tables import VIEWER
+from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.results.record import RecordedScore, RunRecord
+from astrojepa_bench.runs.answers_file import read_predictions
+from astrojepa_bench.streams import numpy_stream
+
+ODDEST = 25
+LOOKED_AT = 3  # galaxies whose latents and neighbours are drawn
+PROBES = {
+    "linear": "linear probe",
+    "knn": "k-NN vote",
+}  # whose predictions make the confusion matrix, best first
+
+
+def report(sample: Sample) -> str:
+    """Write the report of a run, as HTML that needs no other file and no network.
+
+    The same run and galaxies give the same page.
+
+    Args:
+        sample: the run, and the galaxies that it is shown with.
+    """
+    record = sample.run.record
+    made = _Report(sample)
+    writers = made.sections
+    tracked = events.track(writers.items(), task="writing the report", total=len(writers), unit="sections")
+    sections = [Section(title, write()) for title, write in tracked]
+    return render(f"{record.title} on {record.dataset}", f"{sample.run_title}; {sample.title}", sections)
+
+
+def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
+    """Make parts, or say why there are none: one that fails must not take the others with it."""
+    try:
+        return list(make())
+    except BenchError as error:
+        return [Text(f"No {what}: {error}", "absent")]
+
+
+class _Report:
+    """Writes the sections; what several of them read is made once.
+
+    Args:
+        sample: the run and its galaxies.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        self.record: RunRecord = sample.run.record
+
+    @property
+    def sections(self) -> Mapping[str, Callable[[], list[Part]]]:
+        """Who writes what, in the order of the page."""
+        return {
+            "Scores": self.scores,
+            "Training": self.training,
+            "Confusion": self.confusion,
+            "Map": lambda: _tried(self.map, "map"),
+            "Anomalies": lambda: _tried(self.anomalies, "anomalies"),
+            "Clusters": lambda: _tried(self.clusters, "clusters"),
+            "Latents": self.latents,
+            "Neighbours": self.neighbours,
+            "Provenance": self.provenance,
+            "Environment": self.environment,
+        }
+
+    # -- from the record --
+
+    def scores(self) -> list[Part]:
+        rows = [_score_row(score) for score in self.record.scores]
+        headings = ("evaluator", "metric", "value", "± item error", "chance", "better", "galaxies")
+        parts: list[Part] = [Text(warning, "warning") for warning in self.record.warnings]
+        if rows:
+            parts.append(Table(headings, rows, numbers=frozenset({2, 3, 4, 6})))
+        else:
+            parts.append(Text("Nothing was scored: `astrojepa-bench score` adds evaluators.", "absent"))
+        reasons = self.record.not_scored.items()
+        return parts + [Text(f"{name} not scored: {reason}", "absent") for name, reason in reasons]
+
+    def training(self) -> list[Part]:
+        parts: list[Part] = [Text(f"Ended {_ended(self.record)}.")]
+        if curves_of(self.record):
+            alt = f"curves of {', '.join(curves_of(self.record))} over the steps of the training"
+            caption = "An effective rank that falls towards 1 is a collapse; measured on training galaxies."
+            parts.append(Picture.of(training_figure(self.record), alt, caption))
+        else:
+            parts.append(Text("Nothing was trained here, so there are no curves.", "absent"))
+        facts = geometry_of(self.record.health)
+        return parts + ([Table(("health", "value"), facts, numbers=frozenset({1}))] if facts else [])
+
+    def provenance(self) -> list[Part]:
+        facts = self.record.provenance.model_dump()
+        known = {
+            "run": self.record.run_id,
+            "entry": self.record.entry_id,
+            **facts,
+            **self.record.cost.model_dump(),
+        }
+        parts: list[Part] = [_facts_table("", known)]
+        return parts + [
+            _facts_table(f"options of the {kind}", chosen) for kind, chosen in self.record.options.items()
+        ]
+
+    def environment(self) -> list[Part]:
+        facts = self.record.environment.model_dump()
+        packages = facts.pop("packages", {})
+        return [_facts_table("", facts), _facts_table("packages", packages)]
+
+    def confusion(self) -> list[Part]:
+        path = self.sample.run.store.answers_path(self.record.run_id)
+        kept = {
+            name: found for name in PROBES if (found := read_predictions(path, name)) and "class" in found
+        }
+        if not kept:
+            return [
+                Text("No confusion matrix: no probe was fitted, for want of labels or of scoring.", "absent")
+            ]
+        name, predictions = next(iter(kept.items()))
+        counts = confusion_of(predictions, self.sample.table)
+        if counts is None:
+            return [Text("No confusion matrix: the probe was fitted to other galaxies than these.", "absent")]
+        figure = confusion_figure(counts, self.sample.classes, PROBES[name])
+        right, largest = np.trace(counts) / counts.sum(), counts.sum(axis=1).max() / counts.sum()
+        caption = (
+            f"Right for {right:.1%} of {counts.sum():,} test galaxies; the largest class holds {largest:.1%}."
+        )
+        return [Picture.of(figure, "share of each true class that is taken for each class", caption)]
+
+    # -- from the galaxies --
+
+    @cached_property
+    def oddities(self) -> pd.DataFrame:
+        """All galaxies, oddest first."""
+        return anomaly_table(self.sample)
+
+    def map(self) -> list[Part]:
+        laid_out = make_map(self.sample)
+        by = usual_colour(self.sample).replace("_", " ")
+        return [
+            Picture.of(map_figure(laid_out), f"galaxies as points on a plane, by {by}", f"Coloured by {by}."),
+            Picture.of(thumbnail_map_figure(laid_out), "the same plane, tiled with pictures of its galaxies"),
+        ]
+
+    def anomalies(self) -> list[Part]:
+        first = self.oddities.head(ODDEST)
+        picture = Picture.of(
+            oddest_figure(self.sample, self.oddities, number=ODDEST),
+            f"pictures of the {len(first)} oddest galaxies",
+            "Odd is far from its ten nearest training galaxies.",
+        )
+        return [picture, _oddest_table(first)]
+
+    def clusters(self) -> list[Part]:
+        found = find_clusters(self.sample)
+        return [
+            Picture.of(
+                clusters_figure(found),
+                "clusters, and the galaxies nearest to their centres",
+                f"{title_of(found)}.",
+            )
+        ]
+
+    @cached_property
+    def looked_at(self) -> list[int]:
+        """A few galaxies, by lot, the same for every run on them."""
+        drawn = numpy_stream(0, "report").permutation(len(self.sample))[:LOOKED_AT]
+        return sorted(drawn.tolist())
+
+    def latents(self) -> list[Part]:
+        return [part for index in self.looked_at for part in _tried(partial(self._latents, index), "panels")]
+
+    def neighbours(self) -> list[Part]:
+        return [
+            part for index in self.looked_at for part in _tried(partial(self._neighbours, index), "strip")
+        ]
+
+    def _latents(self, index: int) -> list[Part]:
+        return [
+            Picture.of(
+                latents_figure(self.sample, index), f"what the run sees and predicts of galaxy {index}"
+            )
+        ]
+
+    def _neighbours(self, index: int) -> list[Part]:
+        return [
+            Picture.of(
+                neighbours_figure(self.sample, index), f"galaxy {index} and the galaxies most similar to it"
+            )
+        ]
+
+
+# --- rows and cells -----------------------------------------------------------------------------------------
+
+
+def _score_row(score: RecordedScore) -> tuple[str, ...]:
+    return (
+        score.evaluator,
+        score.metric.replace("_", " "),
+        f"{score.value:.4f}",
+        "" if score.item_se is None else f"{score.item_se:.4f}",
+        "" if score.chance is None else f"{score.chance:.4f}",
+        "higher" if score.higher_is_better else "lower",
+        f"{score.n:,}",
+    )
+
+
+def _ended(record: RunRecord) -> str:
+    seen = f"{record.training.images_seen:,} images ({record.training.epochs:.3g} epochs)"
+    return f"{record.status} after {seen}, seed {record.seed}, budget {record.budget}"
+
+
+def _facts_table(caption: str, facts: Mapping[str, object]) -> Table:
+    known = [
+        (name.replace("_", " "), _written(value))
+        for name, value in facts.items()
+        if value not in (None, "", {})
+    ]
+    return Table(("what", "value"), known, caption, code=True)
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _oddest_table(first: pd.DataFrame) -> Table:
+    named = ["rank", "index", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES, "viewer"]
+    shown = first[[name for name in named if name in first and not first[name].isna().all()]]
+    numbers = frozenset(i for i, name in enumerate(shown) if shown[name].dtype.kind in "if")
+    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+    headings = [str(name).replace("_", " ") for name in shown]
+    return Table(headings, rows, numbers=numbers, link=VIEWER.split("{")[0])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if np.isfinite(value) else ""
+    return str(value)

@@ -1,0 +1,116 @@
+"""Pictures that only a report has: how training went, and what the probe takes for what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from astrojepa_bench.explore.figures import COLOURS, SEQUENTIAL, annotate, new_figure, styled
+from astrojepa_bench.results.record import Curve, RunRecord
+from astrojepa_bench.runs.answers_file import Arrays
+from astrojepa_bench.types import GalaxyTable
+
+PANEL_IN = 2.9
+ACROSS = 3
+
+
+def curves_of(record: RunRecord) -> dict[str, Curve]:
+    """Give the curves of a training that have points: total loss, its terms, effective rank."""
+    training = record.training
+    terms = training.term_curves if len(training.term_curves) > 1 else {}  # one term alone is the loss
+    named = {"loss": training.loss_curve, **terms, "effective rank": training.rank_curve}
+    return {name: curve for name, curve in named.items() if curve}
+
+
+@styled
+def training_figure(record: RunRecord) -> Figure:
+    """Draw the loss, each of its terms, and the effective rank, step by step; each on its own axis."""
+    curves = curves_of(record)
+    lines = math.ceil(len(curves) / ACROSS)
+    figure = new_figure(ACROSS * PANEL_IN, lines * 2.2 + 0.9, "Training")
+    panels = figure.subplots(lines, min(ACROSS, len(curves)), squeeze=False).ravel()
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
+    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
+        _draw_curve(axes, name, curve)
+    annotate(
+        figure,
+        f"{record.training.images_seen:,} images in {record.training.steps:,} steps, run {record.run_id[:8]}",
+    )
+    return figure
+
+
+def _draw_curve(axes: Axes, name: str, curve: Curve) -> None:
+    steps, values = zip(*curve, strict=True)
+    rank = name == "effective rank"
+    axes.plot(
+        steps,
+        values,
+        color=COLOURS[3 if rank else 0],
+        linewidth=1.2,
+        marker="." if len(curve) < 30 else "",
+        markersize=4,
+    )
+    axes.set_xlabel("step")
+    axes.set_ylabel(name)
+    axes.grid(color="0.9")
+    if rank:
+        axes.set_ylim(bottom=0)
+
+
+def confusion_of(predictions: Arrays, table: GalaxyTable) -> Int[np.ndarray, "truth predicted"] | None:
+    """Count true against predicted classes; None where none of the galaxies predicted stand in the table.
+
+    Args:
+        predictions: `ids` and `class` of each galaxy, as an evaluator kept them.
+        table: knows the true labels.
+    """
+    label = dict(zip(table.ids.astype(str).tolist(), table.label.tolist(), strict=True))
+    truth = np.array([label.get(name, -1) for name in predictions["ids"].tolist()], dtype=np.int64)
+    known = truth >= 0
+    if not known.any():
+        return None
+    counts = np.zeros((table.classes, table.classes), dtype=np.int64)
+    np.add.at(counts, (truth[known], predictions["class"].astype(np.int64)[known]), 1)
+    return counts
+
+
+@styled
+def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[str], probe: str) -> Figure:
+    """Draw which class is taken for which: each row sums to 100 % of a true class."""
+    side = max(4.5, 0.62 * len(classes) + 2.2)
+    figure = new_figure(side + 0.6, side, f"True class, and class by {probe}")
+    axes = figure.subplots()
+    totals = counts.sum(axis=1)
+    shares = counts / np.maximum(totals[:, None], 1)
+    picture = axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        if counts[row, column]:
+            axes.text(
+                column,
+                row,
+                f"{share:.0%}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="black" if share > 0.5 else "white",
+            )
+    names = [name.replace("\n", " ")[:28] for name in classes]
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
+    axes.set_yticks(
+        range(len(names)), [f"{name} ({n:,})" for name, n in zip(names, totals, strict=True)], fontsize=7
+    )
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class (test galaxies)")
+    figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.7)
+    return figure
+
+
+def geometry_of(health: Mapping[str, int | float]) -> list[tuple[str, str]]:
+    """Write the health of a run, name by name."""
+    return [(name.replace("_", " "), f"{value:.4g}") for name, value in sorted(health.items())]

@@ -1,0 +1,253 @@
+"""The galaxies that are looked at, and the finished run that looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrojepa_bench import events
+from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.options import Offer, Settings, check_all_used, settings_for
+from astrojepa_bench.registry import Registry, load_registry
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.runs.answers import BATCH, encode_rows, load_answers
+from astrojepa_bench.runs.opened import OpenRun
+from astrojepa_bench.runs.pieces import Piece
+from astrojepa_bench.types import GalaxyTable
+
+Latents = Float[Tensor, "galaxy dim"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some galaxies of a table, seen by a run; what is computed of them is computed once.
+
+    Attributes:
+        run: the finished run.
+        table: the galaxies, at the run's image size.
+        rows: which rows of the table are looked at; `index` of a galaxy is its place in here.
+        own: whether these are the run's own test galaxies.
+        piece: the dataset, where it was asked for by name.
+    """
+
+    run: OpenRun
+    table: GalaxyTable
+    rows: Int[np.ndarray, " galaxy"]
+    own: bool = False
+    piece: Piece | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def title(self) -> str:
+        """Name the galaxies for a reader."""
+        return f"{len(self):,} {'test ' if self.own else ''}galaxies of {self.table.card.name}"
+
+    @property
+    def run_title(self) -> str:
+        """Name the run for a reader."""
+        record = self.run.record
+        return f"{record.title}, seed {record.seed}, budget {record.budget} (run {record.run_id[:8]})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run's weights are."""
+        objective = self.run.objective
+        held = next(chain(objective.parameters(), objective.buffers()), None)
+        return torch.device("cpu") if held is None else held.device
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, by number where nobody named them."""
+        names = self.table.card.class_names
+        return [names[i] if i < len(names) else f"class {i}" for i in range(self.table.classes)]
+
+    @cached_property
+    def images(self) -> DeviceImages:
+        """The table's images, read as they are needed."""
+        return DeviceImages(self.table.images, self.device, resident_bytes=0)
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Features (tap `last`) of the galaxies that are looked at, float32, on the CPU.
+
+        Raises:
+            DataError: a feature is not finite.
+        """
+        if self.kept is not None:
+            return _finite(self.kept.test.features[self.kept.taps[0]], self.run.record)
+        return self._encoded(self.rows)
+
+    @cached_property
+    def reference_rows(self) -> Int[np.ndarray, " voter"]:
+        """Rows of the ordinary galaxies that others are measured against, by id.
+
+        The table's training galaxies; where it has none, those that are looked at.
+        """
+        train = self.table.rows("train")
+        rows = train if len(train) else self.rows[self.table.anomaly[self.rows] == 0]
+        return rows[np.argsort(self.table.ids[rows], kind="stable")]
+
+    @cached_property
+    def reference(self) -> Float[Tensor, "voter dim"]:
+        """Features of the reference galaxies, in the order of `reference_rows`."""
+        if self.kept is None or not len(self.kept.train.ids):
+            return self._encoded(self.reference_rows)
+        order = torch.from_numpy(np.argsort(self.kept.train.ids, kind="stable"))
+        return _finite(self.kept.train.features[self.kept.taps[0]][order], self.run.record)
+
+    @cached_property
+    def kept(self) -> Answers | None:
+        """What was kept when the run was scored, if it is of these galaxies: it need not be computed again."""
+        record, store = self.run.record, self.run.store
+        return load_answers(store.answers_path(record.run_id), self.table, record.seed) if self.own else None
+
+    def _encoded(self, rows: Int[np.ndarray, " row"]) -> Float[Tensor, "row dim"]:
+        if not len(rows):
+            raise DataError(f"{self.table.card.name} holds no galaxy to encode; check its options")
+        batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+        watched = events.track(batches, task="encoding galaxies", total=len(batches), unit="batches")
+        taps = [encode_rows(self.run.encoder, self.images, batch) for batch in watched]
+        return _finite(torch.cat([next(iter(tap.values())) for tap in taps]), self.run.record)
+
+    def row_of(self, index: int) -> int:
+        """Give the table row of the galaxy at a place of the sample.
+
+        Raises:
+            ConfigError: there is no such place.
+        """
+        if not 0 <= index < len(self):
+            raise ConfigError(f"index {index} is not among the {self.title}; give 0 to {len(self) - 1}")
+        return int(self.rows[index])
+
+
+def _finite(features: Latents, record: RunRecord) -> Latents:
+    broken = int((~features.isfinite()).any(dim=1).sum())
+    if broken:
+        raise DataError(
+            f"run {record.run_id} gives non-finite features for {broken} of {len(features)} galaxies; "
+            "its training diverged: open another run"
+        )
+    return features
+
+
+# --- which galaxies -----------------------------------------------------------------------------------------
+
+
+def sample_of(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> Sample:
+    """Put a run before galaxies.
+
+    Args:
+        run: a finished run.
+        dataset: every galaxy of it is looked at; None: the run's own test galaxies.
+
+    Raises:
+        ConfigError: the run's own galaxies lie in files; give them as a dataset.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    if dataset is None:
+        return own_sample(run, load_registry())
+    table = dataset if isinstance(dataset, GalaxyTable) else dataset.load(run.spec.size_px, default_cache())
+    return _checked(Sample(run, table, np.arange(len(table))))
+
+
+def chosen_sample(
+    run: OpenRun, name: str, registry: Registry, settings: Settings, cache: Path | None = None
+) -> Sample:
+    """Look at every galaxy of a dataset, by name.
+
+    Raises:
+        ConfigError: the dataset or one of its options is unknown.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    offer = registry.get("dataset", name)
+    check_all_used(settings, [offer])
+    piece = Piece.of(offer, settings)
+    table = _loaded(piece, run, cache)
+    return _checked(Sample(run, table, np.arange(len(table)), piece=piece))
+
+
+def own_sample(
+    run: OpenRun, registry: Registry, settings: Settings | None = None, cache: Path | None = None
+) -> Sample:
+    """Look at the test galaxies that the run was scored on.
+
+    Args:
+        run: a finished run.
+        registry: who offers the dataset.
+        settings: where its files are: a record keeps their names and no folders.
+        cache: folder of converted galaxies; the user's if None.
+
+    Raises:
+        ConfigError: a file is needed and was not given, or an option is unknown.
+        DataError: the galaxies cannot be read.
+    """
+    offer = registry.get("dataset", run.record.dataset)
+    check_all_used(settings or {}, [offer])
+    piece = _own_dataset(run.record, offer, settings_for(settings or {}, offer))
+    table = _loaded(piece, run, cache)
+    _tell_others(run.record, table, _left_out(run.record, offer, piece))
+    return _checked(Sample(run, table, table.rows("test"), own=True, piece=piece))
+
+
+def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -> Piece:
+    recorded, files = record.options.get("dataset", {}), _files(offer)
+    needed = [o.name for o in offer.options if o.required and o.name in files and o.name not in given]
+    if needed:
+        name = recorded.get(needed[0], "a file")
+        raise ConfigError(
+            f"run {record.run_id} was scored on galaxies of {name} and a record keeps no folders; say where it "
+            f"lies with --set dataset.{needed[0]}=FILE, or choose other galaxies with -d DATASET"
+        )
+    kept = {option: value for option, value in recorded.items() if option not in files}
+    return Piece.of(offer, {"dataset": {**kept, **given}})
+
+
+def _files(offer: Offer) -> set[str]:
+    return {option.name for option in offer.options if "Path" in option.type}
+
+
+def _left_out(record: RunRecord, offer: Offer, piece: Piece) -> list[str]:
+    """Name the files that the run had and that were not given now."""
+    recorded = record.options.get("dataset", {})
+    missing = [file for file in sorted(_files(offer)) if recorded.get(file) and not piece.options.get(file)]
+    return [f"dataset.{file}={recorded[file]}" for file in missing]
+
+
+def _tell_others(record: RunRecord, table: GalaxyTable, left_out: list[str]) -> None:
+    if left_out:
+        events.emit("note", text=f"without {', '.join(left_out)} of the run: give the files with --set")
+    elif table.fingerprint != record.identity.get("fingerprint"):
+        events.emit("note", text=f"these are not the galaxies that run {record.run_id} was scored on")
+
+
+def _loaded(piece: Piece, run: OpenRun, cache: Path | None) -> GalaxyTable:
+    table: GalaxyTable = piece.build().load(run.spec.size_px, cache or default_cache())
+    for note in table.card.notes:
+        events.emit("note", text=f"{table.card.name}: {note}")
+    return table
+
+
+def _checked(sample: Sample) -> Sample:
+    mine, found = sample.run.spec.bands, sample.table.spec.bands
+    if len(mine) != len(found):
+        raise DataError(
+            f"run {sample.run.record.run_id} sees {len(mine)} bands ({', '.join(mine)}); {sample.table.card.name} "
+            f"has {len(found)} ({', '.join(found)}): choose galaxies with as many"
+        )
+    if not len(sample):
+        raise DataError(f"{sample.table.card.name} has no {'test ' if sample.own else ''}galaxy to look at")
+    return sample

@@ -1,0 +1,231 @@
+"""A report is one page that needs nothing else, whatever its galaxies lack and whatever stands in their names."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import h5py
+import numpy as np
+import pytest
+
+from astrojepa_bench import open_run
+from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.explore import report as report_module
+from astrojepa_bench.explore import report_page
+from astrojepa_bench.explore.figures import picture_bytes
+from astrojepa_bench.explore.report import report
+from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+
+HOSTILE = "<script>alert('spiral $x_1$')</script>"
+SECTIONS = (
+    "Scores", "Training", "Confusion", "Map", "Anomalies", "Clusters", "Latents", "Neighbours", "Provenance",
+    "Environment",
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags with their attributes, and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def galaxies(tmp_path_factory):
+    """Write 120 noisy galaxies of 32 px in two classes, with redshifts and places."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 90, (120, 32, 32, 3), dtype=np.uint8)
+    images[::2, 10:22, 10:22] += 100
+    path = tmp_path_factory.mktemp("galaxies") / "tiny.h5"
+    with h5py.File(path, "w") as file:
+        file["images"], file["ans"] = images, np.arange(120) % 2
+        file["redshift"], file["pxscale"] = rng.uniform(0, 0.2, 120), np.full(120, 0.262)
+        file["ra"], file["dec"] = rng.uniform(0, 90, 120), rng.uniform(-5, 5, 120)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(galaxies, tmp_path_factory):
+    """Train and score one objective with a predictor on them."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
+        request = make_request(
+            {
+                "objectives": "ijepa", "maskers": "random", "dataset": "hdf5", "budget": "tiny", "floors": False,
+                "evaluators": "linear,knn", "out": folder / "out", "cache": folder / "cache", "device": "cpu",
+                "settings": {"dataset": {"path": str(galaxies)}, "objective": {"batch_size": 32, "targets": 2}},
+            }
+        )  # fmt: skip
+        path = run_grid(request, load_registry(), "astrojepa-bench run").paths[0]
+    return open_run(path)
+
+
+@pytest.fixture(scope="module")
+def table(galaxies, tmp_path_factory):
+    return Hdf5(path=galaxies).load(32, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def page(run, table):
+    return report(Sample(run, table, table.rows("test"), own=True))
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Draw no pixels: two thirds of the time of a report, and nothing of its words."""
+    monkeypatch.setattr(report_page, "picture_bytes", lambda figure: b"\x89PNG")
+    monkeypatch.setattr(report_module, "LOOKED_AT", 1)
+
+
+def bare_table(table, rows):
+    """Leave some galaxies and nothing that is known of them."""
+    rows = np.asarray(rows)
+    changed = {name: None for name in ("redshift", "ra", "dec", "pixel_scale", "group")}
+    kept = {
+        name: getattr(table, name)[rows] for name in ("images", "ids", "split", "anomaly", "anomaly_type")
+    }
+    return replace(
+        table,
+        **changed,
+        **kept,
+        label=np.full(len(rows), -1),
+        factors={},
+        card=replace(table.card, class_names=()),
+    )
+
+
+def test_page_has_every_section_and_loads_nothing(page):
+    """No script, no link that is fetched, and every picture inside the page."""
+    found = Page(page)
+
+    assert tuple(word.strip() for word in re.findall(r"<h2>(.*?)</h2>", page)) == SECTIONS
+    assert not found.of("script")
+    assert not found.of("link")
+    assert len(found.of("img")) >= 10
+    assert all(image["src"].startswith("data:image/png;base64,") for image in found.of("img"))
+    assert all(image["alt"] for image in found.of("img"))
+    assert not re.findall(r"url\(|@import|srcset|<iframe|<object|\bon\w+=", page)
+
+
+def test_every_picture_is_a_picture(page):
+    """What is inlined decodes to a PNG of the stated shape."""
+    for image in Page(page).of("img"):
+        content = base64.b64decode(image["src"].partition(",")[2])
+        wide, high = (int.from_bytes(content[16 + 4 * i : 20 + 4 * i], "big") for i in range(2))
+        assert content.startswith(b"\x89PNG")
+        assert wide / high == pytest.approx(int(image["width"]) / int(image["height"]), rel=0.01)
+
+
+def test_scores_stand_beside_chance(page, run):
+    """Each number of the record, with what knowing nothing scores."""
+    text = Page(page).text
+
+    for score in run.record.scores:
+        assert f"{score.metric.replace('_', ' ')} {score.value:.4f}" in text
+    assert "chance" in text
+    assert run.record.run_id in text
+
+
+def test_links_lead_to_the_sky_viewer_only(page):
+    """Places of galaxies are links; nothing else leaves the page."""
+    links = [link["href"] for link in Page(page).of("a")]
+
+    assert any("legacysurvey.org/viewer?ra=" in link for link in links)
+    assert all(link.startswith(("#", "https://www.legacysurvey.org/")) for link in links)
+
+
+@pytest.mark.slow
+def test_the_same_run_gives_the_same_page(page, run, table):
+    """Byte for byte: nothing of the page knows what time it is."""
+    assert report(Sample(run, table, table.rows("test"), own=True)) == page
+
+
+def test_hostile_names_are_shown_and_not_obeyed(run, table, light):
+    """A class, an id and a dataset may be called anything."""
+    ids = np.array([f"{HOSTILE}{i}" for i in range(len(table))])
+    named = replace(table, ids=ids, card=replace(table.card, name=HOSTILE, class_names=(HOSTILE, "</table>")))
+    found = Page(report(Sample(run, named, np.arange(30))))
+
+    assert not found.of("script")
+    assert f"{HOSTILE}0"[:40] in found.text
+    assert len(found.of("table")) == len(Page(report(Sample(run, table, np.arange(30)))).of("table"))
+    assert found.of("img")
+
+
+def test_hostile_names_can_be_drawn(run, table):
+    """A dollar sign in the name of a class is no formula, and a long name no reason to fail."""
+    named = replace(table, card=replace(table.card, class_names=(HOSTILE, "$\\frac{" * 20)))
+    counts = confusion_of({"ids": table.ids.astype(str), "class": table.label}, named)
+
+    assert picture_bytes(confusion_figure(counts, Sample(run, named, np.arange(30)).classes, "a probe"))
+
+
+def test_twenty_galaxies_without_labels_or_redshifts_are_enough(run, table, light):
+    """What cannot be had leaves its reason, and the rest stands."""
+    few = bare_table(table, table.rows("test")[:20])
+    text = Page(page := report(Sample(run, few, np.arange(20)))).text
+
+    assert len(Page(page).of("img")) >= 7
+    assert "No confusion matrix" in text
+    assert "redshift" not in text.lower().split("provenance")[0].split("anomalies")[-1]
+
+
+def test_too_few_galaxies_for_a_map_are_told(run, table, light):
+    """One part that fails does not take the others with it."""
+    text = Page(report(Sample(run, bare_table(table, [0, 1, 2]), np.arange(3)))).text
+
+    assert "No map: 3 galaxies" in text
+    assert "Environment" in text
+
+
+def test_confusion_counts_what_the_probe_said(table):
+    """Against a count by hand; unknown galaxies and unlabelled ones do not count."""
+    ids, label = table.ids[:4].astype(str), table.label[:4]
+    wrong = np.array([label[0], 1 - label[1], label[2], label[3], 0])
+    counts = confusion_of({"ids": np.array([*ids, "nobody"]), "class": wrong}, table)
+
+    assert counts.sum() == 4
+    assert np.trace(counts) == 3
+    assert counts[label[1], 1 - label[1]] == 1
+    assert confusion_of({"ids": np.array(["nobody"]), "class": np.array([0])}, table) is None
+
+
+def test_run_without_training_or_scores_has_a_page(run, table, light):
+    """A model that was imported knows no curves and no scores."""
+    facts = {
+        **run.record.facts(),
+        "scores": [],
+        "training": {},
+        "health": {},
+        "warnings": ["trained elsewhere"],
+    }
+    bare = replace(run, record=RunRecord.model_validate(facts), store=Store(run.store.out / "nowhere"))
+    text = Page(report(Sample(bare, bare_table(table, range(6)), np.arange(6)))).text
+
+    assert "Nothing was scored" in text
+    assert "Nothing was trained here" in text
+    assert "trained elsewhere" in text
