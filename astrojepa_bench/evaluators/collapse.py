@@ -40,6 +40,11 @@ class Collapse(Evaluator):
     have LiDAR 16.2. Do not rank encoders by these: all but `lidar` count noise as rank, which direction is good
     holds within one family of models at best, and an `alpha_req` is neither good nor bad by its sign (near 1 is
     said to be best; lower is flatter).
+
+    Source:
+        Effective rank: Roy & Vetterli 2007 (EUSIPCO); RankMe: Garrido et al. 2023 (arXiv 2210.02885); LiDAR: Thilak
+        et al. 2024 (arXiv 2312.04000); uniformity: Wang & Isola 2020 (arXiv 2005.10242); the others, and where we
+        deviate, at each function.
     """
 
     requests = ("views",)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from astrojepa_bench.board.metrics import DETAILS, ORDER, SHARED
+from astrojepa_bench.cli import main
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.request import EVALUATOR_SETS
 
@@ -44,3 +45,32 @@ def test_headline_metrics_are_shown(evaluator, shown, hidden):
     """Patterns that swallow a headline number would hide it from every reader of the table."""
     assert not [metric for metric in shown if re.fullmatch(DETAILS[evaluator], metric)]
     assert all(re.fullmatch(DETAILS[evaluator], metric) for metric in hidden)
+
+
+NAMES = (
+    "linear", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors", "robustness",
+    "collapse",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("said", ["Measures", "Chance", "[Gg]olden number", "Do not", "Source:"])
+def test_each_evaluator_says_what_it_measures_and_when_not_to_trust_it(offers, name, said):
+    """What a reader of a score must know, where `show` finds it."""
+    assert re.search(said, " ".join(offers[name].factory.__doc__.split())), f"{name} does not say '{said}'"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_show_prints_what_chance_is_and_when_not_to_trust_it(name, capsys):
+    """On the command line, as in the docstring."""
+    assert main(["show", f"evaluator:{name}"]) == 0
+    shown = capsys.readouterr().out
+
+    assert all(word in shown.lower() for word in ("measures", "chance", "golden", "do not"))
+
+
+def test_list_gives_each_evaluator_a_sentence(offers):
+    """The first line of a docstring, whole."""
+    for offer in offers.values():
+        assert offer.summary.endswith("."), offer.name
+        assert len(offer.summary) > 40, offer.name
