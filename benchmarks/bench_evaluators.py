@@ -1,4 +1,4 @@
-"""The linear probe against scikit-learn's: equal answers first, then the time of each.
+"""The linear probe against scikit-learn's: equal answers first, then the time of each; what the evaluators cost.
 
 pytest benchmarks/bench_evaluators.py -o addopts=--import-mode=importlib --benchmark-json=FILE
 
@@ -13,11 +13,17 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from astrojepa_bench.evaluators.anomaly import Anomaly
 from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
 from astrojepa_bench.evaluators.clustering import kmeans_torch
+from astrojepa_bench.evaluators.collapse import Collapse
+from astrojepa_bench.evaluators.few_shot import FewShot
+from astrojepa_bench.evaluators.kmeans import KMeans
+from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import C_GRID, Linear
 from astrojepa_bench.evaluators.logistic import fit_logistic
 
+CORE = (Linear, KNN, KMeans, Anomaly, Collapse)
 CLASSES, DIM, HELD_OUT = 10, 384, 2000
 
 
@@ -84,6 +90,44 @@ def test_linear_evaluator_in_full(benchmark, count):
     found = benchmark.pedantic(Linear().evaluate, args=(answers,), rounds=2)
 
     assert found.scores[0].value > 3 * found.scores[0].chance
+
+
+def trained_features(label, dim, stream):
+    """Give features whose classes lie along weak axes as well, as in trained encoders: weak penalties win."""
+    spread = np.exp(-np.arange(dim) / (dim / 12)) + 1e-3
+    centres = 9 / dim**0.5 * stream.normal(size=(CLASSES, dim)) * spread
+    drawn = np.where(label < 0, 0, label)
+    noise = stream.normal(size=(len(label), dim)) * stream.gamma(4, 0.25, size=(len(label), 1))
+    features = (centres[drawn] + noise * spread) @ np.linalg.qr(stream.normal(size=(dim, dim)))[0]
+    return torch.as_tensor(features).float()
+
+
+def small_answers():
+    """Features as a run at `small` gives: 5,000 / 1,000 / 2,000 galaxies, 96 and 480 wide, and 120 anomalies."""
+    stream = np.random.default_rng(0)
+    label = np.concatenate([stream.integers(0, CLASSES, 8000), np.full(120, -1)])
+    taps = {name: trained_features(label, dim, stream) for name, dim in (("last", 96), ("last4", 480))}
+    parts = {}
+    for name, start, stop in (("train", 0, 5000), ("val", 5000, 6000), ("test", 6000, 8120)):
+        ids = np.array([f"{name}-{row}" for row in range(stop - start)])
+        features = {tap: values[start:stop] for tap, values in taps.items()}
+        parts[name] = SplitAnswers(ids, features, label[start:stop], (label[start:stop] < 0).astype(int))
+    views = parts["test"].features["last"][:512, None].repeat(1, 8, 1)
+    noise = torch.as_tensor(stream.normal(size=views.shape)).float()
+    return Answers(**parts, classes=CLASSES, views=views + 0.1 * noise)
+
+
+@pytest.mark.parametrize("evaluator", [*CORE, FewShot], ids=lambda evaluator: evaluator.__name__)
+def test_cost_of_each_evaluator_at_small(benchmark, evaluator):
+    """One core. Training at `small` takes 150 to 300 s on two; the core evaluators together may take 30.
+
+    Two threads on cores that others use as well are many times slower than one: each small step waits for both.
+    """
+    torch.set_num_threads(1)
+    found = benchmark.pedantic(evaluator().evaluate, args=(small_answers(),), rounds=1)
+    benchmark.extra_info["chosen"] = {name: str(value) for name, value in found.selection.items()}
+
+    assert found.scores
 
 
 def test_kmeans_of_five_thousand_galaxies(benchmark):
