@@ -24,6 +24,7 @@ DETAILS = {  # metrics that say the same once more, or of a part: they stand in 
     "anomaly-scorers": r"(?!.*_auroc_(physical|artefact)$).*",
     "redshift": r"knn_.*|class_only_(absolute_bias|outliers_.*)",
 }
+LEAST_SECONDS = 0.05  # shorter ones are not told
 SHARED = ("features", "views")  # what the core evaluators read, beside their own seconds
 
 
@@ -90,7 +91,8 @@ def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
         sums["full"] = sum(parts.values())
     training = sum(record.cost.train_seconds or 0.0 for record in timed) / len(timed)
     said = [f"{name} {_seconds(value)}{_share(value, training)}" for name, value in sums.items()]
-    each = ", ".join(f"{name} {value:.1f}" for name, value in sorted(parts.items(), key=lambda p: -p[1]))
+    told = sorted((-value, name) for name, value in parts.items() if value >= LEAST_SECONDS)
+    each = ", ".join(f"{name} {-value:.1f}" for value, name in told)
     return [f"Scoring a run: {', '.join(said)}. Seconds on each part: {each}."]
 
 

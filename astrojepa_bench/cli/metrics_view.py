@@ -18,9 +18,7 @@ from astrojepa_bench.cli.board_view import section_remarks, short_label, view_ti
 _GAP = "  "
 _NAME = 30  # longer names fold
 _HEADINGS = ("", "", "chance")
-_EXPLAINED = (
-    "↑ higher is better, ↓ lower; chance: what knowing nothing scores, a range where features decide it."
-)
+_EXPLAINED = "↑ higher is better, ↓ lower; chance: what knowing nothing scores (a range if features decide)."
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.runs.answers import compute_answers, load_answers, save_answers
 from astrojepa_bench.runs.answers_file import keep_arrays
-from astrojepa_bench.runs.judging import Judgement, described, judge
+from astrojepa_bench.runs.judging import Judgement, described, judge, missing
 from astrojepa_bench.runs.pieces import Piece
 from astrojepa_bench.runs.requests import Subject, requested, with_requests
 
@@ -34,7 +34,8 @@ def score(subject: Subject, seed: int, evaluators: Sequence[Piece], path: Path) 
     began = time.perf_counter()
     features = _features(subject, seed, path)
     seconds = {"features": time.perf_counter() - began}
-    met = with_requests(features, requested(piece.build() for piece in evaluators), subject, path)
+    able = [each for piece in evaluators if missing(features, each := piece.build(), {}) is None]
+    met = with_requests(features, requested(able), subject, path)  # nothing for those that cannot answer
     judgement = judge(met.answers, evaluators, met.unmet)
     judgement.seconds = {**seconds, **met.seconds, **judgement.seconds}
     _keep_predictions(path, judgement)

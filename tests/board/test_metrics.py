@@ -150,7 +150,7 @@ def costing(make_run, evaluation, train_seconds, **changed):
 
 def test_core_and_full_are_shares_of_training(make_run):
     """Core: its evaluators and what they read, 30 of 200 s; the rest is full."""
-    parts = {"features": 10.0, "views": 5.0, "linear": 15.0, "errors": 70.0}
+    parts = {"features": 10.0, "views": 5.0, "linear": 15.0, "errors": 70.0, "twin": 0.001}
     (line,) = scoring_cost([costing(make_run, parts, 200.0)])
 
     assert line.startswith("Scoring a run: core 30 s (15 % of training), full 100 s (50 % of training).")

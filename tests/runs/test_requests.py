@@ -229,6 +229,14 @@ def test_required_and_not_to_be_had_is_not_scored_with_the_reason(curious):
     assert "no column 'redshift'" in curious((), ("redshift",), version=3).not_scored["curious"]
 
 
+def test_nothing_is_computed_for_an_evaluator_that_cannot_answer(curious):
+    """Sixteen draws of predictions take longer than some trainings; without a redshift they would be in vain."""
+    record = curious(("views",), ("redshift",))
+
+    assert "views" not in record.cost.evaluation
+    assert "no column 'redshift'" in record.not_scored["curious"]
+
+
 def test_requested_and_not_to_be_had_is_a_warning(curious):
     """What is only welcome may be missing: the evaluator scores what it has, and the reader is told."""
     record = curious(("twin", "fluxes", "views"))
