@@ -18,6 +18,7 @@ from astrojepa_bench.cli.board_view import section_remarks, short_label, view_ti
 _GAP = "  "
 _NAME = 30  # longer names fold
 _HEADINGS = ("", "", "chance")
+_ODD = "†"  # a status that takes words
 _EXPLAINED = "↑ higher is better, ↓ lower; chance: what knowing nothing scores (a range if features decide)."
 
 
@@ -39,7 +40,8 @@ def _section_lines(board: Board, section: Section, width: int) -> list[str]:
     groups = metric_groups(board, section)
     table = _table(section, groups, width) if section.rows else []
     remarks = [_EXPLAINED, *_left_out(groups), *scoring_cost(records_of(board, section))]
-    remarks = [*(remarks if table else []), *section_remarks(section)]
+    odd = [f"{_ODD} {short_label(section, row)}: {row.status}" for row in section.rows if row.status != "ok"]
+    remarks = [*odd, *(remarks if table else []), *section_remarks(section)]
     title = textwrap.wrap(view_title(section), width, break_on_hyphens=False)
     return [*title, "", *table, "", *(f for line in remarks for f in _remark(line, width)), ""]
 
@@ -157,7 +159,11 @@ def _standing(section: Section) -> list[_Cells]:
     rows = section.rows
     places = [PLACES.get(row.standing, str(row.rank or "–")) for row in rows]
     seeds = [f"{len(row.seeds)}{'¹' * row.provisional}" for row in rows]
-    facts = {"rank": places, "seeds": seeds, "status": [row.status for row in rows]}
+    facts = {
+        "rank": places,
+        "seeds": seeds,
+        "status": [row.status if row.status == "ok" else _ODD for row in rows],
+    }
     return [_Cells((name, "", ""), tuple(values)) for name, values in facts.items()]
 
 

@@ -101,6 +101,17 @@ def test_six_entries_stand_side_by_side_in_a_hundred_columns(make_run):
     assert len(line_of(metrics_text(build_board(runs), 100), "balanced_accuracy")) == 3 + 6
 
 
+def test_odd_statuses_take_no_room_from_values(make_run):
+    """Collapsed seeds are averaged in, marked, and told below the table."""
+    runs = [full(make_run, f"objective{entry}", seed=seed, status="collapsed" if seed else "ok")
+            for entry in range(6) for seed in range(3)]  # fmt: skip
+    text = metrics_text(build_board(runs), 100)
+
+    assert line_of(text, "status") == ["status", *"††††††"]
+    assert "· † objective3 + random: collapsed 2/3" in text
+    assert len(line_of(text, "balanced_accuracy")) == 3 + 6
+
+
 def test_long_names_fold_and_stay_whole(make_run):
     """A plugin's metric may be called anything."""
     name = "a_metric_with_a_name_that_nobody_can_remember"
