@@ -3,17 +3,22 @@
 import inspect
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from astrojepa_bench import hookspecs, plugin
+import astrojepa_bench
+from astrojepa_bench import hookspecs, plugin, roles, testing
 from astrojepa_bench.cli import VERBS, main
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.testing import conform, subject_of
+from astrojepa_bench.testing.conformance import Conformance
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "plugins" / "README.md").read_text()
+GUIDES = ["README.md", "CONTRIBUTING.md", "plugins/README.md"]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("astrojepa_")]
 
 
@@ -23,9 +28,16 @@ def blocks(language, text=GUIDE):
 
 
 def commands(text=GUIDE):
-    """List the commands of a text, with continued lines joined and comments left out."""
+    """List the commands of a text that are to be copied, with continued lines joined and comments left out."""
     lines = "\n".join(blocks("bash", text)).replace("\\\n", " ").splitlines()
-    return [line.partition("  #")[0].strip() for line in lines if line.startswith("astrojepa-bench")]
+    parts = [part.strip() for line in lines for part in line.partition("  #")[0].split("&&")]
+    return [part for part in parts if part.startswith("astrojepa-bench")]
+
+
+def quoted(text):
+    """List the commands that a text shows otherwise: before their output, or within a sentence."""
+    shown = re.findall(r"^\$ (astrojepa-bench .*)$", text.replace("\\\n", " "), re.M)
+    return [*shown, *re.findall(r"`(astrojepa-bench [a-z][^`|]* [^`|]*)`", text)]
 
 
 def section(title):
@@ -34,9 +46,15 @@ def section(title):
     return found
 
 
+def under_hook(hook):
+    """Give what stands under the heading of a hook."""
+    [found] = re.findall(rf"^### `{hook}\([^\n]*\n(.*?)(?=^##|\Z)", GUIDE, re.M | re.S)
+    return found
+
+
 def example_of(hook):
     """Give the example that stands under the heading of a hook."""
-    [found] = re.findall(rf"^### `{hook}\([^\n]*\n.*?^```python\n(.*?)^```$", GUIDE, re.M | re.S)
+    [found] = blocks("python", under_hook(hook))
     return found
 
 
@@ -44,23 +62,39 @@ def signature_of(name, made):
     """Spell a call: names and defaults, which is what an author types."""
     parameters = inspect.signature(made).parameters.values()
     asked = [each for each in parameters if each.name != "self" and not each.name.startswith("_")]
-    spelt = str(inspect.Signature([each.replace(annotation=inspect.Parameter.empty) for each in asked]))
+    spelt = str(inspect.Signature([as_typed(each) for each in asked]))
     return name + spelt.replace("<factory>", "...")
 
 
-def entry_of(name):
+def as_typed(parameter):
+    """Leave types out, and spell a path as the text that may be given for it."""
+    default = str(parameter.default) if isinstance(parameter.default, Path) else parameter.default
+    return parameter.replace(annotation=inspect.Parameter.empty, default=default)
+
+
+def entry_of(name, made):
     """Give the words under which the guide has to list a public name."""
-    made = getattr(plugin, name)
     if name in ROLES:
         return f"`{name}`: `{signature_of(ROLES[name], getattr(made, ROLES[name]))}`"
-    if callable(made) and name not in {"Draw", "hookimpl"} and not is_error(made):
+    if callable(made) and name not in {"Draw", "hookimpl"} and not has_no_signature(made):
         return f"`{signature_of(name, made)}`"
     return f"`{name}`"
 
 
-def is_error(made):
-    """Tell exceptions, which have no signature of their own."""
-    return inspect.isclass(made) and issubclass(made, Exception)
+def has_no_signature(made):
+    """Tell classes that are not called: exceptions, and those that pytest makes."""
+    return inspect.isclass(made) and issubclass(made, Exception | Conformance)
+
+
+def facts_of(role):
+    """List what a subclass may declare or override, as the guide has to spell it."""
+    declared = {*inspect.get_annotations(role), *vars(role)} - {ROLES[role.__name__]}
+    return [fact_of(name, vars(role).get(name)) for name in sorted(declared) if not name.startswith("_")]
+
+
+def fact_of(name, made):
+    """Spell a method as it is called, anything else by its name."""
+    return f"`{signature_of(name, made)}`" if inspect.isfunction(made) else f"`{name}"
 
 
 ROLES = {
@@ -83,10 +117,29 @@ def here(tmp_path, monkeypatch):
 TUTORIAL = "From an empty file to a row on the board"
 
 
-@pytest.mark.parametrize("name", plugin.__all__)
-def test_public_name_stands_in_the_guide_as_it_is_called(name):
+PUBLIC = [
+    ("What you can import", plugin),
+    ("The rules, as Python: `astrojepa_bench.testing`", testing),
+    ("A run, as Python: `astrojepa_bench`", astrojepa_bench),
+]
+
+
+@pytest.mark.parametrize(
+    ("title", "module", "name"),
+    [(title, module, name) for title, module in PUBLIC for name in module.__all__],
+)
+def test_public_name_stands_in_the_guide_as_it_is_called(title, module, name):
     """A signature that changed, or a name that is new, is changed in the guide too."""
-    assert entry_of(name) in section("What you can import")
+    assert entry_of(name, getattr(module, name)) in section(title)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_may_declare_stands_under_its_hook(role):
+    """Facts and optional verbs, with their arguments."""
+    general, *_ = section("The hooks").partition("###")
+    found = general + under_hook(f"astrojepa_{role.lower()}s")
+
+    assert [fact for fact in facts_of(getattr(roles, role)) if fact not in found] == []
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -128,9 +181,11 @@ def test_tutorials_quick_commands_work_in_their_order(here, capsys):
     assert "ring" in capsys.readouterr().out
 
 
-def test_output_of_check_stands_in_the_guide(here, capsys):
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_output_stands_in_the_guide(here, capsys, verb):
     """A reader compares line by line."""
-    main(["check", "--module", "astrojepa_ring.py"])
+    [command] = [each for each in commands(section(TUTORIAL)) if shlex.split(each)[1] == verb]
+    main(shlex.split(command)[1:])
 
     assert capsys.readouterr().out.strip() in section(TUTORIAL)
 
@@ -147,26 +202,60 @@ def test_mistake_of_the_tutorial_is_found_in_those_words(here, capsys):
 
 
 @pytest.mark.slow
+def test_tutorials_test_passes_as_it_says(here):
+    """Run as its reader runs it, in a process of its own."""
+    _, test, *_ = blocks("python", section(TUTORIAL))
+    (here / "test_ring.py").write_text(test)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_ring.py"], capture_output=True, text=True, check=False
+    )
+
+    [said] = re.findall(r"^\d+ passed.* in ", section(TUTORIAL), re.M)
+    assert said in done.stdout
+
+
+@pytest.mark.slow
 def test_tutorial_ends_with_a_row_on_the_board(here, capsys):
     """Its commands, all of them, in their order."""
     for command in commands(section(TUTORIAL)):
         assert main(shlex.split(command)[1:]) == 0, command
 
+    printed = capsys.readouterr().out
     assert "ring" in (here / "astrojepa-runs" / "README.md").read_text()
+    assert words_of(blocks("text", section(TUTORIAL))[-1]) <= words_of(printed)
 
 
-@pytest.mark.parametrize("path", ["plugins/README.md", "CONTRIBUTING.md"])
+def words_of(board):
+    """List the words of a board: its numbers differ from machine to machine."""
+    return set(re.findall(r"[^\W\d]{2,}", board))
+
+
+@pytest.mark.slow
+def test_run_as_python_gives_what_the_guide_says(here):
+    """The example, line by line; and what each line is said to give."""
+    names = {}
+    [example] = blocks("python", section("A run, as Python: `astrojepa_bench`"))
+    exec(example, names)
+
+    assert names["record"].status == "ok"
+    assert len(names["latents"]) == len(names["labels"]) == len(names["scores"]) == len(names["clusters"])
+    assert names["centres"].shape == (10, names["latents"].shape[1])
+    assert names["figure"].axes
+
+
+@pytest.mark.parametrize("path", GUIDES)
 def test_command_of_the_guides_is_one_of_ours_with_options_that_exist(path):
     """A renamed verb or option is renamed where it is explained."""
     from astrojepa_bench.cli import build_parser
 
-    for command in commands((ROOT / path).read_text()):
+    text = (ROOT / path).read_text()
+    for command in [*commands(text), *quoted(text)]:
         words = shlex.split(command)[1:]
         assert words[0] in VERBS, command
         build_parser([words[0]]).parse_args(words)
 
 
-@pytest.mark.parametrize("path", ["plugins/README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("path", GUIDES)
 def test_links_of_the_guides_lead_somewhere(path):
     """A link into the repository names a file that is there."""
     source = ROOT / path
