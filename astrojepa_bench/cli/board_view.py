@@ -15,6 +15,7 @@ from rich.text import Text
 
 from astrojepa_bench.board.columns import RANKING, Column
 from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.metrics import records_of, scoring_cost
 from astrojepa_bench.board.table import SHORT_RULE, Board, Section
 from astrojepa_bench.board.text import (
     headings,
@@ -30,7 +31,7 @@ _ENTRY = 1  # position of the column of names
 
 def board_view(board: Board, width: int) -> RenderableType:
     """Draw the board for a terminal of `width` characters."""
-    return Group(*(part for section in board.sections for part in _section_view(section, width)))
+    return Group(*(part for section in board.sections for part in _section_view(board, section, width)))
 
 
 def board_text(board: Board, width: int) -> str:
@@ -40,8 +41,9 @@ def board_text(board: Board, width: int) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _section_view(section: Section, width: int) -> list[RenderableType]:
-    columns, remarks = _fitting(section, width), section_remarks(section)
+def _section_view(board: Board, section: Section, width: int) -> list[RenderableType]:
+    columns = _fitting(section, width)
+    remarks = [*section_remarks(section), *scoring_cost(records_of(board, section))]
     if tuple(columns) != section.columns:
         remarks.append("More columns and every spread stand in README.md.")
     title = Text(view_title(section), style="bold")

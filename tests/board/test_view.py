@@ -57,3 +57,11 @@ def test_the_encoder_that_rows_share_stands_in_the_title_once(six_entries, make_
     assert "alpha + random + vit-micro" not in text
     own = [make_run("alpha"), make_run("alpha", encoder="pca")]
     assert "unless another is named" not in board_text(build_board(own), 100)
+
+
+def test_what_scoring_cost_stands_below(make_run):
+    """Seconds of the core evaluators, as a share of training."""
+    text = board_text(
+        build_board([make_run(cost={"train_seconds": 200.0, "evaluation": {"linear": 20.0}})]), 100
+    )
+    assert "· Scoring a run: core 20 s (10 % of training). Seconds on each part: linear 20.0." in text
