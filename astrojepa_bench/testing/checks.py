@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+from astrojepa_bench.errors import PluginError
 from astrojepa_bench.options import Kind
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import generators_kept
@@ -65,10 +68,19 @@ class Check:
         except NotApplicable as reason:
             return Outcome(self.id, "skipped", self.claim, str(reason))
         except Exception as error:  # a piece may raise anything
-            found = f"raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            found = _raised(error, piece)
         if found is None:
             return Outcome(self.id, "passed", self.claim)
         return Outcome(self.id, "failed", self.claim, found, self.fix)
+
+
+def _raised(error: Exception, piece: Subject) -> str:
+    """Say what a piece raised, and on which of its own lines: a report without a traceback needs them."""
+    inner = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
+    frames = traceback.extract_tb(inner.__traceback__)
+    lines = [frame.lineno for frame in frames if piece.file and Path(frame.filename) == piece.file.absolute()]
+    where = f" ({piece.file.name}, line {lines[-1]})" if piece.file and lines else ""
+    return f"raised {type(inner).__name__}: {' '.join(str(inner).split())[:300]}{where}"
 
 
 class Rules:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import inspect
 import json
 import pickle
 import sys
@@ -85,7 +84,9 @@ def find_version(piece: Subject) -> str | None:
 )
 def find_quick_import(piece: Subject) -> str | None:
     """Execute the module once more, under another name, and measure the processor's time."""
-    source = _source_of(piece)
+    source = piece.file
+    if source is None:
+        raise NotApplicable("its module has no file")
     spec = importlib.util.spec_from_file_location("astrojepa_import_check", source)
     if spec is None or spec.loader is None:
         raise NotApplicable(f"{source.name} cannot be imported by itself")
@@ -98,14 +99,6 @@ def find_quick_import(piece: Subject) -> str | None:
     finally:
         del sys.modules[spec.name]
     return None if spent < IMPORT_S else f"importing {source.name} took {spent:.1f} s"
-
-
-def _source_of(piece: Subject) -> Path:
-    made_by = inspect.unwrap(getattr(piece.offer.factory, "func", piece.offer.factory))
-    file = getattr(sys.modules.get(made_by.__module__), "__file__", None)
-    if file is None:
-        raise NotApplicable("its module has no file")
-    return Path(file)
 
 
 @rules(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from astrojepa_bench.runs.pieces import Piece
@@ -20,6 +23,13 @@ class Subject(Piece):
     """
 
     kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the module that its factory was written in; None if it has none."""
+        made_by = inspect.unwrap(getattr(self.offer.factory, "func", self.offer.factory))
+        file = getattr(sys.modules.get(made_by.__module__), "__file__", None)
+        return None if file is None else Path(file)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Make something the first time it is asked for."""

@@ -1,6 +1,7 @@
 """Each rule for all pieces is broken once; and what the kit itself promises."""
 
 import importlib.util
+import inspect
 import random
 import sys
 from pathlib import Path
@@ -44,6 +45,16 @@ class NoNumber(Template):
 
     def __init__(self, grid, *, limit: float = float("nan")):
         super().__init__(grid)
+
+
+class FailsToBuild(Template):
+    def __init__(self, grid):
+        super().__init__(grid.missing)
+
+
+class FailsToDraw(Template):
+    def draw(self, images, sizes, generator):
+        return super().draw(images, sizes, generator.missing)
 
 
 class Words(Template):
@@ -171,3 +182,17 @@ def test_pytest_class_fails_with_the_finding():
 
     with pytest.raises(AssertionError, match=r"version: version is '1.0', .* declare `version = 1`"):
         Broken().test_version()
+
+
+@pytest.mark.parametrize(
+    ("factory", "check"), [(FailsToBuild, "builds"), (FailsToDraw, "masker-sizes")], ids=["built", "acting"]
+)
+def test_what_a_piece_raises_is_told_with_its_own_line(fault, factory, check):
+    """The last line of the plugin itself, whatever it called; and the error itself, not what was made of it."""
+    written = inspect.getsourcelines(factory)
+    line = written[1] + len(written[0]) - 1
+
+    found = fault("masker", check, factory)
+
+    assert found.startswith("raised AttributeError: ")
+    assert found.endswith(f"(test_general_checks.py, line {line})")
