@@ -60,6 +60,20 @@ def test_broken_piece_is_told_what_is_wrong_and_how_to_mend_it(check):
     assert lines[at + 2].startswith("fix: return Masks(context")
 
 
+def test_piece_that_raises_is_told_on_which_line_of_its_file(check, tmp_path):
+    """A report has no traceback; the line of the plugin is what its author needs of one."""
+    broken = PLUGIN.replace("masks.context[:", "masks.contexts[:")
+    line = broken[: broken.index("contexts")].count("\n") + 1
+    (tmp_path / "raising_masks.py").write_text(broken.replace('"lossy"', '"raising"'))
+    code, out, _ = check("raising", "--plugin", "raising_masks.py")
+
+    assert code == 1
+    assert (
+        f"found: raised AttributeError: 'Masks' object has no attribute 'contexts' (raising_masks.py, line {line})"
+        in out
+    )
+
+
 def test_module_is_checked_whole(check):
     """Every piece of the file has its report; one that fails makes the command fail."""
     code, out, _ = check("--module", "lossy_masks.py")
