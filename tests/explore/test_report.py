@@ -5,24 +5,17 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench import open_run
-from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.explore import report as report_module
 from astrojepa_bench.explore import report_page
 from astrojepa_bench.explore.figures import picture_bytes
 from astrojepa_bench.explore.report import report
 from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.grid import run_grid
-from astrojepa_bench.runs.request import make_request
-from astrojepa_bench.training.budgets import BUDGETS, Budget
 
 HOSTILE = "<script>alert('spiral $x_1$')</script>"
 SECTIONS = (
@@ -51,42 +44,6 @@ class Page(HTMLParser):
 
     def of(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture(scope="module")
-def galaxies(tmp_path_factory):
-    """Write 120 noisy galaxies of 32 px in two classes, with redshifts and places."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 90, (120, 32, 32, 3), dtype=np.uint8)
-    images[::2, 10:22, 10:22] += 100
-    path = tmp_path_factory.mktemp("galaxies") / "tiny.h5"
-    with h5py.File(path, "w") as file:
-        file["images"], file["ans"] = images, np.arange(120) % 2
-        file["redshift"], file["pxscale"] = rng.uniform(0, 0.2, 120), np.full(120, 0.262)
-        file["ra"], file["dec"] = rng.uniform(0, 90, 120), rng.uniform(-5, 5, 120)
-    return path
-
-
-@pytest.fixture(scope="module")
-def run(galaxies, tmp_path_factory):
-    """Train and score one objective with a predictor on them."""
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
-        request = make_request(
-            {
-                "objectives": "ijepa", "maskers": "random", "dataset": "hdf5", "budget": "tiny", "floors": False,
-                "evaluators": "linear,knn", "out": folder / "out", "cache": folder / "cache", "device": "cpu",
-                "settings": {"dataset": {"path": str(galaxies)}, "objective": {"batch_size": 32, "targets": 2}},
-            }
-        )  # fmt: skip
-        path = run_grid(request, load_registry(), "astrojepa-bench run").paths[0]
-    return open_run(path)
-
-
-@pytest.fixture(scope="module")
-def table(galaxies, tmp_path_factory):
-    return Hdf5(path=galaxies).load(32, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

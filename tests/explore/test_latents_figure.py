@@ -1,0 +1,94 @@
+"""What a run sees and predicts of one galaxy: only hidden patches are judged, the same ones each time."""
+
+import numpy as np
+import pytest
+import torch
+
+from astrojepa_bench import open_run, visualize_full_latent_map
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.explore.figures import bar_length, display_note, picture_bytes
+from astrojepa_bench.explore.latents_figure import latents_figure
+from astrojepa_bench.explore.latents_map import agreement, compare, patch_errors
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+from astrojepa_bench.types import Prediction
+
+
+@pytest.fixture(scope="module")
+def views_run(galaxies, tmp_path_factory):
+    """A run of an objective that compares views and predicts no patches."""
+    folder = tmp_path_factory.mktemp("views")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 64, "vit-micro", "tests"))
+        request = make_request(
+            {
+                "objectives": "lejepa", "maskers": "random", "dataset": "hdf5", "budget": "tiny", "floors": False,
+                "evaluators": "knn", "out": folder / "out", "cache": folder / "cache", "device": "cpu",
+                "settings": {"dataset": {"path": str(galaxies)}, "objective": {"batch_size": 32}},
+            }
+        )  # fmt: skip
+        return open_run(run_grid(request, load_registry(), "astrojepa-bench run").paths[0])
+
+
+def test_only_what_was_hidden_is_judged(sample):
+    """Context and targets share no patch; cosines lie in their range; patches never hidden have no value."""
+    errors = patch_errors(sample, int(sample.rows[0]), draws=3)
+    hidden = set(errors.targets.flatten().tolist())
+
+    assert not hidden & set(errors.context.tolist())
+    known = np.flatnonzero(np.isfinite(errors.cosine.flatten()))
+    assert hidden <= set(known.tolist())
+    assert (np.abs(errors.cosine.flatten()[known]) <= 1 + 1e-9).all()
+    assert (errors.squared.flatten()[known] >= 0).all()
+    np.testing.assert_array_equal(np.isnan(errors.cosine), np.isnan(errors.squared))
+
+
+def test_the_same_draw_is_the_same_comparison(sample):
+    """By number; another number hides other patches."""
+    row = int(sample.rows[0])
+    first, again, other = (compare(sample, row, draw) for draw in (0, 0, 1))
+
+    assert torch.equal(first.prediction.predicted, again.prediction.predicted)
+    assert not torch.equal(first.masks[0].targets, other.masks[0].targets)
+
+
+def test_agreement_is_that_of_the_definition():
+    """A vector against itself, against its opposite, and against nothing like it."""
+    actual = torch.tensor([[[[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]]]])
+    predicted = torch.tensor([[[[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0]]]])
+    cosine, squared = agreement(Prediction(predicted, actual))
+
+    assert cosine.tolist() == [[1, -1, 0]]
+    assert squared.tolist() == [[0, 2, 4]]
+
+
+def test_five_panels_and_what_is_needed_to_read_them(sample):
+    """Galaxy, context, targets, cosine and error, with bands, origin and run."""
+    figure = latents_figure(sample, 0)
+    titles = " ".join(axes.get_title() for axes in figure.axes).lower()
+
+    assert all(word in titles for word in ("galaxy", "context", "target", "cosine", "error"))
+    assert display_note(sample.table) in figure.get_supxlabel().replace("\n", " ")
+    assert sample.run.record.run_id[:8] in figure.get_supxlabel()
+    assert picture_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_views_are_shown_where_no_patch_is_predicted(views_run, table):
+    """Labelled as what they are: one comparison a view."""
+    figure = visualize_full_latent_map(views_run, table, idx=0)
+
+    assert "predicts no patches; it compares views" in figure.get_supxlabel().replace("\n", " ")
+    assert sum(axes.get_title().startswith("view") for axes in figure.axes) == 6
+
+
+def test_no_such_galaxy(sample):
+    """The places that there are are told."""
+    with pytest.raises(ConfigError, match="index -1 is not among"):
+        latents_figure(sample, -1)
+
+
+def test_a_bar_is_round_and_fits(table):
+    """32 px of 0.262 arcsec are 8.4 arcsec; 40 % of them hold 2 and not 5."""
+    assert bar_length(table, 0) == 2

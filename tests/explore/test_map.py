@@ -1,0 +1,107 @@
+"""Maps keep what is near near; principal components are numpy's; colours are what their column says."""
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.explore.figures import picture_bytes
+from astrojepa_bench.explore.map import colour_column, make_map, map_table, usual_colour
+from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
+from astrojepa_bench.explore.sample import Sample
+
+FIND_SPEC = importlib.util.find_spec
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Make a library look as if it were not installed."""
+
+    def hide(library):
+        monkeypatch.setattr(
+            importlib.util,
+            "find_spec",
+            lambda name, *rest: None if name == library else FIND_SPEC(name, *rest),
+        )
+
+    return hide
+
+
+@pytest.fixture
+def groups():
+    """Three groups of twenty galaxies, far apart in eight dimensions."""
+    group = np.repeat(np.arange(3), 20)
+    centres = 15 * np.random.default_rng(1).normal(size=(3, 8))
+    return centres[group] + np.random.default_rng(2).normal(size=(60, 8)), group
+
+
+def test_principal_components_are_numpys(planted, groups):
+    """Up to sign, from the singular values of the centred latents; the axes tell their shares."""
+    made = make_map(planted(groups[0]), "pca")
+    latents = groups[0].astype(np.float32).astype(float)
+    left, values, _ = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)
+
+    assert np.abs(made.places) == pytest.approx(np.abs(left[:, :2] * values[:2]), abs=1e-4)
+    assert made.axes[0] == f"PC 1 ({values[0] ** 2 / (values**2).sum():.0%} of variance)"
+
+
+def test_neighbours_on_the_map_are_of_one_group(planted, groups, without):
+    """t-SNE without openTSNE; a map of noise would put one in three right."""
+    without("openTSNE")
+    latents, group = groups
+    made = make_map(planted(latents), "tsne")
+    nearest = NearestNeighbors(n_neighbors=1).fit(made.places).kneighbors()[1][:, 0]
+
+    assert (group[nearest] == group).mean() > 0.95
+    assert "scikit-learn" in made.method
+
+
+def test_the_same_galaxies_lie_in_the_same_place(planted, groups):
+    """Whatever library makes the map, it is seeded."""
+    first, again = (make_map(planted(groups[0][:24]), "tsne").places for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_umap_says_how_to_get_it(planted, groups, without):
+    """One line, with the extra to install."""
+    without("umap")
+    with pytest.raises(ConfigError, match=r"pip install 'astrojepa-bench\[umap\]'"):
+        make_map(planted(groups[0]), "umap")
+
+
+@pytest.mark.parametrize("latents", [np.zeros((30, 4)), np.eye(4)], ids=["identical", "too few"])
+def test_no_map_of_nothing(planted, latents):
+    """Identical latents have no map, and four galaxies none worth drawing."""
+    with pytest.raises(DataError, match="make no map; give 5 different ones or more"):
+        make_map(planted(latents), "pca")
+
+
+def test_columns_colour_by_what_they_say(sample, run, table):
+    """Facts as they are known; the usual colour is the first that is."""
+    rows = sample.rows
+    np.testing.assert_allclose(colour_column(sample, "redshift"), table.redshift[rows])
+    assert usual_colour(sample) == "class"
+    unlabelled = replace(table, label=np.full(len(table), -1))
+    assert usual_colour(Sample(run, unlabelled, rows)) == "redshift"
+    assert usual_colour(Sample(run, replace(unlabelled, redshift=None), rows)) == "knn_distance"
+
+
+def test_unknown_and_empty_columns_are_refused(sample, run, table):
+    """With the nearest name, or that nothing is in it."""
+    with pytest.raises(ConfigError, match=r"unknown column 'redshit'.*redshift"):
+        colour_column(sample, "redshit")
+    factors = {"pitch": np.full(len(table), np.nan)}
+    with pytest.raises(ConfigError, match="column 'pitch' is empty"):
+        colour_column(Sample(run, replace(table, factors=factors), sample.rows), "pitch")
+
+
+def test_maps_are_pictures(sample):
+    """Coloured by classes, by numbers, and tiled; the table gives the places that are drawn."""
+    made = make_map(sample, "pca")
+
+    np.testing.assert_array_equal(map_table(made)[["x", "y"]], made.places)
+    for figure in (map_figure(made), map_figure(made, "redshift"), thumbnail_map_figure(made)):
+        assert picture_bytes(figure).startswith(b"\x89PNG")
