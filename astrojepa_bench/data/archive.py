@@ -13,7 +13,7 @@ from astrojepa_bench.data.catalogue import Catalogue
 from astrojepa_bench.data.class_folders import by_folders
 from astrojepa_bench.data.container import Container, Read, RefusedError, escapes, shown, spelt
 from astrojepa_bench.data.conversion import Picture, Unreadable, cached, content_digest, fingerprint
-from astrojepa_bench.data.flux import Stretch
+from astrojepa_bench.data.flux import DISPLAY_ORDER, Stretch
 from astrojepa_bench.data.image_formats import SUFFIXES, Glance, decode, glance
 from astrojepa_bench.data.image_table import find_table, read_table
 from astrojepa_bench.data.listing import Columns, Listing, listed, without_repeats
@@ -144,6 +144,7 @@ class ImageFiles:
             ra=np.where(nowhere, seen["ra"], known.ra),
             dec=np.where(nowhere, seen["dec"], known.dec),
             field_arcsec=seen["field_arcsec"],
+            bands=tuple(DISPLAY_ORDER) if (seen["stretch"] == "viewer").all() else (),
             notes=(*known.notes, *_seen_notes(seen)),
         )
 

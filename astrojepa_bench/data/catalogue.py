@@ -29,6 +29,7 @@ class Catalogue:
         split: as the source declares it, or None.
         group: name of what must share a split, empty where alone; or None.
         attributes: further numbers by name, NaN where unknown.
+        bands: names of the bands in channel order, empty where the source does not tell them.
         licence, citation: as the source states them.
         notes: what was found wrong and what was done about it.
     """
@@ -43,6 +44,7 @@ class Catalogue:
     split: np.ndarray | None = None
     group: np.ndarray | None = None
     attributes: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
+    bands: tuple[str, ...] = ()
     licence: str = UNSTATED
     citation: str = UNSTATED
     notes: tuple[str, ...] = ()

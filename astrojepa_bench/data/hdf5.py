@@ -19,7 +19,8 @@ class Hdf5(Dataset):
     size asked for, and cached. The file's own `split` is honoured; without one the split is stratified by
     class and never parts overlapping sky (see `assign_splits`). Unlabelled galaxies train. Blank images are
     left out, and galaxies that occur twice under different labels are dropped; a class with a single galaxy
-    becomes unlabelled; with one class only, labels are unused. Each of these is counted on the card.
+    becomes unlabelled; with one class only, labels are unused. Each of these is counted on the card. Bands are
+    named by the file's attribute `bands` ("z,r,g"), where it has one.
 
     Args:
         path: the file.

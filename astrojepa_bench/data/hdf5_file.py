@@ -111,9 +111,14 @@ class Hdf5File:
             dec=dec,
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
             split=self.columns.get("split"),
+            bands=self._stated_bands(),
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
             citation=next((text for text in stated if text), UNSTATED),
         )
+
+    def _stated_bands(self) -> tuple[str, ...]:
+        stated = tuple(name.strip() for name in self.attributes.get("bands", "").split(","))
+        return stated if all(stated) and len(stated) == self.bands else ()
 
     def naming_kinds(self) -> Hdf5File:
         """Read the labels of Galaxy10's own column, if there are any."""

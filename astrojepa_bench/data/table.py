@@ -22,7 +22,8 @@ from astrojepa_bench.data.selection import OnBadImage, Selection, select
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
 HANDED = re.compile(r"clockwise", re.IGNORECASE)
-BAND_NAMES = {1: ("gray",), 3: ("z", "r", "g")}
+# Of pictures whose filters nobody names.
+BAND_NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _table(
     mirror_safe = not _handed(card) if how.mirror_safe is None else how.mirror_safe
     return GalaxyTable(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
-        spec=_spec(images, selection.split, mirror_safe), card=card, label=chosen.label,
+        spec=_spec(images, selection.split, mirror_safe, chosen.bands), card=card, label=chosen.label,
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
         group=selection.group, factors=chosen.attributes, **known,
     )  # fmt: skip
@@ -92,10 +93,10 @@ def _taken(converted: Converted, selection: Selection, content: str, cache_dir: 
     return images if len(rows) == len(images) else stack([(images, rows)], content, cache_dir)
 
 
-def _spec(images: Images, split: np.ndarray, mirror_safe: bool) -> ImageSpec:
+def _spec(images: Images, split: np.ndarray, mirror_safe: bool, stated: tuple[str, ...]) -> ImageSpec:
     bands, size_px = images.shape[1:3]
     mean, std = band_statistics(images, np.flatnonzero(split == "train"))
-    names = BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
+    names = stated or BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
     return ImageSpec(names, size_px, mean, std, mirror_safe)
 
 

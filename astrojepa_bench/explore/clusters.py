@@ -203,7 +203,7 @@ def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
     axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=max(highest, 1e-9), aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if counts[row, column]:
-            colour = "black" if share > 0.6 * highest else "white"
+            colour = "black" if share > 0.5 * highest else "white"
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6.5)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     axes.set_xlabel("class")

@@ -48,7 +48,7 @@ def annotate(figure: Figure, *notes: str) -> None:
 
 
 def _wrapped(text: str, width_in: float) -> list[str]:
-    return textwrap.wrap(text, max(30, int(width_in * 15)))
+    return textwrap.wrap(text, max(30, int(width_in * 15)), break_on_hyphens=False)
 
 
 def provenance_note(sample: Sample) -> str:
@@ -67,6 +67,8 @@ def display_note(table: GalaxyTable) -> str:
 
 
 def _channels(bands: Sequence[str]) -> str:
+    if tuple(bands) == ("red", "green", "blue"):
+        return "colours as in the files"  # whose filters nobody named
     if len(bands) == 1:
         return f"grey={bands[0]}"
     if len(bands) == 2:

@@ -201,7 +201,8 @@ def _draw_patches(
 
 def _views_figure(sample: Sample, index: int, found: Comparison) -> Figure:
     row, seen = sample.row_of(index), found.seen if found.prediction is not None else []
-    figure = new_figure(max(7.0, (1 + len(seen)) * 2.1), PANEL_IN + 1.0, _title(sample, index))
+    width = max(7.0, (1 + len(seen)) * 2.1)
+    figure = new_figure(width, min(PANEL_IN, width / (1 + len(seen))) + 1.3, _title(sample, index))
     panels = figure.subplots(1, 1 + len(seen), squeeze=False)[0]
     side, unit = _side(sample.table, row)
     _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")

@@ -16,7 +16,7 @@ from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError, DataError, nearest
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, SCORES, distance_scores, error_scores
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import facts_table
+from astrojepa_bench.explore.tables import facts_table, spelt
 from astrojepa_bench.streams import numpy_stream, stream_seed
 
 METHODS = ("tsne", "umap", "pca")
@@ -219,5 +219,4 @@ UNITS: Mapping[str, str] = {"ra": "deg", "dec": "deg", "pixel_scale": "arcsec/px
 
 def column_label(name: str) -> str:
     """Write the name of a column with its unit."""
-    plain = name.replace("_", " ")
-    return f"{plain} [{UNITS[name]}]" if name in UNITS else plain
+    return f"{spelt(name)} [{UNITS[name]}]" if name in UNITS else spelt(name)

@@ -125,7 +125,13 @@ def _draw_classless(
         if chosen.any():
             label = f"{kind} ({chosen.sum():,})"
             axes.scatter(
-                *_xy(places[chosen]), s=1.5 * size, color=colour, marker=marker, linewidths=0.8, label=label
+                *_xy(places[chosen]),
+                s=1.5 * size,
+                color=colour,
+                marker=marker,
+                linewidths=0.8,
+                label=label,
+                zorder=1 if kind == "unlabelled" else 3,
             )
 
 
@@ -154,15 +160,14 @@ def thumbnail_map_figure(latent_map: LatentMap) -> Figure:
     low, span = _square(latent_map.places)
     side = _tiles((latent_map.places - low) / span)
     canvas = _canvas(latent_map, low, span, side)
-    figure = new_figure(
-        9.0, 9.0 * _elongation(latent_map.places) + 1.4, "Latents, as the galaxies themselves"
-    )
+    corners = _corners(latent_map.places, span / side)
+    figure = new_figure(9.0, 8.4 * _elongation(corners) + 1.1, "Latents, as the galaxies themselves")
     axes = figure.subplots()
     extent = (low[0], low[0] + span, low[1], low[1] + span)
     axes.imshow(canvas, extent=extent, origin="upper", interpolation="antialiased")
     axes.set_xlabel(latent_map.axes[0])
     axes.set_ylabel(latent_map.axes[1])
-    _crop(axes, latent_map.places, span / side)
+    axes.set(xlim=corners[:, 0], ylim=corners[:, 1])
     notes = (latent_map.method, display_note(sample.table), provenance_note(sample))
     annotate(figure, "one galaxy a tile, nearest to its middle", *notes)
     return figure
@@ -181,9 +186,9 @@ def _square(places: Float[np.ndarray, "galaxy 2"]) -> tuple[Float[np.ndarray, " 
     return (low + high - span) / 2, span
 
 
-def _crop(axes: Axes, places: Float[np.ndarray, "galaxy 2"], margin: float) -> None:
-    (left, bottom), (right, top) = places.min(axis=0) - margin, places.max(axis=0) + margin
-    axes.set(xlim=(left, right), ylim=(bottom, top))
+def _corners(places: Float[np.ndarray, "galaxy 2"], margin: float) -> Float[np.ndarray, "corner 2"]:
+    """Give the lower left and upper right corner of what is shown."""
+    return np.stack([places.min(axis=0) - margin, places.max(axis=0) + margin])
 
 
 def _canvas(

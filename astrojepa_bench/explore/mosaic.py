@@ -23,6 +23,7 @@ from astrojepa_bench.explore.figures import (
     styled,
 )
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.tables import spelt
 from astrojepa_bench.types import GalaxyTable
 
 COLUMNS = 5
@@ -81,12 +82,11 @@ def oddest_figure(sample: Sample, frame: pd.DataFrame, by: str = "knn_distance",
     first = frame.head(number)
     captions = [_caption(fact, by) for _, fact in first.iterrows()]
     rows = sample.rows[first["index"].to_numpy()].tolist()
-    return mosaic_figure(sample, rows, captions, f"The {len(first)} oddest by {by.replace('_', ' ')}")
+    return mosaic_figure(sample, rows, captions, f"The {len(first)} oddest by {spelt(by)}")
 
 
 def _caption(fact: pd.Series[Any], by: str) -> str:
-    parts = [f"{fact['rank']}. {fact[by]:.3g}", described(fact), f"index {fact['index']}"]
-    return "\n".join([" ".join(parts[::2]), parts[1]])
+    return f"{fact['rank']}. score {fact[by]:.3g}, index {fact['index']}\n{described(fact)}"
 
 
 def described(fact: pd.Series[Any]) -> str:

@@ -30,7 +30,7 @@ from astrojepa_bench.explore.report_figures import (
 )
 from astrojepa_bench.explore.report_page import Part, Picture, Section, Table, Text, render
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import VIEWER
+from astrojepa_bench.explore.tables import VIEWER, spelt
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RecordedScore, RunRecord
 from astrojepa_bench.runs.answers_file import read_predictions
@@ -166,7 +166,7 @@ class _Report:
 
     def map(self) -> list[Part]:
         laid_out = make_map(self.sample)
-        by = usual_colour(self.sample).replace("_", " ")
+        by = spelt(usual_colour(self.sample))
         return [
             Picture.of(map_figure(laid_out), f"galaxies as points on a plane, by {by}", f"Coloured by {by}."),
             Picture.of(thumbnail_map_figure(laid_out), "the same plane, tiled with pictures of its galaxies"),

@@ -63,6 +63,16 @@ def viewer_link(ra: float, dec: float) -> str:
     return VIEWER.format(ra=ra, dec=dec) if np.isfinite(ra) and np.isfinite(dec) else ""
 
 
+def spelt(column: str) -> str:
+    """Write the name of a column as a reader would.
+
+    Example:
+        >>> spelt("knn_distance")
+        'k-NN distance'
+    """
+    return column.replace("_", " ").replace("knn", "k-NN").replace("mse", "squared error")
+
+
 # --- files --------------------------------------------------------------------------------------------------
 
 

@@ -184,7 +184,7 @@ def test_grey_among_colour_is_shown_in_every_band(files, tmp_path):
     folder = files.write(tmp_path / "f", files.numbered())
     (folder / "images" / "03.png").write_bytes(files.png(files.pixels(1, bands=1)[0]))
     table = files.load(folder)
-    assert table.spec.bands == ("z", "r", "g")
+    assert table.spec.bands == ("red", "green", "blue")
     assert (table.images[3] == table.images[3, :1]).all()
     assert "1 grey images among 23 in colour show the same in every band" in table.card.notes
 

@@ -47,6 +47,8 @@ def test_order_and_stretch_enter_the_cache(files, tmp_path):
     np.testing.assert_array_equal(files.load(folder).images, auto.images[::-1])
     assert "24 images of flux are stretched one by one (asinh)" in str(auto.card.notes)
     assert "24 images of flux are stretched as the Legacy Survey viewer does" in str(viewer.card.notes)
+    assert viewer.spec.bands == ("z", "r", "g")  # which that stretch needs; those of the others nobody told
+    assert auto.spec.bands == ("red", "green", "blue")
 
 
 def test_fits_folder_needs_no_table(files, tmp_path):

@@ -40,7 +40,7 @@ def load(path, size_px=6, **options):
 @pytest.mark.parametrize("compression", [None, "gzip"])
 @pytest.mark.parametrize(
     ("bands", "names"),
-    [(1, ("gray",)), (3, ("z", "r", "g")), (5, ("band0", "band1", "band2", "band3", "band4"))],
+    [(1, ("gray",)), (3, ("red", "green", "blue")), (5, ("band0", "band1", "band2", "band3", "band4"))],
 )
 def test_images_arrive_whole_and_in_order(tmp_path, bands, names, compression):
     """Any number of bands, compressed or not, is read in file order, channels first, under its band names."""
@@ -49,6 +49,17 @@ def test_images_arrive_whole_and_in_order(tmp_path, bands, names, compression):
     np.testing.assert_array_equal(table.images, [resize(image, 6) for image in images])
     assert table.spec.bands == names
     assert table.ids.tolist() == [str(row) for row in range(24)]
+
+
+@pytest.mark.parametrize(
+    ("stated", "names"), [("i, r, g", ("i", "r", "g")), ("r,g", ("red", "green", "blue"))]
+)
+def test_a_file_may_name_its_bands(tmp_path, stated, names):
+    """SDSS composites are i, r, g; names of other bands than there are name nothing."""
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["bands"] = stated
+    assert load(path).spec.bands == names
 
 
 def test_blocks_follow_the_chunks_of_the_file(tmp_path, monkeypatch):
