@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -21,14 +20,13 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from astrojepa_bench.encoders import vit_layout
+from astrojepa_bench.encoders.pooling import Pooling, pool
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.timm_model import TimmModel
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import ImageSpec, PatchGrid, Tokens
-
-Pooling: TypeAlias = Literal["mean", "max", "both"]
 
 
 class TokenViT(Encoder):
@@ -41,7 +39,8 @@ class TokenViT(Encoder):
         depth: number of blocks.
         heads: attention heads.
         layer: block after which features are read, counted from 1; None: the last.
-        pooling: how tokens become one vector: their mean, their maximum, or both side by side.
+        pooling: how tokens become one vector: their `mean`, their `max`, `both` side by side, or mean and spread in
+            `rings` around the centre.
         weights: file to start from (safetensors or a torch state dict), with our names or those of timm's
             `VisionTransformer`; None: a random start.
 
@@ -108,12 +107,12 @@ class TokenViT(Encoder):
         layers: Xie et al. 2022 (arXiv 2111.09886) probe the eighth of twelve, because what predicts pixels
         last says less about classes; the norm on them as in Oquab et al. 2024 (arXiv 2304.07193).
         """
-        values, _ = self.patches(images, None)
+        grid, (values, _) = PatchGrid.tiling(images.shape[-1], self.patch), self.patches(images, None)
         pooled = []
         for block in self.blocks[: self.layer]:
             values = block(values)
-            pooled.append(pool(values, self.pooling))
-        last = pool(self.norm(values), self.pooling)
+            pooled.append(pool(values, self.pooling, grid))
+        last = pool(self.norm(values), self.pooling, grid)
         return {"last": last, "last4": torch.cat([last, *pooled[-4:]], dim=1)}
 
     def patches(
@@ -152,16 +151,11 @@ class TokenViT(Encoder):
         Raises:
             ConfigError: timm has no pooling of that kind.
         """
-        if self.pooling == "both":
-            raise ConfigError("timm pools tokens by mean or by maximum, not both; set encoder.pooling=mean")
+        if self.pooling not in ("mean", "max"):
+            raise ConfigError(
+                f"timm pools tokens by mean or by maximum and has no '{self.pooling}'; set encoder.pooling=mean"
+            )
         return vit_layout.as_timm(self, self.layer, "avg" if self.pooling == "mean" else "max")
-
-
-def pool(tokens: Float[Tensor, "batch token dim"], how: Pooling) -> Float[Tensor, "batch feature"]:
-    """Make one vector of an image's tokens."""
-    if how == "both":
-        return torch.cat([pool(tokens, "mean"), pool(tokens, "max")], dim=1)
-    return tokens.mean(dim=1) if how == "mean" else tokens.amax(dim=1)
 
 
 def _check_sizes(width: int, depth: int, heads: int, layer: int | None) -> None:

@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from astrojepa_bench.encoders.pooling import pool
 from astrojepa_bench.encoders.projected import Projected
-from astrojepa_bench.encoders.vit import TokenViT, ViTBase, pool
+from astrojepa_bench.encoders.vit import TokenViT, ViTBase
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.types import ImageSpec
 
@@ -59,20 +60,12 @@ def test_layer_that_is_not_there_is_refused(layer):
         small(layer=layer)
 
 
-def test_pooling_is_the_mean_the_maximum_or_both():
-    """Three tokens by hand."""
-    tokens = torch.tensor([[[1.0, -4.0], [2.0, 0.0], [6.0, 1.0]]])
-    assert pool(tokens, "mean").tolist() == [[3.0, -1.0]]
-    assert pool(tokens, "max").tolist() == [[6.0, 1.0]]
-    assert pool(tokens, "both").tolist() == [[3.0, -1.0, 6.0, 1.0]]
-
-
 def test_pooling_is_of_the_output_tokens():
     """Tap `last` pools what `forward` gives, in each way; `last4` is as much wider."""
     tokens = small()(IMAGES).values
-    for how in ("mean", "max", "both"):
+    for how in ("mean", "max", "both", "rings"):
         taps = small(pooling=how).taps(IMAGES)
-        torch.testing.assert_close(taps["last"], pool(tokens, how))
+        torch.testing.assert_close(taps["last"], pool(tokens, how, small().grid))
         assert taps["last4"].shape[1] == 4 * taps["last"].shape[1]
 
 
@@ -103,10 +96,11 @@ def test_timms_transformer_computes_the_same_features(options):
         )
 
 
-def test_what_timm_cannot_pool_is_said():
-    """Mean and maximum side by side have no timm form."""
-    with pytest.raises(ConfigError, match="not both"):
-        small(pooling="both").as_timm()
+@pytest.mark.parametrize("pooling", ["both", "rings"])
+def test_what_timm_cannot_pool_is_said(pooling):
+    """Only mean and maximum have a timm form."""
+    with pytest.raises(ConfigError, match=f"has no '{pooling}'; set encoder.pooling=mean"):
+        small(pooling=pooling).as_timm()
 
 
 def test_weights_come_back_from_timms_names(tmp_path):
