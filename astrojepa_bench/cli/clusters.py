@@ -22,7 +22,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = "example:\n  astrojepa-bench clusters 3f9a2c --out clusters.png"
     add_run(parser, "picture to write: .png, .pdf, .svg or .jpg")
     parser.add_argument(
-        "--clusters", type=int, metavar="K", help="how many (default: as many as classes, 10 without labels)"
+        "--clusters",
+        type=int,
+        metavar="K",
+        help="how many (default: as many as classes; without labels 10 or fewer)",
     )
 
 

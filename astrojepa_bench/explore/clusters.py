@@ -28,7 +28,8 @@ from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.streams import numpy_stream
 
-UNLABELLED = 10  # clusters where no class says how many
+UNLABELLED = 10  # clusters where no class says how many,
+MEMBERS = 5  # or so many fewer that each holds about these
 EXAMPLES = 8
 CELL_IN = 0.85
 
@@ -76,14 +77,15 @@ def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
 
     Args:
         sample: the galaxies.
-        number: how many clusters; as many as classes (10 without labels) if None.
+        number: how many clusters; if None as many as classes, and without labels 10, or one for every five
+            galaxies where that is fewer.
 
     Raises:
         ConfigError: fewer than 1, or more than reference galaxies.
         DataError: a feature is not finite.
     """
     features, reference = sample.latents, sample.reference
-    asked = min(sample.table.classes or UNLABELLED, len(reference)) if number is None else number
+    asked = _usual_number(sample) if number is None else number
     if not 1 <= asked <= len(reference):
         raise ConfigError(
             f"asked for {asked} clusters of {len(reference)} galaxies; give 1 to {len(reference)}"
@@ -94,6 +96,11 @@ def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
     distance = (features - centres[cluster]).norm(dim=1).double().numpy()
     order = np.argsort(-np.bincount(cluster, minlength=asked), kind="stable")
     return Clusters(sample, np.argsort(order)[cluster], rounded(distance), asked, agreement)
+
+
+def _usual_number(sample: Sample) -> int:
+    most = len(sample.reference)
+    return min(sample.table.classes or min(UNLABELLED, max(1, most // MEMBERS)), most)
 
 
 def _agreement(sample: Sample, cluster: Int[np.ndarray, " galaxy"]) -> Purity | None:
@@ -195,6 +202,7 @@ def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
     axes.set_ylim(clusters.number - 0.5, -0.5)
     if not labelled:
         axes.set_xticks([])
+        axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         return
     names, counts = clusters.sample.classes, every[:, :-1]

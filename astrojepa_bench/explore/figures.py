@@ -146,6 +146,7 @@ def write_figure(figure: Figure, path: Path) -> Path:
     return path
 
 
+@styled  # the salt of SVG's names is read when the file is written
 def picture_bytes(figure: Figure, kind: str = "png") -> bytes:
     """Render a figure; the same figure gives the same bytes, since no date is written into it."""
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)

@@ -255,10 +255,10 @@ def _written(value: object) -> str:
 
 def _oddest_table(first: pd.DataFrame) -> Table:
     named = ["rank", "index", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES, "viewer"]
-    shown = first[[name for name in named if name in first and not first[name].isna().all()]]
+    shown = first[[name for name in named if name in first and not first[name].isin(["", np.nan]).all()]]
     numbers = frozenset(i for i, name in enumerate(shown) if shown[name].dtype.kind in "if")
     rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
-    headings = [str(name).replace("_", " ") for name in shown]
+    headings = [spelt(str(name)) for name in shown]
     return Table(headings, rows, numbers=numbers, link=VIEWER.split("{")[0])
 
 

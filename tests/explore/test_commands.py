@@ -1,0 +1,144 @@
+"""The commands that look at a run: each writes what it says it wrote, the same each time, and errs in one line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.table import Table
+
+from astrojepa_bench.cli import main
+from astrojepa_bench.explore import map as map_module
+
+PNG, HTML = b"\x89PNG", b"<!doctype html>"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def look(record_path, galaxies, cache, capsys):
+    """Run a looking command on the run's own galaxies; gives exit code, stdout and stderr."""
+
+    def run(verb, *words, record=record_path, files=True):
+        given = ["--set", f"dataset.path={galaxies}"] if files else []
+        places = ["--cache", str(cache), "--device", "cpu"]
+        code = main([verb, str(record), *map(str, words), *given, *places])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "ending", "start"),
+    [
+        (("embed",), ".h5", b"\x89HDF"), (("embed",), ".npz", b"PK"), (("embed",), ".parquet", b"PAR1"),
+        (("embed",), ".fits", b"SIMPLE"), (("latents", "--index", 2), ".png", PNG),
+        (("map", "--method", "pca", "--colour", "redshift"), ".pdf", b"%PDF"),
+        (("map", "--thumbnails"), ".png", PNG),
+        (("clusters",), ".svg", b"<?xml"), (("neighbours", "--index", 2), ".png", PNG),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else None,
+)  # fmt: skip
+def test_the_same_command_writes_the_same_bytes(look, tmp_path, words, ending, start):
+    """Of the kind that the name of the file says."""
+    paths = [tmp_path / f"{name}{ending}" for name in ("one", "two")]
+    for path in paths:
+        code, out, _ = look(*words, "--out", path)
+        assert code == 0
+        assert str(path) in out
+
+    assert paths[0].read_bytes().startswith(start)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_anomalies_in_two_formats_are_one_table(look, tmp_path):
+    """CSV and VOTable say the same, beside a mosaic (the other formats: test_tables.py)."""
+    for ending in (".csv", ".vot"):
+        assert look("anomalies", "--out", tmp_path / f"odd{ending}")[0] == 0
+    plain, virtual = pd.read_csv(tmp_path / "odd.csv"), Table.read(tmp_path / "odd.vot").to_pandas()
+
+    assert (tmp_path / "odd.png").read_bytes().startswith(PNG)
+    assert list(plain["rank"]) == list(range(1, len(plain) + 1))
+    for name in ("index", "knn_distance", "mean_mse", "ra"):
+        np.testing.assert_array_equal(plain[name], virtual[name])
+
+
+def test_json_is_all_of_stdout(look, tmp_path):
+    """Scripts read facts and not sentences."""
+    facts = {}
+    for verb, words in {"clusters": (), "neighbours": ("--index", 0), "map": ("--method", "pca")}.items():
+        facts[verb] = json.loads(look(verb, *words, "--out", tmp_path / "x.png", "--json")[1])
+
+    assert sum(cluster["galaxies"] for cluster in facts["clusters"]["clusters"]) == facts["map"]["galaxies"]
+    assert facts["clusters"]["agreement"]["n"] == facts["map"]["galaxies"]
+    assert [found["rank"] for found in facts["neighbours"]["neighbours"]] == list(range(10))
+
+
+def test_a_run_is_named_by_the_first_letters_of_its_id(look, record_path, tmp_path):
+    """In the output folder that `--runs` names; `-d` looks at any other galaxies, all of them."""
+    words = ("-d", "hdf5", "--runs", record_path.parents[3], "--out", tmp_path / "all.npz", "--json")
+    code, out, _ = look("embed", *words, record=record_path.stem[:6])
+
+    assert code == 0
+    assert json.loads(out)["galaxies"] == 120
+
+
+@pytest.mark.slow
+def test_report_is_a_page(look, tmp_path):
+    """What stands in it is tested in test_report.py."""
+    assert look("report", "--out", tmp_path / "r.html")[0] == 0
+    assert (tmp_path / "r.html").read_bytes().lstrip().startswith(HTML)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("embed", "--out", "x.xlsx"), "unknown ending '.xlsx'; use one of .h5, .npz, .parquet, .fits"),
+        (("anomalies", "--out", "x.doc"), "unknown ending '.doc'; use one of .csv"),
+        (("anomalies", "--by", "luck", "--out", "x.csv"), "unknown anomaly score 'luck'"),
+        (("map", "--out", "x.html"), "'.html' is no kind of picture"),
+        (("map", "--method", "tsnee", "--out", "x.png"), "unknown method 'tsnee'"),
+        (("map", "--colour", "redshit", "--out", "x.png"), "unknown column 'redshit'"),
+        (("latents", "--index", "999", "--out", "x.png"), "index 999 is not among the"),
+        (("neighbours", "--index", "-1", "--out", "x.png"), "index -1 is not among the"),
+        (("clusters", "--clusters", "0", "--out", "x.png"), "asked for 0 clusters"),
+        (("report", "--out", "x.pdf"), "'.pdf' is no page"),
+        (("embed", "-d", "hdf6", "--out", "x.h5"), "hdf6"),
+        (("embed", "--out", "/proc/nowhere/x.h5"), "/proc/nowhere"),
+    ],
+)
+def test_errors_are_one_line(look, tmp_path, monkeypatch, words, message):
+    """Exit code 2, what was found and what was expected, and no file is left behind."""
+    monkeypatch.chdir(tmp_path)
+    code, out, error = look(*words)
+
+    assert (code, out) == (2, "")
+    assert message in error.splitlines()[-1]
+    assert sum(line.startswith("astrojepa-bench: error") for line in error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_runs_are_one_line(look, tmp_path):
+    """By id, by file, and by files of galaxies that were not given."""
+    code, _, error = look("embed", "--out", tmp_path / "x.h5", "--runs", tmp_path, record="0000")
+    assert code == 2
+    assert "no run id starts with '0000'" in error
+    assert "--runs" in error
+    code, _, error = look("embed", "--out", tmp_path / "x.h5", record=tmp_path / "none.json")
+    assert code == 2
+    assert "none.json cannot be read" in error
+    code, _, error = look("embed", "--out", tmp_path / "x.h5", files=False)
+    assert code == 2
+    assert "say where it lies with --set dataset.path=FILE" in error
+
+
+def test_a_missing_extra_is_told_before_anything_is_opened(look, tmp_path, monkeypatch):
+    """With the line that installs it."""
+    monkeypatch.setattr(map_module.importlib.util, "find_spec", lambda name: None)
+    code, _, error = look("map", "--method", "umap", "--out", tmp_path / "x.png", record="no such run")
+
+    assert code == 2
+    assert "pip install 'astrojepa-bench[umap]'" in error
