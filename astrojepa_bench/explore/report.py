@@ -98,7 +98,8 @@ class _Report:
     # -- from the record --
 
     def scores(self) -> list[Part]:
-        rows = [_score_row(score) for score in self.record.scores]
+        classes = self.sample.classes if self.sample.own else []
+        rows = [_score_row(score, classes) for score in self.record.scores]
         headings = ("evaluator", "metric", "value", "± item error", "chance", "better", "galaxies")
         parts: list[Part] = [Text(warning, "warning") for warning in self.record.warnings]
         if rows:
@@ -223,16 +224,24 @@ class _Report:
 # --- rows and cells -----------------------------------------------------------------------------------------
 
 
-def _score_row(score: RecordedScore) -> tuple[str, ...]:
+def _score_row(score: RecordedScore, classes: Sequence[str]) -> tuple[str, ...]:
     return (
         score.evaluator,
-        score.metric.replace("_", " "),
+        _metric_name(score.metric, classes),
         f"{score.value:.4f}",
         "" if score.item_se is None else f"{score.item_se:.4f}",
         "" if score.chance is None else f"{score.chance:.4f}",
         "higher" if score.higher_is_better else "lower",
         f"{score.n:,}",
     )
+
+
+def _metric_name(metric: str, classes: Sequence[str]) -> str:
+    """Write a metric for a reader: a recall by the name of its class, where the galaxies are the run's own."""
+    kind, _, number = metric.rpartition("_")
+    if kind == "recall" and number.isdigit() and int(number) < len(classes):
+        return f"recall of {classes[int(number)]}"
+    return metric.replace("_", " ")
 
 
 def _ended(record: RunRecord) -> str:

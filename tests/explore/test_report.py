@@ -102,7 +102,8 @@ def test_scores_stand_beside_chance(page, run):
     text = Page(page).text
 
     for score in run.record.scores:
-        assert f"{score.metric.replace('_', ' ')} {score.value:.4f}" in text
+        name = score.metric.replace("_", " ").replace("recall ", "recall of class ")
+        assert f"{name} {score.value:.4f}" in text
     assert "chance" in text
     assert run.record.run_id in text
 
