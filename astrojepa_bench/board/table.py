@@ -77,13 +77,20 @@ def build_board(records: Sequence[RunRecord]) -> Board:
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(_comparable(record), []).append(record)
-    return Board(tuple(_section(key, groups[key]) for key in sorted(groups)), tuple(ordered))
+    return Board(tuple(_section(key, groups[key]) for key in sorted(groups, key=_in_order)), tuple(ordered))
 
 
 def _comparable(record: RunRecord) -> tuple[str, ...]:
     keys = ("fingerprint", "splits", "budget", "protocol")
     shared = (str(record.identity.get(key, "")) for key in keys)
     return (record.dataset, _budget_of(record), *shared)
+
+
+def _in_order(key: tuple[str, ...]) -> tuple[object, ...]:
+    """Sort numbers of pretraining galaxies as numbers, all of them first."""
+    dataset, budget, *rest = key
+    name, _, few = budget.partition(", ")
+    return dataset, name, int(few.split()[0]) if few else 0, *rest
 
 
 def _budget_of(record: RunRecord) -> str:

@@ -155,6 +155,19 @@ def test_of_many_altered_options_three_are_named(make_run):
     assert list(rows) == [f"alpha(a=1, b=1, c=1, …) + random + vit-micro (objective.d={d})" for d in (1, 2)]
 
 
+def test_sections_of_fewer_galaxies_come_in_the_order_of_their_number(make_run):
+    """500 before 2,000, which text would put first; all galaxies before either."""
+    full = make_run()
+    some = [
+        full.model_copy(update={"run_id": str(n), "identity": {**full.identity, "pretraining": n}})
+        for n in (8000, 500, 2000)
+    ]
+
+    found = [section.budget for section in build_board([*some, full]).sections]
+
+    assert [name.removeprefix("small, ").split()[0] for name in found] == ["small", "500", "2000", "8000"]
+
+
 def test_fewer_pretraining_galaxies_stand_in_another_section(make_run):
     """A budget on 500 galaxies answers another question than the same budget on all."""
     full = make_run()
