@@ -215,8 +215,9 @@ def test_tutorials_test_passes_as_it_says(here):
 
 
 @pytest.mark.slow
-def test_tutorial_ends_with_a_row_on_the_board(here, capsys):
-    """Its commands, all of them, in their order."""
+def test_tutorial_ends_with_a_row_on_the_board(here, capsys, monkeypatch):
+    """Its commands, all of them, in their order, in a terminal as wide as the guide's."""
+    monkeypatch.setenv("COLUMNS", "100")
     for command in commands(section(TUTORIAL)):
         assert main(shlex.split(command)[1:]) == 0, command
 
