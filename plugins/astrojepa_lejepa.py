@@ -83,7 +83,7 @@ class LeJEPA(Objective):
         grid: PatchGrid | None,
         classes: int,
         *,
-        lam: float = 0.1,
+        lam: float = 0.05,
         global_views: int = 2,
         local_views: int = 4,
         local_scale: float = 0.15,
