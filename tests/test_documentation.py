@@ -108,8 +108,9 @@ ROLES = {
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Work in an empty folder that holds the plugin of the tutorial."""
+    """Work in an empty folder that holds the plugin of the tutorial, in a terminal as wide as the guide's."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     (tmp_path / "astrojepa_ring.py").write_text(blocks("python", section(TUTORIAL))[0])
     return tmp_path
 
@@ -215,9 +216,8 @@ def test_tutorials_test_passes_as_it_says(here):
 
 
 @pytest.mark.slow
-def test_tutorial_ends_with_a_row_on_the_board(here, capsys, monkeypatch):
-    """Its commands, all of them, in their order, in a terminal as wide as the guide's."""
-    monkeypatch.setenv("COLUMNS", "100")
+def test_tutorial_ends_with_a_row_on_the_board(here, capsys):
+    """Its commands, all of them, in their order."""
     for command in commands(section(TUTORIAL)):
         assert main(shlex.split(command)[1:]) == 0, command
 
