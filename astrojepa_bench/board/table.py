@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
@@ -24,6 +25,7 @@ RULE = (
 )
 SHORT_RULE = "Ordered by linear balanced accuracy, mean ± spread over seeds; the order alone is no verdict."
 _SHELVES = ("contestant", "ceiling", "floor")
+Comparable: TypeAlias = tuple[str, str, int, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -74,32 +76,24 @@ def build_board(records: Sequence[RunRecord]) -> Board:
         records: the runs, in any order.
     """
     ordered = sorted(records, key=lambda r: (r.title, r.entry_id, r.seed, r.run_id))
-    groups: dict[tuple[str, ...], list[RunRecord]] = {}
+    groups: dict[Comparable, list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(_comparable(record), []).append(record)
-    return Board(tuple(_section(key, groups[key]) for key in sorted(groups, key=_in_order)), tuple(ordered))
+    return Board(tuple(_section(key, groups[key]) for key in sorted(groups)), tuple(ordered))
 
 
-def _comparable(record: RunRecord) -> tuple[str, ...]:
-    keys = ("fingerprint", "splits", "budget", "protocol")
-    shared = (str(record.identity.get(key, "")) for key in keys)
-    return (record.dataset, _budget_of(record), *shared)
+def _comparable(record: RunRecord) -> Comparable:
+    """Say what runs must share to be compared; its order is that of the sections, all galaxies before few."""
+    fingerprint, splits, effort, protocol = (
+        str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "budget", "protocol")
+    )
+    few = int(str(record.identity.get("pretraining") or 0))
+    return record.dataset, record.budget, few, fingerprint, splits, effort, protocol
 
 
-def _in_order(key: tuple[str, ...]) -> tuple[object, ...]:
-    """Sort numbers of pretraining galaxies as numbers, all of them first."""
-    dataset, budget, *rest = key
-    name, _, few = budget.partition(", ")
-    return dataset, name, int(few.split()[0]) if few else 0, *rest
-
-
-def _budget_of(record: RunRecord) -> str:
-    few = record.identity.get("pretraining")
-    return record.budget if few is None else f"{record.budget}, {few} pretraining galaxies"
-
-
-def _section(key: tuple[str, ...], records: list[RunRecord]) -> Section:
-    dataset, budget, fingerprint, splits, effort, protocol = key
+def _section(key: Comparable, records: list[RunRecord]) -> Section:
+    dataset, name, few, fingerprint, splits, effort, protocol = key
+    budget = f"{name}, {few} pretraining galaxies" if few else name
     asked = [record for record in records if record.status != "skipped"]
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
