@@ -31,19 +31,30 @@ def galaxies(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def record_path(galaxies, tmp_path_factory):
-    """Train and score one objective with a predictor on them; the record's file."""
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
-        request = make_request(
-            {
-                "objectives": "ijepa", "maskers": "random", "dataset": "hdf5", "budget": "tiny", "floors": False,
-                "evaluators": "linear,knn", "out": folder / "out", "cache": folder / "cache", "device": "cpu",
-                "settings": {"dataset": {"path": str(galaxies)}, "objective": {"batch_size": 32, "targets": 2}},
-            }
-        )  # fmt: skip
-        return run_grid(request, load_registry(), "astrojepa-bench run").paths[0]
+def trained(galaxies, tmp_path_factory):
+    """Train and score one objective on them; the record's file."""
+
+    def train(objective, seen, evaluators, **options):
+        folder = tmp_path_factory.mktemp("run")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, seen, "vit-micro", "tests"))
+            request = make_request(
+                {
+                    "objectives": objective, "maskers": "random", "dataset": "hdf5", "budget": "tiny",
+                    "floors": False, "evaluators": evaluators, "out": folder / "out", "cache": folder / "cache",
+                    "device": "cpu", "settings": {"dataset": {"path": str(galaxies)},
+                                                  "objective": {"batch_size": 32, **options}},
+                }
+            )  # fmt: skip
+            return run_grid(request, load_registry(), "astrojepa-bench run").paths[0]
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def record_path(trained):
+    """The record's file of an objective with a predictor."""
+    return trained("ijepa", 256, "linear,knn", targets=2)
 
 
 @pytest.fixture(scope="session")

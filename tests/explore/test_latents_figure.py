@@ -9,27 +9,13 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.figures import bar_length, display_note, picture_bytes
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.latents_map import agreement, compare, patch_errors
-from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.grid import run_grid
-from astrojepa_bench.runs.request import make_request
-from astrojepa_bench.training.budgets import BUDGETS, Budget
 from astrojepa_bench.types import Prediction
 
 
 @pytest.fixture(scope="module")
-def views_run(galaxies, tmp_path_factory):
+def views_run(trained):
     """A run of an objective that compares views and predicts no patches."""
-    folder = tmp_path_factory.mktemp("views")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 64, "vit-micro", "tests"))
-        request = make_request(
-            {
-                "objectives": "lejepa", "maskers": "random", "dataset": "hdf5", "budget": "tiny", "floors": False,
-                "evaluators": "knn", "out": folder / "out", "cache": folder / "cache", "device": "cpu",
-                "settings": {"dataset": {"path": str(galaxies)}, "objective": {"batch_size": 32}},
-            }
-        )  # fmt: skip
-        return open_run(run_grid(request, load_registry(), "astrojepa-bench run").paths[0])
+    return open_run(trained("lejepa", 64, "knn"))
 
 
 def test_only_what_was_hidden_is_judged(sample):
