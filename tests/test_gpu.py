@@ -1,0 +1,94 @@
+"""The whole way on a GPU: every contestant trains there, repeats itself, and agrees with the CPU.
+
+Run with `pytest -m gpu`; without a CUDA device everything here skips.
+"""
+
+import math
+
+import pytest
+import torch
+from astrojepa_sigreg import epps_pulley, random_slices, sigreg
+
+from astrojepa_bench.grids import MaskSizes, PatchGrid
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+GPU = torch.device("cuda")
+CONTESTANTS = [
+    ("ijepa", "multiblock"), ("lejepa", "brightness"), ("lejepa", "none"), ("ijepa-sigreg", "random"),
+    ("masked-lejepa", "radial"), ("mae", "inverse"), ("vicreg", "none"), ("supervised", "none"),
+    ("untrained", "none"),
+]  # fmt: skip
+GALAXIES = {"dataset": {"galaxies": 320}}
+
+
+@pytest.fixture
+def record_of(tmp_path, monkeypatch):
+    """Give the record of one cell on 320 synthetic galaxies, each call in a folder of its own."""
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 640, "vit-micro", "tests"))
+    calls = iter(range(100))
+
+    def record(objective, masker="none", *, device="cuda", encoders=(), settings=GALAXIES):
+        places = {"out": tmp_path / f"out{next(calls)}", "cache": tmp_path / "cache"}
+        asked = {"objectives": objective, "maskers": masker, "encoders": list(encoders), "budget": "tiny"}
+        rest = {"device": device, "floors": False, "evaluators": "linear,knn,collapse", "settings": settings}
+        return run_grid(make_request({**asked, **rest, **places}), load_registry(()), "tests").records[0]
+
+    return record
+
+
+@pytest.mark.parametrize(("objective", "masker"), CONTESTANTS)
+def test_every_objective_trains_and_is_scored_on_a_gpu(record_of, objective, masker):
+    """It ends scored, in bf16, with finite losses, and the record names the GPU."""
+    record = record_of(objective, masker)
+    assert record.status in ("ok", "collapsed"), record.failure
+    assert record.identity["precision"] == "bf16"
+    assert record.environment.device == "cuda"
+    assert all(math.isfinite(score.value) for score in record.scores)
+
+
+@pytest.mark.parametrize(("objective", "masker"), [("lejepa", "brightness"), ("ijepa", "multiblock")])
+def test_the_same_seed_on_the_same_gpu_gives_the_same_scores(record_of, objective, masker):
+    """Training twice changes no figure."""
+    first, second = record_of(objective, masker), record_of(objective, masker)
+    assert [s.value for s in first.scores] == [s.value for s in second.scores]
+
+
+@pytest.mark.parametrize("encoder", ["pca", "pixels", "profile", "vit-micro"])
+def test_what_is_not_trained_scores_alike_on_both(record_of, encoder):
+    """Features computed without autocast differ by rounding alone: accuracies agree within one test galaxy."""
+    gpu = record_of("untrained", encoders=[encoder])
+    cpu = record_of("untrained", encoders=[encoder], device="cpu")
+    for metric in ("accuracy", "balanced_accuracy"):
+        assert gpu.value("linear", metric) == pytest.approx(cpu.value("linear", metric), abs=0.06)
+    assert gpu.value("collapse", "effective_rank") == pytest.approx(
+        cpu.value("collapse", "effective_rank"), rel=0.02
+    )
+
+
+def test_sigreg_stays_in_float32_under_autocast():
+    """On the same slices the statistic is the CPU's to a thousandth: bf16 would be off by a hundredth."""
+    samples = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cuda", torch.bfloat16):
+        found = sigreg(samples.to(GPU), torch.Generator(GPU).manual_seed(1))
+    slices = random_slices(64, 256, torch.Generator(GPU).manual_seed(1)).cpu()
+    assert float(found) == pytest.approx(float(epps_pulley(samples @ slices).mean()), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "multiblock", "brightness", "brightness-seed", "radial", "inverse"]
+)
+def test_masks_drawn_on_a_gpu_hide_exactly_what_was_asked(name):
+    """Sizes and disjointness hold where the numbers are drawn by the GPU's own generator."""
+    grid, sizes = PatchGrid(8, 8, 8), MaskSizes(16, 4, 9)
+    masker = load_registry(()).get("masker", name).factory(grid)
+    images = torch.rand(32, 3, 64, 64, generator=torch.Generator(GPU).manual_seed(2), device=GPU)
+    masks = masker.draw(images, sizes, torch.Generator(GPU).manual_seed(0))
+    assert masks.context.device.type == "cuda"
+    masks.validate(grid, sizes)
