@@ -48,7 +48,7 @@ class Collapse(Evaluator):
     """
 
     requests = ("views",)
-    version = 2
+    version = 3
 
     def evaluate(self, answers: Answers) -> Evaluation:
         """Describe the features.
