@@ -11,6 +11,7 @@ from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
 from astrojepa_bench.encoders.profile import Profile
+from astrojepa_bench.encoders.ring_vit import RingViT
 from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
@@ -43,6 +44,7 @@ def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
     """Offer vision transformers, all models of timm, and the encoder floors."""
     return {
         "vit-micro": ViTMicro,
+        "vit-micro-rings": RingViT,
         "vit-tiny": ViTTiny,
         "vit-small": ViTSmall,
         "vit-base": ViTBase,

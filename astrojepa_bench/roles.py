@@ -103,6 +103,9 @@ class Encoder(nn.Module, ABC):
     def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit whatever is fitted without gradients, on training images only (PCA). By default nothing."""
 
+    def settle(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+        """Fit how features are read (whitening), after training, on training images only. By default nothing."""
+
 
 class Masker(ABC):
     """Decides where the patches lie that an objective asked for. No state, no global randomness.

@@ -117,6 +117,20 @@ def _prepare(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> N
         raise SkipCell(str(error)) from None
 
 
+def settle(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
+    """Let a trained encoder fit how its features are read, on the same sample.
+
+    Raises:
+        SkipCell: the sample is too small for it.
+    """
+    if type(encoder).settle is Encoder.settle:
+        return
+    try:
+        encoder.settle(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
+    except ConfigError as error:
+        raise SkipCell(str(error)) from None
+
+
 def _preparation_rows(table: GalaxyTable, pretraining: int | None) -> Int[np.ndarray, " row"]:
     image_bytes = 4 * int(np.prod(table.images.shape[1:]))
     room = min(PREPARE_IMAGES, PREPARE_BYTES // image_bytes)

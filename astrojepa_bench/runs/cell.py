@@ -16,7 +16,7 @@ from astrojepa_bench.results.identity import digest, entry_digest, identity_bloc
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Objective
-from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble
+from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble, settle
 from astrojepa_bench.runs.failures import classify
 from astrojepa_bench.runs.health import HealthWatch
 from astrojepa_bench.runs.pieces import Cell, Piece
@@ -160,6 +160,9 @@ def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: s
     collapsed, numbers = watch.verdict(objective)
     draft.facts["health"] |= {**numbers, **objective.health()}
     draft.status = "collapsed" if collapsed and objective.trains else "ok"
+    settle(
+        objective.judged, galaxies, bench.budget.galaxies
+    )  # once nothing asks any more whether it collapsed
     write_weights(bench.store.weights_path(run_id), objective, DataFacts.of(galaxies.table))
     bench.store.answers_path(run_id).unlink(missing_ok=True)  # features of earlier weights, if there were any
 

@@ -57,7 +57,7 @@ def build(piece: Subject, seed: int = 0) -> Any:  # noqa: ANN401 the role depend
     if piece.offer.kind != "encoder":
         return construct(piece, seed)
     encoder = construct(piece, seed)
-    if type(encoder).prepare is Encoder.prepare:
+    if type(encoder).prepare is Encoder.prepare and type(encoder).settle is Encoder.settle:
         return encoder.eval()
     return copy.deepcopy(piece.once(("fitted", seed), lambda: _fitted(encoder)))
 
@@ -78,6 +78,7 @@ def construct(piece: Subject, seed: int = 0, *, bands: int = 3) -> Any:  # noqa:
 
 def _fitted(encoder: Encoder) -> Encoder:
     encoder.prepare(galaxies.images(128, seed=1))
+    encoder.settle(galaxies.images(128, seed=1))
     return encoder.eval()
 
 

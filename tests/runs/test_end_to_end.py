@@ -18,6 +18,13 @@ NAN = """
         return Loss(tokens.sum() * float("nan"), {})"""
 
 
+FORGETS = """
+        self.encoder.requires_grad_(True)
+        for weight in self.encoder.parameters():
+            weight.data.zero_()
+        return Loss(self.encoder(batch.images).values.mean(), {})"""
+
+
 @pytest.fixture
 def grid(tmp_path, galaxies, tiny):
     """Run a grid on the tiny galaxies."""
@@ -54,6 +61,15 @@ def test_planted_classes_are_found_and_asking_again_changes_nothing(grid):
     assert again.paths == first.paths
     assert again.paths[0].read_bytes() == before
     assert again.paths[0].stat().st_mtime_ns == stamp
+
+
+def test_whitening_hides_no_collapse(grid, plugin):
+    """An encoder that forgot everything is `collapsed`, though its features are whitened before they are scored."""
+    file = plugin("forgets", FORGETS)
+    (record,) = grid([file], objectives="forgets", encoders=["vit-micro-rings"]).records
+    assert record.status == "collapsed", record.failure
+    assert record.health["effective_rank"] < 2
+    assert record.value("knn", "accuracy") < 0.5  # chance is one third
 
 
 def test_another_evaluator_does_not_train_again(grid, tmp_path, plugin):

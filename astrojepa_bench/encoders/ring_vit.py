@@ -1,0 +1,86 @@
+"""The token vision transformer read as photometry reads a galaxy: by rings, in units of what galaxies differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from astrojepa_bench.encoders.pooling import rings
+from astrojepa_bench.encoders.timm_model import TimmModel
+from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.encoders.whitening import Whitening
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.types import ImageSpec
+
+BATCH = 512
+
+
+class RingViT(TokenViT):
+    """`vit-micro`, trained in the same way, read by whitened rings.
+
+    The mean of all tokens forgets how large and how concentrated a galaxy is, and two or three of its directions
+    hold nearly all of its variance, which is all that a cosine between neighbours then sees. Here tap `last` holds
+    the mean and spread of the tokens in rings around the centre, whitened on galaxies that may be learnt from,
+    without labels and after training; `last4` holds the rings of four blocks, joined, as they are.
+
+    Args:
+        spec: bands and their training statistics.
+        axes: principal axes that the whitened rings keep.
+        patch, width, depth, heads, layer, weights: as in `vit-micro`.
+
+    Source: as `vit-micro`; rings: `encoder.pooling=rings` there; whitening: Jégou & Chum 2012 (ECCV).
+    """
+
+    version = 1
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        axes: int = 64,
+        patch: int = 8,
+        width: int = 96,
+        depth: int = 4,
+        heads: int = 4,
+        layer: int | None = None,
+        weights: Path | None = None,
+    ) -> None:
+        super().__init__(
+            spec,
+            patch=patch,
+            width=width,
+            depth=depth,
+            heads=heads,
+            layer=layer,
+            pooling="rings",
+            weights=weights,
+        )
+        assert self.grid is not None
+        self.whitening = Whitening(2 * len(rings(self.grid.rows, self.grid.columns)) * width, axes)
+
+    def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
+        """Give `last`, rings of the last layer, whitened once settled, and `last4`, rings of four blocks."""
+        found = super().taps(images)
+        return {**found, "last": self.whitening(found["last"])}
+
+    @torch.no_grad()
+    def settle(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+        """Fit the whitening.
+
+        Raises:
+            ConfigError: fewer images than axes.
+        """
+        parts = [super(RingViT, self).taps(part)["last"].float() for part in images.split(BATCH)]
+        self.whitening.fit(torch.cat(parts))
+
+    def as_timm(self) -> TimmModel:
+        """Refuse: plain timm has no place for rings.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("features of whitened rings have no timm form; export a run of encoder 'vit-micro'")
