@@ -33,7 +33,7 @@ token-passes per patch in the encoder. Expected: in minutes on a few thousand ga
 accuracy above the untrained encoder (a prototype on real Galaxy Zoo 2 galaxies: .65 to .66 against .63).
 
 Source: He et al. 2022 (arXiv 2111.06377), section 3. Deviations: the floor of the variance; a decoder 64 wide and
-2 deep, for small encoders (the paper: 512 and 8); no class token (the encoders here have none); no
+1 deep, for small encoders (the paper: 512 and 8); no class token (the encoders here have none); no
 random-resized crop (the loop's own augmentation serves every entry); blocks other than random ones.
 """
 
@@ -134,7 +134,7 @@ class MAE(Objective):
         blocks: int = 4,
         norm: Norm = "patch",
         decoder_width: int = 64,
-        decoder_depth: int = 2,
+        decoder_depth: int = 1,
         decoder_heads: int = 4,
         learning_rate: float = 2e-3,
         batch_size: int = 128,
