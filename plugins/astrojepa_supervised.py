@@ -63,7 +63,7 @@ class Supervised(Objective):
         *,
         augmented: bool = False,
         learning_rate: float = 1e-3,
-        batch_size: int = 128,
+        batch_size: int = 32,
     ) -> None:
         super().__init__(encoder, grid, classes)
         if classes < 2:

@@ -2,9 +2,9 @@
 
     python benchmarks/tuning/tune.py benchmarks/tuning/galaxy_zoo2.toml benchmarks/tuning/galaxy_zoo2.csv
 
-A trial is an objective, a masker and options; its row joins the CSV when it ends, and a trial whose row is there
-is not run again; `seen` is how many images every trial is shown. The test split is never encoded. Two scores of
-the same frozen features, best tap each:
+A trial is an objective, a masker, an encoder and options; its row joins the CSV when it ends, and a trial whose row
+is there is not run again; `seen` is how many images every trial is shown. The test split is never encoded. Two
+scores of the same frozen features, best tap each:
 
 * `val`: logistic regression fitted on train, C by validation log-loss, as the evaluator `linear` chooses it;
 * `cv`: five-fold cross-validation over train and val together, four times as many galaxies as val alone. An
@@ -32,7 +32,7 @@ from astrojepa_bench.evaluators.logistic import fit_logistic
 from astrojepa_bench.evaluators.standardise import Standardisation
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.answers import encode_rows
-from astrojepa_bench.runs.assembly import assemble, load_galaxies
+from astrojepa_bench.runs.assembly import assemble, load_galaxies, settle
 from astrojepa_bench.runs.health import HealthWatch
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
@@ -59,7 +59,7 @@ def main(trials_file, table_file):
                 plan.dataset,
                 plan.budget.size_px,
                 make_request({"objectives": ["-"]}).cache,
-                torch.device("cpu"),
+                torch.device(wanted.get("device", "cpu")),
             )
         row = {**key, **run_trial(plan, loaded["galaxies"])}
         append_row(table_file, row)
@@ -107,6 +107,7 @@ def run_trial(plan, galaxies):
         terms = trainer.run().state.curve[-1][1]
     seconds = time.perf_counter() - began
     collapsed, health = watch.verdict(objective)
+    settle(objective.judged, galaxies, None)
     rows = table.rows("train", "val")
     rows = rows[table.label[rows] >= 0]
     features = encode_rows(objective.judged.eval(), galaxies.images, rows)
