@@ -9,11 +9,11 @@ on the *online* branch, which is the one that learns:
 SIGReg alone forbids the constant solution, so with `teacher="none"` the teacher and the stopped gradient can be
 taken away and the encoder still does not collapse: the central claim of LeJEPA, put to I-JEPA's own task.
 
-Why the mean itself: tokens leave the encoder through a LayerNorm, with a fixed length, so their mean cannot have unit
-variance along every slice and the statistic pulls for ever, which keeps galaxies apart. Behind a projector
-(`tensor="projection"`) the projector alone can satisfy it: without a teacher the features then shrank onto a common
-vector, and with one the cross-validated log-loss was worse. Why one sample a galaxy: tokens of one image are
-correlated, and N counts independent samples.
+Why the mean itself: tokens leave the encoder through a LayerNorm, with a fixed length, so their mean cannot have
+unit variance along every slice and the statistic pulls for ever, which keeps galaxies apart. Behind a projector
+(`tensor="projection"`) the projector alone can satisfy it: without a teacher the features then shrank onto a
+common vector, and with one the cross-validated log-loss was worse. Why one sample a galaxy: tokens of one image
+are correlated, and N counts independent samples.
 
 λ means nothing without saying whether the statistic is multiplied by N. At the defaults it is (as published for
 LeJEPA), and λ N / (1 - λ) = 6.7 at a batch of 128; AstroJEPA's printed values are without N, where λ = .6 is 1.5.
@@ -23,9 +23,9 @@ Expected: about twice the rank of `ijepa` in minutes of training, and a little o
 
 Source: Assran et al. 2023 (arXiv 2301.08243) and Balestriero & LeCun 2025 (arXiv 2511.08544); the combination is
 that of the AstroJEPA zoo (github.com/FurqanBhat/AstroJEPA), which does not say which tensor its SIGReg saw.
-Deviations from it: visible tokens are gathered instead of masked in the attention; the statistic is multiplied by N
-(`scale_by_n=false` is the zoo's); those of `ijepa` from I-JEPA. That SIGReg acts on the mean of the context tokens is
-the likeliest reading of the zoo.
+Deviations from it: visible tokens are gathered instead of masked in the attention; the statistic is multiplied
+by N (`scale_by_n=false` is the zoo's); those of `ijepa` from I-JEPA. That SIGReg acts on the mean of the context
+tokens is the likeliest reading of the zoo.
 """
 
 from __future__ import annotations
