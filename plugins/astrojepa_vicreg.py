@@ -90,7 +90,7 @@ class VICReg(Objective):
         projector: int = 512,
         embedding: int = 128,
         scale: tuple[float, float] = (0.6, 1.0),
-        noise: float = 0.02,
+        noise: float = 0.05,
         blur: float = 0.0,
         judge: Judge = "encoder",
         learning_rate: float = 2e-3,
