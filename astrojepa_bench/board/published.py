@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from tabulate import tabulate
 
 from astrojepa_bench.board.columns import ACCURACY, newest_versions
+from astrojepa_bench.board.galaxies import galaxy_names
 from astrojepa_bench.board.statistics import summarise
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.identity import canonical_json
@@ -87,10 +88,11 @@ def _ours(entry: Block | None, records: Sequence[RunRecord]) -> str:
     if entry is None:
         return ""
     places: dict[str, list[RunRecord]] = {}
+    name = galaxy_names(records)
     for record in records:
         if record.status in SCORED and is_entry(record, entry):
             few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
-            places.setdefault(f"{record.dataset}, budget {record.budget}{few}", []).append(record)
+            places.setdefault(f"{name(record)}, budget {record.budget}{few}", []).append(record)
     cells = [text for place in sorted(places) if (text := _accuracy(place, places[place]))]
     return "; ".join(cells) or "not run"
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
+from astrojepa_bench.board.galaxies import galaxy_names
 from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
@@ -36,6 +37,7 @@ class Section:
         dataset, fingerprint, splits, budget, effort, protocol: what all its runs share; `budget` names the
             number of pretraining galaxies where that was limited, and `effort` is the budget with its numbers,
             as it stands in their identities.
+        galaxies: the dataset, with its options where it stands here with several.
         columns: the columns in which any of them has a number.
         rows: ranked contestants first, then those without a rank, ceilings and floors.
         chance: what knowing nothing scores, by column key.
@@ -49,6 +51,7 @@ class Section:
     budget: str
     effort: str
     protocol: str
+    galaxies: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     chance: Mapping[str, float]
@@ -79,7 +82,9 @@ def build_board(records: Sequence[RunRecord]) -> Board:
     groups: dict[Comparable, list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(_comparable(record), []).append(record)
-    return Board(tuple(_section(key, groups[key]) for key in sorted(groups)), tuple(ordered))
+    name = galaxy_names(ordered)
+    sections = (_section(key, groups[key], name(groups[key][0])) for key in sorted(groups))
+    return Board(tuple(sections), tuple(ordered))
 
 
 def _comparable(record: RunRecord) -> Comparable:
@@ -91,7 +96,7 @@ def _comparable(record: RunRecord) -> Comparable:
     return record.dataset, record.budget, few, fingerprint, splits, effort, protocol
 
 
-def _section(key: Comparable, records: list[RunRecord]) -> Section:
+def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Section:
     dataset, name, few, fingerprint, splits, effort, protocol = key
     budget = f"{name}, {few} pretraining galaxies" if few else name
     asked = [record for record in records if record.status != "skipped"]
@@ -106,7 +111,7 @@ def _section(key: Comparable, records: list[RunRecord]) -> Section:
         _stale(asked, versions),
     )
     return Section(
-        dataset, fingerprint, splits, budget, effort, protocol,
+        dataset, fingerprint, splits, budget, effort, protocol, galaxies,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),

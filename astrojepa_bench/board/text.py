@@ -15,7 +15,7 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 def section_title(section: Section) -> str:
     """Name a section by what its runs share."""
-    return f"{section.dataset}, budget {section.budget}"
+    return f"{section.galaxies}, budget {section.budget}"
 
 
 def section_facts(section: Section) -> str:

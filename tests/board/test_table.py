@@ -300,3 +300,18 @@ def test_warnings_of_evaluators_reach_the_reader(make_run):
         [make_run(seed=s, warnings=["C at the end of its grid"]) for s in range(2)]
     ).sections
     assert "C at the end of its grid (2 runs)" in section.notes
+
+
+def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):
+    """Two fingerprints of one data set name the option in which they differ; one alone names none."""
+
+    def run(fingerprint, **chosen):
+        return make_run(fingerprint=fingerprint, options={"dataset": {"galaxies": 8000, **chosen}})
+
+    centred, shifted = run("f00d", shift=0.0), run("beef", shift=8.0)
+    assert [s.galaxies for s in build_board([centred]).sections] == ["synthetic"]
+    sections = build_board([centred, shifted]).sections
+    assert {s.fingerprint: s.galaxies for s in sections} == {
+        "f00d": "synthetic(shift=0.0)",
+        "beef": "synthetic(shift=8.0)",
+    }
