@@ -9,8 +9,9 @@ The head is thrown away; the encoder is judged as all are, by a probe on frozen 
 labels loses against it is what labels are worth at this budget, with this encoder. It marks the top of the board
 and is not ranked.
 
-Cost: one token-pass per patch. Expected: .79 linear accuracy on five classes of real Galaxy Zoo 2 galaxies after
-64,000 images, where the untrained encoder has .63; on small data sets it overfits before that.
+Cost: one token-pass per patch. Expected at `small`, three seeds, in linear accuracy: .78 on five classes of real
+Galaxy Zoo 2 galaxies (untrained .63), .94 on ten classes of simulated ones (untrained .71). Batches of 32 were
+worth eight points on validation against batches of 128: four times the steps for the same images.
 
 Source: empirical risk minimisation, nothing else: no label smoothing, no mix-up, no class weights.
 """

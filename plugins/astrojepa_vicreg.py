@@ -15,8 +15,8 @@ covariance of 0; D copies of one unit-variance dimension give a covariance of 2 
 
 It has no use for a masker: both views show all patches. That also makes it the contestant for ConvNets.
 
-Cost: two token-passes per patch. Expected: in 37,000 galaxies (minutes on two cores) a prototype reached .70
-linear accuracy on real Galaxy Zoo 2 galaxies against .63 for the untrained encoder.
+Cost: two token-passes per patch. Expected at `small`, three seeds, in linear accuracy: .68 on five classes of real
+Galaxy Zoo 2 galaxies (untrained .63), .86 on ten classes of simulated ones (untrained .71).
 
 Source: Bardes, Ponce & LeCun 2022 (arXiv 2105.04906), section 4.1. The normalisations are those of its released
 loss, which the weights 25, 25, 1 refer to: squared differences are averaged over dimensions (equation 5 sums
