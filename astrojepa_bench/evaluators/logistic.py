@@ -209,7 +209,7 @@ class _Problem:
     def _rescaled(self, weights: Float[Tensor, "fit class axis"]) -> _Problem:
         """Scale by the curvature as if every galaxy had the mean p (1 - p) of a class."""
         p = self._log_probability(weights, self._fits_per_draw(self.draw)).exp()
-        sureness = (p * (1 - p)).mean(dim=0).clamp_min(SUREST)
+        sureness = (p * (1 - p)).mean(dim=-1).clamp_min(SUREST)
         curvature = sureness[..., None] * self.galaxies.variance[self.draw][:, None] + self.penalty
         return replace(self, scale=curvature.rsqrt())
 
@@ -219,10 +219,11 @@ class _Problem:
 
     def _log_probability(
         self, weights: Float[Tensor, "active class axis"], counts: list[int]
-    ) -> Float[Tensor, "galaxy active class"]:
+    ) -> Float[Tensor, "active class galaxy"]:
+        # Galaxies last: a softmax over ten neighbouring numbers takes 17 times as long as over ten long rows.
         parts = zip(self.galaxies.inputs, weights.split(counts), strict=True)
-        logits = torch.cat([inputs @ own.flatten(0, 1).T for inputs, own in parts], dim=1)
-        return logits.unflatten(1, weights.shape[:2]).log_softmax(dim=-1)
+        logits = torch.cat([own.flatten(0, 1) @ inputs.T for inputs, own in parts])
+        return logits.unflatten(0, weights.shape[:2]).log_softmax(dim=1)
 
     def value_and_gradient(
         self, point: Float[Tensor, "active size"], fits: Int[Tensor, " active"]
@@ -230,17 +231,17 @@ class _Problem:
         scale, penalty, draw = self.scale[fits], self.penalty[fits], self.draw[fits]
         counts, weights = self._fits_per_draw(draw), point.view_as(scale) * scale
         log_p = self._log_probability(weights, counts)
-        truth = self.galaxies.target[draw].T[..., None]
-        loss = -log_p.gather(-1, truth).mean(dim=0)[:, 0] + (penalty * weights**2).sum(dim=(1, 2)) / 2
-        residual = log_p.exp_().scatter_add_(-1, truth, log_p.new_full((), -1.0).expand(truth.shape))
+        truth = self.galaxies.target[draw][:, None]
+        loss = -log_p.gather(1, truth).mean(dim=-1)[:, 0] + (penalty * weights**2).sum(dim=(1, 2)) / 2
+        residual = log_p.exp_().scatter_add_(1, truth, log_p.new_full((), -1.0).expand(truth.shape))
         slope = self._slope(residual, counts).view_as(weights)
         return loss, ((slope + penalty * weights) * scale).flatten(1)
 
     def _slope(
-        self, residual: Float[Tensor, "galaxy active class"], counts: list[int]
+        self, residual: Float[Tensor, "active class galaxy"], counts: list[int]
     ) -> Float[Tensor, "row axis"]:
-        parts = zip(residual.split(counts, dim=1), self.galaxies.inputs, strict=True)
-        return torch.cat([own.flatten(1).T @ inputs for own, inputs in parts]) / len(residual)
+        parts = zip(residual.split(counts), self.galaxies.inputs, strict=True)
+        return torch.cat([own.flatten(0, 1) @ inputs for own, inputs in parts]) / residual.shape[-1]
 
     def in_given_units(
         self, weights: Float[Tensor, "fit class axis"], converged: Bool[Tensor, " fit"]
