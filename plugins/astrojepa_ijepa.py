@@ -15,7 +15,8 @@ Expected at `small`, three seeds: +5 points of linear accuracy over its untraine
 galaxies; on five classes of real Galaxy Zoo 2 galaxies at most +2, under any masker, with a third to a half of the
 rank lost. Twelve trials within the published method (memory of the teacher, size and number of targets, context,
 predictor, learning rate, batch) ended within two points of one another; half the batch at half the learning rate
-gave +3.4 [0.8, 6.0]. It was made for schedules a thousand times longer. Without teacher and stopped gradient (`teacher="none"`) it collapses: 3 of 3 seeds.
+gave +3.4 [0.8, 6.0]. It was made for schedules a thousand times longer. Without teacher and stopped gradient
+(`teacher="none"`) it collapses: 3 of 3 seeds.
 
 Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A. Deviations: block and context
 sizes are fixed by rounding to a rectangle instead of drawn per batch; predictor 64 wide and 2 deep for small
