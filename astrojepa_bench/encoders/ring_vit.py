@@ -27,6 +27,9 @@ class RingViT(TokenViT):
     the mean and spread of the tokens in rings around the centre, whitened on galaxies that may be learnt from,
     without labels and after training; `last4` holds the rings of four blocks, joined, as they are.
 
+    Whitened features have nearly full rank whatever they came from, so the rank and spread on the board say nothing
+    here; whether a run collapsed is decided before, on the features as they are.
+
     Args:
         spec: bands and their training statistics.
         axes: principal axes that the whitened rings keep.

@@ -160,9 +160,8 @@ def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: s
     collapsed, numbers = watch.verdict(objective)
     draft.facts["health"] |= {**numbers, **objective.health()}
     draft.status = "collapsed" if collapsed and objective.trains else "ok"
-    settle(
-        objective.judged, galaxies, bench.budget.galaxies
-    )  # once nothing asks any more whether it collapsed
+    # Only now: whitened features would hide a collapse.
+    settle(objective.judged, galaxies, bench.budget.galaxies)
     write_weights(bench.store.weights_path(run_id), objective, DataFacts.of(galaxies.table))
     bench.store.answers_path(run_id).unlink(missing_ok=True)  # features of earlier weights, if there were any
 
