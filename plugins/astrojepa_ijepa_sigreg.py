@@ -70,8 +70,8 @@ class IJEPASigReg(IJEPA):
         slices: random directions of SIGReg, fresh at every step.
         knots: quadrature points of SIGReg.
         reach: largest frequency of SIGReg; 3 doubled, as 5 from -5 to 5, are published.
-        projector: width of the projector's hidden layers.
-        embedding: width of the projector's output.
+        projector: width of the projector's hidden layers, where `tensor` is behind one.
+        embedding: width of the projector's output, likewise.
         targets: target blocks an image.
         target_scale: share of the patches in a block, rounded to a rectangle.
         context_scale: share of the patches that the context encoder sees.
