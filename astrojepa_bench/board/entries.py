@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, Versions
 from astrojepa_bench.board.statistics import Summary, paired_difference, summarise
 from astrojepa_bench.results.identity import canonical_json
-from astrojepa_bench.results.naming import short
+from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 
 ENOUGH_SEEDS = 3
@@ -168,14 +168,13 @@ def _facts(record: RunRecord) -> dict[str, object]:
 def _told_apart(name: str, facts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     if len(facts) == 1:
         return dict.fromkeys(facts, name)
-    keys = sorted({key for fact in facts.values() for key in fact})
-    differing = [key for key in keys if len({canonical_json(fact.get(key)) for fact in facts.values()}) > 1]
-    shown = {entry_id: _differences(fact, differing) for entry_id, fact in facts.items()}
+    keys = differing(facts.values())
+    shown = {entry_id: _differences(fact, keys) for entry_id, fact in facts.items()}
     if len(set(shown.values())) < len(facts):  # the rest of what differs was cut off, or is not recorded
         shown = {entry_id: f"{text} {entry_id[:6]}".strip() for entry_id, text in shown.items()}
     return {entry_id: f"{name} ({text})" for entry_id, text in shown.items()}
 
 
-def _differences(fact: Mapping[str, object], differing: Sequence[str]) -> str:
-    own = [key for key in differing if key in fact]
+def _differences(fact: Mapping[str, object], keys: Sequence[str]) -> str:
+    own = [key for key in keys if key in fact]
     return ", ".join(f"{key}={short(fact[key])}" for key in own[:SHOWN_DIFFERENCES])

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from tabulate import tabulate
 
 from astrojepa_bench.board.columns import ACCURACY, newest_versions
-from astrojepa_bench.board.galaxies import galaxy_names
+from astrojepa_bench.board.places import budget_name, galaxy_names, place_title
 from astrojepa_bench.board.statistics import summarise
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.identity import canonical_json
@@ -68,11 +68,10 @@ def published_table(figures: Iterable[Published], records: Sequence[RunRecord]) 
         figures: what others published.
         records: what the board was built from.
     """
+    name = galaxy_names(records)
+    placed = [(place_title(name(r), budget_name(r.budget, r.pretraining)), r) for r in records]
     lines = [
-        [
-            _cell(text)
-            for text in (f.model, f.figure, _ours(f.entry, records), f.measured, f.differs, f.source)
-        ]
+        [_cell(text) for text in (f.model, f.figure, _ours(f.entry, placed), f.measured, f.differs, f.source)]
         for f in figures
     ]
     align = ("left", "right", "left", "left", "left", "left")
@@ -83,16 +82,14 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _ours(entry: Block | None, records: Sequence[RunRecord]) -> str:
+def _ours(entry: Block | None, placed: Iterable[tuple[str, RunRecord]]) -> str:
     """Write what an entry reached, for each dataset and budget it ran on."""
     if entry is None:
         return ""
     places: dict[str, list[RunRecord]] = {}
-    name = galaxy_names(records)
-    for record in records:
+    for place, record in placed:
         if record.status in SCORED and is_entry(record, entry):
-            few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
-            places.setdefault(f"{name(record)}, budget {record.budget}{few}", []).append(record)
+            places.setdefault(place, []).append(record)
     cells = [text for place in sorted(places) if (text := _accuracy(place, places[place]))]
     return "; ".join(cells) or "not run"
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
-from astrojepa_bench.board.galaxies import galaxy_names
+from astrojepa_bench.board.places import budget_name, galaxy_names
 from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
@@ -98,7 +98,6 @@ def _comparable(record: RunRecord) -> Comparable:
 
 def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Section:
     dataset, name, few, fingerprint, splits, effort, protocol = key
-    budget = f"{name}, {few} pretraining galaxies" if few else name
     asked = [record for record in records if record.status != "skipped"]
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
@@ -111,7 +110,7 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Sectio
         _stale(asked, versions),
     )
     return Section(
-        dataset, fingerprint, splits, budget, effort, protocol, galaxies,
+        dataset, fingerprint, splits, budget_name(name, few), effort, protocol, galaxies,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),

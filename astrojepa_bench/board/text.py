@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.places import place_title
 from astrojepa_bench.board.table import Section
 
 CHANCE = "chance"
@@ -15,7 +16,7 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 def section_title(section: Section) -> str:
     """Name a section by what its runs share."""
-    return f"{section.galaxies}, budget {section.budget}"
+    return place_title(section.galaxies, section.budget)
 
 
 def section_facts(section: Section) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from astrojepa_bench.results.identity import canonical_json
 
@@ -21,6 +21,17 @@ def titled(name: str, altered: Mapping[str, object]) -> str:
         return name
     shown = [f"{option}={short(altered[option])}" for option in sorted(altered)[:SHOWN]]
     return f"{name}({', '.join([*shown, *['…'] * (len(altered) > SHOWN)])})"
+
+
+def differing(facts: Collection[Mapping[str, object]]) -> list[str]:
+    """Name, in order, what is not the same in all; to lack something is to have None.
+
+    Example:
+        >>> differing([{"shift": 0.0, "galaxies": 8000}, {"shift": 8.0, "galaxies": 8000}])
+        ['shift']
+    """
+    names = sorted({name for each in facts for name in each})
+    return [name for name in names if len({canonical_json(each.get(name)) for each in facts}) > 1]
 
 
 def short(value: object) -> str:

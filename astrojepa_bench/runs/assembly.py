@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int
+from torch import Tensor
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.subset import nested_subset
@@ -109,12 +111,8 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
 
 def _prepare(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
     """Let an encoder fit what it fits without gradients, on a fixed sample of pretraining galaxies."""
-    if type(encoder).prepare is Encoder.prepare:
-        return  # nothing to fit: spare the images
-    try:
-        encoder.prepare(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
-    except ConfigError as error:
-        raise SkipCell(str(error)) from None
+    if type(encoder).prepare is not Encoder.prepare:  # nothing to fit: spare the images
+        _fit(encoder.prepare, galaxies, pretraining)
 
 
 def settle(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
@@ -123,10 +121,13 @@ def settle(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> Non
     Raises:
         SkipCell: the sample is too small for it.
     """
-    if type(encoder).settle is Encoder.settle:
-        return
+    if type(encoder).settle is not Encoder.settle:
+        _fit(encoder.settle, galaxies, pretraining)
+
+
+def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | None) -> None:
     try:
-        encoder.settle(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
+        fit(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
     except ConfigError as error:
         raise SkipCell(str(error)) from None
 
