@@ -4,6 +4,7 @@ Contestants import this module, torch, numpy and timm, and nothing else of ours.
 """
 
 from astrojepa_bench.encoders.positions import sincos_positions
+from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
@@ -67,6 +68,7 @@ __all__ = [
     "Objective",
     "PatchGrid",
     "Prediction",
+    "Profile",
     "Progress",
     "Projected",
     "Published",

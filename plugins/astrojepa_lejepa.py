@@ -142,7 +142,10 @@ class LeJEPA(Objective):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute (1 - λ) prediction + λ SIGReg."""
-        views = self.views(batch, draw, streams)
+        return self.agreement(self.views(batch, draw, streams), streams)
+
+    def agreement(self, views: Float[Tensor, "view batch dim"], streams: Streams) -> Loss:
+        """Weigh how far views disagree against how far their embeddings are from a Gaussian."""
         prediction = self.disagreement(views)
         gaussianity = sigreg(views, streams.shared("slices"), slices=self.slices, knots=self.knots)
         total = (1 - self.lam) * prediction + self.lam * gaussianity
@@ -156,10 +159,14 @@ class LeJEPA(Objective):
 
     def views(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view batch dim"]:
         """Embed every view of every galaxy, global views first."""
+        return self.projector(self.pooled(batch, draw, streams)).unflatten(0, (-1, len(batch.images)))
+
+    def pooled(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view_galaxy dim"]:
+        """Average the tokens of every view: all galaxies of the first view, then all of the second, ..."""
         pooled = [self._global(batch.images, streams)]
         if self.local_views:
             pooled.append(self._local(batch.images, draw, streams))
-        return self.projector(torch.cat(pooled)).unflatten(0, (-1, len(batch.images)))
+        return torch.cat(pooled)
 
     def disagreement(self, views: Float[Tensor, "view batch dim"]) -> Float[Tensor, ""]:
         """Average the squared distance of every view from the centre of the global views."""
