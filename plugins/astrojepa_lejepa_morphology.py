@@ -20,8 +20,8 @@ so that what is noise is not blown up, and what lies more than 4 from the mean c
 Cost: `lejepa` with as many views, and the measuring: some 400 galaxies of 64 px a second on one core.
 
 Source: Balestriero & LeCun 2025 (LeJEPA, arXiv 2511.08544); hand-made features as targets: Wei et al. 2022
-(MaskFeat, arXiv 2112.09133), who predict oriented gradients of hidden patches. Measuring whole galaxies instead, the
-whitening and the sum of both losses are this project's own.
+(MaskFeat, arXiv 2112.09133), who predict oriented gradients of hidden patches. Deviations: whole galaxies are
+measured, not patches; the whitening and the sum of both losses are this project's own.
 """
 
 from __future__ import annotations

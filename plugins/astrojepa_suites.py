@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from astrojepa_bench.plugin import Block, Suite, hookimpl
 
 MASKERS = ("random", "multiblock", "brightness", "brightness-seed", "radial", "inverse")
-DRIVEN_BY_MASKS = ("ijepa", "lejepa", "ijepa-sigreg", "masked-lejepa", "mae")
+DRIVEN_BY_MASKS = ("ijepa", "lejepa", "lejepa-morphology", "ijepa-sigreg", "masked-lejepa", "mae")
 BLIND = ("vicreg", "supervised", "untrained")
 
 BASELINE = Suite(

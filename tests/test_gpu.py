@@ -23,7 +23,7 @@ GPU = torch.device("cuda")
 CONTESTANTS = [
     ("ijepa", "multiblock"), ("lejepa", "brightness"), ("lejepa", "none"), ("ijepa-sigreg", "random"),
     ("masked-lejepa", "radial"), ("mae", "inverse"), ("vicreg", "none"), ("supervised", "none"),
-    ("untrained", "none"),
+    ("lejepa-morphology", "brightness"), ("untrained", "none"),
 ]  # fmt: skip
 GALAXIES = {"dataset": {"galaxies": 320}}
 

@@ -13,6 +13,7 @@ import torch
 from astrojepa_ijepa import IJEPA
 from astrojepa_ijepa_sigreg import IJEPASigReg
 from astrojepa_lejepa import LeJEPA
+from astrojepa_lejepa_morphology import LeJEPAMorphology
 from astrojepa_mae import MAE
 from astrojepa_masked_lejepa import MaskedLeJEPA
 from astrojepa_random import RandomPatches
@@ -51,6 +52,7 @@ OBJECTIVES = {
     "ijepa-sigreg": Method(small(IJEPASigReg, predictor_width=32, predictor_depth=1, **SIGREG)),
     "masked-lejepa": Method(small(MaskedLeJEPA, predictor_width=32, predictor_depth=1, **SIGREG)),
     "lejepa": Method(small(LeJEPA, **SIGREG), sees_itself_untrained=True),
+    "lejepa-morphology": Method(small(LeJEPAMorphology, **SIGREG), "measurement"),
     "mae": Method(small(MAE, decoder_width=32, decoder_depth=1)),
     "vicreg": Method(small(VICReg, projector=64, embedding=16), "invariance", sees_itself_untrained=True),
     "supervised": Method(small(Supervised), "cross_entropy"),
@@ -68,12 +70,22 @@ def two_global_views(method, batch, draw, streams):
     return method.projector(method._global(batch.images, streams)).unflatten(0, (2, -1)).unbind()
 
 
+def measured_and_true(method, batch, draw, streams):
+    """Give the measurements read from one view of the whole image, and those made of the image."""
+    read = method.head(method._global(batch.images, streams)).unflatten(0, (2, -1))
+    return read[0], method.measurements(batch.images)
+
+
 def classes_and_labels(method, batch, draw, streams):
     """Give the predicted chances of the classes, and certainty of the label."""
     return method.logits(batch.images).softmax(dim=1), torch.nn.functional.one_hot(batch.labels, CLASSES)
 
 
-PAIRS = {"lejepa": two_global_views, "supervised": classes_and_labels}
+PAIRS = {
+    "lejepa": two_global_views,
+    "lejepa-morphology": measured_and_true,
+    "supervised": classes_and_labels,
+}
 
 
 @pytest.fixture(scope="module")

@@ -34,17 +34,17 @@ def test_baseline_is_the_whole_field(registry):
 
     assert {cell.objective.name for cell in cells} == installed
     assert set(MASKERS) == {offer.name for offer in registry.offers("masker")} - {"none"}
-    assert (len(masked), len(cells)) == (30, 33)
+    assert (len(masked), len(cells)) == (36, 39)
 
 
 def test_baseline_of_a_convnet_merges_maskers_and_says_who_cannot_run(registry):
     """One cell an objective; those that need patches carry the reason."""
     cells = cells_of(registry, "baseline", encoders="timm:resnet18")
 
-    assert len(cells) == 8
+    assert len(cells) == 9
     assert {cell.masker.name for cell in cells} == {"none"}
     runs = {cell.objective.name for cell in cells if cell.skip is None}
-    assert runs == {"lejepa", "vicreg", "supervised", "untrained"}
+    assert runs == {"lejepa", "lejepa-morphology", "vicreg", "supervised", "untrained"}
 
 
 def test_the_collapse_suite_takes_only_the_teacher_away(registry):
