@@ -80,7 +80,7 @@ class LeJEPAMorphology(LeJEPA):
         grid: PatchGrid | None,
         classes: int,
         *,
-        weight: float = 1.0,
+        weight: float = 3.0,
         lam: float = 0.2,
         global_views: int = 2,
         local_views: int = 4,
@@ -90,7 +90,7 @@ class LeJEPAMorphology(LeJEPA):
         projector: int = 512,
         embedding: int = 64,
         scale: tuple[float, float] = (0.6, 1.0),
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         batch_size: int = 32,
     ) -> None:
         super().__init__(
