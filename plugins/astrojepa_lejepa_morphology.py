@@ -1,8 +1,8 @@
 """LeJEPA that also measures: whole views of a galaxy tell what a morphologist would write down about it.
 
-LeJEPA keeps what views of one galaxy share. Small views share little of what classes are made of, how large, round,
-concentrated and lopsided a galaxy is, so these fade from the features. Here they are asked for. With h̄ the mean
-of the tokens of a *global* view and m the measurements of its galaxy,
+LeJEPA keeps what views of one galaxy share. A small view shows little of what classes are made of, how large, round,
+concentrated and lopsided a galaxy is. Here these are asked for. With h̄ the mean of the tokens of a *global* view
+and m the measurements of its galaxy,
 
     L = (1 - λ) prediction + λ SIGReg + w · mean over galaxies, global views and measurements of (A h̄ + b - m)²
 
@@ -22,8 +22,8 @@ Expected at `small` with `brightness`, three seeds, in linear accuracy: .77 on f
 galaxies (untrained .63, `lejepa` .71, `supervised` .78), read by rings .825 (.79, .785, .82); on ten classes of
 simulated ones .93 (.71, .89, .94), read by rings .97 (.92, .94, .97).
 
-What a short budget needs, by trials without test galaxies (benchmarks/tuning, one seed): a weight of 3 (.3 and 1
-teach less, 10 drowns the agreement), and twice the learning rate of a `lejepa` with batches of 32. The measurements
+What a short budget needs, by trials without test galaxies (benchmarks/tuning, one seed): a weight of 3 (read by
+rings .3 and 1 teach less, 10 drowns the agreement), and twice the learning rate of a `lejepa` with batches of 32. The measurements
 themselves are no substitute: joined to an untrained encoder they score less than the encoder that learnt to
 tell them.
 
