@@ -1,8 +1,8 @@
 """LeJEPA that also measures: whole views of a galaxy tell what a morphologist would write down about it.
 
-LeJEPA keeps what views of one galaxy share. A small view shows little of what classes are made of, how large, round,
-concentrated and lopsided a galaxy is. Here these are asked for. With h̄ the mean of the tokens of a *global* view
-and m the measurements of its galaxy,
+LeJEPA keeps what views of one galaxy share. A small view shows little of what classes are made of, how large,
+round, concentrated and lopsided a galaxy is. Here these are asked for. With h̄ the mean of the tokens of a *global*
+view and m the measurements of its galaxy,
 
     L = (1 - λ) prediction + λ SIGReg + w · mean over galaxies, global views and measurements of (A h̄ + b - m)²
 
@@ -23,9 +23,9 @@ galaxies (untrained .63, `lejepa` .71, `supervised` .78), read by rings .825 (.7
 simulated ones .93 (.71, .89, .94), read by rings .97 (.92, .94, .97).
 
 What a short budget needs, by trials without test galaxies (benchmarks/tuning, one seed): a weight of 3 (read by
-rings .3 and 1 teach less, 10 drowns the agreement), and twice the learning rate of a `lejepa` with batches of 32. The measurements
-themselves are no substitute: joined to an untrained encoder they score less than the encoder that learnt to
-tell them.
+rings .3 and 1 teach less, 10 drowns the agreement), and twice the learning rate of a `lejepa` with batches of 32.
+The measurements themselves are no substitute: joined to an untrained encoder they score less than the encoder that
+learnt to tell them.
 
 Source: Balestriero & LeCun 2025 (LeJEPA, arXiv 2511.08544); hand-made features as targets: Wei et al. 2022
 (MaskFeat, arXiv 2112.09133), who predict oriented gradients of hidden patches. Deviations: whole galaxies are
