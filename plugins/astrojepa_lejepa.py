@@ -160,14 +160,18 @@ class LeJEPA(Objective):
 
     def views(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view batch dim"]:
         """Embed every view of every galaxy, global views first."""
-        return self.projector(self.pooled(batch, draw, streams)).unflatten(0, (-1, len(batch.images)))
+        return self.embedded(self.pooled(batch, draw, streams))
 
-    def pooled(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view_galaxy dim"]:
-        """Average the tokens of every view: all galaxies of the first view, then all of the second, ..."""
+    def embedded(self, pooled: Float[Tensor, "view batch dim"]) -> Float[Tensor, "view batch embedding"]:
+        """Project views; the projector normalises over all views of all galaxies."""
+        return self.projector(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])
+
+    def pooled(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view batch dim"]:
+        """Average the tokens of every view of every galaxy, global views first."""
         pooled = [self._global(batch.images, streams)]
         if self.local_views:
             pooled.append(self._local(batch.images, draw, streams))
-        return torch.cat(pooled)
+        return torch.cat(pooled).unflatten(0, (-1, len(batch.images)))
 
     def disagreement(self, views: Float[Tensor, "view batch dim"]) -> Float[Tensor, ""]:
         """Average the squared distance of every view from the centre of the global views."""

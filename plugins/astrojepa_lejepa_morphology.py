@@ -56,7 +56,7 @@ from astrojepa_bench.plugin import (
 
 LEAST_EIGENVALUE = 0.01  # of correlations: directions narrower than this are mostly noise
 REACH = 4.0  # in standard deviations: measurements of blank or crowded images can be anything
-TINY = 1e-12
+TINY = 1e-12  # the variance of what never varies, so that it gives zeros
 
 
 class LeJEPAMorphology(LeJEPA):
@@ -127,10 +127,9 @@ class LeJEPAMorphology(LeJEPA):
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute LeJEPA's loss + w times the squared error of the measurements."""
         pooled = self.pooled(batch, draw, streams)
-        views = self.projector(pooled).unflatten(0, (-1, len(batch.images)))
-        agreement = self.agreement(views, streams)
-        whole = pooled.unflatten(0, (-1, len(batch.images)))[: self.global_views]
-        measurement = (self.head(whole).float() - self.measurements(batch.images)).square().mean()
+        agreement = self.agreement(self.embedded(pooled), streams)
+        told = self.head(pooled[: self.global_views]).float()
+        measurement = (told - self.measurements(batch.images)).square().mean()
         total = agreement.total + self.weight * measurement
         return Loss(total, {**agreement.terms, "measurement": measurement})
 

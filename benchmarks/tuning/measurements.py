@@ -14,11 +14,10 @@ import tomllib
 from pathlib import Path
 
 import torch
-from tune import request_of, scores
+from tune import features_of, galaxies_of, request_of, scores
 
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.answers import encode_rows
-from astrojepa_bench.runs.assembly import assemble, load_galaxies, settle
+from astrojepa_bench.runs.assembly import assemble
 from astrojepa_bench.runs.plan import make_plan
 
 ENCODERS = ("profile", "vit-micro", "vit-micro-rings")
@@ -27,39 +26,27 @@ ENCODERS = ("profile", "vit-micro", "vit-micro-rings")
 def main(trials_file):
     """Print a line of JSON for each set of features."""
     wanted = tomllib.loads(Path(trials_file).read_text())
-    registry, galaxies, features = load_registry(), None, {}
-    for encoder in ENCODERS:
-        request = request_of(wanted, {"objective": "untrained", "encoder": encoder})
-        plan = make_plan(request, registry)
-        if galaxies is None:
-            galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, torch.device("cpu"))
-        features[encoder] = untrained(plan.cells[0], galaxies)
-    rows = labelled(galaxies.table)
-    measured = features["profile"]["last"]
-    for name, taps in features.items():
-        joined = {tap: torch.cat([values, measured], dim=1) for tap, values in taps.items()}
-        show(name, taps, galaxies.table, rows)
-        if name != "profile":
-            show(f"{name} and profile", joined, galaxies.table, rows)
+    registry = load_registry()
+    plans = [make_plan(request_of(wanted, untrained(encoder)), registry) for encoder in ENCODERS]
+    galaxies = galaxies_of(wanted, plans[0])
+    measured, *read = (
+        features_of(assemble(plan.cells[0], galaxies).objective.judged, galaxies) for plan in plans
+    )
+    show("profile", measured, galaxies.table)
+    for name, taps in zip(ENCODERS[1:], read, strict=True):
+        joined = {tap: torch.cat([values, measured["last"]], dim=1) for tap, values in taps.items()}
+        show(name, taps, galaxies.table)
+        show(f"{name} and profile", joined, galaxies.table)
 
 
-def labelled(table):
-    """List the labelled galaxies that a recipe may be chosen on."""
-    rows = table.rows("train", "val")
-    return rows[table.label[rows] >= 0]
+def untrained(encoder):
+    """Ask for an encoder as it starts."""
+    return {"objective": "untrained", "encoder": encoder}
 
 
-def untrained(cell, galaxies):
-    """Encode them with an encoder as it starts."""
-    encoder = assemble(cell, galaxies).objective.judged.eval()
-    settle(encoder, galaxies, None)
-    return encode_rows(encoder, galaxies.images, labelled(galaxies.table))
-
-
-def show(name, taps, table, rows):
+def show(name, taps, table):
     """Print the scores of one set of features."""
-    found = scores(taps, table.label[rows], table.split[rows] == "val")
-    print(json.dumps({"features": name, **found}), flush=True)
+    print(json.dumps({"features": name, **scores(taps, table)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -55,12 +55,7 @@ def main(trials_file, table_file):
         plan = make_plan(request_of(wanted, trial), registry)
         plan = replace(plan, budget=replace(plan.budget, seen=wanted["seen"]))
         if not loaded:
-            loaded["galaxies"] = load_galaxies(
-                plan.dataset,
-                plan.budget.size_px,
-                make_request({"objectives": ["-"]}).cache,
-                torch.device(wanted.get("device", "cpu")),
-            )
+            loaded["galaxies"] = galaxies_of(wanted, plan)
         row = {**key, **run_trial(plan, loaded["galaxies"])}
         append_row(table_file, row)
         print(json.dumps(row), flush=True)
@@ -95,6 +90,16 @@ def request_of(wanted, trial):
     )
 
 
+def galaxies_of(wanted, plan):
+    """Load the galaxies of a list of trials, on its device."""
+    return load_galaxies(
+        plan.dataset,
+        plan.budget.size_px,
+        make_request({"objectives": ["-"]}).cache,
+        torch.device(wanted.get("device", "cpu")),
+    )
+
+
 def run_trial(plan, galaxies):
     """Train one cell and score it without test galaxies."""
     cell, table = plan.cells[0], galaxies.table
@@ -107,12 +112,8 @@ def run_trial(plan, galaxies):
         terms = trainer.run().state.curve[-1][1]
     seconds = time.perf_counter() - began
     collapsed, health = watch.verdict(objective)
-    settle(objective.judged, galaxies, None)
-    rows = table.rows("train", "val")
-    rows = rows[table.label[rows] >= 0]
-    features = encode_rows(objective.judged.eval(), galaxies.images, rows)
     return {
-        **scores(features, table.label[rows], table.split[rows] == "val"),
+        **scores(features_of(objective.judged, galaxies), table),
         "effective_rank": round(health["effective_rank"], 2),
         "collapsed": collapsed,
         "seconds": round(seconds),
@@ -120,8 +121,22 @@ def run_trial(plan, galaxies):
     }
 
 
-def scores(features, label, is_val):
+def features_of(encoder, galaxies):
+    """Read every tap of the labelled train and val galaxies."""
+    settle(encoder, galaxies, None)
+    return encode_rows(encoder.eval(), galaxies.images, labelled(galaxies.table))
+
+
+def labelled(table):
+    """List the labelled galaxies that a recipe may be chosen on."""
+    rows = table.rows("train", "val")
+    return rows[table.label[rows] >= 0]
+
+
+def scores(features, table):
     """Score every tap and keep the best of each kind."""
+    rows = labelled(table)
+    label, is_val = table.label[rows], table.split[rows] == "val"
     held = {tap: held_out(values, label, is_val) for tap, values in features.items()}
     crossed = {tap: cross_validated(values, label) for tap, values in features.items()}
     voted = {tap: leave_one_out(values, label) for tap, values in features.items()}
