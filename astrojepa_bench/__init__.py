@@ -16,12 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrojepa_bench.evaluators.clustering import kmeans_torch
+    from astrojepa_bench.api import run
+    from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
     from astrojepa_bench.explore.anomalies import compute_jepa_anomaly_scores
     from astrojepa_bench.explore.latents import extract_latents
     from astrojepa_bench.explore.latents_figure import visualize_full_latent_map
-    from astrojepa_bench.runs.face import run
-    from astrojepa_bench.runs.opened import open_run
+    from astrojepa_bench.runs.open_run import open_run
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,12 +34,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "run": "astrojepa_bench.runs.face",
-    "open_run": "astrojepa_bench.runs.opened",
+    "run": "astrojepa_bench.api",
+    "open_run": "astrojepa_bench.runs.open_run",
     "extract_latents": "astrojepa_bench.explore.latents",
     "compute_jepa_anomaly_scores": "astrojepa_bench.explore.anomalies",
     "visualize_full_latent_map": "astrojepa_bench.explore.latents_figure",
-    "kmeans_torch": "astrojepa_bench.evaluators.clustering",
+    "kmeans_torch": "astrojepa_bench.evaluators.probes.kmeans",
 }
 
 

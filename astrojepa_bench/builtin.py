@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from astrojepa_bench.data.folder import Folder
-from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
 from astrojepa_bench.encoders.profile import Profile

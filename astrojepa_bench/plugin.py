@@ -8,10 +8,10 @@ from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
-from astrojepa_bench.evaluators.answers import Answers
 from astrojepa_bench.events import Event, track
-from astrojepa_bench.hookspecs import hookimpl
-from astrojepa_bench.patches import (
+from astrojepa_bench.features import Features
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.geometry.patches import (
     PREFER,
     choose_patches,
     covered,
@@ -20,8 +20,10 @@ from astrojepa_bench.patches import (
     rectangle_of,
     rectangle_patches,
 )
+from astrojepa_bench.geometry.sky import DETECTED, signal_to_noise
+from astrojepa_bench.geometry.views import augment
+from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
-from astrojepa_bench.sky import DETECTED, signal_to_noise
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.suites import Block, Published, Suite
 from astrojepa_bench.types import (
@@ -31,21 +33,16 @@ from astrojepa_bench.types import (
     GalaxyTable,
     ImageSpec,
     Loss,
-    Masks,
-    MaskSizes,
-    PatchGrid,
     Prediction,
     Progress,
     Recipe,
     Score,
     Tokens,
 )
-from astrojepa_bench.views import augment
 
 __all__ = [
     "DETECTED",
     "PREFER",
-    "Answers",
     "BenchError",
     "Block",
     "Card",
@@ -58,6 +55,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Event",
+    "Features",
     "GalaxyBatch",
     "GalaxyTable",
     "ImageSpec",

@@ -23,15 +23,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.types import (
     Evaluation,
     GalaxyBatch,
     GalaxyTable,
     ImageSpec,
     Loss,
-    Masks,
-    MaskSizes,
-    PatchGrid,
     Prediction,
     Progress,
     Recipe,
@@ -39,7 +37,7 @@ from astrojepa_bench.types import (
 )
 
 if TYPE_CHECKING:
-    from astrojepa_bench.evaluators.answers import Answers, Request
+    from astrojepa_bench.features import Features, Request
     from astrojepa_bench.streams import Streams
 
 Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
@@ -100,10 +98,10 @@ class Encoder(nn.Module, ABC):
         """Give the named image-level features that evaluators may read, each (batch, dim of the tap)."""
         return {"last": self(images).values.mean(dim=1)}
 
-    def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+    def fit_inputs(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit whatever is fitted without gradients, on training images only (PCA). By default nothing."""
 
-    def settle(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+    def fit_readout(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit how features are read (whitening), after training, on training images only. By default nothing."""
 
 
@@ -165,7 +163,7 @@ class Objective(nn.Module, ABC):
         """
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The encoder that is scored: the online one unless a method says otherwise."""
         return self.encoder
 
@@ -201,5 +199,5 @@ class Evaluator(ABC):
     version: ClassVar[int] = 1
 
     @abstractmethod
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Score the features in `answers`; nothing of the test split may influence a fit or a choice."""

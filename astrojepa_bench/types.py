@@ -17,9 +17,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from astrojepa_bench.errors import ContractError, DataError
-from astrojepa_bench.grids import Masks as Masks
-from astrojepa_bench.grids import MaskSizes as MaskSizes
-from astrojepa_bench.grids import PatchGrid as PatchGrid
 
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "pool")

@@ -14,14 +14,14 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from astrojepa_bench.evaluators.anomaly import Anomaly
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
-from astrojepa_bench.evaluators.clustering import kmeans_torch
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.few_shot import FewShot
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import C_GRID, Linear
-from astrojepa_bench.evaluators.logistic import fit_logistic
+from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
+from astrojepa_bench.evaluators.probes.logistic import fit_logistic
+from astrojepa_bench.features import Features, SplitFeatures
 
 CORE = (Linear, KNN, KMeans, Anomaly, Collapse)
 CLASSES, DIM, HELD_OUT = 10, 384, 2000
@@ -78,10 +78,10 @@ def test_linear_evaluator_in_full(benchmark, count):
     def split(name, x, y):
         ids = np.array([f"{name}-{row}" for row in range(len(y))])
         x = torch.as_tensor(x)
-        return SplitAnswers(ids, {"last": x, "last4": x.flip(1)}, y, np.zeros(len(y), dtype=int))
+        return SplitFeatures(ids, {"last": x, "last4": x.flip(1)}, y, np.zeros(len(y), dtype=int))
 
     half = HELD_OUT // 2
-    answers = Answers(
+    answers = Features(
         split("train", features, target),
         split("val", held_out[:half], truth[:half]),
         split("test", held_out[half:], truth[half:]),
@@ -111,10 +111,10 @@ def small_answers():
     for name, start, stop in (("train", 0, 5000), ("val", 5000, 6000), ("test", 6000, 8120)):
         ids = np.array([f"{name}-{row}" for row in range(stop - start)])
         features = {tap: values[start:stop] for tap, values in taps.items()}
-        parts[name] = SplitAnswers(ids, features, label[start:stop], (label[start:stop] < 0).astype(int))
+        parts[name] = SplitFeatures(ids, features, label[start:stop], (label[start:stop] < 0).astype(int))
     views = parts["test"].features["last"][:512, None].repeat(1, 8, 1)
     noise = torch.as_tensor(stream.normal(size=views.shape)).float()
-    return Answers(**parts, classes=CLASSES, views=views + 0.1 * noise)
+    return Features(**parts, classes=CLASSES, views=views + 0.1 * noise)
 
 
 @pytest.mark.parametrize("evaluator", [*CORE, FewShot], ids=lambda evaluator: evaluator.__name__)

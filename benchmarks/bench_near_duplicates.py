@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from astrojepa_bench.data.near_duplicates import THRESHOLD, near_duplicates
 from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.splitting.near_duplicates import THRESHOLD, near_duplicates
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SIDE_PX = 64

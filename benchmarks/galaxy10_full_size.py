@@ -125,7 +125,7 @@ def write(path, levels, chunks):
 
 def load(path, size_px, cache, out):
     """Load it once; keep the columns, and print time, peak memory and what the card says."""
-    from astrojepa_bench.data.galaxy10 import Galaxy10
+    from astrojepa_bench.data.published.galaxy10 import Galaxy10
 
     started = time.perf_counter()
     table = Galaxy10(path=path).load(size_px, cache)

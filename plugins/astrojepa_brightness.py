@@ -8,7 +8,7 @@ On the un-normalised image, grey g = mean over bands, patch i of N:
 
 and a block takes a position with probability proportional to the sum of p over the patches that it covers.
 The temperature tau is the one knob: tau -> infinity gives p_i = 1/N and with it the targets of `multiblock`,
-so the masker contains its own control. How the sky is measured stands in `astrojepa_bench/sky.py`, roles and
+so the masker contains its own control. How the sky is measured stands in `geometry/sky.py`, roles and
 context in `astrojepa_weighted_blocks`.
 
 S is per pixel, not per patch: the same galaxy has a larger S, and more of p, where pixels are coarser.

@@ -108,7 +108,7 @@ class AstroJEPA(Objective):
             load_weights(self, weights, "objective 'astrojepa'")
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The target encoder.
 
         Raises:

@@ -53,7 +53,7 @@ class Frozen(Objective):
         self.register_buffer("taken", torch.tensor(False))  # kept with a run, which then needs no file
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The encoder, with the weights of the file from the first time that it is asked for.
 
         Raises:

@@ -174,7 +174,7 @@ class IJEPA(Objective):
         )
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The teacher, as published, unless there is none or the online encoder was asked for."""
         return self.encoder if self.teacher is None or self.judge == "online" else self.teacher
 

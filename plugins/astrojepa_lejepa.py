@@ -120,7 +120,7 @@ class LeJEPA(Objective):
         self.projector = projector_to(encoder.dim, projector, embedding)
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The encoder after the last step or its moving average, with the projector on request."""
         encoder = self.averaged or self.encoder
         return Projected(encoder, self.projector) if self.judge == "projector" else encoder

@@ -116,7 +116,7 @@ class VICReg(Objective):
         )  # fmt: skip
 
     @property
-    def judged(self) -> Encoder:
+    def scored_encoder(self) -> Encoder:
         """The encoder, as published, or the encoder behind its projector."""
         return Projected(self.encoder, self.projector) if self.judge == "projector" else self.encoder
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from astrojepa_sigreg import epps_pulley, random_slices, sigreg
 
-from astrojepa_bench.grids import MaskSizes, PatchGrid
+from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request

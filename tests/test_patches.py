@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
-from astrojepa_bench.types import PatchGrid
+from astrojepa_bench.geometry.grids import PatchGrid
+from astrojepa_bench.geometry.patches import PREFER, choose_patches, covered, draw_blocks, draw_square
 
 DRAWS = 20_000
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from astrojepa_bench.sky import DETECTED, central_component, galaxy_light, signal_to_noise, sky
-from astrojepa_bench.types import PatchGrid
+from astrojepa_bench.geometry.grids import PatchGrid
+from astrojepa_bench.geometry.sky import DETECTED, central_component, galaxy_light, signal_to_noise, sky
 
 SMALL, STANDARD = PatchGrid(8, 8, 8), PatchGrid(14, 14, 16)
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from astrojepa_bench.views import augment, base_augment, blurred
+from astrojepa_bench.geometry.views import augment, base_augment, blurred
 
 
 def stream(seed=0):

@@ -29,8 +29,8 @@ def execute(arguments: Namespace) -> int:
     """Fetch it and say where it is."""
     from astrojepa_bench.cli.console import console_listener
     from astrojepa_bench.data.cache_folder import default_cache
-    from astrojepa_bench.data.download import fetch
-    from astrojepa_bench.data.releases import RELEASES
+    from astrojepa_bench.data.published.download import fetch
+    from astrojepa_bench.data.published.releases import RELEASES
     from astrojepa_bench.events import listening
 
     release = RELEASES[arguments.release]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from astrojepa_bench.cli.data_target import add_target, load_target
 
 if TYPE_CHECKING:
-    from astrojepa_bench.data.describe import Description, Range
-    from astrojepa_bench.runs.pool_gap import PoolGap
+    from astrojepa_bench.data.look.describe import Description, Range
+    from astrojepa_bench.evaluation.pool_gap import PoolGap
     from astrojepa_bench.types import GalaxyTable
 
 SUMMARY = "Print the card of a dataset: counts per class and split, redshifts, defects, licence, citation."
@@ -28,9 +28,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(arguments: Namespace) -> int:
     """Print the card."""
-    from astrojepa_bench.data.describe import describe
+    from astrojepa_bench.data.look.describe import describe
+    from astrojepa_bench.evaluation.pool_gap import pool_gap
     from astrojepa_bench.results.identity import split_hash
-    from astrojepa_bench.runs.pool_gap import pool_gap
 
     name, table = load_target(arguments)
     facts = _facts(name, table, split_hash(table.ids, table.split))

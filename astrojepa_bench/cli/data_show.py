@@ -50,7 +50,7 @@ def execute(arguments: Namespace) -> int:
 
 
 def _write_sheet(table: GalaxyTable, per_class: int, out: Path) -> None:
-    from astrojepa_bench.data.sheet import contact_sheet
+    from astrojepa_bench.data.look.sheet import contact_sheet
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

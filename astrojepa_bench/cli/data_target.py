@@ -44,13 +44,13 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     from astrojepa_bench.events import listening
     from astrojepa_bench.options import check_all_used, parse_settings
     from astrojepa_bench.registry import load_registry
-    from astrojepa_bench.runs.pieces import Piece
+    from astrojepa_bench.runs.component import Component
 
     registry = load_registry(arguments.plugin, arguments.strict_plugins)
     offer, known = _offer(arguments.target, registry)
     settings = parse_settings([*arguments.set, *bad_image_setting(arguments.on_bad_image)])
     check_all_used(settings, [offer])
-    dataset = Piece.of(offer, settings, known).build()
+    dataset = Component.of(offer, settings, known).build()
     with console_listener() as listener, listening(listener):
         return offer.name, dataset.load(arguments.size, arguments.cache or default_cache())
 
@@ -61,7 +61,7 @@ def bad_image_setting(choice: str | None) -> list[str]:
 
 
 def _offer(target: str, registry: Registry) -> tuple[Offer, Mapping[str, object]]:
-    from astrojepa_bench.data.layouts import recognise
+    from astrojepa_bench.data.sources.layouts import recognise
 
     names = [offer.name for offer in registry.offers("dataset")]
     if target in names:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrojepa_bench.data.verification import Verification
+    from astrojepa_bench.data.published.verification import Verification
 
 SUMMARY = "Read all of an HDF5 file: is it whole, is it the published one, which known defects has it."
 DEFECTS = {
@@ -35,7 +35,7 @@ def execute(arguments: Namespace) -> int:
         0 if the file is whole, published or not; 2 if it is damaged or of no layout that can be read.
     """
     from astrojepa_bench.cli.console import console_listener
-    from astrojepa_bench.data.verification import verify
+    from astrojepa_bench.data.published.verification import verify
     from astrojepa_bench.events import listening
 
     with console_listener() as listener, listening(listener):

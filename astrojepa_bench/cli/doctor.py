@@ -16,12 +16,12 @@ from typing import Literal
 
 from astrojepa_bench.errors import BenchError
 
-SUMMARY = "Check Python, packages, devices, cache and plugins."
+SUMMARY = "Finding Python, packages, devices, cache and plugins."
 ROOM_GB = 10.0  # Galaxy10 at 224 px takes 2.7 GB beside its 2.5 GB download, and a grid of runs some more
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One line of the examination."""
 
     name: str
@@ -52,69 +52,69 @@ def execute(arguments: Namespace) -> int:
     return 0 if healthy else 2
 
 
-def _python() -> Iterator[Check]:
-    yield Check("python", "ok", f"{platform.python_version()} ({sys.implementation.name})")
-    yield Check("platform", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}")
+def _python() -> Iterator[Finding]:
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.implementation.name})")
+    yield Finding("platform", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}")
 
 
-def _packages() -> Iterator[Check]:
-    """Check that every package which ours requires is installed (pip alone does not keep it so)."""
+def _packages() -> Iterator[Finding]:
+    """Finding that every package which ours requires is installed (pip alone does not keep it so)."""
     try:
         requirements = metadata.requires("astrojepa-bench") or []
-        yield Check("astrojepa-bench", "ok", metadata.version("astrojepa-bench"))
+        yield Finding("astrojepa-bench", "ok", metadata.version("astrojepa-bench"))
     except metadata.PackageNotFoundError:
-        yield Check("astrojepa-bench", "broken", "not installed; run pip install -e . in the checkout")
+        yield Finding("astrojepa-bench", "broken", "not installed; run pip install -e . in the checkout")
         return
     names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements if "extra ==" not in text]
     yield from (_package(name) for name in sorted(names))
 
 
-def _package(name: str) -> Check:
+def _package(name: str) -> Finding:
     try:
-        return Check(name, "ok", metadata.version(name))
+        return Finding(name, "ok", metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Check(name, "broken", f"not installed; run pip install {name}")
+        return Finding(name, "broken", f"not installed; run pip install {name}")
 
 
-def _devices() -> Iterator[Check]:
+def _devices() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Check("devices", "broken", f"torch cannot be imported: {error}; reinstall torch")
+        yield Finding("devices", "broken", f"torch cannot be imported: {error}; reinstall torch")
         return
-    yield Check("cpu", "ok", f"{cores} cores, {torch.get_num_threads()} threads in torch")
+    yield Finding("cpu", "ok", f"{cores} cores, {torch.get_num_threads()} threads in torch")
     for index in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(index)
-        yield Check(f"cuda:{index}", "ok", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
+        yield Finding(f"cuda:{index}", "ok", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
     if not torch.cuda.is_available():
-        yield Check("cuda", "ok", "none; runs take the CPU (smoke and small budgets are meant for it)")
+        yield Finding("cuda", "ok", "none; runs take the CPU (smoke and small budgets are meant for it)")
 
 
-def _cache() -> Iterator[Check]:
+def _cache() -> Iterator[Finding]:
     from astrojepa_bench.data.cache_folder import default_cache
 
     folder = default_cache()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if not os.access(existing, os.W_OK):
-        yield Check("cache", "broken", f"{folder} cannot be written; choose another with --cache")
+        yield Finding("cache", "broken", f"{folder} cannot be written; choose another with --cache")
     elif free < ROOM_GB:
-        yield Check("cache", "warn", f"{folder} has {free:.1f} GB free, {ROOM_GB:.0f} GB are comfortable")
+        yield Finding("cache", "warn", f"{folder} has {free:.1f} GB free, {ROOM_GB:.0f} GB are comfortable")
     else:
-        yield Check("cache", "ok", f"{folder}, {free:.0f} GB free")
+        yield Finding("cache", "ok", f"{folder}, {free:.0f} GB free")
 
 
-def _plugins(arguments: Namespace) -> Iterator[Check]:
+def _plugins(arguments: Namespace) -> Iterator[Finding]:
     from astrojepa_bench.registry import load_registry
 
     try:
         registry = load_registry(arguments.plugin, arguments.strict_plugins)
     except BenchError as error:  # two plugins in each other's way: say so beside everything else
-        yield Check("plugins", "broken", str(error))
+        yield Finding("plugins", "broken", str(error))
         return
     for plugin in registry.plugins:
         count = sum(offer.plugin == plugin for offer in registry.offers())
-        yield Check("plugin", "ok", f"{plugin} offers {count} pieces")
+        yield Finding("plugin", "ok", f"{plugin} offers {count} pieces")
     for failure in registry.failures:
-        yield Check("plugin", "broken", str(failure))
+        yield Finding("plugin", "broken", str(failure))

@@ -11,7 +11,7 @@ from astrojepa_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from astrojepa_bench.encoders.timm_model import TimmModel
-    from astrojepa_bench.runs.opened import OpenRun
+    from astrojepa_bench.runs.open_run import OpenRun
 
 SUMMARY = "Write a run's judged encoder as a safetensors file that three lines of timm load."
 
@@ -31,7 +31,7 @@ def configure(parser: ArgumentParser) -> None:
 def execute(arguments: Namespace) -> int:
     """Write the file, and print how it is read."""
     from astrojepa_bench.registry import load_registry
-    from astrojepa_bench.runs.opened import open_run
+    from astrojepa_bench.runs.open_run import open_run
 
     registry = load_registry(arguments.plugin, arguments.strict_plugins)
     run = open_run(arguments.run, out=arguments.runs, registry=registry)

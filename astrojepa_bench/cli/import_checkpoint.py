@@ -103,10 +103,10 @@ def _scored(
     from astrojepa_bench.data.cache_folder import default_cache
     from astrojepa_bench.explore.checkpoint import score_checkpoint
     from astrojepa_bench.options import check_all_used, parse_settings
-    from astrojepa_bench.runs.assembly import load_galaxies
+    from astrojepa_bench.runs.assemble import load_galaxies
+    from astrojepa_bench.runs.component import Component
     from astrojepa_bench.runs.grid import choose_device
     from astrojepa_bench.runs.lookup import evaluators_named
-    from astrojepa_bench.runs.pieces import Piece
 
     settings = parse_settings([*arguments.set, *bad_image_setting(arguments.on_bad_image)])
     named = [
@@ -117,8 +117,8 @@ def _scored(
     check_all_used(settings, [offer, *judges])
     device = choose_device(arguments.device)
     cache = arguments.cache or default_cache()
-    galaxies = load_galaxies(Piece.of(offer, settings), checkpoint.size_px, cache, device)
-    evaluators = [Piece.of(judge, settings) for judge in judges]
+    galaxies = load_galaxies(Component.of(offer, settings), checkpoint.size_px, cache, device)
+    evaluators = [Component.of(judge, settings) for judge in judges]
     return score_checkpoint(checkpoint, registry, store, _command(), galaxies, evaluators)
 
 

@@ -180,7 +180,7 @@ def trial(piece: NewPiece, registry: Registry, plugin: str = "") -> str:
 def rival(registry: Registry) -> str:
     """Name an installed objective to run with: one that can use any masker and any encoder, if there is one."""
     from astrojepa_bench.roles import Objective
-    from astrojepa_bench.runs.pieces import fact
+    from astrojepa_bench.runs.component import fact
 
     ranked = [
         offer

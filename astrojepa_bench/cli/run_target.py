@@ -13,7 +13,7 @@ from astrojepa_bench.errors import ConfigError
 if TYPE_CHECKING:
     from astrojepa_bench.explore.sample import Sample
     from astrojepa_bench.registry import Registry
-    from astrojepa_bench.runs.opened import OpenRun
+    from astrojepa_bench.runs.open_run import OpenRun
 
 
 def add_run(parser: ArgumentParser, out: str) -> None:
@@ -72,7 +72,7 @@ def _sample(arguments: Namespace, registry: Registry) -> Sample:
 
 
 def _opened(arguments: Namespace, registry: Registry) -> OpenRun:
-    from astrojepa_bench.runs.opened import open_run
+    from astrojepa_bench.runs.open_run import open_run
 
     try:
         return open_run(arguments.run, out=arguments.runs, registry=registry)

@@ -11,16 +11,16 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from astrojepa_bench.data.archive import ImageFiles
-from astrojepa_bench.data.catalogue import FACTS, Catalogue, Source
-from astrojepa_bench.data.conversion import Converted, band_statistics, convert, fingerprint, stack
-from astrojepa_bench.data.hdf5_file import Hdf5File
-from astrojepa_bench.data.hub_rows import saved_rows
-from astrojepa_bench.data.layouts import layout_of
-from astrojepa_bench.data.leaks import Part, showing
-from astrojepa_bench.data.listing import LABEL, Columns
-from astrojepa_bench.data.selection import OnBadImage, readable
-from astrojepa_bench.data.splits import sky_groups
+from astrojepa_bench.data.convert import Converted, band_statistics, convert, fingerprint, stack
+from astrojepa_bench.data.sources.archive import ImageFiles
+from astrojepa_bench.data.sources.catalogue import FACTS, Catalogue, Source
+from astrojepa_bench.data.sources.hdf5_file import Hdf5File
+from astrojepa_bench.data.sources.hub_rows import saved_rows
+from astrojepa_bench.data.sources.layouts import layout_of
+from astrojepa_bench.data.sources.listing import LABEL, Columns
+from astrojepa_bench.data.splitting.leaks import Part, showing
+from astrojepa_bench.data.splitting.selection import OnBadImage, readable
+from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 from astrojepa_bench.types import ANOMALY_KINDS, GalaxyTable, Images, ImageSpec
@@ -90,7 +90,7 @@ def with_extras(
         DataError: a source is missing, unreadable, of other bands, or holds nothing new.
     """
     extras: list[Extra] = []
-    reader = _Reader(len(table.spec.bands), size_px, cache_dir, on_bad_image)
+    reader = _SourceReader(len(table.spec.bands), size_px, cache_dir, on_bad_image)
     if anomalies is not None:
         found = reader.read(Path(anomalies).expanduser(), "anomaly")
         extras.append(_new(found, table, np.arange(len(table)), [], cache_dir))
@@ -115,7 +115,7 @@ def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _SourceReader:
     """Reads extras for a table of so many bands and pixels."""
 
     bands: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from astrojepa_bench.data.archive import ImageFiles
-from astrojepa_bench.data.flux import Stretch
-from astrojepa_bench.data.listing import Columns
-from astrojepa_bench.data.selection import OnBadImage
+from astrojepa_bench.data.sources.archive import ImageFiles
+from astrojepa_bench.data.sources.flux import Stretch
+from astrojepa_bench.data.sources.listing import Columns
+from astrojepa_bench.data.splitting.selection import OnBadImage
 from astrojepa_bench.data.table import Handling, make_table
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from astrojepa_bench.data.hdf5_file import Hdf5File
-from astrojepa_bench.data.selection import OnBadImage
+from astrojepa_bench.data.sources.hdf5_file import Hdf5File
+from astrojepa_bench.data.splitting.selection import OnBadImage
 from astrojepa_bench.data.table import Handling, make_table
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable

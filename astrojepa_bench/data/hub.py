@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from astrojepa_bench.data.hub_library import Origin
-from astrojepa_bench.data.hub_rows import HubRows
-from astrojepa_bench.data.selection import OnBadImage
+from astrojepa_bench.data.sources.hub_library import Origin
+from astrojepa_bench.data.sources.hub_rows import HubRows
+from astrojepa_bench.data.splitting.selection import OnBadImage
 from astrojepa_bench.data.table import Handling, make_table
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astrojepa_bench.data.catalogue import Source
-from astrojepa_bench.data.conversion import (
+from astrojepa_bench.data.convert import (
     CONVERSION,
     Converted,
     band_statistics,
@@ -18,7 +17,8 @@ from astrojepa_bench.data.conversion import (
     stack,
 )
 from astrojepa_bench.data.extras import with_extras
-from astrojepa_bench.data.selection import OnBadImage, Selection, select
+from astrojepa_bench.data.sources.catalogue import Source
+from astrojepa_bench.data.splitting.selection import OnBadImage, Selection, select
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
 HANDED = re.compile(r"clockwise", re.IGNORECASE)

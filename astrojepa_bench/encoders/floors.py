@@ -75,7 +75,7 @@ class PixelPCA(Encoder):
         self.register_buffer("centre", torch.zeros(pixels))
         self.register_buffer("axes", torch.zeros(components, pixels))
 
-    def prepare(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+    def fit_inputs(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit the components.
 
         Raises:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from astrojepa_bench.types import PatchGrid
+from astrojepa_bench.geometry.grids import PatchGrid
 
 Pooling: TypeAlias = Literal["mean", "max", "both", "rings"]
 RINGS = 4

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astrojepa_bench.encoders import morphology as m
+from astrojepa_bench.geometry.sky import sky
 from astrojepa_bench.roles import Encoder
-from astrojepa_bench.sky import sky
 from astrojepa_bench.types import ImageSpec, Tokens
 
 RINGS = 8

@@ -71,7 +71,7 @@ class RingViT(TokenViT):
         return {**found, "last": self.whitening(found["last"])}
 
     @torch.no_grad()
-    def settle(self, images: Float[Tensor, "galaxy band height width"]) -> None:
+    def fit_readout(self, images: Float[Tensor, "galaxy band height width"]) -> None:
         """Fit the whitening.
 
         Raises:

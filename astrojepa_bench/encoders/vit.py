@@ -25,8 +25,9 @@ from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.timm_model import TimmModel
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Encoder
-from astrojepa_bench.types import ImageSpec, PatchGrid, Tokens
+from astrojepa_bench.types import ImageSpec, Tokens
 
 
 class TokenViT(Encoder):

@@ -9,10 +9,15 @@ import torch
 from jaxtyping import Float, Int
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
-from astrojepa_bench.evaluators.oddness import Oddness, forest_oddness, knn_oddness, mahalanobis_oddness
-from astrojepa_bench.evaluators.ranking import ranking_scores, scores_by_kind
-from astrojepa_bench.evaluators.reading import by_id, read_features, read_ordinary
+from astrojepa_bench.evaluators.metrics.ranking import ranking_scores, scores_by_kind
+from astrojepa_bench.evaluators.probes.anomaly_scores import (
+    Oddness,
+    forest_oddness,
+    knn_oddness,
+    mahalanobis_oddness,
+)
+from astrojepa_bench.evaluators.probes.reading import by_id, read_features, read_ordinary
+from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score
 
@@ -58,7 +63,7 @@ class Anomaly(Evaluator):
         self.k = k
         self.held_out = held_out
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on ordinary train galaxies, score all of test.
 
         Raises:
@@ -90,7 +95,7 @@ class Anomaly(Evaluator):
         return tuple(warning for warning, holds in warnings.items() if holds)
 
 
-def _scores_held_out(oddness: Oddness, test: SplitAnswers, held_out: int) -> list[Score]:
+def _scores_held_out(oddness: Oddness, test: SplitFeatures, held_out: int) -> list[Score]:
     ordinary = (test.anomaly == 0) & (test.label >= 0)
     odd = test.label[ordinary] == held_out
     if not 0 < odd.sum() < len(odd):
@@ -142,7 +147,7 @@ class AnomalyScorers(Evaluator):
             )
         self.k, self.trees = k, trees
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on ordinary train galaxies, score all of test with every scorer.
 
         Raises:
@@ -160,14 +165,14 @@ class AnomalyScorers(Evaluator):
         selection: dict[str, float | str] = {"tap": answers.taps[0], "trees": float(self.trees)}
         return Evaluation(tuple(scores), oddness, answers.test.ids, selection, _warnings(scores))
 
-    def _by_features(self, answers: Answers) -> Iterator[tuple[str, Oddness]]:
+    def _by_features(self, answers: Features) -> Iterator[tuple[str, Oddness]]:
         tap = answers.taps[0]
         train = read_ordinary(answers, "train", tap)
         test = read_features(answers.test, "test", tap, np.arange(len(answers.test.ids)))
         yield "mahalanobis", mahalanobis_oddness(train, test)
         yield "forest", forest_oddness(train, test, self.trees, answers.seed)
 
-    def _by_image(self, train: SplitAnswers, test: SplitAnswers) -> Iterator[tuple[str, Oddness]]:
+    def _by_image(self, train: SplitFeatures, test: SplitFeatures) -> Iterator[tuple[str, Oddness]]:
         if test.errors:
             yield "error", np.asarray(test.errors["mean_squared"], dtype=float)
             yield "error_max", np.asarray(test.errors["max_squared"], dtype=float)

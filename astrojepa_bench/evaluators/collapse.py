@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ContractError, DataError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.reading import read_ordinary
+from astrojepa_bench.evaluators.probes.reading import read_ordinary
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score
 
-Features = Float[Tensor, "galaxy dim"]
+FeatureMatrix = Float[Tensor, "galaxy dim"]
 CHUNK = 1024
 DELTA = 1e-4
 LEAST_POINTS = 3
@@ -50,7 +50,7 @@ class Collapse(Evaluator):
     requests = ("views",)
     version = 3
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Describe the features.
 
         Raises:
@@ -79,7 +79,7 @@ class Collapse(Evaluator):
         return Evaluation(tuple(scores), selection=selection)
 
 
-def effective_rank(features: Features) -> float:
+def effective_rank(features: FeatureMatrix) -> float:
     """Give the exponential of the entropy of the centred singular values, 1 to min(N, D).
 
     Singular values below the rounding of the features themselves count as zero, so a constant encoder has
@@ -94,7 +94,7 @@ def effective_rank(features: Features) -> float:
     return _exp_entropy(_centred_spectrum(features))
 
 
-def rankme(features: Features) -> float:
+def rankme(features: FeatureMatrix) -> float:
     """Give the same of the uncentred singular values, each share raised by 1e-7.
 
     Raises:
@@ -106,7 +106,7 @@ def rankme(features: Features) -> float:
     return _exp_entropy(torch.linalg.svdvals(_checked(features)), RANKME_EPSILON)
 
 
-def mean_cosine(features: Features) -> float:
+def mean_cosine(features: FeatureMatrix) -> float:
     """Give the mean cosine between different galaxies, -1/(N - 1) to 1; a zero vector has cosine 0.
 
     Exact without any pair: (|sum of unit vectors|^2 - N) / (N (N - 1)).
@@ -119,7 +119,7 @@ def mean_cosine(features: Features) -> float:
     return float(pairs / (len(unit) * (len(unit) - 1)))
 
 
-def normalised_std(features: Features) -> float:
+def normalised_std(features: FeatureMatrix) -> float:
     """Give the mean over dimensions of the standard deviation of the unit vectors, times sqrt(D): 0 to 1.
 
     Raises:
@@ -133,7 +133,7 @@ def normalised_std(features: Features) -> float:
     return float(unit.std(dim=0, correction=0).mean() * unit.shape[1] ** 0.5)
 
 
-def stable_rank(features: Features) -> float:
+def stable_rank(features: FeatureMatrix) -> float:
     """Give the total variance in units of the largest variance along one direction, 1 to D.
 
     Reacts to one direction alone: an isotropic sample falls far short of D (180 of 384 for 1,774 galaxies).
@@ -148,7 +148,7 @@ def stable_rank(features: Features) -> float:
     return float(variances.sum() / variances[0]) if variances[0] > 0 else 1.0
 
 
-def participation_ratio(features: Features) -> float:
+def participation_ratio(features: FeatureMatrix) -> float:
     """Give the squared sum of the covariance eigenvalues over their sum of squares, 1 to D.
 
     Raises:
@@ -162,7 +162,7 @@ def participation_ratio(features: Features) -> float:
     return float(variances.sum().square() / total) if total > 0 else 1.0
 
 
-def alpha_req(features: Features) -> float | None:
+def alpha_req(features: FeatureMatrix) -> float | None:
     """Give the power a with which covariance eigenvalues fall, i^-a; None where too few of them are left.
 
     Least squares on the logarithms, for i from 10 to below 100; from D / 20 to below D / 4 where D is at most
@@ -183,7 +183,7 @@ def alpha_req(features: Features) -> float | None:
     return -float(np.polyfit(np.log(index), np.log(variances), 1)[0])
 
 
-def uniformity(features: Features) -> float:
+def uniformity(features: FeatureMatrix) -> float:
     """Give the logarithm of the mean of exp(-2 d^2) over pairs of unit vectors, -4 + 8 / D (spread out) to 0.
 
     Raises:
@@ -250,14 +250,14 @@ def is_collapsed(
     return few_directions or common_vector
 
 
-def _checked(features: Features) -> Features:
+def _checked(features: FeatureMatrix) -> FeatureMatrix:
     """Double precision: the differences that show a collapse are small beside the common vector."""
     if len(features) < 2:
         raise DataError(f"{len(features)} galaxies have no spread; give at least 2")
     return features.detach().double()
 
 
-def _centred_spectrum(features: Features) -> Float[Tensor, " value"]:
+def _centred_spectrum(features: FeatureMatrix) -> Float[Tensor, " value"]:
     """Give the centred singular values, largest first; those below the features' own rounding are zero."""
     wide = _checked(features)
     values = torch.linalg.svdvals(wide - wide.mean(dim=0))

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from astrojepa_bench.errors import DataError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.reading import by_id, read_features
-from astrojepa_bench.evaluators.regression import Ridge, r_squared
+from astrojepa_bench.evaluators.probes.reading import by_id, read_features
+from astrojepa_bench.evaluators.probes.ridge import Ridge, r_squared
 from astrojepa_bench.events import track
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score, Split
 
@@ -48,7 +48,7 @@ class Factors(Evaluator):
     requires = ("factors",)
     version = 1
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit each factor on train, choose its penalty on val, report on test.
 
         Raises:
@@ -73,7 +73,7 @@ class Factors(Evaluator):
 class _Reader:
     """Regresses columns on features, those known for the same galaxies at once."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Features) -> None:
         self.answers = answers
         self.tap = answers.taps[0]
         self.test_rows = np.flatnonzero(answers.test.anomaly == 0)

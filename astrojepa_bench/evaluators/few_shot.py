@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.logistic import LogisticFits, fit_logistic_draws
-from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled
-from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.evaluators.probes.logistic import LogisticFits, fit_logistic_draws
+from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.events import track
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import stream_seed
 from astrojepa_bench.types import Evaluation, Score
@@ -59,7 +59,7 @@ class FewShot(Evaluator):
             raise ConfigError(f"few-shot.draws={draws} must be at least 2, or there is no spread; 5 is usual")
         self.draws = draws
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on draws of train, choose C and tap on val, report on test.
 
         Raises:
@@ -75,7 +75,7 @@ class FewShot(Evaluator):
         selection, warnings = dict[str, float | str](), list[str]()
         for shots in track(SHOTS, task="few-shot probes", total=len(SHOTS), unit="curve points"):
             rows = draw_rows(train, shots, self.draws)
-            probes = [_Probe.fit(tap, rows, *splits[tap][:2]) for tap in splits]
+            probes = [_FewShotProbe.fit(tap, rows, *splits[tap][:2]) for tap in splits]
             best = max(probes, key=lambda probe: probe.validation)  # the first of equals
             answered = best.predict(splits[best.tap][2].features)
             scores += curve_point(shots, answered == test.label, test.label)
@@ -100,7 +100,7 @@ def draw_rows(train: LabelledGalaxies, shots: int, draws: int) -> Int[np.ndarray
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _FewShotProbe:
     """One classifier per draw on one tap, at the penalty that validation prefers."""
 
     tap: str
@@ -113,7 +113,7 @@ class _Probe:
     @classmethod
     def fit(
         cls, tap: str, rows: Int[np.ndarray, "draw row"], train: LabelledGalaxies, val: LabelledGalaxies
-    ) -> _Probe:
+    ) -> _FewShotProbe:
         classes, target = np.unique(train.label, return_inverse=True)
         scaling = Standardisation.fit(train.features)
         here = torch.as_tensor(rows, device=train.features.device)

@@ -9,9 +9,9 @@ from scipy.special import entr
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.clustering import kmeans_torch, nearest_centre
-from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled, read_ordinary
+from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch, nearest_centre
+from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled, read_ordinary
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.types import Evaluation, Score
@@ -51,7 +51,7 @@ class KMeans(Evaluator):
             raise ConfigError(f"kmeans.n_init={n_init} must be at least 1; 10 is usual")
         self.n_init = n_init
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on train, compare on test; nothing is chosen.
 
         Raises:

@@ -12,9 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.classification import accuracy, accuracy_score, balanced_accuracy_score
-from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.metrics.classification import (
+    accuracy,
+    accuracy_score,
+    balanced_accuracy_score,
+)
+from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation
 
@@ -53,7 +57,7 @@ class KNN(Evaluator):
             )
         self.k, self.temperature = k, temperature
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Choose the tap on val, report on test.
 
         Raises:
@@ -70,7 +74,7 @@ class KNN(Evaluator):
         selection: dict[str, float | str] = {"tap": voters.tap, "val_accuracy": voters.validation}
         return Evaluation(scores, {"class": predicted}, test.ids, selection, voters.warnings(self.k))
 
-    def _voters(self, answers: Answers) -> Iterator[_Voters]:
+    def _voters(self, answers: Features) -> Iterator[_Voters]:
         for tap in answers.taps:
             train, val = read_labelled(answers, "train", tap), read_labelled(answers, "val", tap)
             yield _Voters.validated(tap, train, val, self.k, self.temperature)

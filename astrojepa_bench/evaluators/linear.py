@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.calibration import ece_score, nll_score
-from astrojepa_bench.evaluators.classification import (
+from astrojepa_bench.evaluators.metrics.calibration import ece_score, nll_score
+from astrojepa_bench.evaluators.metrics.classification import (
     accuracy,
     accuracy_score,
     balanced_accuracy_score,
     macro_f1_score,
     recall_scores,
 )
-from astrojepa_bench.evaluators.logistic import LogisticFits, climb_logistic
-from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled
-from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.evaluators.probes.logistic import LogisticFits, climb_logistic
+from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.events import track
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score
 
@@ -69,7 +69,7 @@ class Linear(Evaluator):
             )
         self.c_grid = tuple(sorted(c_grid))
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on train, choose C and tap on val, report on test.
 
         Raises:
@@ -95,7 +95,7 @@ class Linear(Evaluator):
         )
         return Evaluation(scores, {"class": predicted}, test.ids, selection, probe.warnings())
 
-    def _probes(self, answers: Answers) -> Iterator[_Probe]:
+    def _probes(self, answers: Features) -> Iterator[_Probe]:
         for tap in track(answers.taps, task="linear probe", total=len(answers.taps), unit="taps"):
             train, val = read_labelled(answers, "train", tap), read_labelled(answers, "val", tap)
             yield _Probe.fit(tap, train, val, self.c_grid)

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.answers import Answers
-from astrojepa_bench.evaluators.reading import by_id, read_features
-from astrojepa_bench.evaluators.regression import ALPHAS, Ridge, knn_mean, r_squared
+from astrojepa_bench.evaluators.probes.reading import by_id, read_features
+from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, knn_mean, r_squared
+from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score, Split
 
@@ -56,7 +56,7 @@ class Redshift(Evaluator):
         self.column, self.k = column, k
         self.requires = (column,)
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit on train, choose penalty and tap on val, report on test.
 
         Raises:
@@ -84,12 +84,12 @@ class Redshift(Evaluator):
         }
         return Evaluation(tuple(scores), {**answered, "truth": test.truth}, test.ids, selection)
 
-    def _ridges(self, answers: Answers) -> Iterator[tuple[str, Ridge]]:
+    def _ridges(self, answers: Features) -> Iterator[tuple[str, Ridge]]:
         for tap in answers.taps:
             train, val = self._read(answers, "train", tap), self._read(answers, "val", tap)
             yield tap, Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
 
-    def _read(self, answers: Answers, split: Split, tap: str) -> _Measured:
+    def _read(self, answers: Features, split: Split, tap: str) -> _Measured:
         """Read the ordinary galaxies whose number is known, sorted by id unless they are reported on."""
         found = answers.split(split)
         column = found.columns.get(self.column, np.full(len(found.ids), np.nan))

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluators.anomaly import Anomaly
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
-from astrojepa_bench.evaluators.classification import accuracy
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
-from astrojepa_bench.evaluators.reading import read_features
+from astrojepa_bench.evaluators.metrics.classification import accuracy
+from astrojepa_bench.evaluators.probes.reading import read_features
 from astrojepa_bench.evaluators.redshift import Redshift, sigma_nmad
+from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import ANOMALY_KINDS, Evaluation, Score
 
@@ -54,7 +54,7 @@ class Robustness(Evaluator):
     requests = ("twin",)
     version = 1
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Fit every probe on the survey, apply it to both sights of the test galaxies.
 
         Raises:
@@ -74,7 +74,7 @@ class Robustness(Evaluator):
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _ShiftProbe:
     """One score on both sights.
 
     Attributes:
@@ -92,10 +92,10 @@ class _Probe:
     metric: str
     source: str
     better: bool
-    of: Callable[[np.ndarray, SplitAnswers, Rows], float]
+    of: Callable[[np.ndarray, SplitFeatures, Rows], float]
     shares: bool = False
 
-    def scores(self, name: str, found: Evaluation, test: SplitAnswers) -> list[Score]:
+    def scores(self, name: str, found: Evaluation, test: SplitFeatures) -> list[Score]:
         here, there = np.split(found.predictions[self.prediction], 2)
         rows = _rows_of(found.ids[: len(here)], test)
         before, after = self.of(here, test, rows), self.of(there, test, rows)
@@ -108,11 +108,11 @@ class _Probe:
         ]
 
 
-def _class_accuracy(predicted: np.ndarray, test: SplitAnswers, rows: Rows) -> float:
+def _class_accuracy(predicted: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
     return accuracy(test.label[rows], predicted)
 
 
-def _anomaly_auroc(oddness: np.ndarray, test: SplitAnswers, rows: Rows) -> float:
+def _anomaly_auroc(oddness: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
     kind = test.anomaly[rows]
     ranked = np.isin(kind, [0, ANOMALY_KINDS.index("physical")])
     if not 0 < (kind[ranked] > 0).sum() < ranked.sum():
@@ -120,20 +120,20 @@ def _anomaly_auroc(oddness: np.ndarray, test: SplitAnswers, rows: Rows) -> float
     return float(roc_auc_score(kind[ranked] > 0, oddness[ranked]))
 
 
-def _redshift_scatter(predicted: np.ndarray, test: SplitAnswers, rows: Rows) -> float:
+def _redshift_scatter(predicted: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
     truth = test.columns["redshift"][rows]
     return sigma_nmad((predicted - truth) / (1 + truth))
 
 
-_PROBES: Mapping[str, _Probe] = {
-    "linear": _Probe(Linear, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
-    "knn": _Probe(KNN, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
-    "anomaly": _Probe(Anomaly, "oddness", "auroc", "auroc_physical", True, _anomaly_auroc),
-    "redshift": _Probe(Redshift, "ridge", "sigma_nmad", "sigma_nmad", False, _redshift_scatter),
+_PROBES: Mapping[str, _ShiftProbe] = {
+    "linear": _ShiftProbe(Linear, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
+    "knn": _ShiftProbe(KNN, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
+    "anomaly": _ShiftProbe(Anomaly, "oddness", "auroc", "auroc_physical", True, _anomaly_auroc),
+    "redshift": _ShiftProbe(Redshift, "ridge", "sigma_nmad", "sigma_nmad", False, _redshift_scatter),
 }
 
 
-def _rows_of(ids: np.ndarray, test: SplitAnswers) -> Rows:
+def _rows_of(ids: np.ndarray, test: SplitFeatures) -> Rows:
     row = {name: index for index, name in enumerate(test.ids.tolist())}
     return np.array([row[name] for name in ids.tolist()])
 
@@ -144,9 +144,9 @@ def _paired_error(here: np.ndarray, there: np.ndarray, label: Rows) -> float:
     return float(difference.std(ddof=1)) / math.sqrt(len(difference))
 
 
-def _joined(test: SplitAnswers, twin: SplitAnswers) -> SplitAnswers:
+def _joined(test: SplitFeatures, twin: SplitFeatures) -> SplitFeatures:
     """Put both sights into one test split, the survey's first; facts are the survey's for both."""
-    return SplitAnswers(
+    return SplitFeatures(
         np.concatenate([test.ids, np.char.add(test.ids.astype(str), TWIN)]),
         {tap: torch.cat([values, twin.features[tap]]) for tap, values in test.features.items()},
         np.tile(test.label, 2),
@@ -155,7 +155,7 @@ def _joined(test: SplitAnswers, twin: SplitAnswers) -> SplitAnswers:
     )
 
 
-def _displacement(test: SplitAnswers, twin: SplitAnswers, tap: str) -> list[Score]:
+def _displacement(test: SplitFeatures, twin: SplitFeatures, tap: str) -> list[Score]:
     rows = np.flatnonzero(test.anomaly == 0)
     here, there = (read_features(part, "test", tap, rows).double() for part in (test, twin))
     apart = 2 * float(

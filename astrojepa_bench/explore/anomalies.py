@@ -11,14 +11,14 @@ from jaxtyping import Float
 from astrojepa_bench import events
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
-from astrojepa_bench.evaluators.oddness import knn_oddness, mahalanobis_oddness
+from astrojepa_bench.evaluation.extras import ExtrasContext, with_requests
+from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
+from astrojepa_bench.evaluators.probes.anomaly_scores import knn_oddness, mahalanobis_oddness
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.assembly import Galaxies
-from astrojepa_bench.runs.opened import OpenRun
-from astrojepa_bench.runs.prediction_errors import DRAWS, prediction_errors
-from astrojepa_bench.runs.requests import Subject, with_requests
+from astrojepa_bench.runs.assemble import Galaxies
+from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
 NEIGHBOURS = 10
@@ -133,6 +133,6 @@ def _errors(sample: Sample) -> Scores | None:
     if kept is None or sample.piece is None:
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)
     galaxies = Galaxies(sample.piece, sample.table, sample.images, default_cache())
-    subject = Subject(run.objective, run.masker, galaxies)
-    met = with_requests(kept, ("errors",), subject, run.store.answers_path(run.record.run_id))
+    subject = ExtrasContext(run.objective, run.masker, galaxies)
+    met = with_requests(kept, ("errors",), subject, run.store.features_path(run.record.run_id))
     return met.answers.test.errors or None

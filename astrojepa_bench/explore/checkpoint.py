@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from astrojepa_bench.data.releases import RELEASES
+from astrojepa_bench.data.published.releases import RELEASES
 from astrojepa_bench.encoders.weights import read_state
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import emit
@@ -28,9 +28,9 @@ from astrojepa_bench.results.identity import digest, entry_digest, identity_bloc
 from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Masker, Objective
-from astrojepa_bench.runs.assembly import Galaxies
-from astrojepa_bench.runs.cell import Bench, run_cell
-from astrojepa_bench.runs.pieces import Cell, Piece, fact
+from astrojepa_bench.runs.assemble import Galaxies
+from astrojepa_bench.runs.cell import RunContext, run_cell
+from astrojepa_bench.runs.component import Cell, Component, fact
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.training.budgets import Budget
@@ -174,12 +174,12 @@ def import_checkpoint(checkpoint: Checkpoint, registry: Registry, store: Store, 
         DataError: the weights do not fit.
     """
     cell = _cell(checkpoint, registry)
-    dataset = Piece.of(registry.get("dataset", TRAINED_ON), {})
+    dataset = Component.of(registry.get("dataset", TRAINED_ON), {})
     facts = _facts(checkpoint)
     with scoped_global(0, "imported"):  # initial weights are drawn and then overwritten
         encoder: Encoder = cell.encoder.build(facts.spec)
         objective: Objective = cell.objective.build(encoder, encoder.grid, facts.classes)
-    record = _unscored(checkpoint, cell, dataset, command, _parameters(objective.judged))
+    record = _unscored(checkpoint, cell, dataset, command, _parameters(objective.scored_encoder))
     write_weights(store.weights_path(record.run_id), objective, facts)
     store.write(record)
     return record
@@ -191,7 +191,7 @@ def score_checkpoint(
     store: Store,
     command: str,
     galaxies: Galaxies,
-    evaluators: Sequence[Piece],
+    evaluators: Sequence[Component],
 ) -> list[RunRecord]:
     """Score a checkpoint on galaxies, and the same encoder untrained beside it.
 
@@ -206,7 +206,7 @@ def score_checkpoint(
     Raises:
         ConfigError: a piece is not installed.
     """
-    bench = Bench(galaxies, checkpoint.budget, evaluators, store, command)
+    bench = RunContext(galaxies, checkpoint.budget, evaluators, store, command)
     own = _cell(checkpoint, registry)
     records = [_told(run_cell(cell, bench)) for cell in (own, *_floors(own, registry))]
     said = records[0].model_copy(update={"warnings": _with(records[0].warnings, checkpoint.warnings)})
@@ -230,9 +230,9 @@ def _with(known: Sequence[str], more: Sequence[str]) -> list[str]:
 def _cell(checkpoint: Checkpoint, registry: Registry) -> Cell:
     settings = checkpoint.settings
     return Cell(
-        Piece.of(registry.get("objective", OBJECTIVE), {"objective": settings[OBJECTIVE]}),
-        Piece.of(registry.get("masker", MASKER), {"masker": settings[MASKER]}),
-        Piece.of(registry.get("encoder", ENCODER), {"encoder": settings[ENCODER]}),
+        Component.of(registry.get("objective", OBJECTIVE), {"objective": settings[OBJECTIVE]}),
+        Component.of(registry.get("masker", MASKER), {"masker": settings[MASKER]}),
+        Component.of(registry.get("encoder", ENCODER), {"encoder": settings[ENCODER]}),
         seed=0,
     )
 
@@ -241,7 +241,7 @@ def _floors(cell: Cell, registry: Registry) -> Iterator[Cell]:
     blind = next(offer for offer in registry.offers("masker") if not fact(offer, Masker, "hides"))
     for offer in registry.offers("objective"):
         if fact(offer, Objective, "standing") == "floor":
-            yield Cell(Piece.of(offer, {}), Piece.of(blind, {}), cell.encoder, cell.seed)
+            yield Cell(Component.of(offer, {}), Component.of(blind, {}), cell.encoder, cell.seed)
 
 
 def _facts(checkpoint: Checkpoint) -> DataFacts:
@@ -257,7 +257,9 @@ def _parameters(encoder: Encoder) -> int:
     return sum(parameter.numel() for parameter in encoder.parameters())
 
 
-def _unscored(checkpoint: Checkpoint, cell: Cell, dataset: Piece, command: str, parameters: int) -> RunRecord:
+def _unscored(
+    checkpoint: Checkpoint, cell: Cell, dataset: Component, command: str, parameters: int
+) -> RunRecord:
     pieces = {"objective": cell.objective, "masker": cell.masker, "encoder": cell.encoder, "dataset": dataset}
     names: dict[str, Any] = {kind: piece.name for kind, piece in pieces.items()}
     budget = checkpoint.budget

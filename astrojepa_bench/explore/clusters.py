@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import adjusted_mutual_info_score
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluators.clustering import kmeans_torch, nearest_centre
 from astrojepa_bench.evaluators.kmeans import PERMUTATIONS, contingency, purity
+from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch, nearest_centre
 from astrojepa_bench.explore.figures import (
     SEQUENTIAL,
     annotate,

@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from astrojepa_bench.data.sheet import as_rgb
+from astrojepa_bench.data.look.sheet import as_rgb
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically

@@ -16,7 +16,7 @@ from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import astropy_table, check_format, columns_of, facts_table, table_bytes
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.opened import OpenRun
+from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
 Columns = Mapping[str, np.ndarray]

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from astrojepa_bench.data.sheet import as_rgb
+from astrojepa_bench.data.look.sheet import as_rgb
+from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.figures import (
     SEQUENTIAL,
     annotate,
@@ -34,10 +35,10 @@ from astrojepa_bench.explore.latents_map import (
 from astrojepa_bench.explore.mosaic import described
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import facts_table
+from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.opened import OpenRun
-from astrojepa_bench.runs.prediction_errors import DRAWS
-from astrojepa_bench.types import GalaxyTable, PatchGrid
+from astrojepa_bench.runs.open_run import OpenRun
+from astrojepa_bench.types import GalaxyTable
 
 HIDDEN = 216  # grey of a patch that is not seen [of 255]
 DIMMED = 0.35

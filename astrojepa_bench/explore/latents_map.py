@@ -11,11 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.roles import Masker
-from astrojepa_bench.runs.prediction_errors import DRAWS
 from astrojepa_bench.streams import Streams, stream_seed
-from astrojepa_bench.types import GalaxyBatch, Masks, MaskSizes, PatchGrid, Prediction
+from astrojepa_bench.types import GalaxyBatch, Prediction
 
 
 @dataclass(frozen=True)

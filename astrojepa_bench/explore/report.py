@@ -14,6 +14,7 @@ import pandas as pd
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError
+from astrojepa_bench.evaluation.store import read_predictions
 from astrojepa_bench.explore.anomalies import SCORES, anomaly_table
 from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
 from astrojepa_bench.explore.latents_figure import latents_figure
@@ -28,12 +29,11 @@ from astrojepa_bench.explore.report_figures import (
     geometry_of,
     training_figure,
 )
-from astrojepa_bench.explore.report_page import Part, Picture, Section, Table, Text, render
+from astrojepa_bench.explore.report_page import Part, ReportPicture, ReportSection, Table, Text, render
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import VIEWER, spelt
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RecordedScore, RunRecord
-from astrojepa_bench.runs.answers_file import read_predictions
 from astrojepa_bench.streams import numpy_stream
 
 ODDEST = 25
@@ -56,7 +56,7 @@ def report(sample: Sample) -> str:
     made = _Report(sample)
     writers = made.sections
     tracked = events.track(writers.items(), task="writing the report", total=len(writers), unit="sections")
-    sections = [Section(title, write()) for title, write in tracked]
+    sections = [ReportSection(title, write()) for title, write in tracked]
     return render(f"{record.title} on {record.dataset}", f"{sample.run_title}; {sample.title}", sections)
 
 
@@ -114,7 +114,7 @@ class _Report:
         if curves_of(self.record):
             alt = f"curves of {', '.join(curves_of(self.record))} over the steps of the training"
             caption = "An effective rank that falls towards 1 is a collapse; measured on training galaxies."
-            parts.append(Picture.of(training_figure(self.record), alt, caption))
+            parts.append(ReportPicture.of(training_figure(self.record), alt, caption))
         else:
             parts.append(Text("Nothing was trained here, so there are no curves.", "absent"))
         facts = geometry_of(self.record.health)
@@ -139,7 +139,7 @@ class _Report:
         return [_facts_table("", facts), _facts_table("packages", packages)]
 
     def confusion(self) -> list[Part]:
-        path = self.sample.run.store.answers_path(self.record.run_id)
+        path = self.sample.run.store.features_path(self.record.run_id)
         kept = {
             name: found for name in PROBES if (found := read_predictions(path, name)) and "class" in found
         }
@@ -156,7 +156,7 @@ class _Report:
         caption = (
             f"Right for {right:.1%} of {counts.sum():,} test galaxies; the largest class holds {largest:.1%}."
         )
-        return [Picture.of(figure, "share of each true class that is taken for each class", caption)]
+        return [ReportPicture.of(figure, "share of each true class that is taken for each class", caption)]
 
     # -- from the galaxies --
 
@@ -169,13 +169,17 @@ class _Report:
         laid_out = make_map(self.sample)
         by = spelt(usual_colour(self.sample))
         return [
-            Picture.of(map_figure(laid_out), f"galaxies as points on a plane, by {by}", f"Coloured by {by}."),
-            Picture.of(thumbnail_map_figure(laid_out), "the same plane, tiled with pictures of its galaxies"),
+            ReportPicture.of(
+                map_figure(laid_out), f"galaxies as points on a plane, by {by}", f"Coloured by {by}."
+            ),
+            ReportPicture.of(
+                thumbnail_map_figure(laid_out), "the same plane, tiled with pictures of its galaxies"
+            ),
         ]
 
     def anomalies(self) -> list[Part]:
         first = self.oddities.head(ODDEST)
-        picture = Picture.of(
+        picture = ReportPicture.of(
             oddest_figure(self.sample, self.oddities, number=ODDEST),
             f"pictures of the {len(first)} oddest galaxies",
             "Odd is far from its ten nearest training galaxies.",
@@ -185,7 +189,7 @@ class _Report:
     def clusters(self) -> list[Part]:
         found = find_clusters(self.sample)
         return [
-            Picture.of(
+            ReportPicture.of(
                 clusters_figure(found),
                 "clusters, and the galaxies nearest to their centres",
                 f"{title_of(found)}.",
@@ -208,14 +212,14 @@ class _Report:
 
     def _latents(self, index: int) -> list[Part]:
         return [
-            Picture.of(
+            ReportPicture.of(
                 latents_figure(self.sample, index), f"what the run sees and predicts of galaxy {index}"
             )
         ]
 
     def _neighbours(self, index: int) -> list[Part]:
         return [
-            Picture.of(
+            ReportPicture.of(
                 neighbours_figure(self.sample, index), f"galaxy {index} and the galaxies most similar to it"
             )
         ]

@@ -10,9 +10,9 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from astrojepa_bench.evaluation.store import Arrays
 from astrojepa_bench.explore.figures import COLOURS, SEQUENTIAL, annotate, new_figure, styled
 from astrojepa_bench.results.record import Curve, RunRecord
-from astrojepa_bench.runs.answers_file import Arrays
 from astrojepa_bench.types import GalaxyTable
 
 PANEL_IN = 2.9

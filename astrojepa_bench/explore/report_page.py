@@ -29,7 +29,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A picture inside the page.
 
     Attributes:
@@ -47,7 +47,7 @@ class Picture:
     high_px: int
 
     @classmethod
-    def of(cls, figure: Figure, alt: str, caption: str = "") -> Picture:
+    def of(cls, figure: Figure, alt: str, caption: str = "") -> ReportPicture:
         """Draw a figure."""
         width, height = (round(CSS_PX_PER_INCH * float(inches)) for inches in figure.get_size_inches())
         return cls(alt, caption, base64.b64encode(picture_bytes(figure)).decode(), width, height)
@@ -75,11 +75,11 @@ class Table:
     link: str = ""
 
 
-Part: TypeAlias = Text | Picture | Table
+Part: TypeAlias = Text | ReportPicture | Table
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One heading and what stands below it.
 
     Attributes:
@@ -96,7 +96,7 @@ class Section:
         return self.title.lower().replace(" ", "-")
 
 
-def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
+def render(title: str, subtitle: str, sections: Iterable[ReportSection]) -> str:
     """Write the page. It loads nothing, runs no script, and shows every text as it is, whatever stands in it."""
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.explore"),

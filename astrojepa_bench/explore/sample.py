@@ -17,14 +17,14 @@ from astrojepa_bench import events
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.evaluation.extract import BATCH, encode_rows, load_features
+from astrojepa_bench.features import Features
 from astrojepa_bench.options import Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.answers import BATCH, encode_rows, load_answers
-from astrojepa_bench.runs.opened import OpenRun
-from astrojepa_bench.runs.pieces import Piece
+from astrojepa_bench.runs.component import Component
+from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
 Latents = Float[Tensor, "galaxy dim"]
@@ -46,7 +46,7 @@ class Sample:
     table: GalaxyTable
     rows: Int[np.ndarray, " galaxy"]
     own: bool = False
-    piece: Piece | None = None
+    piece: Component | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -110,10 +110,12 @@ class Sample:
         return _finite(self.kept.train.features[self.kept.taps[0]][order], self.run.record)
 
     @cached_property
-    def kept(self) -> Answers | None:
+    def kept(self) -> Features | None:
         """What was kept when the run was scored, if it is of these galaxies: it need not be computed again."""
         record, store = self.run.record, self.run.store
-        return load_answers(store.answers_path(record.run_id), self.table, record.seed) if self.own else None
+        return (
+            load_features(store.features_path(record.run_id), self.table, record.seed) if self.own else None
+        )
 
     def _encoded(self, rows: Int[np.ndarray, " row"]) -> Float[Tensor, "row dim"]:
         if not len(rows):
@@ -175,7 +177,7 @@ def chosen_sample(
     """
     offer = registry.get("dataset", name)
     check_all_used(settings, [offer])
-    piece = Piece.of(offer, settings)
+    piece = Component.of(offer, settings)
     table = _loaded(piece, run, cache)
     return _checked(Sample(run, table, np.arange(len(table)), piece=piece))
 
@@ -203,7 +205,7 @@ def own_sample(
     return _checked(Sample(run, table, table.rows("test"), own=True, piece=piece))
 
 
-def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -> Piece:
+def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -> Component:
     recorded, files = record.options.get("dataset", {}), _files(offer)
     needed = [o.name for o in offer.options if o.required and o.name in files and o.name not in given]
     if needed:
@@ -213,14 +215,14 @@ def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -
             f"lies with --set dataset.{needed[0]}=FILE, or choose other galaxies with -d DATASET"
         )
     kept = {option: value for option, value in recorded.items() if option not in files}
-    return Piece.of(offer, {"dataset": {**kept, **given}})
+    return Component.of(offer, {"dataset": {**kept, **given}})
 
 
 def _files(offer: Offer) -> set[str]:
     return {option.name for option in offer.options if "Path" in option.type}
 
 
-def _left_out(record: RunRecord, offer: Offer, piece: Piece) -> list[str]:
+def _left_out(record: RunRecord, offer: Offer, piece: Component) -> list[str]:
     """Name the files that the run had and that were not given now."""
     recorded = record.options.get("dataset", {})
     missing = [file for file in sorted(_files(offer)) if recorded.get(file) and not piece.options.get(file)]
@@ -234,7 +236,7 @@ def _tell_others(record: RunRecord, table: GalaxyTable, left_out: list[str]) -> 
         events.emit("note", text=f"these are not the galaxies that run {record.run_id} was scored on")
 
 
-def _loaded(piece: Piece, run: OpenRun, cache: Path | None) -> GalaxyTable:
+def _loaded(piece: Component, run: OpenRun, cache: Path | None) -> GalaxyTable:
     table: GalaxyTable = piece.build().load(run.spec.size_px, cache or default_cache())
     for note in table.card.notes:
         events.emit("note", text=f"{table.card.name}: {note}")

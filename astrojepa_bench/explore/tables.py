@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from astrojepa_bench.data.fits_image import need_astropy
+from astrojepa_bench.data.sources.fits_image import need_astropy
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically

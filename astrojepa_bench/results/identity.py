@@ -117,9 +117,9 @@ def source_version(factory: Callable[..., object]) -> str:
         PluginError: no version is declared and the source cannot be read.
 
     Example:
-        >>> class Piece:
+        >>> class Component:
         ...     version = 3
-        >>> source_version(Piece)
+        >>> source_version(Component)
         'v3'
     """
     piece = _unwrapped(factory)

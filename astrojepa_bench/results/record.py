@@ -42,11 +42,11 @@ Numbers: TypeAlias = dict[str, int | float]
 Curve: TypeAlias = Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)]
 
 
-class _Part(BaseModel):
+class _RecordPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
-class Failure(_Part):
+class Failure(_RecordPart):
     """Whose fault it was, in which phase, and what was said (one line)."""
 
     origin: Origin
@@ -55,7 +55,7 @@ class Failure(_Part):
     plugin: str | None = None
 
 
-class RecordedScore(_Part):
+class RecordedScore(_RecordPart):
     """One number about one encoder, with the version of the evaluator that measured it."""
 
     evaluator: str
@@ -68,7 +68,7 @@ class RecordedScore(_Part):
     item_se: float | None = None
 
 
-class Training(_Part):
+class Training(_RecordPart):
     """How training went, as curves of at most 200 points `[step, value]`: loss, its terms, effective rank."""
 
     steps: int = 0
@@ -80,7 +80,7 @@ class Training(_Part):
     recipe: Block = {}
 
 
-class Cost(_Part):
+class Cost(_RecordPart):
     """What the run took; None where it was not measured. `evaluation` splits `eval_seconds` by evaluator."""
 
     train_seconds: float | None = None
@@ -93,7 +93,7 @@ class Cost(_Part):
     peak_memory_bytes: int | None = None
 
 
-class Environment(_Part):
+class Environment(_RecordPart):
     """Versions, threads and device; no host name, user name or absolute path."""
 
     python: str = ""
@@ -104,7 +104,7 @@ class Environment(_Part):
     platform: str = ""
 
 
-class Provenance(_Part):
+class Provenance(_RecordPart):
     """When, by which command and from which commit."""
 
     created_utc: str = ""
@@ -113,7 +113,7 @@ class Provenance(_Part):
     git_dirty: bool | None = None
 
 
-class RunRecord(_Part):
+class RunRecord(_RecordPart):
     """Everything about one pretraining of one entry with one seed.
 
     Attributes:

@@ -118,7 +118,7 @@ class Store:
         """Say where a run in progress keeps its state."""
         return self.out / "checkpoints" / f"{run_id}.pt"
 
-    def answers_path(self, run_id: str) -> Path:
+    def features_path(self, run_id: str) -> Path:
         """Say where features and per-galaxy answers are kept."""
         return self.out / "answers" / f"{run_id}.h5"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from astrojepa_bench.results.identity import digest, entry_digest, split_hash
-from astrojepa_bench.runs.assembly import Galaxies
-from astrojepa_bench.runs.opened import OpenRun
+from astrojepa_bench.runs.assemble import Galaxies
+from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 
 

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.evaluation.collapse import HealthWatch
+from astrojepa_bench.evaluation.extras import ExtrasContext
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import digest, entry_digest, identity_block, split_hash
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Objective
-from astrojepa_bench.runs.assembly import Assembly, Galaxies, SkipCell, assemble, settle
+from astrojepa_bench.runs.assemble import Assembly, Galaxies, SkipCell, assemble, fit_readout
+from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.failures import classify
-from astrojepa_bench.runs.health import HealthWatch
-from astrojepa_bench.runs.pieces import Cell, Piece
-from astrojepa_bench.runs.requests import Subject
 from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
 from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.training.budgets import Budget
@@ -29,7 +29,7 @@ from astrojepa_bench.training.loop import Trainer, TrainingResult
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunContext:
     """What all cells of a request share.
 
     Attributes:
@@ -42,7 +42,7 @@ class Bench:
 
     galaxies: Galaxies
     budget: Budget
-    evaluators: Sequence[Piece]
+    evaluators: Sequence[Component]
     store: Store
     command: str
 
@@ -56,7 +56,7 @@ class _Draft:
     phase: str = "building"
 
 
-def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
+def cell_identity(cell: Cell, bench: RunContext) -> dict[str, object]:
     """Gather everything that can move the numbers of a cell."""
     pieces = _pieces(cell, bench)
     table, budget = bench.galaxies.table, bench.budget
@@ -76,7 +76,7 @@ def cell_identity(cell: Cell, bench: Bench) -> dict[str, object]:
     )
 
 
-def _pieces(cell: Cell, bench: Bench) -> dict[str, Piece]:
+def _pieces(cell: Cell, bench: RunContext) -> dict[str, Component]:
     return {
         "objective": cell.objective,
         "masker": cell.masker,
@@ -85,7 +85,7 @@ def _pieces(cell: Cell, bench: Bench) -> dict[str, Piece]:
     }
 
 
-def finished(record: RunRecord | None, evaluators: Sequence[Piece]) -> bool:
+def finished(record: RunRecord | None, evaluators: Sequence[Component]) -> bool:
     """Whether nothing is left to do: scored by every evaluator asked for, or ended for good."""
     if record is None:
         return False
@@ -94,7 +94,7 @@ def finished(record: RunRecord | None, evaluators: Sequence[Piece]) -> bool:
     return record.status in SCORED and not unscored(record, evaluators)
 
 
-def run_cell(cell: Cell, bench: Bench) -> RunRecord:
+def run_cell(cell: Cell, bench: RunContext) -> RunRecord:
     """Do what is missing of one cell and write its record, whatever happens.
 
     Every failure becomes a typed status; only an interrupt passes through.
@@ -121,7 +121,7 @@ def run_cell(cell: Cell, bench: Bench) -> RunRecord:
     return record
 
 
-def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord | None) -> None:
+def _fill(draft: _Draft, cell: Cell, bench: RunContext, run_id: str, known: RunRecord | None) -> None:
     assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
     weights = bench.store.weights_path(run_id)
     if known is not None and known.status in SCORED and _kept_weights(assembly.objective, weights):
@@ -132,8 +132,8 @@ def _fill(draft: _Draft, cell: Cell, bench: Bench, run_id: str, known: RunRecord
         _train(draft, assembly, bench, cell.seed, run_id)
         missing = list(bench.evaluators)
     draft.phase = "scoring"
-    subject = Subject(assembly.objective, assembly.masker, bench.galaxies)
-    add_judgement(draft.facts, score(subject, cell.seed, missing, bench.store.answers_path(run_id)))
+    subject = ExtrasContext(assembly.objective, assembly.masker, bench.galaxies)
+    add_judgement(draft.facts, score(subject, cell.seed, missing, bench.store.features_path(run_id)))
 
 
 def _kept(record: RunRecord) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _kept(record: RunRecord) -> dict[str, Any]:
     return {name: facts[name] for name in names}
 
 
-def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: str) -> None:
+def _train(draft: _Draft, assembly: Assembly, bench: RunContext, seed: int, run_id: str) -> None:
     objective, galaxies = assembly.objective, bench.galaxies
     watch = HealthWatch(objective, galaxies.table, galaxies.images)
     draft.facts = _empty_facts(assembly)
@@ -161,13 +161,15 @@ def _train(draft: _Draft, assembly: Assembly, bench: Bench, seed: int, run_id: s
     draft.facts["health"] |= {**numbers, **objective.health()}
     draft.status = "collapsed" if collapsed and objective.trains else "ok"
     # Only now: whitened features would hide a collapse.
-    settle(objective.judged, galaxies, bench.budget.galaxies)
+    fit_readout(objective.scored_encoder, galaxies, bench.budget.galaxies)
     write_weights(bench.store.weights_path(run_id), objective, DataFacts.of(galaxies.table))
-    bench.store.answers_path(run_id).unlink(missing_ok=True)  # features of earlier weights, if there were any
+    bench.store.features_path(run_id).unlink(
+        missing_ok=True
+    )  # features of earlier weights, if there were any
 
 
 def _empty_facts(assembly: Assembly) -> dict[str, Any]:
-    parameters = sum(parameter.numel() for parameter in assembly.objective.judged.parameters())
+    parameters = sum(parameter.numel() for parameter in assembly.objective.scored_encoder.parameters())
     return {
         "scores": [], "selection": {}, "warnings": [], "not_scored": {}, "evaluators": {}, "health": {},
         "training": {"recipe": {}},
@@ -221,7 +223,7 @@ def _kept_weights(objective: Objective, path: Path) -> bool:
     return True
 
 
-def _record(cell: Cell, bench: Bench, identity: dict[str, object], draft: _Draft) -> RunRecord:
+def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _Draft) -> RunRecord:
     pieces = _pieces(cell, bench)
     facts: dict[str, Any] = {
         "environment": Environment.model_validate(describe_environment(bench.galaxies.device)),

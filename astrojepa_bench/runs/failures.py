@@ -14,14 +14,14 @@ from astrojepa_bench.results.record import Failure, Origin, Status
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How a cell that did not finish is recorded."""
 
     status: Status
     failure: Failure
 
 
-def classify(error: Exception, phase: str, offers: Iterable[Offer]) -> Outcome:
+def classify(error: Exception, phase: str, offers: Iterable[Offer]) -> Ending:
     """Say what an exception means for the board.
 
     Args:
@@ -32,12 +32,12 @@ def classify(error: Exception, phase: str, offers: Iterable[Offer]) -> Outcome:
     offers = list(offers)
     plugin = _owner(error, offers)
     if isinstance(error, DivergedError):
-        return Outcome("diverged", _failure("plugin", phase, error, offers[0].plugin))
+        return Ending("diverged", _failure("plugin", phase, error, offers[0].plugin))
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         advice = f"{error}; lower objective.batch_size or take a smaller encoder"
-        return Outcome("oom", _failure("infrastructure", phase, advice, None))
+        return Ending("oom", _failure("infrastructure", phase, advice, None))
     origin = _origin(error, plugin)
-    return Outcome("failed", _failure(origin, phase, error, plugin if origin == "plugin" else None))
+    return Ending("failed", _failure(origin, phase, error, plugin if origin == "plugin" else None))
 
 
 def _origin(error: Exception, plugin: str | None) -> Origin:

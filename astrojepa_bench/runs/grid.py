@@ -15,9 +15,9 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.assembly import load_galaxies
-from astrojepa_bench.runs.cell import Bench, cell_identity, finished, run_cell
-from astrojepa_bench.runs.pieces import Cell
+from astrojepa_bench.runs.assemble import load_galaxies
+from astrojepa_bench.runs.cell import RunContext, cell_identity, finished, run_cell
+from astrojepa_bench.runs.component import Cell
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.training.budgets import Budget
@@ -59,7 +59,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         events.emit("note", text=note)
     galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, device)
     budget = within(plan.budget, galaxies.table)
-    bench = Bench(galaxies, budget, plan.evaluators, store, command)
+    bench = RunContext(galaxies, budget, plan.evaluators, store, command)
     records = [
         _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
     ]
@@ -87,7 +87,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _run_and_tell(cell: Cell, bench: Bench, index: int, total: int) -> RunRecord:
+def _run_and_tell(cell: Cell, bench: RunContext, index: int, total: int) -> RunRecord:
     known = bench.store.find(digest(cell_identity(cell, bench)))
     if known is not None and finished(known, bench.evaluators):
         events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")

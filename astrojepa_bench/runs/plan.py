@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.runs.component import Cell, Component, fact
 from astrojepa_bench.runs.lookup import Found, find_blocks, find_evaluators
-from astrojepa_bench.runs.pieces import Cell, Piece, fact
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.training.budgets import Budget, find_budget
-from astrojepa_bench.types import PatchGrid
 
 Item = TypeVar("Item")
 
@@ -33,8 +33,8 @@ class Plan:
     """
 
     cells: tuple[Cell, ...]
-    dataset: Piece
-    evaluators: tuple[Piece, ...]
+    dataset: Component
+    evaluators: tuple[Component, ...]
     budget: Budget
     notes: tuple[str, ...] = ()
 
@@ -66,14 +66,14 @@ class _Pieces:
     settings: Settings
     budget: Budget
 
-    def __call__(self, offer: Offer, options: Settings | None = None) -> Piece:
+    def __call__(self, offer: Offer, options: Settings | None = None) -> Component:
         asked, fixed = settings_for(self.settings, offer), settings_for(options or {}, offer)
         for name in asked.keys() & fixed.keys():
             raise ConfigError(
                 f"the suite itself sets {offer.kind}.{name}={fixed[name]} on '{offer.name}'; leave out that --set"
             )
         chosen = {f"{offer.kind}:{offer.name}": {**asked, **fixed}}
-        piece = Piece.of(offer, chosen, {"patch": self.budget.patch_px})
+        piece = Component.of(offer, chosen, {"patch": self.budget.patch_px})
         patch = piece.options.get("patch")
         if offer.kind == "encoder" and isinstance(patch, int):
             PatchGrid.tiling(self.budget.size_px, patch)
@@ -111,7 +111,7 @@ def _block_cells(block: Found, pieces: _Pieces, blind: Offer, seeds: Iterable[in
 
 
 def _floors(
-    registry: Registry, pieces: _Pieces, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Piece]
+    registry: Registry, pieces: _Pieces, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Component]
 ) -> Iterator[Cell]:
     """Score each trained encoder untrained at every seed, and encoders without weights once."""
     named = [piece.offer for piece in trained]

@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluation.extras import ExtrasContext
 from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.assembly import Galaxies, load_galaxies
+from astrojepa_bench.runs.assemble import Galaxies, load_galaxies
 from astrojepa_bench.runs.binding import bound, is_unbound
+from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.lookup import evaluators_named
-from astrojepa_bench.runs.opened import OpenRun, open_run
-from astrojepa_bench.runs.pieces import Piece
-from astrojepa_bench.runs.requests import Subject
+from astrojepa_bench.runs.open_run import OpenRun, open_run
 from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
 
 
@@ -68,11 +68,13 @@ def rescore(
     offers = evaluators_named(tuple(evaluators), registry)
     source = registry.get("dataset", dataset or run.record.dataset)
     check_all_used(settings, [source, *offers])
-    missing = unscored(run.record, pieces := [Piece.of(offer, settings) for offer in offers])
+    missing = unscored(run.record, pieces := [Component.of(offer, settings) for offer in offers])
     path = run.store.path(run.record)
     if not missing:
         return Rescored(run.record, path, ())
-    galaxies = _galaxies(run, Piece.of(source, _dataset_options(run, source.name, settings)), cache, device)
+    galaxies = _galaxies(
+        run, Component.of(source, _dataset_options(run, source.name, settings)), cache, device
+    )
     if is_unbound(run):
         run = bound(run, galaxies)
         missing = unscored(run.record, pieces)
@@ -87,7 +89,7 @@ def _dataset_options(run: OpenRun, name: str, settings: Settings) -> Settings:
     return {"dataset": {**known, **now}}
 
 
-def _galaxies(run: OpenRun, piece: Piece, cache: Path, device: torch.device) -> Galaxies:
+def _galaxies(run: OpenRun, piece: Component, cache: Path, device: torch.device) -> Galaxies:
     for option, value in piece.options.items():
         if isinstance(value, Path) and not value.expanduser().exists():
             raise ConfigError(
@@ -106,9 +108,9 @@ def _galaxies(run: OpenRun, piece: Piece, cache: Path, device: torch.device) -> 
     return galaxies
 
 
-def _scored(run: OpenRun, galaxies: Galaxies, missing: Sequence[Piece], kept: RunRecord) -> RunRecord:
-    subject = Subject(run.objective.to(galaxies.device), run.masker, galaxies)
+def _scored(run: OpenRun, galaxies: Galaxies, missing: Sequence[Component], kept: RunRecord) -> RunRecord:
+    subject = ExtrasContext(run.objective.to(galaxies.device), run.masker, galaxies)
     facts = kept.facts()
-    path = run.store.answers_path(kept.run_id)
+    path = run.store.features_path(kept.run_id)
     add_judgement(facts, score(subject, kept.seed, missing, path))
     return RunRecord.model_validate(facts)

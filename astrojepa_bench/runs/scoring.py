@@ -10,16 +10,16 @@ from typing import Any
 import torch
 
 from astrojepa_bench.errors import ContractError
-from astrojepa_bench.evaluators.answers import Answers
+from astrojepa_bench.evaluation.extract import compute_features, load_features, save_features
+from astrojepa_bench.evaluation.extras import ExtrasContext, requested, with_requests
+from astrojepa_bench.evaluation.score import Judgement, described, judge, missing
+from astrojepa_bench.evaluation.store import keep_arrays
+from astrojepa_bench.features import Features
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.answers import compute_answers, load_answers, save_answers
-from astrojepa_bench.runs.answers_file import keep_arrays
-from astrojepa_bench.runs.judging import Judgement, described, judge, missing
-from astrojepa_bench.runs.pieces import Piece
-from astrojepa_bench.runs.requests import Subject, requested, with_requests
+from astrojepa_bench.runs.component import Component
 
 
-def score(subject: Subject, seed: int, evaluators: Sequence[Piece], path: Path) -> Judgement:
+def score(subject: ExtrasContext, seed: int, evaluators: Sequence[Component], path: Path) -> Judgement:
     """Evaluate a trained objective; what was computed for it before is read and not computed again.
 
     Args:
@@ -42,15 +42,15 @@ def score(subject: Subject, seed: int, evaluators: Sequence[Piece], path: Path) 
     return judgement
 
 
-def _features(subject: Subject, seed: int, path: Path) -> Answers:
-    known = load_answers(path, subject.table, seed)
+def _features(subject: ExtrasContext, seed: int, path: Path) -> Features:
+    known = load_features(path, subject.table, seed)
     if known is not None:
         return known
-    answers = compute_answers(subject.objective.judged, subject.table, subject.galaxies.images, seed)
+    answers = compute_features(subject.objective.scored_encoder, subject.table, subject.galaxies.images, seed)
     for tap in answers.taps:
         if not bool(torch.isfinite(answers.test.features[tap]).all()):
             raise ContractError(f"tap '{tap}' of the judged encoder holds non-finite features on test")
-    save_answers(path, answers)
+    save_features(path, answers)
     return answers
 
 
@@ -64,12 +64,12 @@ def _keep_predictions(path: Path, judgement: Judgement) -> None:
 # --- from judgement to record -------------------------------------------------------------------------------
 
 
-def unscored(record: RunRecord, evaluators: Iterable[Piece]) -> list[Piece]:
+def unscored(record: RunRecord, evaluators: Iterable[Component]) -> list[Component]:
     """Choose the evaluators that have not scored a run yet, in this version and with these options."""
     return [piece for piece in evaluators if record.evaluators.get(piece.name) != described(piece)]
 
 
-def without_stale(record: RunRecord, evaluators: Iterable[Piece]) -> RunRecord:
+def without_stale(record: RunRecord, evaluators: Iterable[Component]) -> RunRecord:
     """Give a record without what these evaluators will replace."""
     stale = {piece.name for piece in unscored(record, evaluators)}
     return record.model_copy(

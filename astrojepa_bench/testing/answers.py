@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
+from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.types import Split
 
 CLASSES, DIM, VIEWED, VIEWS = 4, 12, 40, 4
 ROWS: dict[Split, tuple[int, int]] = {"train": (160, 0), "val": (80, 0), "test": (160, 48)}
-Draw: TypeAlias = Callable[[SplitAnswers, np.random.Generator], Float[np.ndarray, "galaxy dim"]]
+Draw: TypeAlias = Callable[[SplitFeatures, np.random.Generator], Float[np.ndarray, "galaxy dim"]]
 
 
-def answers_of(draw: Draw, seed: int = 0) -> Answers:
+def answers_of(draw: Draw, seed: int = 0) -> Features:
     """Invent galaxies of four balanced classes, with anomalies in test, and draw two taps for them.
 
     Redshift, the factor and the prediction error are independent of class; the twin is the same galaxies.
@@ -30,15 +30,15 @@ def answers_of(draw: Draw, seed: int = 0) -> Answers:
     last = test.features["last"]
     spread = torch.from_numpy(drawing.normal(size=(VIEWED, VIEWS, last.shape[1]))).float()
     views = last[:VIEWED, None] + 1e-3 * spread
-    return Answers(**splits, classes=CLASSES, seed=seed, views=views, twin=test)
+    return Features(**splits, classes=CLASSES, seed=seed, views=views, twin=test)
 
 
-def _facts(name: Split, stream: np.random.Generator) -> SplitAnswers:
+def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
     count, odd = ROWS[name]
     rows = count + odd
     label = np.concatenate([stream.permutation(np.arange(count) % CLASSES), np.full(odd, -1)])
     anomaly = np.concatenate([np.zeros(count, dtype=np.int64), 1 + np.arange(odd) % 2])
-    return SplitAnswers(
+    return SplitFeatures(
         np.array([f"{name}-{row:04d}" for row in stream.permutation(rows)]),
         {},
         label,
@@ -55,12 +55,12 @@ def _errors(anomaly: np.ndarray, stream: np.random.Generator) -> dict[str, Float
     return {name: (anomaly > 0) + 1e-3 * stream.uniform(size=len(anomaly)) for name in names}
 
 
-def _with_features(facts: SplitAnswers, draw: Draw, stream: np.random.Generator) -> SplitAnswers:
+def _with_features(facts: SplitFeatures, draw: Draw, stream: np.random.Generator) -> SplitFeatures:
     features = {tap: torch.from_numpy(draw(facts, stream)).float() for tap in ("last", "last4")}
     return replace(facts, features=features)
 
 
-def truth(facts: SplitAnswers, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
+def truth(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
     """One column per class, one for anomalies, and the numbers; with hardly any noise."""
     kind = np.where(facts.label < 0, CLASSES, facts.label)
     columns = [np.eye(CLASSES + 1)[kind], *(values[:, None] for values in facts.columns.values())]
@@ -68,18 +68,18 @@ def truth(facts: SplitAnswers, stream: np.random.Generator) -> Float[np.ndarray,
     return known + 1e-3 * stream.normal(size=known.shape)
 
 
-def hint(facts: SplitAnswers, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
+def hint(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
     """The truth under noise, so that no score is perfect and none is chance."""
     known = truth(facts, stream)
     return known + 0.6 * stream.normal(size=known.shape)
 
 
-def nothing(facts: SplitAnswers, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
+def nothing(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
     """Noise that knows nothing of any galaxy."""
     return stream.normal(size=(len(facts.ids), DIM))
 
 
-def ignorance(seed: int = 0) -> Answers:
+def ignorance(seed: int = 0) -> Features:
     """The galaxies of `answers_of(hint, seed)` under features, twins and prediction errors that know nothing."""
     answers, stream = answers_of(nothing, seed), numpy_stream(seed, "ignorance")
     errors = {name: stream.permutation(values) for name, values in answers.test.errors.items()}
@@ -87,14 +87,14 @@ def ignorance(seed: int = 0) -> Answers:
     return replace(answers, test=test, twin=_with_features(test, nothing, stream))
 
 
-def shuffled(facts: SplitAnswers, stream: np.random.Generator) -> SplitAnswers:
+def shuffled(facts: SplitFeatures, stream: np.random.Generator) -> SplitFeatures:
     """The same galaxies in another order."""
     return rearranged(facts, stream.permutation(len(facts.ids)))
 
 
-def rearranged(facts: SplitAnswers, order: np.ndarray) -> SplitAnswers:
+def rearranged(facts: SplitFeatures, order: np.ndarray) -> SplitFeatures:
     """Rows of every column, in the given order."""
-    return SplitAnswers(
+    return SplitFeatures(
         facts.ids[order],
         {tap: values[torch.from_numpy(order)] for tap, values in facts.features.items()},
         facts.label[order],
@@ -106,7 +106,7 @@ def rearranged(facts: SplitAnswers, order: np.ndarray) -> SplitAnswers:
     )
 
 
-def in_another_order(answers: Answers, stream: np.random.Generator) -> Answers:
+def in_another_order(answers: Features, stream: np.random.Generator) -> Features:
     """The same answers, each split in another order, the twin in that of the test galaxies."""
     order = stream.permutation(len(answers.test.ids))
     test = rearranged(answers.test, order)
@@ -114,10 +114,10 @@ def in_another_order(answers: Answers, stream: np.random.Generator) -> Answers:
     return replace(answers, train=train, val=val, test=test, twin=test)
 
 
-def unlabelled(answers: Answers, label: int = -1) -> Answers:
+def unlabelled(answers: Features, label: int = -1) -> Features:
     """Give every ordinary galaxy the same label, or none."""
 
-    def put(facts: SplitAnswers) -> SplitAnswers:
+    def put(facts: SplitFeatures) -> SplitFeatures:
         return replace(facts, label=np.where(facts.label < 0, -1, label))
 
     train, val, test = (put(answers.split(name)) for name in ROWS)

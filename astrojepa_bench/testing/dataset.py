@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from astrojepa_bench.data.near_duplicates import near_duplicates
+from astrojepa_bench.data.splitting.near_duplicates import near_duplicates
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.galaxies import SIZE_PX
 from astrojepa_bench.testing.rehearsal import build, load_into_memory

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from astrojepa_bench.errors import BenchError
-from astrojepa_bench.evaluators.answers import Answers, Request
+from astrojepa_bench.features import Features, Request
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.testing.answers import answers_of, hint, ignorance, in_another_order, truth, unlabelled
@@ -24,7 +24,7 @@ ALLOWED = 0.03  # excess over chance that no statistics of six draws can exclude
 rules = Rules("evaluator")
 
 
-def evaluation(evaluator: Evaluator, answers: Answers) -> Evaluation:
+def evaluation(evaluator: Evaluator, answers: Features) -> Evaluation:
     """Evaluate, which must give an evaluation."""
     found = evaluator.evaluate(answers)
     if not isinstance(found, Evaluation):
@@ -146,7 +146,7 @@ def find_test_labels(piece: Subject) -> str | None:
     return f"prediction '{changed[0]}' depends on test labels" if changed else None
 
 
-def _relabelled(answers: Answers, evaluator: Evaluator) -> Answers:
+def _relabelled(answers: Features, evaluator: Evaluator) -> Features:
     test, stream = answers.test, numpy_stream(0, "test labels")
     label, anomaly = test.label.copy(), test.anomaly
     label[label >= 0] = stream.permutation(label[label >= 0])
@@ -157,7 +157,7 @@ def _relabelled(answers: Answers, evaluator: Evaluator) -> Answers:
     return replace(answers, test=test, twin=test)
 
 
-def _from_features(evaluator: Evaluator, answers: Answers, found: Evaluation) -> Iterator[str]:
+def _from_features(evaluator: Evaluator, answers: Features, found: Evaluation) -> Iterator[str]:
     """Name the predictions that come from features: a null, such as the mean of the true class, does not."""
     blind = evaluation(evaluator, ignorance(answers.seed))
     known = [name for name in found.predictions if name not in blind.predictions]
@@ -240,7 +240,7 @@ def find_declares(piece: Subject) -> str | None:
     return None
 
 
-def _without(answers: Answers) -> dict[str, Answers]:
+def _without(answers: Features) -> dict[str, Features]:
     ordinary = replace(answers.test, anomaly=np.zeros_like(answers.test.anomaly))
     return {
         "label": unlabelled(answers),

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from astrojepa_bench.errors import BenchError, ConfigError
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import GRID, build, generator
 from astrojepa_bench.testing.subject import Subject
-from astrojepa_bench.types import Masks, MaskSizes, PatchGrid
 
 DRAWN = 125  # images each of the cases below: a thousand masks and more
 GRIDS = (GRID, PatchGrid.tiling(56, 4), PatchGrid.tiling(16, 4))

@@ -190,7 +190,7 @@ def find_judged(piece: Subject) -> str | None:
 @torch.no_grad()
 def _features(objective: Objective, shown: Tensor) -> Tensor:
     objective.eval()
-    features = objective.judged.taps(shown)["last"]
+    features = objective.scored_encoder.taps(shown)["last"]
     objective.train()
     return features
 
@@ -209,7 +209,7 @@ def find_teacher(piece: Subject) -> str | None:
     if moved:
         return f"loss moved {moved[0]}"
     online = {id(value) for value in objective.encoder.parameters()}
-    judged = dict(objective.judged.named_parameters())
+    judged = dict(objective.scored_encoder.named_parameters())
     if any(id(value) in online for value in judged.values()):
         return None
     taught = [name for name, value in judged.items() if value.grad is not None]

@@ -16,24 +16,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.geometry.patches import choose_patches
 from astrojepa_bench.options import Kind
-from astrojepa_bench.patches import choose_patches
 from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global, stream_seed
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.answers import answers_of, hint
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
-from astrojepa_bench.types import (
-    Evaluation,
-    GalaxyBatch,
-    GalaxyTable,
-    Loss,
-    Masks,
-    MaskSizes,
-    PatchGrid,
-    Tokens,
-)
+from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Tokens
 
 ROLES: Mapping[Kind, type] = {
     "dataset": Dataset,
@@ -57,7 +49,7 @@ def build(piece: Subject, seed: int = 0) -> Any:  # noqa: ANN401 the role depend
     if piece.offer.kind != "encoder":
         return construct(piece, seed)
     encoder = construct(piece, seed)
-    if type(encoder).prepare is Encoder.prepare and type(encoder).settle is Encoder.settle:
+    if type(encoder).fit_inputs is Encoder.fit_inputs and type(encoder).fit_readout is Encoder.fit_readout:
         return encoder.eval()
     return copy.deepcopy(piece.once(("fitted", seed), lambda: _fitted(encoder)))
 
@@ -77,8 +69,8 @@ def construct(piece: Subject, seed: int = 0, *, bands: int = 3) -> Any:  # noqa:
 
 
 def _fitted(encoder: Encoder) -> Encoder:
-    encoder.prepare(galaxies.images(128, seed=1))
-    encoder.settle(galaxies.images(128, seed=1))
+    encoder.fit_inputs(galaxies.images(128, seed=1))
+    encoder.fit_readout(galaxies.images(128, seed=1))
     return encoder.eval()
 
 

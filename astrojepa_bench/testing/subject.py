@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from astrojepa_bench.runs.pieces import Piece
+from astrojepa_bench.runs.component import Component
 
 Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Subject(Piece):
+class Subject(Component):
     """A piece with resolved options; checks share what takes long, such as loaded galaxies.
 
     Attributes:

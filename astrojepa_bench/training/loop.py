@@ -19,8 +19,10 @@ from torch import nn
 
 from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages, to_unit
-from astrojepa_bench.data.subset import nested_subset
+from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import DivergedError
+from astrojepa_bench.geometry.grids import Masks, MaskSizes
+from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Draw, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
@@ -29,8 +31,7 @@ from astrojepa_bench.training.cost import StepCost, count_step
 from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import make_optimiser, set_schedule
-from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Masks, MaskSizes, Progress
-from astrojepa_bench.views import base_augment
+from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 
 CURVE_POINTS = 100
 MONITOR_POINTS = 20

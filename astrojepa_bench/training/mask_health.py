@@ -11,7 +11,7 @@ means over images; what a masker that ignores the galaxy would show or hide of i
 | `context_galaxy_share` | share of the galaxy's light in the context |
 | `target_galaxy_share` | share of the galaxy's light in the union of the targets |
 
-Light is what stands above the sky in the detected patches of the central source (`astrojepa_bench.sky`); images
+Light is what stands above the sky in the detected patches of the central source (`geometry.sky`); images
 in which none is detected do not count. A run without targets has no target shares.
 """
 
@@ -23,9 +23,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from astrojepa_bench.patches import covered
-from astrojepa_bench.sky import galaxy_light
-from astrojepa_bench.types import Masks, PatchGrid
+from astrojepa_bench.geometry.grids import Masks, PatchGrid
+from astrojepa_bench.geometry.patches import covered
+from astrojepa_bench.geometry.sky import galaxy_light
 
 
 def measure_masks(

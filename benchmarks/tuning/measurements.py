@@ -17,7 +17,7 @@ import torch
 from tune import features_of, galaxies_of, request_of, scores
 
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.assembly import assemble
+from astrojepa_bench.runs.assemble import assemble
 from astrojepa_bench.runs.plan import make_plan
 
 ENCODERS = ("profile", "vit-micro", "vit-micro-rings")
@@ -30,7 +30,7 @@ def main(trials_file):
     plans = [make_plan(request_of(wanted, untrained(encoder)), registry) for encoder in ENCODERS]
     galaxies = galaxies_of(wanted, plans[0])
     measured, *read = (
-        features_of(assemble(plan.cells[0], galaxies).objective.judged, galaxies) for plan in plans
+        features_of(assemble(plan.cells[0], galaxies).objective.scored_encoder, galaxies) for plan in plans
     )
     show("profile", measured, galaxies.table)
     for name, taps in zip(ENCODERS[1:], read, strict=True):

@@ -28,12 +28,12 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch.nn import functional as F
 
-from astrojepa_bench.evaluators.logistic import fit_logistic
-from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.evaluation.collapse import HealthWatch
+from astrojepa_bench.evaluation.extract import encode_rows
+from astrojepa_bench.evaluators.probes.logistic import fit_logistic
+from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.answers import encode_rows
-from astrojepa_bench.runs.assembly import assemble, load_galaxies, settle
-from astrojepa_bench.runs.health import HealthWatch
+from astrojepa_bench.runs.assemble import assemble, fit_readout, load_galaxies
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.training.loop import Trainer
@@ -113,7 +113,7 @@ def run_trial(plan, galaxies):
     seconds = time.perf_counter() - began
     collapsed, health = watch.verdict(objective)
     return {
-        **scores(features_of(objective.judged, galaxies), table),
+        **scores(features_of(objective.scored_encoder, galaxies), table),
         "effective_rank": round(health["effective_rank"], 2),
         "collapsed": collapsed,
         "seconds": round(seconds),
@@ -123,7 +123,7 @@ def run_trial(plan, galaxies):
 
 def features_of(encoder, galaxies):
     """Read every tap of the labelled train and val galaxies."""
-    settle(encoder, galaxies, None)
+    fit_readout(encoder, galaxies, None)
     return encode_rows(encoder.eval(), galaxies.images, labelled(galaxies.table))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.cli import data_fetch, data_verify
-from astrojepa_bench.data import releases
+from astrojepa_bench.data.published import releases
 from astrojepa_bench.errors import DataError
 
 

@@ -6,7 +6,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from astrojepa_bench.data import container
+from astrojepa_bench.data.sources import container
 
 ESCAPES = ("../secret.png", "images/../../secret.png", "{absolute}", "C:/secret.png", "..\\secret.png")
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from astrojepa_bench.data import conversion
-from astrojepa_bench.data.conversion import (
+from astrojepa_bench.data import convert as conversion
+from astrojepa_bench.data.convert import (
     Picture,
     band_statistics,
     cached,
@@ -144,7 +144,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from astrojepa_bench.data.conversion import cached
+from astrojepa_bench.data.convert import cached
 def fill(folder):
     (folder / "images.npy").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

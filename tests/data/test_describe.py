@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench.data.describe import Range, describe
 from astrojepa_bench.data.hdf5 import Hdf5
-from astrojepa_bench.data.layouts import recognise
+from astrojepa_bench.data.look.describe import Range, describe
+from astrojepa_bench.data.sources.layouts import recognise
 from astrojepa_bench.errors import DataError
 
 

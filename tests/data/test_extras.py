@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from astrojepa_bench.data import extras
-from astrojepa_bench.data.archive import ImageFiles
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.sources.archive import ImageFiles
 from astrojepa_bench.errors import DataError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"

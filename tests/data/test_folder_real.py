@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrojepa_bench.data.archive import ImageFiles
 from astrojepa_bench.data.folder import Folder
+from astrojepa_bench.data.sources.archive import ImageFiles
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import listening
 

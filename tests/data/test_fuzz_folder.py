@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from astrojepa_bench.data.container import RefusedError
 from astrojepa_bench.data.folder import Folder
-from astrojepa_bench.data.image_formats import decode, glance
-from astrojepa_bench.data.image_table import classes_of, names_of, numbers_of, read_table
+from astrojepa_bench.data.sources.container import RefusedError
+from astrojepa_bench.data.sources.image_formats import decode, glance
+from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of, read_table
 from astrojepa_bench.errors import BenchError, DataError
 
 fits = pytest.importorskip("astropy.io.fits")

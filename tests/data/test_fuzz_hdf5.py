@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench.data.galaxy10 import Galaxy10
 from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.types import GalaxyTable
 

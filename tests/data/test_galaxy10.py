@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench.data.conversion import blocks
-from astrojepa_bench.data.galaxy10 import Galaxy10
-from astrojepa_bench.data.hdf5_file import Hdf5File
-from astrojepa_bench.data.releases import DECALS, RELEASES, SDSS, release_of
+from astrojepa_bench.data.convert import blocks
+from astrojepa_bench.data.published.galaxy10 import Galaxy10
+from astrojepa_bench.data.published.releases import DECALS, RELEASES, SDSS, release_of
+from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.errors import DataError
 
 ROOT = Path(__file__).parents[2]

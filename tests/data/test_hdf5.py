@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.data.hdf5 import Hdf5
-from astrojepa_bench.data.hdf5_file import Hdf5File
 from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.errors import DataError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
@@ -64,7 +64,7 @@ def test_a_file_may_name_its_bands(tmp_path, stated, names):
 
 def test_blocks_follow_the_chunks_of_the_file(tmp_path, monkeypatch):
     """Files whose chunks span many rows and few columns are read whole chunks at a time, to the last row."""
-    monkeypatch.setattr("astrojepa_bench.data.hdf5_file.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("astrojepa_bench.data.sources.hdf5_file.BLOCK_BYTES", 1000)
     images = pixels(25)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("images", data=images, chunks=(7, 3, 3, 1), compression="gzip")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrojepa_bench.data.container import RefusedError
-from astrojepa_bench.data.flux import Flux, asinh_stretch, displayed
-from astrojepa_bench.data.image_formats import decode, glance
+from astrojepa_bench.data.sources.container import RefusedError
+from astrojepa_bench.data.sources.flux import Flux, asinh_stretch, displayed
+from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.errors import ConfigError
 
 fits = pytest.importorskip("astropy.io.fits")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrojepa_bench.data import leaks
 from astrojepa_bench.data.hdf5 import Hdf5
+from astrojepa_bench.data.splitting import leaks
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"

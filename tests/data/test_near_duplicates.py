@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from astrojepa_bench.data import near_duplicates as module
-from astrojepa_bench.data.near_duplicates import THRESHOLD, near_duplicates
-from astrojepa_bench.data.registration import Similarity, gaussian_matrix, pixel_points, register
 from astrojepa_bench.data.resize import resize
-from astrojepa_bench.data.ring_spectra import ring_spectra, turn
+from astrojepa_bench.data.splitting import near_duplicates as module
+from astrojepa_bench.data.splitting.near_duplicates import THRESHOLD, near_duplicates
+from astrojepa_bench.data.splitting.registration import Similarity, gaussian_matrix, pixel_points, register
+from astrojepa_bench.data.splitting.ring_spectra import ring_spectra, turn
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import listening
 

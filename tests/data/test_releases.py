@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench.data.download import fetch
-from astrojepa_bench.data.releases import DECALS, RELEASES, SDSS
-from astrojepa_bench.data.verification import verify
+from astrojepa_bench.data.published.download import fetch
+from astrojepa_bench.data.published.releases import DECALS, RELEASES, SDSS
+from astrojepa_bench.data.published.verification import verify
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import listening
 
@@ -248,7 +248,9 @@ def test_published_file_is_known_by_its_bytes(tmp_path, monkeypatch):
     """Every bit counts: a copy with one attribute more is whole, but not the published file."""
     path = galaxies(tmp_path / "a.h5", side=69)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr("astrojepa_bench.data.verification.RELEASES", {"sdss": replace(SDSS, sha256=sha256)})
+    monkeypatch.setattr(
+        "astrojepa_bench.data.published.verification.RELEASES", {"sdss": replace(SDSS, sha256=sha256)}
+    )
     assert verify(path).published == "Galaxy10 SDSS"
     with h5py.File(path, "a") as file:
         file.attrs["copied"] = "by hand"

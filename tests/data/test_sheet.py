@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from astrojepa_bench.cli import main
-from astrojepa_bench.data.sheet import (
+from astrojepa_bench.data.look.sheet import (
     CELL_PX,
     GAP_PX,
     TITLE_PX,

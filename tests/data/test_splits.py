@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrojepa_bench.data.splits import (
+from astrojepa_bench.data.splitting.splits import (
     assign_splits,
     conflicting,
     count_moved,

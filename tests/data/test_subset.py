@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom, kstest
 
-from astrojepa_bench.data.subset import nested_subset
+from astrojepa_bench.data.splitting.subset import nested_subset
 
 IDS = np.array([f"galaxy-{number:05d}" for number in range(8000)])
 

@@ -17,7 +17,7 @@ from astrojepa_bench.data.synthetic import dataset, drawing
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.data.synthetic.drawing import Block, draw_all, draw_block
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, GALAXY10_COUNTS, class_of
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Subject, Survey, draw
+from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Survey, draw
 from astrojepa_bench.errors import BenchError, ConfigError
 from astrojepa_bench.events import listening
 
@@ -102,15 +102,17 @@ def test_galaxies_do_not_depend_on_the_number_of_workers(tmp_path):
 def test_galaxy_keeps_its_shape_at_another_image_size():
     """The same galaxy at twice the pixels is the same picture: binned down, it correlates above 0.95."""
     for number in (0, 6, 7, 9):
-        small = draw(SURVEY, Subject(number)).image.astype(float)
-        large = draw(replace(SURVEY, size_px=64), Subject(number)).image.astype(float)
+        small = draw(SURVEY, SceneSubject(number)).image.astype(float)
+        large = draw(replace(SURVEY, size_px=64), SceneSubject(number)).image.astype(float)
         binned = large.reshape(3, 32, 2, 32, 2).mean(axis=(2, 4))
         assert np.corrcoef(small.ravel(), binned.ravel())[0, 1] > 0.95
 
 
 def test_seeds_give_other_galaxies():
     """Another seed gives other pixels."""
-    assert not np.array_equal(draw(SURVEY, Subject(0)).image, draw(replace(SURVEY, seed=1), Subject(0)).image)
+    assert not np.array_equal(
+        draw(SURVEY, SceneSubject(0)).image, draw(replace(SURVEY, seed=1), SceneSubject(0)).image
+    )
 
 
 def test_second_load_draws_nothing(table, cache, monkeypatch):

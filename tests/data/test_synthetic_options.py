@@ -19,7 +19,7 @@ from astrojepa_bench.data.synthetic.profiles import Plane
 from astrojepa_bench.data.synthetic.scene import (
     ANOMALY_TYPES,
     Purpose,
-    Subject,
+    SceneSubject,
     Survey,
     draw,
     expose,
@@ -48,7 +48,8 @@ def test_default_images_are_those_that_were_published():
     """
     with np.load(GOLDEN) as golden:
         subjects = [
-            Subject(int(i), str(name)) for i, name in zip(golden["index"], golden["anomaly"], strict=True)
+            SceneSubject(int(i), str(name))
+            for i, name in zip(golden["index"], golden["anomaly"], strict=True)
         ]
         off = np.stack([draw(NATURAL, one).image for one in subjects]).astype(int) - golden["images"]
     assert sorted(class_of(one.index, "uniform") for one in subjects if not one.anomaly) == list(range(10))
@@ -77,7 +78,7 @@ def test_options_that_change_galaxies_change_the_name():
 def test_objects_near_the_target_do_not_depend_on_the_frame():
     """The central arcminute holds the same stars and galaxies in a frame of 70 and of 140 arcsec."""
     small, large = (
-        draw_field(Subject(3).stream(0, Purpose.FIELD), Plane.framed(side, 0.35)) for side in (200, 400)
+        draw_field(SceneSubject(3).stream(0, Purpose.FIELD), Plane.framed(side, 0.35)) for side in (200, 400)
     )
     assert small[:, 15:-15, 15:-15].max() > 0
     off = np.abs(small[:, 15:-15, 15:-15] - large[:, 115:-115, 115:-115])
@@ -123,7 +124,7 @@ def test_cache_of_another_layout_is_not_read(tmp_path):
 def nuisances(survey, number):
     """Magnitude, redshift and size of so many galaxies, and their classes; nothing is painted."""
     rows = []
-    for subject in map(Subject, range(number)):
+    for subject in map(SceneSubject, range(number)):
         galaxy = draw_galaxy(subject.recipe(survey)[0], subject.stream(survey.seed, Purpose.POPULATION))
         rows.append((galaxy.magnitude, np.log(galaxy.redshift), np.log(galaxy.radius)))
     return np.array(rows), np.array([class_of(number, survey.balance) for number in range(number)])
@@ -157,7 +158,7 @@ def test_matched_galaxies_are_as_large_as_stated():
     """Whatever the class, half of the drawn light lies within the radius that all classes share."""
     wide = replace(MATCHED, size_px=96, fov_arcsec=100.0)
     off = {kind: [] for kind in range(10)}
-    for subject in map(Subject, range(60)):
+    for subject in map(SceneSubject, range(60)):
         canvas, shape = paint(wide, subject)
         measured = half_light(canvas, replace(shape, half_light=float("nan")))
         off[class_of(subject.index, "uniform")].append(measured / shape.half_light)
@@ -169,7 +170,7 @@ def test_matched_galaxies_are_as_large_as_stated():
 def test_matched_truth_does_not_depend_on_the_image():
     """The stated size of a composite galaxy is the same at any size of pixels and frame."""
     radii = {
-        paint(replace(MATCHED, size_px=size, fov_arcsec=fov), Subject(5))[1].half_light
+        paint(replace(MATCHED, size_px=size, fov_arcsec=fov), SceneSubject(5))[1].half_light
         for size, fov in ((32, 40.0), (48, 40.0), (64, 67.0))
     }
     assert len(radii) == 1
@@ -177,16 +178,16 @@ def test_matched_truth_does_not_depend_on_the_image():
 
 def test_all_but_lenses_share_the_matched_population():
     """Rings and shells look like any other galaxy in brightness and size; a near lens would show no arcs."""
-    shares = {name: Subject(0, name).recipe(MATCHED)[0] is SHARED for name in ANOMALY_TYPES}
+    shares = {name: SceneSubject(0, name).recipe(MATCHED)[0] is SHARED for name in ANOMALY_TYPES}
     assert [name for name, shared in shares.items() if not shared] == ["lens"]
-    assert all(Subject(0, name).recipe(NATURAL)[0] is not SHARED for name in ANOMALY_TYPES)
+    assert all(SceneSubject(0, name).recipe(NATURAL)[0] is not SHARED for name in ANOMALY_TYPES)
 
 
 # --- the shift twin ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "subject", [Subject(1), Subject(7), Subject(0, "lens"), Subject(4, "saturated_star")]
+    "subject", [SceneSubject(1), SceneSubject(7), SceneSubject(0, "lens"), SceneSubject(4, "saturated_star")]
 )
 def test_twin_sees_the_same_scene(subject):
     """Above the atmosphere, galaxy and surroundings are bit for bit the same; the pictures differ."""
@@ -213,7 +214,7 @@ def test_twin_is_the_same_table_but_for_what_was_seen(tmp_path):
 def test_twin_has_worse_seeing_and_twice_the_noise():
     """The median seeing is 1.8 arcsec in r, the noise twice the survey's; neither repeats the survey's draws."""
     one, other = (
-        [draw_conditions(Subject(n).stream(0, Purpose.CONDITIONS, seen), seen) for n in range(1500)]
+        [draw_conditions(SceneSubject(n).stream(0, Purpose.CONDITIONS, seen), seen) for n in range(1500)]
         for seen in INSTRUMENTS.values()
     )
     seeing, noise = (
@@ -232,6 +233,6 @@ def test_twin_shows_twice_the_noise_of_sky_and_photons():
             instrument = INSTRUMENTS[survey.instrument]
             taken = draw_conditions(np.random.default_rng(0), instrument)
             spread.append(
-                expose(survey, np.full((3, 32, 32), level, dtype=np.float32), taken, Subject(0)).std()
+                expose(survey, np.full((3, 32, 32), level, dtype=np.float32), taken, SceneSubject(0)).std()
             )
         assert spread[1] / spread[0] == pytest.approx(2.0, rel=0.05)

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from astrojepa_bench.data.stretch import viewer_stretch
+from astrojepa_bench.data.sources.stretch import viewer_stretch
 from astrojepa_bench.data.synthetic.anomalies import bent
 from astrojepa_bench.data.synthetic.photometry import (
     MATTER,
@@ -29,7 +29,7 @@ from astrojepa_bench.data.synthetic.profiles import (
     sersic,
     sersic_b,
 )
-from astrojepa_bench.data.synthetic.scene import Purpose, Subject, Survey, draw, expose, paint
+from astrojepa_bench.data.synthetic.scene import Purpose, SceneSubject, Survey, draw, expose, paint
 from astrojepa_bench.data.synthetic.survey import Conditions, blurred, draw_conditions, moffat_transfer
 from astrojepa_bench.data.synthetic.truth import coverage, truth
 
@@ -39,7 +39,7 @@ SKY = 32
 
 def of_class(kind, number):
     """Give the first galaxies of a class."""
-    return [Subject(i) for i in range(20 * number) if class_of(i, "uniform") == kind][:number]
+    return [SceneSubject(i) for i in range(20 * number) if class_of(i, "uniform") == kind][:number]
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_stretch_keeps_the_order_of_brightness_and_of_colours():
 def test_blank_frame_has_the_noise_of_its_conditions():
     """With no light, pixels scatter as the noise says, less where they average several of the survey's."""
     conditions = Conditions(seeing=(1.1, 1.2, 1.3), noise=(0.011, 0.004, 0.003))
-    frame = expose(SURVEY, np.zeros((3, 64, 64), dtype=np.float32), conditions, Subject(5))
+    frame = expose(SURVEY, np.zeros((3, 64, 64), dtype=np.float32), conditions, SceneSubject(5))
     expected = np.array(conditions.noise) * 0.262 / (40 / 64)
     assert frame.std(axis=(1, 2)) == pytest.approx(expected, rel=0.05)
 
@@ -328,7 +328,7 @@ def test_streams_of_different_purposes_are_independent():
     """No two purposes of a galaxy, and no galaxy and anomaly of one number, share their random numbers."""
     firsts = [
         subject.stream(0, purpose).random()
-        for subject in (Subject(4), Subject(4, "lens"))
+        for subject in (SceneSubject(4), SceneSubject(4, "lens"))
         for purpose in Purpose
     ]
     assert len(set(firsts)) == 2 * len(Purpose)

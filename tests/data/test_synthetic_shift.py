@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.data.synthetic.dataset import Synthetic
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Subject, Survey, draw, paint, surroundings
+from astrojepa_bench.data.synthetic.scene import (
+    ANOMALY_TYPES,
+    SceneSubject,
+    Survey,
+    draw,
+    paint,
+    surroundings,
+)
 from astrojepa_bench.errors import ConfigError
 
 CENTRED = Survey(seed=0, balance="uniform", size_px=32, fov_arcsec=40.0)
@@ -33,29 +40,31 @@ def moved_by(subject):
 @pytest.mark.parametrize("index", range(10))
 def test_light_lies_at_the_stated_distance_in_the_stated_direction(index):
     """For a galaxy of each class the centre of light moves by 4 pixels, to within a tenth."""
-    right, up = moved_by(Subject(index))
-    where = Subject(index).direction(0)
+    right, up = moved_by(SceneSubject(index))
+    where = SceneSubject(index).direction(0)
     assert (right, up) == pytest.approx((4 * np.cos(where), 4 * np.sin(where)), abs=0.1)
 
 
 @pytest.mark.parametrize("anomaly", ["lens", "ring", "shells", "satellite_trail"])
 def test_anomalies_are_shifted_too(anomaly):
     """Physical anomalies, and the galaxies that artefacts strike, lie off the centre as all others do."""
-    assert np.hypot(*moved_by(Subject(ANOMALY_TYPES.index(anomaly), anomaly))) == pytest.approx(4, abs=0.1)
+    assert np.hypot(*moved_by(SceneSubject(ANOMALY_TYPES.index(anomaly), anomaly))) == pytest.approx(
+        4, abs=0.1
+    )
 
 
 def test_directions_favour_no_side():
     """Directions are uniform (Rayleigh), and each galaxy keeps its own whatever the distance."""
-    directions = np.array([Subject(index).direction(0) for index in range(500)])
+    directions = np.array([SceneSubject(index).direction(0) for index in range(500)])
     resultant = abs(np.exp(1j * directions).mean())
     assert np.exp(-500 * resultant**2) > 1e-3
     assert len(set(directions.tolist())) == 500
-    assert Subject(3).direction(0) != Subject(3).direction(1)
+    assert SceneSubject(3).direction(0) != SceneSubject(3).direction(1)
 
 
 def test_neighbours_move_with_the_galaxy():
     """The rest of the scene is displaced as a whole: neighbours overlap best where the galaxy went."""
-    for subject in map(Subject, range(4)):
+    for subject in map(SceneSubject, range(4)):
         before, after = (surroundings(survey, subject)[1] > 0.01 for survey in (WIDE, WIDE_SHIFTED))
         match = np.fft.irfft2(np.fft.rfft2(after) * np.conj(np.fft.rfft2(before)), s=before.shape)
         down, right = np.unravel_index(int(match.argmax()), match.shape)
@@ -66,7 +75,7 @@ def test_neighbours_move_with_the_galaxy():
 
 def test_what_comes_into_view_is_sky():
     """No part of the frame is padding: wherever the galaxy went, every 4x4 corner carries noise."""
-    for subject in map(Subject, range(8)):
+    for subject in map(SceneSubject, range(8)):
         image = draw(SHIFTED, subject).image.astype(float)
         corners = image[:, [[0, 0, -4, -4]], :][:, 0]  # rows at both edges
         assert (corners.std(axis=-1) > 0).all()
@@ -78,7 +87,7 @@ def test_truth_and_observing_conditions_stay():
     Radii of galaxies without a formula are measured on the sampling grid, to better than a hundredth.
     """
     for index in (0, 1, 2, 5, 8):
-        before, after = (draw(survey, Subject(index)).truth for survey in (WIDE, WIDE_SHIFTED))
+        before, after = (draw(survey, SceneSubject(index)).truth for survey in (WIDE, WIDE_SHIFTED))
         assert after == pytest.approx(before, rel=1e-2, nan_ok=True)
 
 

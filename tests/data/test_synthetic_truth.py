@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.data.synthetic.photometry import colours, distance_modulus, k_correction
 from astrojepa_bench.data.synthetic.population import COLOUR_SCATTER, POPULATIONS, SHARED, class_of
-from astrojepa_bench.data.synthetic.scene import Purpose, Subject, Survey, draw, paint
+from astrojepa_bench.data.synthetic.scene import Purpose, SceneSubject, Survey, draw, paint
 from astrojepa_bench.data.synthetic.survey import draw_conditions
 from astrojepa_bench.data.synthetic.truth import TRUTHS, half_light
 
@@ -31,7 +31,7 @@ DEFINED = {
 def truths():
     """Truth of eighty galaxies by class."""
     by_class = {kind: [] for kind in range(10)}
-    for subject in map(Subject, range(80)):
+    for subject in map(SceneSubject, range(80)):
         by_class[class_of(subject.index, "uniform")].append(draw(SURVEY, subject).truth)
     return by_class
 
@@ -73,7 +73,7 @@ def test_magnitudes_in_three_bands_have_the_colours_of_the_stars(truths):
 
 def test_seeing_and_noise_are_stated_band_by_band(truths):
     """The truth of each band is that of the conditions drawn for the galaxy (bands are stored as z, r, g)."""
-    taken = draw_conditions(Subject(0).stream(SURVEY.seed, Purpose.CONDITIONS))
+    taken = draw_conditions(SceneSubject(0).stream(SURVEY.seed, Purpose.CONDITIONS))
     one = truths[0][0]
     assert [one[f"psf_fwhm_{band}_arcsec"] for band in "zrg"] == list(taken.seeing)
     assert [one[f"noise_{band}_nmgy"] for band in "zrg"] == list(taken.noise)
@@ -81,7 +81,7 @@ def test_seeing_and_noise_are_stated_band_by_band(truths):
 
 def test_truth_of_a_lens_is_that_of_the_galaxy_in_front():
     """The arcs are somebody else's light: colours stay those of the red deflector."""
-    one = draw(SURVEY, Subject(0, "lens")).truth
+    one = draw(SURVEY, SceneSubject(0, "lens")).truth
     assert one["magnitude_g"] - one["magnitude_r"] == pytest.approx(
         colours(one["redshift"], 0.1)[0], abs=0.15
     )
@@ -89,13 +89,13 @@ def test_truth_of_a_lens_is_that_of_the_galaxy_in_front():
 
 def test_shells_count_for_the_size():
     """Shells hold a third of the light far out, so the stated radius is larger than the elliptical's alone."""
-    canvas, shape = paint(SURVEY, Subject(2, "shells"))
+    canvas, shape = paint(SURVEY, SceneSubject(2, "shells"))
     assert half_light(canvas, shape) > 1.05 * canvas.galaxy.radius
 
 
 def test_matched_absolute_magnitude_hides_the_class():
     """Matched galaxies share one K-correction: another, class by class, would give the class away."""
-    for subject in map(Subject, range(20)):
+    for subject in map(SceneSubject, range(20)):
         galaxy = paint(Survey(0, "uniform", 16, 40.0, population="matched"), subject)[0].galaxy
         z = np.array([galaxy.redshift])
         expected = distance_modulus(z) + k_correction(z, SHARED.spectral_type)

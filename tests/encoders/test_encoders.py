@@ -84,7 +84,7 @@ def test_components_equal_scikit_learns():
     """Projections equal scikit-learn's own transform of the same pixels."""
     images = images_of(60)
     floor = PixelPCA(spec_of(3), components=5, size=8)
-    floor.prepare(images)
+    floor.fit_inputs(images)
     pixels = F.interpolate(images, size=(8, 8), mode="area").flatten(1).double().numpy()
     expected = PCA(5, svd_solver="covariance_eigh").fit(pixels).transform(pixels)
 

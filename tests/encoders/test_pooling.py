@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from astrojepa_bench.encoders.pooling import pool, rings
-from astrojepa_bench.types import PatchGrid
+from astrojepa_bench.geometry.grids import PatchGrid
 
 GRID = PatchGrid(8, 8, 8)
 

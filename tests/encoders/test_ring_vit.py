@@ -78,7 +78,7 @@ def test_its_tokens_are_those_of_the_plain_transformer():
 def test_settled_features_are_uncorrelated():
     """Unit covariance on the galaxies that it was fitted on."""
     encoder = ring_vit()
-    encoder.settle(images())
+    encoder.fit_readout(images())
     last = encoder.taps(images())["last"]
     assert last.shape == (100, 16)
     torch.testing.assert_close(torch.cov(last.T), torch.eye(16), atol=2e-3, rtol=0)
@@ -87,7 +87,7 @@ def test_settled_features_are_uncorrelated():
 def test_what_was_fitted_is_kept_with_the_weights():
     """Another instance gives the same features from the same file."""
     encoder, other = ring_vit(), ring_vit()
-    encoder.settle(images())
+    encoder.fit_readout(images())
     other.load_state_dict(encoder.state_dict())
     assert torch.equal(other.taps(images(5))["last"], encoder.taps(images(5))["last"])
 

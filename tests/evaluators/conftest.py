@@ -1,4 +1,4 @@
-"""Answers about invented galaxies whose truth is known."""
+"""Features about invented galaxies whose truth is known."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
+from astrojepa_bench.features import Features, SplitFeatures
 
 
 def _split(name, taps, label, anomaly=None):
@@ -14,7 +14,7 @@ def _split(name, taps, label, anomaly=None):
     label = np.asarray(label, dtype=np.int64)
     anomaly = np.zeros_like(label) if anomaly is None else np.asarray(anomaly, dtype=np.int64)
     ids = np.array([f"{name}-{row:05d}" for row in range(len(label))])
-    return SplitAnswers(ids, {tap: torch.as_tensor(x).float() for tap, x in taps.items()}, label, anomaly)
+    return SplitFeatures(ids, {tap: torch.as_tensor(x).float() for tap, x in taps.items()}, label, anomaly)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def make_answers():
             name: _split(name, *part)
             for name, part in zip(("train", "val", "test"), (train, val, test), strict=True)
         }
-        return Answers(**splits, classes=classes, seed=seed)
+        return Features(**splits, classes=classes, seed=seed)
 
     return make
 

@@ -11,13 +11,13 @@ from sklearn.neighbors import NearestNeighbors
 
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
-from astrojepa_bench.evaluators.oddness import forest_oddness, knn_oddness, mahalanobis_oddness
-from astrojepa_bench.evaluators.ranking import (
+from astrojepa_bench.evaluators.metrics.ranking import (
     auroc_standard_error,
     average_precision_chance,
     precision_at_k,
     recall_at_k,
 )
+from astrojepa_bench.evaluators.probes.anomaly_scores import forest_oddness, knn_oddness, mahalanobis_oddness
 
 
 def sky(make_answers, shift, *, physical=30, artefact=20, ordinary=300, dim=6, seed=0, far=9.0):

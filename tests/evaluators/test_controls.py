@@ -12,12 +12,12 @@ import torch
 
 from astrojepa_bench.evaluators import few_shot
 from astrojepa_bench.evaluators.anomaly import Anomaly
-from astrojepa_bench.evaluators.answers import Answers, SplitAnswers
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.few_shot import FewShot
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Evaluator
 
 JUDGES = {
@@ -43,7 +43,7 @@ def split_of(name, count, stream, anomalies=0):
     label = np.concatenate([stream.permutation(np.arange(count) % CLASSES), np.full(anomalies, -1)])
     anomaly = np.concatenate([np.zeros(count, dtype=int), 1 + np.arange(anomalies) % 2])
     ids = np.array([f"{name}-{row:04d}" for row in stream.permutation(len(label))])
-    return SplitAnswers(ids, {}, label, anomaly)
+    return SplitFeatures(ids, {}, label, anomaly)
 
 
 def answers_of(seed, features):
@@ -56,7 +56,7 @@ def answers_of(seed, features):
         for name, split in splits.items()
     }
     views = torch.as_tensor(stream.normal(size=(30, 4, DIM))).float()
-    return Answers(**drawn, classes=CLASSES, seed=seed, views=views)
+    return Features(**drawn, classes=CLASSES, seed=seed, views=views)
 
 
 def truth_of(split):
@@ -149,7 +149,7 @@ def shuffled(split, stream):
     """The same galaxies in another order."""
     order = stream.permutation(len(split.ids))
     features = {tap: values[order] for tap, values in split.features.items()}
-    return SplitAnswers(split.ids[order], features, split.label[order], split.anomaly[order])
+    return SplitFeatures(split.ids[order], features, split.label[order], split.anomaly[order])
 
 
 def check_order(evaluator):
@@ -264,7 +264,7 @@ class ReadsHalf(Wrong):
     def spoil(self, split):
         half = slice(None, None, 2)
         features = {tap: values[half] for tap, values in split.features.items()}
-        return SplitAnswers(split.ids[half], features, split.label[half], split.anomaly[half])
+        return SplitFeatures(split.ids[half], features, split.label[half], split.anomaly[half])
 
 
 class FitsOnTest(Wrong):
@@ -295,7 +295,7 @@ def without(split, wanted):
     """Leave galaxies of other classes out."""
     rows = np.flatnonzero(np.isin(split.label, wanted))
     features = {tap: values[rows] for tap, values in split.features.items()}
-    return SplitAnswers(split.ids[rows], features, split.label[rows], split.anomaly[rows])
+    return SplitFeatures(split.ids[rows], features, split.label[rows], split.anomaly[rows])
 
 
 PROBES = ("linear", "few-shot", "knn")

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators import few_shot
 from astrojepa_bench.evaluators.few_shot import SHOTS, FewShot, balanced_mean, curve_point, draw_rows
-from astrojepa_bench.evaluators.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
 
 
 def by_metric(found):

@@ -10,7 +10,6 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.clustering import kmeans_torch, nearest_centre
 from astrojepa_bench.evaluators.kmeans import (
     KMeans,
     contingency,
@@ -18,6 +17,7 @@ from astrojepa_bench.evaluators.kmeans import (
     nmi,
     purity,
 )
+from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch, nearest_centre
 
 GALAXY10 = np.array([1081, 1853, 2645, 2027, 334, 2043, 1829, 2628, 1423, 1873])
 

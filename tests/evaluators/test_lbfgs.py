@@ -2,7 +2,7 @@
 
 import torch
 
-from astrojepa_bench.evaluators.lbfgs import minimise
+from astrojepa_bench.evaluators.probes.lbfgs import minimise
 
 CURVATURES = torch.tensor([[1.0, 10.0, 100.0], [1.0, 1.0, 1.0], [5.0, 0.1, 2.0]], dtype=torch.float64)
 CENTRES = torch.tensor([[1.0, -2.0, 3.0], [0.0, 0.0, 7.0], [4.0, 4.0, 4.0]], dtype=torch.float64)

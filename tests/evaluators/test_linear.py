@@ -12,16 +12,16 @@ from sklearn.preprocessing import StandardScaler
 
 from astrojepa_bench.errors import ConfigError, ContractError, DataError
 from astrojepa_bench.evaluators import linear
-from astrojepa_bench.evaluators.calibration import ece_score, expected_calibration_error, nll_score
-from astrojepa_bench.evaluators.classification import (
+from astrojepa_bench.evaluators.knn import KNN
+from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.evaluators.metrics.calibration import ece_score, expected_calibration_error, nll_score
+from astrojepa_bench.evaluators.metrics.classification import (
     accuracy_score,
     balanced_accuracy_score,
     macro_f1_score,
     recall_scores,
 )
-from astrojepa_bench.evaluators.knn import KNN
-from astrojepa_bench.evaluators.linear import Linear
-from astrojepa_bench.evaluators.standardise import Standardisation
+from astrojepa_bench.evaluators.probes.standardise import Standardisation
 
 
 def by_metric(found):

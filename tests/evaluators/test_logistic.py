@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 
-from astrojepa_bench.evaluators.logistic import climb_logistic, fit_logistic, fit_logistic_draws
+from astrojepa_bench.evaluators.probes.logistic import climb_logistic, fit_logistic, fit_logistic_draws
 
 GRID = (1e-4, 1e-2, 1.0, 1e2)
 

@@ -11,8 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, knn_mean, r_squared
 from astrojepa_bench.evaluators.redshift import Redshift, sigma_nmad
-from astrojepa_bench.evaluators.regression import ALPHAS, Ridge, knn_mean, r_squared
 
 COUNTS = {"train": 400, "val": 150, "test": 300}
 

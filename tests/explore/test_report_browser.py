@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from matplotlib.figure import Figure
 
-from astrojepa_bench.explore.report_page import Picture, Section, Table, Text, render
+from astrojepa_bench.explore.report_page import ReportPicture, ReportSection, Table, Text, render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -44,11 +44,11 @@ def page(tmp_path_factory):
     """Write a page with everything on it that could be too wide."""
     facts = [["1", "J0001" * 12, f"{LINK}1.5&dec=2"]] * 3
     sections = [
-        Section("Scores", [Text("word " * 80), Text("a warning", "warning"), Text("not here", "absent")]),
-        Section("Map", [Picture.of(small_figure(9), "a line"), Picture.of(small_figure(4), "a line")]),
-        Section("Anomalies", [Table(["rank", "id", "viewer"] + [f"score {i}" for i in range(9)],
+        ReportSection("Scores", [Text("word " * 80), Text("a warning", "warning"), Text("not here", "absent")]),
+        ReportSection("Map", [ReportPicture.of(small_figure(side), "a line") for side in (9, 4)]),
+        ReportSection("Anomalies", [Table(["rank", "id", "viewer"] + [f"score {i}" for i in range(9)],
                                     [[*row, *["0.123"] * 9] for row in facts], link=LINK)]),
-        Section("Provenance", [Table(["what", "value"], [["options", "x" * 300]], code=True)]),
+        ReportSection("Provenance", [Table(["what", "value"], [["options", "x" * 300]], code=True)]),
     ]  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render("<b>A run</b>", "of a test", sections))

@@ -7,8 +7,9 @@ from astrojepa_vit import AstroJEPAViT
 from torch import nn
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.streams import Streams, scoped_global
-from astrojepa_bench.types import GalaxyBatch, ImageSpec, MaskSizes, PatchGrid
+from astrojepa_bench.types import GalaxyBatch, ImageSpec
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.1, 0.2, 0.3), (0.29,) * 3)
 WIDTH, HEADS, DEPTH, PREDICTOR_DEPTH = 24, 3, 2, 3
@@ -89,7 +90,7 @@ def predicted(model, images, masks):
 @torch.no_grad()
 def test_latents_are_those_of_the_original(checkpoint, original, images):
     """The mean token of the target encoder, which is what AstroJEPA's notebooks call the latent."""
-    latents = imported(checkpoint).judged.taps(images)["last"]
+    latents = imported(checkpoint).scored_encoder.taps(images)["last"]
 
     assert torch.allclose(latents, original.target(images).mean(dim=1), atol=1e-5)
     assert latents.std() > 0.1  # not because both are constant
@@ -98,7 +99,7 @@ def test_latents_are_those_of_the_original(checkpoint, original, images):
 @torch.no_grad()
 def test_predictions_are_those_of_the_original(checkpoint, original, images):
     """Context by key masks, predictor over all positions, one hidden block at a time."""
-    from astrojepa_bench.types import Masks
+    from astrojepa_bench.geometry.grids import Masks
 
     context = torch.tensor([[0, 1, 2, 4, 5]]).repeat(5, 1)
     targets = torch.tensor([[[10, 11], [14, 15]]]).repeat(5, 1, 1)
@@ -118,7 +119,7 @@ def test_predictions_are_those_of_the_original(checkpoint, original, images):
 @torch.no_grad()
 def test_a_patch_outside_context_and_target_leaks_into_the_prediction(checkpoint, images):
     """The published masks hide only the block of the moment; an encoder that gathers would not move here."""
-    from astrojepa_bench.types import Masks
+    from astrojepa_bench.geometry.grids import Masks
 
     masks = Masks(torch.tensor([[0, 1, 2]]).repeat(5, 1), torch.tensor([[[10]]]).repeat(5, 1, 1))
     model, other = imported(checkpoint), images.clone()
@@ -140,7 +141,9 @@ def test_gathered_patches_come_out_as_with_key_masks(checkpoint, original, image
     expected = part.norm(part.blocks(original.tokens(images) + part.pos_embed, src_key_padding_mask=~visible))
 
     assert torch.allclose(
-        imported(checkpoint).judged(images, keep).values, expected[visible].unflatten(0, (5, 3)), atol=1e-5
+        imported(checkpoint).scored_encoder(images, keep).values,
+        expected[visible].unflatten(0, (5, 3)),
+        atol=1e-5,
     )
 
 
@@ -171,7 +174,7 @@ def test_published_sizes_of_masks():
 def test_no_weights_are_told_before_anything_is_scored():
     """A random start would be scored as a published model."""
     with pytest.raises(ConfigError, match=r"objective\.weights=FILE\.pth"):
-        _ = imported().judged
+        _ = imported().scored_encoder
 
 
 def test_checkpoint_of_another_size_is_refused(checkpoint):

@@ -42,7 +42,7 @@ def test_features_are_those_of_the_file(tmp_path, name):
     method = Frozen(encoder_of(seed=2), None, 0, weights=saved(source, tmp_path / name))
 
     assert not torch.allclose(method.encoder(images()).values, source(images()).values)
-    assert torch.equal(method.judged(images()).values, source(images()).values)
+    assert torch.equal(method.scored_encoder(images()).values, source(images()).values)
 
 
 def test_nothing_is_trained_and_no_masks_are_asked_for():
@@ -60,13 +60,13 @@ def test_weights_of_another_size_are_refused(tmp_path):
     path = saved(encoder_of(width=48), tmp_path / "wide.safetensors")
 
     with pytest.raises(DataError, match=r"objective 'frozen': weights wide\.safetensors hold"):
-        _ = Frozen(encoder_of(), None, 0, weights=path).judged
+        _ = Frozen(encoder_of(), None, 0, weights=path).scored_encoder
 
 
 def test_a_missing_file_is_told(tmp_path):
     """The message names the path."""
     with pytest.raises(ConfigError, match=r"objective 'frozen': no file at .*nothing\.pt"):
-        _ = Frozen(encoder_of(), None, 0, weights=tmp_path / "nothing.pt").judged
+        _ = Frozen(encoder_of(), None, 0, weights=tmp_path / "nothing.pt").scored_encoder
 
 
 class Trap:
@@ -82,7 +82,7 @@ def test_code_in_a_file_is_never_run(tmp_path):
     torch.save({"embed.weight": Trap()}, path)
 
     with pytest.raises(DataError, match="running code"):
-        _ = Frozen(encoder_of(), None, 0, weights=path).judged
+        _ = Frozen(encoder_of(), None, 0, weights=path).scored_encoder
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_without_a_teacher_the_target_receives_gradient():
     before = [p.detach().clone() for p in method.parameters()]
     method.after_step(Progress(1, 10))
 
-    assert method.judged is method.encoder
+    assert method.scored_encoder is method.encoder
     assert all(torch.equal(p, q) for p, q in zip(method.parameters(), before, strict=True))
     assert method.latents(batch().images, _masks(method)).requires_grad
     assert not objective().latents(batch().images, _masks(method)).requires_grad
@@ -90,8 +90,8 @@ def test_online_encoder_is_judged_on_request():
     """`judge="online"` scores the encoder that the optimiser moves."""
     method = objective(judge="online")
 
-    assert method.judged is method.encoder
-    assert objective().judged is not objective().encoder
+    assert method.scored_encoder is method.encoder
+    assert objective().scored_encoder is not objective().encoder
 
 
 def test_impossible_weights_are_refused():

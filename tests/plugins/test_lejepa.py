@@ -141,8 +141,8 @@ def test_averaged_encoder_is_the_mean_of_the_first_weights():
         history.append(method.encoder.embed.weight.detach().clone())
         method.after_step(Progress(step, 1000))
 
-    torch.testing.assert_close(method.judged.embed.weight, torch.stack(history).mean(dim=0))
-    assert objective().judged is not None
+    torch.testing.assert_close(method.scored_encoder.embed.weight, torch.stack(history).mean(dim=0))
+    assert objective().scored_encoder is not None
 
 
 def test_averaging_leaves_training_as_it_is():
@@ -158,6 +158,6 @@ def test_projector_is_judged_on_request():
     """`judge="projector"` reads the embedding that the loss acts on, `encoder` the pooled tokens."""
     behind, before = objective(judge="projector").eval(), objective().eval()
     images = batch().images
-    pooled = before.judged.taps(images)["last"]
+    pooled = before.scored_encoder.taps(images)["last"]
 
-    torch.testing.assert_close(behind.judged.taps(images)["last"], before.projector(pooled))
+    torch.testing.assert_close(behind.scored_encoder.taps(images)["last"], before.projector(pooled))

@@ -10,8 +10,9 @@ from astrojepa_random import NoMasks, RandomPatches
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.streams import Streams, scoped_global
-from astrojepa_bench.types import GalaxyBatch, ImageSpec, MaskSizes, PatchGrid
+from astrojepa_bench.types import GalaxyBatch, ImageSpec
 
 MASKERS = [RandomPatches, Multiblock, Brightness]
 

@@ -22,11 +22,12 @@ from astrojepa_vicreg import VICReg
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.loop import Trainer
 from astrojepa_bench.training.schedule import make_optimiser
-from astrojepa_bench.types import Card, GalaxyBatch, GalaxyTable, ImageSpec, Masks, Progress
+from astrojepa_bench.types import Card, GalaxyBatch, GalaxyTable, ImageSpec, Progress
 
 SIZE, PATCH, CLASSES, BATCH = 32, 4, 3, 32
 LEARNT, HELD_OUT = 256, 128

@@ -152,9 +152,9 @@ def test_the_judge_may_be_the_projector():
     images = batch().images
     expected = plain.projector(plain.encoder(images).values.mean(dim=1))
 
-    assert plain.judged is plain.encoder
-    torch.testing.assert_close(projected.judged.taps(images)["last"], expected)
-    assert projected.judged.dim == 32
+    assert plain.scored_encoder is plain.encoder
+    torch.testing.assert_close(projected.scored_encoder.taps(images)["last"], expected)
+    assert projected.scored_encoder.dim == 32
 
 
 @pytest.mark.parametrize("wrong", [{"invariance": -1.0}, {"covariance": -0.1}, {"batch_size": 1}])

@@ -118,4 +118,4 @@ def test_files_beside_the_records_are_named_by_run(tmp_path):
     store = Store(tmp_path)
     assert store.weights_path("ab") == tmp_path / "weights" / "ab.safetensors"
     assert store.checkpoint_path("ab").parent == tmp_path / "checkpoints"
-    assert store.answers_path("ab").parent == tmp_path / "answers"
+    assert store.features_path("ab").parent == tmp_path / "answers"

@@ -12,10 +12,10 @@ from astrojepa_bench import open_run
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluation.extract import encode_rows
 from astrojepa_bench.events import listening
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.answers import encode_rows
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
 
@@ -63,7 +63,7 @@ def finished(tmp_path, galaxies, tiny):
 
 def kept_features(path, record):
     """Read the features that were scored, without the galaxies."""
-    with h5py.File(Store(path.parents[3]).answers_path(record.run_id)) as file:
+    with h5py.File(Store(path.parents[3]).features_path(record.run_id)) as file:
         return file["test/last"][:]
 
 

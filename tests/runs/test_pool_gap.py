@@ -7,7 +7,7 @@ import pytest
 
 from astrojepa_bench.data import extras
 from astrojepa_bench.data.hdf5 import Hdf5
-from astrojepa_bench.runs.pool_gap import pool_gap, tell_apart
+from astrojepa_bench.evaluation.pool_gap import pool_gap, tell_apart
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -8,19 +8,20 @@ from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.errors import ContractError
+from astrojepa_bench.evaluation import extras as requests_module
+from astrojepa_bench.evaluation.extract import compute_features, encode_rows
+from astrojepa_bench.evaluation.extras import VIEWS, ExtrasContext, viewed_rows, with_requests
+from astrojepa_bench.evaluation.prediction_errors import prediction_errors, token_errors
+from astrojepa_bench.evaluation.store import read_arrays, read_predictions
+from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.runs import requests as requests_module
-from astrojepa_bench.runs.answers import compute_answers, encode_rows
-from astrojepa_bench.runs.answers_file import read_arrays, read_predictions
-from astrojepa_bench.runs.assembly import load_galaxies
+from astrojepa_bench.runs.assemble import load_galaxies
+from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.grid import run_grid
-from astrojepa_bench.runs.pieces import Piece
-from astrojepa_bench.runs.prediction_errors import prediction_errors, token_errors
 from astrojepa_bench.runs.request import make_request
-from astrojepa_bench.runs.requests import VIEWS, Subject, viewed_rows, with_requests
-from astrojepa_bench.types import Loss, Masks, Prediction
+from astrojepa_bench.types import Loss, Prediction
 
 CURIOUS = '''
 import numpy as np
@@ -64,7 +65,7 @@ class Guess(Objective):
 
     def predict(self, batch, draw, streams):
         """Compare zeros with the masks' own place numbers."""
-        from astrojepa_bench.types import MaskSizes
+        from astrojepa_bench.geometry.grids import MaskSizes
 
         masks = draw(batch.images, MaskSizes(context=8, targets=2, target=3))
         actual = masks.targets[..., None].float().repeat(1, 1, 1, 4)
@@ -89,7 +90,7 @@ def sky(tmp_path_factory):
     offer = next(o for o in load_registry().offers("dataset") if o.name == "synthetic")
     options = {"galaxies": 48, "anomaly_fraction": 0.1}
     cache = tmp_path_factory.mktemp("cache")
-    return load_galaxies(Piece.of(offer, {"dataset": options}), 32, cache, torch.device("cpu"))
+    return load_galaxies(Component.of(offer, {"dataset": options}), 32, cache, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ def subject(sky):
         torch.random.default_generator.manual_seed(0)
         encoder = ViTMicro(sky.table.spec, width=16, depth=1)
     objective = Guess(encoder, encoder.grid, sky.table.classes).eval()
-    return Subject(objective, Anywhere(encoder.grid), sky)
+    return ExtrasContext(objective, Anywhere(encoder.grid), sky)
 
 
 @pytest.fixture
 def answers(subject):
     """Encode them."""
-    return compute_answers(subject.objective.judged, subject.table, subject.galaxies.images, 0)
+    return compute_features(subject.objective.scored_encoder, subject.table, subject.galaxies.images, 0)
 
 
 def test_twin_shows_the_same_galaxies_through_other_eyes(subject, answers, tmp_path):
@@ -115,7 +116,7 @@ def test_twin_shows_the_same_galaxies_through_other_eyes(subject, answers, tmp_p
         32, subject.galaxies.cache
     )
     images = DeviceImages(table.images, torch.device("cpu"))
-    directly = encode_rows(subject.objective.judged, images, subject.test)["last"]
+    directly = encode_rows(subject.objective.scored_encoder, images, subject.test)["last"]
 
     assert np.array_equal(twin.ids, answers.test.ids)
     assert np.array_equal(twin.label, answers.test.label)
@@ -250,7 +251,7 @@ def test_requested_and_not_to_be_had_is_a_warning(curious):
 def test_predictions_are_kept_beside_the_features(curious, tmp_path):
     """Paired tests read what each galaxy got; a later evaluation leaves the features as they were."""
     record = curious(())
-    path = Store(tmp_path / "out").answers_path(record.run_id)
+    path = Store(tmp_path / "out").features_path(record.run_id)
     before = read_arrays(path, "test")["last"]
     curious(("fluxes",), version=2)
     kept = read_predictions(path, "curious")

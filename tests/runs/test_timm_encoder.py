@@ -31,7 +31,7 @@ def test_convnet_trains_and_is_scored_by_what_it_says_of_one_galaxy_alone(galaxi
     table = Hdf5(path=galaxies, label="ans").load(64, tmp_path)
     encoder = ab.open_run(Store(tmp_path).path(record)).encoder
     images = torch.from_numpy(table.images[table.rows("test")[:3]].copy()).float() / 255
-    with h5py.File(Store(tmp_path).answers_path(record.run_id)) as file, torch.no_grad():
+    with h5py.File(Store(tmp_path).features_path(record.run_id)) as file, torch.no_grad():
         kept = torch.from_numpy(file["test/last"][:3])
         alone = torch.cat([encoder.taps(image[None])["last"] for image in images])
         together = encoder.train().taps(images)["last"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from astrojepa_bench.grids import Masks
+from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.templates.masker import Template
 

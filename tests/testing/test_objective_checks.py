@@ -58,7 +58,7 @@ class JudgedAtTheStart(Template):
         self.start = copy.deepcopy(encoder)
 
     @property
-    def judged(self):
+    def scored_encoder(self):
         return self.start
 
 

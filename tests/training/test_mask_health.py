@@ -6,9 +6,9 @@ from astrojepa_brightness import Brightness
 from astrojepa_inverse import Inverse
 from astrojepa_multiblock import Multiblock
 
-from astrojepa_bench.patches import choose_patches
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.geometry.patches import choose_patches
 from astrojepa_bench.training.mask_health import averaged, measure_masks
-from astrojepa_bench.types import Masks, MaskSizes, PatchGrid
 
 SMALL = PatchGrid(8, 8, 8)
 GALAXY = {27: 0.4, 28: 0.2, 35: 0.1, 36: 0.1}  # light of the four central patches

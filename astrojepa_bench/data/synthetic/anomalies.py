@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from astrojepa_bench.data.stretch import DISPLAY_GAIN
+from astrojepa_bench.data.sources.stretch import DISPLAY_GAIN
 from astrojepa_bench.data.synthetic.canvas import Canvas, Shape
 from astrojepa_bench.data.synthetic.draws import between
 from astrojepa_bench.data.synthetic.photometry import nanomaggies

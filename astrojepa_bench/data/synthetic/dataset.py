@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from astrojepa_bench.data.conversion import band_statistics, cached, fingerprint
+from astrojepa_bench.data.convert import band_statistics, cached, fingerprint
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.synthetic.anomalies import PHYSICAL
 from astrojepa_bench.data.synthetic.drawing import blocks_of, draw_all

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Subject, Survey, draw
+from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Survey, draw
 from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
@@ -31,7 +31,7 @@ _TASK = "drawing galaxies"
 
 
 @dataclass(frozen=True)
-class Block:
+class DrawingTask:
     """A range of galaxies, or of anomalies, that is drawn and kept together."""
 
     anomalies: bool
@@ -46,18 +46,18 @@ class Block:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def subjects(self) -> list[Subject]:
+    def subjects(self) -> list[SceneSubject]:
         """List what is to be drawn; anomalies take turns by type."""
         numbers = range(self.start, self.stop)
         if not self.anomalies:
-            return [Subject(number) for number in numbers]
-        return [Subject(number, ANOMALY_TYPES[number % len(ANOMALY_TYPES)]) for number in numbers]
+            return [SceneSubject(number) for number in numbers]
+        return [SceneSubject(number, ANOMALY_TYPES[number % len(ANOMALY_TYPES)]) for number in numbers]
 
 
-def blocks_of(galaxies: int, anomalies: int) -> list[Block]:
+def blocks_of(galaxies: int, anomalies: int) -> list[DrawingTask]:
     """Cut so many galaxies and anomalies into blocks, in table order."""
     return [
-        Block(odd, start, min(start + BLOCK, count))
+        DrawingTask(odd, start, min(start + BLOCK, count))
         for odd, count in ((False, galaxies), (True, anomalies))
         for start in range(0, count, BLOCK)
     ]
@@ -71,7 +71,7 @@ def block_dtype(size_px: int) -> np.dtype[np.void]:
     )
 
 
-def draw_block(survey: Survey, block: Block) -> np.ndarray:
+def draw_block(survey: Survey, block: DrawingTask) -> np.ndarray:
     """Draw every row of a block."""
     rows = np.empty(len(block), dtype=block_dtype(survey.size_px))
     for row, subject in zip(rows, block.subjects(), strict=True):
@@ -81,7 +81,7 @@ def draw_block(survey: Survey, block: Block) -> np.ndarray:
     return rows
 
 
-def save_block(survey: Survey, block: Block, folder: Path) -> None:
+def save_block(survey: Survey, block: DrawingTask, folder: Path) -> None:
     """Draw a block into its file; it bears its name only when it is whole."""
     partial = folder / f"{block.name}.{os.getpid()}.partial"
     with partial.open("wb") as file:
@@ -89,7 +89,7 @@ def save_block(survey: Survey, block: Block, folder: Path) -> None:
     partial.replace(folder / block.name)
 
 
-def draw_all(survey: Survey, blocks: Sequence[Block], folder: Path, workers: int | None = None) -> None:
+def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, workers: int | None = None) -> None:
     """Draw every block that is not in `folder` yet, on all cores unless told how many.
 
     Raises:
@@ -115,13 +115,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _drawn_here(survey: Survey, missing: Sequence[Block], folder: Path) -> Iterator[Block]:
+def _drawn_here(survey: Survey, missing: Sequence[DrawingTask], folder: Path) -> Iterator[DrawingTask]:
     for block in missing:
         save_block(survey, block, folder)
         yield block
 
 
-def _drawn_by(workers: int, survey: Survey, missing: Sequence[Block], folder: Path) -> Iterator[Block]:
+def _drawn_by(
+    workers: int, survey: Survey, missing: Sequence[DrawingTask], folder: Path
+) -> Iterator[DrawingTask]:
     awaited = list(missing)
     with _running([_start(survey, missing[place::workers], folder) for place in range(workers)]) as processes:
         while awaited:
@@ -137,7 +139,7 @@ def _drawn_by(workers: int, survey: Survey, missing: Sequence[Block], folder: Pa
             time.sleep(0.05)
 
 
-def _start(survey: Survey, blocks: Sequence[Block], folder: Path) -> subprocess.Popen[str]:
+def _start(survey: Survey, blocks: Sequence[DrawingTask], folder: Path) -> subprocess.Popen[str]:
     request = {
         "survey": asdict(survey),
         "blocks": [asdict(block) for block in blocks],

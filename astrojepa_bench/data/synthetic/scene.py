@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.fft import next_fast_len
 
-from astrojepa_bench.data.stretch import viewer_stretch
+from astrojepa_bench.data.sources.stretch import viewer_stretch
 from astrojepa_bench.data.synthetic.anomalies import ARTEFACTS, PHYSICAL
 from astrojepa_bench.data.synthetic.canvas import Canvas, Shape
 from astrojepa_bench.data.synthetic.field import draw_field
@@ -96,7 +96,7 @@ class Survey:
             margin += 1
         return Plane.framed(inner + 2 * margin, self.pixel_arcsec / self.oversampling)
 
-    def plane_of(self, subject: Subject) -> Plane:
+    def plane_of(self, subject: SceneSubject) -> Plane:
         """The sampling grid of one subject, relative to the place where its galaxy is put."""
         where = subject.direction(self.seed)
         distance = self.shift_px * self.pixel_arcsec
@@ -114,7 +114,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Subject:
+class SceneSubject:
     """One row of the dataset before it is drawn.
 
     Attributes:
@@ -166,7 +166,7 @@ class Drawn:
     truth: dict[str, float]
 
 
-def draw(survey: Survey, subject: Subject) -> Drawn:
+def draw(survey: Survey, subject: SceneSubject) -> Drawn:
     """Draw one galaxy as the survey, or another instrument, sees it."""
     instrument = INSTRUMENTS[survey.instrument]
     conditions = draw_conditions(subject.stream(survey.seed, Purpose.CONDITIONS, instrument), instrument)
@@ -179,12 +179,12 @@ def draw(survey: Survey, subject: Subject) -> Drawn:
     return Drawn(viewer_stretch(flux), coverage(survey.to_pixels(target)), truth(canvas, shape, conditions))
 
 
-def surroundings(survey: Survey, subject: Subject) -> Float[np.ndarray, "band height width"]:
+def surroundings(survey: Survey, subject: SceneSubject) -> Float[np.ndarray, "band height width"]:
     """Draw the light of everything else in the frame, above the atmosphere."""
     return draw_field(subject.stream(survey.seed, Purpose.FIELD), survey.plane_of(subject))
 
 
-def paint(survey: Survey, subject: Subject) -> tuple[Canvas, Shape]:
+def paint(survey: Survey, subject: SceneSubject) -> tuple[Canvas, Shape]:
     """Draw the light of the galaxy alone, above the atmosphere, slightly off its place in the frame."""
     population, recipe = subject.recipe(survey)
     plane = survey.plane_of(subject)
@@ -214,7 +214,10 @@ def rescaled(galaxy: Galaxy, recipe: Recipe, rng: np.random.Generator) -> Galaxy
 
 
 def expose(
-    survey: Survey, flux: Float[np.ndarray, "band height width"], conditions: Conditions, subject: Subject
+    survey: Survey,
+    flux: Float[np.ndarray, "band height width"],
+    conditions: Conditions,
+    subject: SceneSubject,
 ) -> Float[np.ndarray, "band height width"]:
     """Add the noise of sky and photons, then the artefact if the subject is one.
 

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from astrojepa_bench.data.synthetic.drawing import Block, save_block
+from astrojepa_bench.data.synthetic.drawing import DrawingTask, save_block
 from astrojepa_bench.data.synthetic.scene import Survey
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     for facts in request["blocks"]:
         if os.getppid() != parent:
             return  # it was killed; nobody waits for the rest
-        save_block(survey, Block(**facts), folder)
+        save_block(survey, DrawingTask(**facts), folder)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from astrojepa_bench.plugin import Answers, DataError, Evaluation, Evaluator, Score, hookimpl
+from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, Score, hookimpl
 
 
 class Template(Evaluator):
@@ -26,7 +26,7 @@ class Template(Evaluator):
 
     requires = ("label",)
 
-    def evaluate(self, answers: Answers) -> Evaluation:
+    def evaluate(self, answers: Features) -> Evaluation:
         """Choose the tap on val, report on test.
 
         Raises:
@@ -43,12 +43,12 @@ class Template(Evaluator):
         score = Score("template", "accuracy", value, higher_is_better=True, n=n, chance=chance, item_se=error)
         return Evaluation((score,), {"class": predicted}, ids, {"tap": tap})
 
-    def _accuracy(self, answers: Answers, tap: str) -> float:
+    def _accuracy(self, answers: Features, tap: str) -> float:
         features, label, _ = answers.val.labelled(tap)
         return float((self._predict(answers, tap, features) == label).mean())
 
     def _predict(
-        self, answers: Answers, tap: str, features: Float[Tensor, "galaxy dim"]
+        self, answers: Features, tap: str, features: Float[Tensor, "galaxy dim"]
     ) -> Int[np.ndarray, " galaxy"]:
         known, label, _ = answers.train.labelled(tap)
         spread = known.std(dim=0).clamp(min=1e-6)

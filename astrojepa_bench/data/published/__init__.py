@@ -1,0 +1,1 @@
+"""The published Galaxy10 files: fetched, verified, and read for what they are."""

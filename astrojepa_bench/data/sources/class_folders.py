@@ -1,0 +1,59 @@
+"""Images sorted into folders by class, and perhaps by split, without any table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.container import shown, spelt
+from astrojepa_bench.data.sources.image_formats import without_suffix
+from astrojepa_bench.data.sources.tables import classes_of
+from astrojepa_bench.data.splitting.splits import SPELLINGS
+from astrojepa_bench.errors import DataError
+
+
+def by_folders(names: Sequence[str]) -> Catalogue:
+    """Read class and split of images off their paths: `spiral/x.jpg`, `train/spiral/x.jpg`.
+
+    Folders that hold everything say nothing and are passed by. If all outermost folders are named for
+    splits, they are splits. The next folder names the class; images beside the class folders are
+    unlabelled. Names are the paths without suffix.
+
+    Args:
+        names: of the images.
+
+    Raises:
+        DataError: some, but not all, outermost folders are named for splits.
+    """
+    bare = Catalogue.bare(np.array([spelt(without_suffix(name)) for name in names]))
+    inner = [tuple(name.split("/")) for name in names]
+    while len(_tops(inner)) == 1 and "" not in _tops(inner):
+        inner = [parts[1:] for parts in inner]
+    split = None
+    if _are_splits(_tops(inner)):
+        split = np.array([parts[0] for parts in inner])
+        inner = [parts[1:] for parts in inner]
+    class_names, label = classes_of(pd.Series([_top(parts) for parts in inner], name="folder", dtype=object))
+    return replace(bare, label=label, class_names=class_names, split=split)
+
+
+def _top(parts: tuple[str, ...]) -> str:
+    return parts[0] if len(parts) > 1 else ""
+
+
+def _tops(paths: Sequence[tuple[str, ...]]) -> set[str]:
+    return {_top(parts) for parts in paths}
+
+
+def _are_splits(tops: set[str]) -> bool:
+    words = {top for top in tops if top.lower() in SPELLINGS}
+    if {SPELLINGS[word.lower()] for word in words} >= {"train", "test"} and words != tops:
+        other = shown(min(tops - words)) or "."
+        raise DataError(
+            f"folders {', '.join(sorted(words))} are splits, but '{other}' holds images too; move them into one"
+        )
+    return bool(tops) and words == tops

@@ -1,0 +1,153 @@
+"""A folder or zip: what lies in it, and reading that without ever reading past it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from astrojepa_bench.data.convert import reading
+from astrojepa_bench.errors import BenchError, DataError
+
+LARGEST_FILE = 256 << 20  # bytes; a cut-out or table is smaller, a decompression bomb is not
+LONGEST_SHOWN = 100
+DRIVE = re.compile(r"[A-Za-z]:")
+ENCRYPTED = 0x1  # flag bit of a zip entry
+Read: TypeAlias = Callable[[str], bytes]
+
+
+class RefusedError(Exception):
+    """One file cannot be used; the text says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A folder, or a zip that stands for one.
+
+    Attributes:
+        path: where it is.
+        names: its files, sorted, relative to it.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    @classmethod
+    def opened(cls, path: Path) -> Container:
+        """List a folder or zip.
+
+        Raises:
+            DataError: it is missing, neither of these, damaged or encrypted.
+        """
+        with reading(path):
+            path.stat()
+            if path.is_dir():
+                files = (file for file in path.rglob("*") if file.is_file())
+                return cls(path, tuple(sorted(file.relative_to(path).as_posix() for file in files)))
+        with _unzipping(path) as archive:
+            return cls(path, tuple(sorted(_members(path, archive))))
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Give a function that reads one file by name, or raises `RefusedError` with the reason.
+
+        Names that lead out of the folder are not followed, whatever lies there. Symbolic links are.
+
+        Raises:
+            DataError: the zip cannot be opened any more.
+        """
+        if self.path.is_dir():
+            yield partial(_carefully, partial(_from_folder, self.path))
+        else:
+            with _unzipping(self.path) as archive:
+                yield partial(_carefully, partial(_from_zip, archive))
+
+
+def escapes(name: str) -> bool:
+    """Say whether a relative name could lead out of its folder, on this system or another."""
+    return "\\" in name or name.startswith("/") or DRIVE.match(name) is not None or ".." in name.split("/")
+
+
+def spelt(name: str) -> str:
+    """Spell a file name so that it can be written anywhere: some file systems allow what no text may hold."""
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def shown(text: str) -> str:
+    """Shorten any text to something that fits into a line of a message."""
+    line = " ".join(spelt(text).split())
+    return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn whatever a decoder of foreign bytes raises into `RefusedError`: damaged ones make it raise anything."""
+    try:
+        yield
+    except (RefusedError, BenchError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RefusedError(shown(reason) or type(error).__name__) from None
+
+
+@contextmanager
+def _unzipping(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with guarded():
+            _check_signature(path)
+            archive = zipfile.ZipFile(path)
+    except RefusedError as why:
+        raise DataError(f"{path} is a damaged zip ({why}); fetch it again") from None
+    with archive:
+        yield archive
+
+
+def _check_signature(path: Path) -> None:
+    if not path.is_file() or not is_zip(path):
+        raise DataError(f"{path} is neither a folder nor a zip of images; give one of these")
+
+
+def is_zip(path: Path) -> bool:
+    """Say whether a file is a zip, be it only the beginning of one."""
+    with reading(path), path.open("rb") as file:
+        return file.read(2) == b"PK" or zipfile.is_zipfile(path)
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> set[str]:
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if any(info.flag_bits & ENCRYPTED for info in members):
+        raise DataError(f"{path} is an encrypted zip; unpack it with its password and give the folder")
+    return {info.filename for info in members if not info.filename.startswith("__MACOSX")}
+
+
+def _carefully(read: Read, name: str) -> bytes:
+    if escapes(name):
+        raise RefusedError("escapes the folder")
+    with guarded():
+        return read(name)
+
+
+def _from_folder(folder: Path, name: str) -> bytes:
+    file = folder / name
+    if not file.is_file():  # a device or a pipe would never end
+        raise RefusedError("missing")
+    _check_size(file.stat().st_size)
+    return file.read_bytes()
+
+
+def _from_zip(archive: zipfile.ZipFile, name: str) -> bytes:
+    if name not in archive.NameToInfo:
+        raise RefusedError("missing")
+    _check_size(archive.getinfo(name).file_size)  # no more than this is ever unpacked
+    return archive.read(name)
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_FILE:
+        raise RefusedError(f"{size >> 20} MB, more than {LARGEST_FILE >> 20}")

@@ -1,0 +1,138 @@
+"""FITS cut-outs, by way of astropy (an optional dependency)."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astrojepa_bench.data.sources.container import RefusedError, guarded
+from astrojepa_bench.data.sources.image_shape import sides_of
+from astrojepa_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SMALLEST_ARCSEC, LARGEST_ARCSEC = 1e-4, 1e4  # a pixel; beyond this a header does not mean what it says
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What a header says about an image.
+
+    Attributes:
+        shape: axes as numpy has them (band or none, height, width).
+        display: whether its pixels are bytes, ready to be shown.
+        filters: one letter a band, or empty.
+        ra, dec: of its centre [deg], NaN where unknown.
+        pixel_arcsec: side of a pixel, NaN where unknown.
+    """
+
+    shape: tuple[int, ...]
+    display: bool
+    filters: str
+    ra: float
+    dec: float
+    pixel_arcsec: float
+
+
+def read_header(data: bytes) -> Cutout:
+    """Read the header of the first image in a FITS file.
+
+    Raises:
+        RefusedError: there is no image, or the file is damaged.
+        ConfigError: astropy is not installed.
+    """
+    with guarded(), _first_image(data) as hdu:
+        return _cutout(hdu)
+
+
+def read_pixels(data: bytes) -> tuple[Cutout, np.ndarray]:
+    """Read the first image in a FITS file, turned so that its first row is the top one.
+
+    FITS counts rows from the bottom; JPEG and PNG from the top. Left as it is, a FITS image would be the
+    mirror image of the same galaxy's JPEG.
+
+    Raises:
+        RefusedError: there is no image, it has no 1 to 5 bands, or the file is damaged.
+        ConfigError: astropy is not installed.
+    """
+    with guarded(), _first_image(data) as hdu:
+        cutout = _cutout(hdu)
+        sides_of(cutout.shape, bands_first=True)  # compressed, a small file can hold a huge image
+        values = np.asarray(hdu.data)
+        return cutout, values.reshape(cutout.shape)[..., ::-1, :]
+
+
+def need_astropy() -> ModuleType:
+    """Give `astropy.io.fits`.
+
+    Raises:
+        ConfigError: astropy is not installed.
+    """
+    try:
+        from astropy.io import fits
+    except ImportError:
+        raise ConfigError(
+            "FITS files need astropy, which is not installed; pip install 'astrojepa-bench[fits]'"
+        ) from None
+    module: ModuleType = fits
+    return module
+
+
+@contextmanager
+def _first_image(data: bytes) -> Iterator[Any]:
+    fits = need_astropy()
+    kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd but legible headers; what is illegible raises
+        with fits.open(io.BytesIO(data), memmap=False) as hdus:
+            images = (hdu for hdu in hdus if isinstance(hdu, kinds) and len(hdu.shape) >= 2)
+            first = next(images, None)
+            if first is None:
+                raise RefusedError("the FITS file holds no image")
+            yield first
+
+
+def _cutout(hdu: Any) -> Cutout:  # noqa: ANN401 astropy's classes are not typed
+    shape = tuple(int(axis) for axis in hdu.shape)
+    while len(shape) > 2 and shape[0] == 1:  # radio images have axes of one frequency and polarisation
+        shape = shape[1:]
+    filters = _filters(hdu.header, shape[0] if len(shape) == 3 else 1)
+    raw = hdu.header.get("BITPIX") == 8 and not {"BSCALE", "BZERO"} & set(hdu.header)
+    return Cutout(shape, raw, filters, *_sky(hdu.header, *shape[-2:]))
+
+
+def _filters(header: Any, bands: int) -> str:  # noqa: ANN401
+    """Read the Legacy Surveys' keywords BANDS, or BAND0 and so on."""
+    stated = header.get("BANDS", "".join(str(header.get(f"BAND{n}", "")) for n in range(min(bands, 9))))
+    letters = "".join(sign for sign in str(stated).lower() if sign.isalpha())
+    return letters if len(letters) == bands else ""
+
+
+def _sky(header: Any, height: int, width: int) -> tuple[float, float, float]:  # noqa: ANN401
+    """Give position of the centre [deg] and pixel side [arcsec], NaN where the header does not say."""
+    try:
+        with guarded():
+            ra, dec, scale = _solved(header, height, width)
+    except RefusedError:
+        return np.nan, np.nan, np.nan
+    known = np.isfinite([ra, dec, scale]).all() and SMALLEST_ARCSEC < scale < LARGEST_ARCSEC
+    return (ra, dec, scale) if known else (np.nan, np.nan, np.nan)
+
+
+def _solved(header: Any, height: int, width: int) -> tuple[float, float, float]:  # noqa: ANN401
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import proj_plane_pixel_area
+
+    solution = WCS(header)
+    if not solution.has_celestial:
+        return np.nan, np.nan, np.nan
+    plane = solution.celestial
+    centre = plane.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+    return float(centre.ra.deg), float(centre.dec.deg), float(proj_plane_pixel_area(plane) ** 0.5 * 3600)

@@ -1,0 +1,142 @@
+"""Linear flux of any origin to display pixels: which stretch, and what happens to pixels without a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy.stats import median_abs_deviation
+
+from astrojepa_bench.data.sources.container import RefusedError
+from astrojepa_bench.data.sources.stretch import viewer_stretch
+
+Stretch: TypeAlias = Literal["auto", "viewer", "asinh"]
+NATIVE_ARCSEC = 0.262  # pixel of the Legacy Surveys, for whose flux the viewer's stretch is made
+DISPLAY_ORDER = "zrg"  # red first
+SKY = 32 / 255  # where the viewer's stretch puts empty sky
+WHITE_PERCENTILE = 99.7
+LEAST_WHITE_SIGMA = 10.0  # so that an image of mere noise stays dark
+SOFTENING_SIGMA = 3.0
+NOISELESS_SOFTENING = 0.01  # of white, where there is no noise to go by
+NO_FLUX = 1e20  # nothing shines so; it is a fill value
+NOTHING = 1e-60  # below this, ratios of fluxes overflow
+
+
+@dataclass(frozen=True)
+class Flux:
+    """One image of linear flux.
+
+    Attributes:
+        values: any unit; NaN where unknown. First row on top.
+        filters: one letter a band ("grz"), or empty.
+        pixel_arcsec: side of a pixel on the sky, NaN where unknown.
+    """
+
+    values: Float[np.ndarray, "band height width"]
+    filters: str = ""
+    pixel_arcsec: float = np.nan
+
+
+def chosen_stretch(stretch: Stretch, filters: str, pixel_arcsec: float) -> Literal["viewer", "asinh"]:
+    """Say what `auto` means: the viewer's stretch for g, r and z with a celestial header, else asinh."""
+    if stretch != "auto":
+        return stretch
+    legacy = sorted(filters) == sorted(DISPLAY_ORDER) and np.isfinite(pixel_arcsec)
+    return "viewer" if legacy else "asinh"
+
+
+def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band height width"], int]:
+    """Stretch flux for display; empty sky lands at 32 of 255.
+
+    Pixels that are not finite in some band show sky in that band.
+
+    Args:
+        flux: what was measured.
+        stretch: `viewer` takes three bands g, r, z in nanomaggies per pixel and shows them as z, r, g;
+            `asinh` takes anything; `auto` is the viewer's where the header says g, r, z and gives a position.
+
+    Returns:
+        The image, and how many of its pixels had no value in some band.
+
+    Raises:
+        RefusedError: a band has no value at all, or the viewer's stretch is asked for and there are not three.
+    """
+    known = np.abs(np.nan_to_num(flux.values, nan=np.inf)) < NO_FLUX
+    if not known.any(axis=(1, 2)).all():
+        raise RefusedError("a band has no value in any pixel")
+    how = chosen_stretch(stretch, flux.filters, flux.pixel_arcsec)
+    gaps = int((~known.all(axis=0)).sum())
+    light = np.where(known, flux.values, np.nan)
+    light[np.abs(light) < NOTHING] = 0.0
+    shown = _red_first(replace(flux, values=light))
+    return _viewed(shown) if how == "viewer" else asinh_stretch(shown.values), gaps
+
+
+def _red_first(flux: Flux) -> Flux:
+    """Put the bands g, r, z in display order, where the header names them; others stay as they are."""
+    if sorted(flux.filters) != sorted(DISPLAY_ORDER):
+        return flux
+    order = [flux.filters.index(name) for name in DISPLAY_ORDER]
+    return replace(flux, values=flux.values[order], filters=DISPLAY_ORDER)
+
+
+def _viewed(flux: Flux) -> UInt8[np.ndarray, "band height width"]:
+    if len(flux.values) != 3:
+        raise RefusedError(f"the viewer's stretch needs 3 bands g, r, z; found {len(flux.values)}")
+    native = (NATIVE_ARCSEC / flux.pixel_arcsec) ** 2 if np.isfinite(flux.pixel_arcsec) else 1.0
+    ordered = flux.values if flux.filters == DISPLAY_ORDER else flux.values[::-1]
+    return viewer_stretch((np.nan_to_num(ordered) * native).astype(np.float32))  # the sky is 0
+
+
+def asinh_stretch(
+    flux: Float[np.ndarray, "band height width"],
+) -> UInt8[np.ndarray, "band height width"]:
+    """Stretch one image by its own sky, noise and highlights, whatever its unit.
+
+    With sky s_b (3-sigma-clipped median of band b), brightness I = mean over b of (f_b - s_b), noise σ of I
+    (clipped median absolute deviation), white w = 99.7th percentile of I but at least 10 σ, and softening
+    β = 3 σ: every band becomes 32/255 + (223/255) (f_b - s_b) asinh(I/β) / (I asinh(w/β)), clipped to
+    [0, 1]. The result is the same for a·f + b, so brightness cannot be compared between images; colours
+    inside one can.
+
+    Args:
+        flux: one image; NaN where it has no value, which shows sky.
+
+    Source: Lupton, Gunn and Szalay 1999, AJ 118, 1406 (asinh, softened by the noise); Lupton et al. 2004,
+    PASP 116, 133 (one factor for all bands). Deviations: sky is taken off and put at 32, not at 0; the
+    percentile is galaxy-datasets' for FITS; a noiseless image takes β = w/100.
+    """
+    sky = [sky_level(band[~np.isnan(band)])[0] for band in flux]
+    light = np.nan_to_num(flux - np.reshape(sky, (-1, 1, 1)))
+    brightness = light.mean(axis=0)
+    noise = sky_level(brightness[~np.isnan(flux).any(axis=0)])[1]
+    white = max(float(np.percentile(brightness, WHITE_PERCENTILE)), LEAST_WHITE_SIGMA * noise)
+    white = white if white > 0 else float(np.abs(brightness).max())
+    factor = _asinh_factor(brightness, white, noise) if white > 0 else 0.0
+    shown = np.clip(SKY + (1 - SKY) * light * factor, 0.0, 1.0)
+    return np.rint(shown * 255).astype(np.uint8)
+
+
+def _asinh_factor(
+    brightness: Float[np.ndarray, "height width"], white: float, noise: float
+) -> Float[np.ndarray, "height width"]:
+    softening = SOFTENING_SIGMA * noise if noise > 0 else NOISELESS_SOFTENING * white
+    soft = brightness / softening
+    flat = np.abs(soft) < 1e-6  # asinh(x) / x is 1 there
+    curve = np.where(flat, 1.0, np.arcsinh(soft) / np.where(flat, 1.0, soft))
+    return curve / (softening * np.arcsinh(white / softening))
+
+
+def sky_level(values: Float[np.ndarray, " pixel"]) -> tuple[float, float]:
+    """Estimate level and noise of the sky: median and scaled median absolute deviation, clipped at 3 sigma.
+
+    Returns:
+        Level and standard deviation; zeros if there are no values.
+    """
+    for _ in range(5):
+        level = np.median(values) if len(values) else 0.0
+        noise = median_abs_deviation(values, scale="normal") if len(values) else 0.0
+        values = values[np.abs(values - level) <= 3 * noise]
+    return float(level), float(noise)

@@ -1,0 +1,247 @@
+"""A file of Galaxy10's layout: checked when it is opened, read in file order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Int
+
+from astrojepa_bench.data.convert import Picture, reading
+from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.errors import DataError, nearest
+
+UNLABELLED = 255  # as the files spell it in a uint8 column
+MOST_BANDS = 5
+MOST_CLASSES = 1000
+BLOCK_BYTES = 16 << 20
+LARGEST_BLOCK_BYTES = 1 << 30
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+COLUMNS = ("ra", "dec", "redshift", "pxscale", "split", "ans")
+
+
+@dataclass(frozen=True)
+class Hdf5File:
+    """Everything but the pixels of a Galaxy10-like file, and a way to stream those.
+
+    Attributes:
+        path: the file.
+        label: the label column; None reads no labels.
+        shape: of its images (galaxy, height, width, band).
+        columns: the label column and those of `COLUMNS` that are there, by name.
+        attributes: text attributes of the file.
+        class_names: names per label column, where the file gives them.
+    """
+
+    path: Path
+    label: str | None
+    shape: tuple[int, int, int, int]
+    columns: Mapping[str, np.ndarray]
+    attributes: Mapping[str, str]
+    class_names: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def opened(cls, path: Path, label: str | None) -> Hdf5File:
+        """Read and check all that is small.
+
+        Args:
+            path: the file.
+            label: the label column, which must be there; None reads no labels.
+
+        Raises:
+            DataError: the file is missing, damaged, or not of Galaxy10's layout.
+        """
+        _check_signature(path)
+        with reading(path), h5py.File(path) as file:
+            shape = _image_shape(path, file, label)
+            asked = () if label is None else (label,)
+            names = {*(name for name in COLUMNS if name in file), *asked}
+            columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
+            return cls(path, label, shape, columns, _texts(file), _class_names(file, names))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def name(self) -> str:
+        """The file's base name."""
+        return self.path.name
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The file itself; its name is not content."""
+        return {"": self.path}
+
+    @property
+    def rendering(self) -> str:
+        """Nothing: its pixels are taken as they are."""
+        return ""
+
+    @property
+    def bands(self) -> int:
+        """How many bands its images have."""
+        return self.shape[3]
+
+    @property
+    def side_px(self) -> int:
+        """Side of the central square of its images [pixel]."""
+        return min(self.shape[1:3])
+
+    def catalogue(self) -> Catalogue:
+        """Give labels (if a label column was asked for), positions, redshifts and the declared split.
+
+        Raises:
+            DataError: a column holds text where numbers are expected, or no class numbers.
+        """
+        bare = Catalogue.bare(np.arange(len(self)).astype(str))  # the layout has no names
+        redshift, ra, dec, scale = (
+            measured(self.number(name)) for name in ("redshift", "ra", "dec", "pxscale")
+        )
+        stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
+        return replace(
+            bare,
+            label=bare.label if self.label is None else self.labels(self.label),
+            class_names=self.class_names.get(self.label or "", ()),
+            redshift=known_redshift(redshift),
+            ra=ra,
+            dec=dec,
+            field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
+            split=self.columns.get("split"),
+            bands=self._stated_bands(),
+            licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
+            citation=next((text for text in stated if text), UNSTATED),
+        )
+
+    def _stated_bands(self) -> tuple[str, ...]:
+        stated = tuple(name.strip() for name in self.attributes.get("bands", "").split(","))
+        return stated if all(stated) and len(stated) == self.bands else ()
+
+    def naming_kinds(self) -> Hdf5File:
+        """Read the labels of Galaxy10's own column, if there are any."""
+        known = "ans" in self.columns and not np.isnan(self.number("ans")).all()
+        return replace(self, label="ans") if known else self
+
+    def pictures(self) -> Iterator[Picture]:
+        """Read all images in file order, each compressed chunk once.
+
+        Raises:
+            DataError: a chunk is damaged or missing.
+        """
+        with reading(self.path), h5py.File(self.path) as file:
+            images = file["images"]
+            rows = _rows_at_once(images)
+            for start in range(0, len(images), rows):
+                for pixels in images[start : start + rows]:
+                    yield Picture(hashlib.sha256(pixels.tobytes()).digest()[:16], pixels)
+
+    def number(self, column: str) -> Float[np.ndarray, " galaxy"]:
+        """Give a column as floating-point numbers, all NaN if it is not there.
+
+        Raises:
+            DataError: the column holds no numbers.
+        """
+        try:
+            return np.asarray(self.columns.get(column, np.full(len(self), np.nan)), dtype=np.float64)
+        except (TypeError, ValueError):
+            raise DataError(f"{self.name}: column '{column}' holds text; expected numbers") from None
+
+    def labels(self, column: str) -> Int[np.ndarray, " galaxy"]:
+        """Give a label column as class indices, -1 where the file has 255, a negative number or NaN.
+
+        Raises:
+            DataError: the column holds no class numbers, or nothing but NaN.
+        """
+        values = self.number(column)
+        if np.isnan(values).all():
+            raise DataError(
+                f"{self.name}: label column '{column}' is NaN in all {len(self)} rows; name another"
+            )
+        known = np.nan_to_num(values, nan=-1.0, posinf=np.inf, neginf=-1.0)
+        known = np.where((known < 0) | (known == UNLABELLED), -1, known)
+        strange = known[(known != np.floor(known)) | (known >= MOST_CLASSES)]
+        if len(strange):
+            raise DataError(
+                f"{self.name}: label column '{column}' holds {strange[0]:g}; expected class numbers "
+                f"from 0 to {MOST_CLASSES - 1} (255 or NaN: unlabelled); name another column"
+            )
+        return known.astype(np.int64)
+
+
+def _check_signature(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected an HDF5 file with 'images' and a label column")
+    with reading(path), path.open("rb") as file:
+        start = file.read(len(SIGNATURE))
+    if start != SIGNATURE and not h5py.is_hdf5(path):
+        raise DataError(
+            f"{path} is not an HDF5 file (it starts with {start!r}); give a file of Galaxy10's layout"
+        )
+
+
+def _image_shape(path: Path, file: h5py.File, label: str | None) -> tuple[int, int, int, int]:
+    images = file.get("images")
+    if not isinstance(images, h5py.Dataset):
+        found = ", ".join(sorted(map(_text, file))) or "nothing"
+        wanted = "'images'" if label is None else f"'images' and '{label}'"
+        raise DataError(
+            f"{path.name} holds {found}; expected {wanted}: rename its datasets to Galaxy10's names"
+        )
+    fits = images.dtype == np.uint8 and images.ndim == 4 and 1 <= images.shape[-1] <= MOST_BANDS
+    if not fits:
+        raise DataError(
+            f"{path.name}: 'images' is {images.dtype} {images.shape}; expected uint8 "
+            f"(galaxy, height, width, band) with 1 to {MOST_BANDS} bands last: convert it first"
+        )
+    if 0 in images.shape:
+        raise DataError(f"{path.name}: 'images' is empty, {images.shape}; expected at least one galaxy")
+    rows, height, width, bands = images.shape
+    return rows, height, width, bands
+
+
+def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
+    columns = [_text(key) for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 1]
+    if name not in file:
+        raise DataError(
+            f"{path.name} has no label column '{name}'; {nearest(name, columns)}; "
+            "set dataset.label to nothing if it has no labels"
+        )
+    if name not in columns:
+        raise DataError(
+            f"{path.name}: '{name}' is not a one-dimensional column; use one of {', '.join(columns)}"
+        )
+    if len(file[name]) != rows:
+        raise DataError(
+            f"{path.name}: column '{name}' has {len(file[name])} rows for {rows} images; they must match"
+        )
+    values: np.ndarray = file[name][:]
+    return values
+
+
+def _texts(file: h5py.File) -> dict[str, str]:
+    return {key.lower(): _text(value) for key, value in file.attrs.items() if isinstance(value, str | bytes)}
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _class_names(file: h5py.File, columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    # The file's own names are those of `ans`; another label column has its own or none.
+    owners = {name: [file[name], file] if name == "ans" else [file[name]] for name in columns}
+    found = {
+        name: [o.attrs["class_names"] for o in owner if "class_names" in o.attrs]
+        for name, owner in owners.items()
+    }
+    return {name: tuple(map(_text, np.atleast_1d(each[0]).tolist())) for name, each in found.items() if each}
+
+
+def _rows_at_once(images: h5py.Dataset) -> int:
+    """Give a whole number of chunks of about 16 MB: Galaxy10's chunks may span a thousand rows each."""
+    row_bytes = int(np.prod(images.shape[1:]))
+    chunk = images.chunks[0] if images.chunks else 1
+    aligned = chunk * max(1, BLOCK_BYTES // (chunk * row_bytes))
+    return max(1, min(aligned, LARGEST_BLOCK_BYTES // row_bytes))

@@ -1,0 +1,292 @@
+"""The rows of a data set of the hub: images decoded one at a time, and the columns that describe them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from PIL import Image
+
+from astrojepa_bench.data.convert import Picture, Unreadable
+from astrojepa_bench.data.sources.archive import DECODING
+from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.data.sources.container import RefusedError, guarded
+from astrojepa_bench.data.sources.flux import Stretch
+from astrojepa_bench.data.sources.hub_library import Origin
+from astrojepa_bench.data.sources.image_formats import decode, glance
+from astrojepa_bench.data.sources.image_shape import sides_of
+from astrojepa_bench.data.sources.tables import classes_of, texts_of
+from astrojepa_bench.data.splitting.selection import true_notes
+from astrojepa_bench.data.splitting.splits import SPELLINGS
+from astrojepa_bench.errors import DataError, nearest
+from astrojepa_bench.events import track
+
+if TYPE_CHECKING:
+    import datasets
+
+MAY_BE_MISSING = ("redshift", "ra", "dec", "pixel_scale", "id")  # under these very names
+STRETCH: Stretch = "auto"
+Cell: TypeAlias = object  # an encoded image, alone or with its path; numbers; or nothing
+
+
+@dataclass(frozen=True)
+class HubRows:
+    """All rows of a data set, split after split, with images as they are stored.
+
+    Attributes:
+        name: what to call it.
+        rows: the columns that are used, images not decoded.
+        sizes: number of rows by the name of their split, in order.
+        declared: whether those splits are honoured.
+        columns: names of those that are there, by what they hold.
+        folder: where the data lie, if not in the library's cache.
+        notes: what became of the splits.
+    """
+
+    name: str
+    rows: datasets.Dataset
+    sizes: Mapping[str, int]
+    declared: bool
+    columns: Mapping[str, str]
+    folder: Path | None
+    notes: tuple[str, ...]
+
+    @classmethod
+    def opened(
+        cls,
+        title: str,
+        splits: Mapping[str, datasets.Dataset],
+        columns: Mapping[str, str],
+        folder: Path | None,
+    ) -> HubRows:
+        """Choose splits and columns, and put the splits behind one another.
+
+        Args:
+            title: what to call it.
+            splits: rows by the name of their split.
+            columns: names by what they hold; those of `MAY_BE_MISSING` need not be there.
+            folder: where the data lie, if not in the library's cache.
+
+        Raises:
+            DataError: a column is missing, splits differ in their columns, or there are no rows.
+        """
+        from datasets import concatenate_datasets
+
+        filled = {name: rows for name, rows in splits.items() if len(rows)}
+        if not filled:
+            raise DataError(f"{title} has no rows; expected at least one galaxy")
+        chosen, declared, notes = _chosen(filled)
+        present = _present(title, columns, next(iter(chosen.values())).column_names)
+        try:
+            joined = concatenate_datasets([_stored(rows, present) for rows in chosen.values()])
+        except ValueError as error:  # the library says which column it is
+            reason = " ".join(str(error).split())
+            raise DataError(f"{title}: splits differ in a column ({reason}); name another column") from None
+        sizes = {name: len(rows) for name, rows in chosen.items()}
+        return cls(title, joined, sizes, declared, present, folder, notes)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """All files of the folder, or of the library's cache."""
+        if self.folder is None:
+            held = [Path(file["filename"]) for file in self.rows.cache_files]
+            return {str(number): path for number, path in enumerate(held)}
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        return {path.relative_to(self.folder).as_posix(): path for path in paths}
+
+    @property
+    def rendering(self) -> str:
+        """Which column, and how many rows of which splits."""
+        return json.dumps([DECODING, self.columns["image"], *self.sizes.items()])
+
+    @cached_property
+    def bands(self) -> int:
+        """As many as the first image in colour has, 1 if all are grey."""
+        cells = track(self._cells(), task=f"reading headers of {self.name}", total=len(self))
+        return next((bands for bands in map(_bands, cells) if bands > 1), 1)
+
+    def pictures(self) -> Iterator[Picture | Unreadable]:
+        """Decode all images in order, or say which cannot be read."""
+        for name, cell in zip(self._ids().tolist(), self._cells(), strict=True):
+            try:
+                yield decode(_file(cell), self.bands, STRETCH)
+            except RefusedError as why:
+                yield Unreadable(name, str(why))
+
+    def catalogue(self) -> Catalogue:
+        """Give classes, redshifts, positions and the declared split, unknown where null or absent.
+
+        Raises:
+            DataError: a column of numbers holds text, labels are no classes, or ids repeat.
+        """
+        names, label = self._classes()
+        group, info = self._column("group"), self.rows.info
+        return replace(
+            Catalogue.bare(self._ids()),
+            label=label,
+            class_names=names,
+            redshift=known_redshift(self._number("redshift")),
+            ra=self._number("ra"),
+            dec=self._number("dec"),
+            field_arcsec=self._field_arcsec(),
+            split=np.repeat(list(self.sizes), list(self.sizes.values())) if self.declared else None,
+            group=None if group is None else np.array(texts_of(group)),
+            licence=" ".join((info.license or UNSTATED).split()),
+            citation=" ".join((info.citation or UNSTATED).split()),
+            notes=self.notes,
+        )
+
+    def _cells(self) -> Iterator[Cell]:
+        from datasets import Image as ImageFeature
+        from datasets import Value
+
+        name = self.columns["image"]
+        rows = self.rows.select_columns([name])
+        if not isinstance(rows.features[name], ImageFeature | Value | dict):
+            rows = rows.with_format("numpy")  # numbers only: NumPy's own bytes lose the zeros at their end
+        return (row[name] for row in rows)
+
+    def _column(self, role: str) -> pd.Series | None:
+        name = self.columns.get(role)
+        return None if name is None else self.rows.select_columns([name]).to_pandas()[name]
+
+    def _number(self, role: str) -> Float[np.ndarray, " galaxy"]:
+        column = self._column(role)
+        if column is None:
+            return np.full(len(self), np.nan)
+        try:
+            return measured(column.to_numpy(np.float64, na_value=np.nan))
+        except (TypeError, ValueError):
+            found = f"{self.name}: column '{self.columns[role]}' holds {column.iloc[0]!r}"
+            raise DataError(f"{found}; expected numbers: set dataset.{role} to another") from None
+
+    def _ids(self) -> np.ndarray:
+        column = self._column("id")
+        if column is None:
+            return np.array([f"{name}/{row}" for name, count in self.sizes.items() for row in range(count)])
+        names, repeated = np.array(texts_of(column)), column[column.duplicated()].tolist()
+        if repeated:
+            raise DataError(
+                f"{self.name}: column '{self.columns['id']}' has {len(repeated)} repeated ids, first "
+                f"{repeated[0]!r}; name another, or set dataset.id=none"
+            )
+        return names
+
+    def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
+        column = self._column("label")
+        if column is None:
+            return (), np.full(len(self), -1)
+        names = getattr(self.rows.features[self.columns["label"]], "names", None)
+        if names is not None:
+            numbers = self._number("label")
+            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64)
+        try:
+            return classes_of(column)
+        except DataError as error:
+            raise DataError(f"{self.name}: {error}") from None
+
+    def _field_arcsec(self) -> Float[np.ndarray, " galaxy"]:
+        scale = self._number("pixel_scale")
+        if np.isnan(scale).all():
+            return scale
+        cells = track(self._cells(), task=f"reading sizes of {self.name}", total=len(self))
+        return np.where(scale > 0, scale, np.nan) * np.array([_side_px(cell) for cell in cells])
+
+
+def saved_rows(path: Path, cache_dir: Path) -> HubRows:
+    """Open a folder that the library saved, with the usual column names.
+
+    Raises:
+        DataError: it cannot be read.
+        ConfigError: the library is missing.
+    """
+    splits = Origin(None, path).splits(cache_dir)
+    known = {name for rows in splits.values() for name in rows.column_names}
+    usual = ("image", *({"label"} & known), *MAY_BE_MISSING)
+    return HubRows.opened(path.name, splits, {name: name for name in usual}, path)
+
+
+def _chosen(
+    splits: Mapping[str, datasets.Dataset],
+) -> tuple[Mapping[str, datasets.Dataset], bool, tuple[str, ...]]:
+    """Keep the splits that are to be honoured, or all where that cannot be; and say so."""
+    known = {name: rows for name, rows in splits.items() if name.lower() in SPELLINGS}
+    honoured = {"train", "test"} <= {SPELLINGS[name.lower()] for name in known}
+    told = ", ".join(f"'{name}'" for name in splits if not (honoured and name in known))
+    notes = true_notes({
+        f"splits {told} are neither train, validation nor test and were left out": honoured and told,
+        f"splits {told} are not train and test: all rows were divided anew": not honoured and len(splits) > 1,
+    })  # fmt: skip
+    return known if honoured else splits, honoured, tuple(notes)
+
+
+def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[str, str]:
+    for role, name in columns.items():
+        if name not in known and not name == role in MAY_BE_MISSING:
+            way_out = ", or to none if it has no labels" if role == "label" else ""
+            raise DataError(
+                f"{title} has no column '{name}'; set dataset.{role} to another{way_out}: {nearest(name, known)}"
+            )
+    return {role: name for role, name in columns.items() if name in known}
+
+
+def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Dataset:
+    """Take the columns that are used, and leave it to us to decode images: a bad one ends nothing."""
+    from datasets import Image as ImageFeature
+
+    used, image = rows.select_columns(sorted(set(columns.values()))), columns["image"]
+    is_image = isinstance(used.features[image], ImageFeature)
+    return used.cast_column(image, ImageFeature(decode=False)) if is_image else used
+
+
+def _file(cell: Cell) -> bytes:
+    """Give an image as a file holds it.
+
+    Raises:
+        RefusedError: there is none, or its numbers are no display image.
+    """
+    if isinstance(cell, np.ndarray):
+        return _numpy_file(cell)
+    if isinstance(cell, dict):  # of a file beside the data, only the path may be held
+        with guarded():
+            cell = cell["bytes"] or (cell["path"] and Path(cell["path"]).read_bytes())
+    if not isinstance(cell, bytes):
+        raise RefusedError("missing" if cell is None else f"it is {cell!r:.40}, not an image")
+    return cell
+
+
+def _numpy_file(numbers: np.ndarray) -> bytes:
+    whole = numbers.dtype.kind in "iu" and numbers.size and numbers.min() >= 0 and numbers.max() <= 255
+    if not whole:
+        raise RefusedError(f"{numbers.dtype} {numbers.shape}; expected whole numbers from 0 to 255")
+    held = io.BytesIO()
+    np.save(held, numbers.astype(np.uint8))
+    return held.getvalue()
+
+
+def _bands(cell: Cell) -> int:
+    try:
+        return glance(_file(cell), STRETCH).bands
+    except RefusedError:
+        return 0  # reading it in full will say why
+
+
+def _side_px(cell: Cell) -> float:
+    try:
+        if isinstance(cell, np.ndarray):
+            return min(sides_of(cell.shape)[:2])
+        with guarded(), Image.open(io.BytesIO(_file(cell)), formats=("JPEG", "PNG")) as image:
+            return min(image.size)
+    except RefusedError:
+        return np.nan

@@ -1,0 +1,52 @@
+"""Which dataset reads a path: so that nobody has to know the name of a layout to look at a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import h5py
+
+from astrojepa_bench.data.convert import reading
+from astrojepa_bench.data.published.releases import release_of
+from astrojepa_bench.data.sources.container import is_zip
+from astrojepa_bench.data.sources.hdf5_file import Hdf5File
+from astrojepa_bench.data.sources.hub_library import SAVED
+from astrojepa_bench.errors import DataError
+
+Layout: TypeAlias = Literal["hdf5", "folder", "huggingface"]
+HUB_MARKS = (*SAVED, "dataset_info.json")
+
+
+def layout_of(path: Path) -> Layout:
+    """Say how a file or folder is laid out, without reading more of it than that takes.
+
+    Raises:
+        DataError: nothing is there, or nothing reads it.
+    """
+    with reading(path):
+        path.stat()
+    if path.is_dir():
+        return "huggingface" if any((path / mark).is_file() for mark in HUB_MARKS) else "folder"
+    if h5py.is_hdf5(path):
+        return "hdf5"
+    if is_zip(path):
+        return "folder"
+    raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
+
+
+def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
+    """Name the built-in dataset that reads a file or folder, and the options it needs.
+
+    Raises:
+        DataError: nothing is there, or no dataset reads it.
+    """
+    layout = layout_of(path)
+    if layout != "hdf5":
+        return layout, {"path": path}
+    file = Hdf5File.opened(path, None)
+    if "ans" not in file.columns:
+        return layout, {"path": path, "label": ""}
+    release = release_of(file)
+    return ("galaxy10", {"path": path, "release": release.name}) if release else (layout, {"path": path})

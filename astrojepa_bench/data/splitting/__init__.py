@@ -1,0 +1,1 @@
+"""Which galaxies train, choose and report, and which must never meet."""

@@ -1,0 +1,59 @@
+"""Galaxies that an encoder must not learn from, found whatever they are called and however they were cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from astrojepa_bench.data.convert import cached, fingerprint, stack
+from astrojepa_bench.data.splitting.near_duplicates import NEAR_DUPLICATES, near_duplicates
+from astrojepa_bench.types import Images
+
+MOST_PAIRS = 400_000_000  # about half an hour of one core
+
+
+class Part(NamedTuple):
+    """Images, and the rows of them that count."""
+
+    images: np.ndarray
+    rows: np.ndarray
+
+
+def showing(
+    new: Part, known: Sequence[Part], digests: np.ndarray, cache_dir: Path, task: str
+) -> Bool[np.ndarray, " row"] | None:
+    """Mark the images that show a galaxy of `known`, in another crop, turned, mirrored or magnified.
+
+    The answer is kept: each pair of sets is compared once.
+
+    Args:
+        new: images and the rows to judge.
+        known: images and rows of what must not be shown.
+        digests: hash of the pixels of all rows, those of `known` first.
+        cache_dir: where the answer is kept.
+        task: what to call it where progress is shown.
+
+    Returns:
+        One truth value for each row of `new`; None if there are too many pairs to compare.
+    """
+    held = sum(len(rows) for _, rows in known)
+    if held * len(new[1]) > MOST_PAIRS:
+        return None
+    key = fingerprint("leaks", NEAR_DUPLICATES, held, digests)
+
+    def compare(folder: Path) -> None:
+        parts = [_rows(part, f"{key}-{place}", cache_dir) for place, part in enumerate((new, *known))]
+        found = [near_duplicates(parts[0], other, task=task).row_a for other in parts[1:]]
+        np.save(folder / "rows.npy", np.unique(np.concatenate(found)))
+
+    rows = np.load(cached(cache_dir, key, compare, "leaks") / "rows.npy")
+    return np.isin(np.arange(len(new[1])), rows)
+
+
+def _rows(part: Part, key: str, cache_dir: Path) -> Images:
+    images, rows = part
+    return images if len(rows) == len(images) else stack([part], key, cache_dir)

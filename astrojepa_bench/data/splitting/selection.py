@@ -1,0 +1,158 @@
+"""Which rows of a source are used, and how: the bad ones left out and counted, the rest divided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from astrojepa_bench.data.convert import Converted
+from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.splitting.splits import (
+    assign_splits,
+    conflicting,
+    count_moved,
+    rare_classes,
+    sky_groups,
+)
+from astrojepa_bench.errors import DataError
+
+OnBadImage: TypeAlias = Literal["fail", "skip"]
+ALL = "all their copies were dropped"
+COINCIDENT_ARCSEC = 1.0  # two entries nearer than this are one galaxy
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of a source that are used.
+
+    Attributes:
+        rows: row numbers of the source, ascending.
+        catalogue: of these rows; classes too small to be split have lost their labels.
+        group: name of each row's sky group.
+        split: `train`, `val` or `test` per row.
+        notes: what was left out, and how the rest was divided.
+    """
+
+    rows: Int[np.ndarray, " galaxy"]
+    catalogue: Catalogue
+    group: np.ndarray
+    split: np.ndarray
+    notes: tuple[str, ...]
+
+
+def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image: OnBadImage) -> Selection:
+    """Leave out what cannot be used, and divide the rest.
+
+    Unreadable images are an error, or left out. Blank images (one value in every pixel of a band) are left
+    out, and so is every copy of a galaxy that is listed under two labels: by its pixels, and by its position
+    where that is known. A class with a single galaxy becomes unlabelled; with one class only, labels are
+    unused. Each of these is counted in the notes.
+
+    Args:
+        source: what to call it in a message.
+        catalogue: what is known of each picture.
+        converted: the pictures.
+        on_bad_image: whether an unreadable image ends everything.
+
+    Raises:
+        DataError: an image cannot be read and is not to be skipped, or nothing is left.
+    """
+    usable, notes = readable(source, converted, on_bad_image)
+    # Blank images all look alike, and so do unreadable ones: among them, equal pixels mean nothing.
+    bad = _conflicting(catalogue.kept(usable), converted.digests[usable])
+    notes += true_notes({f"{bad.sum()} images occur under more than one label; {ALL}": bad.any()})
+    rows = np.flatnonzero(usable)[~bad]
+    if not len(rows):
+        raise DataError(f"{source} has no usable image among {len(catalogue)}: {'; '.join(notes)}")
+    chosen, more = _labelled(catalogue.kept(np.isin(np.arange(len(catalogue)), rows)))
+    group = _groups(chosen, converted.digests[rows])
+    split = assign_splits(chosen.label, group, chosen.split)
+    notes += [*more, *_differences(chosen, converted.rows[rows]), *_divided(chosen, group, split)]
+    return Selection(rows, _unless_alone(chosen), group, split, tuple(notes))
+
+
+def readable(
+    source: str, converted: Converted, on_bad_image: OnBadImage
+) -> tuple[Bool[np.ndarray, " row"], list[str]]:
+    """Mark the rows that show something, and say how many do not.
+
+    Raises:
+        DataError: an image cannot be read and is not to be skipped.
+    """
+    unreadable, count = converted.unreadable, len(converted.rows)
+    first = next((f"{name} ({reason})" for name, reason in unreadable.values()), "")
+    if unreadable and on_bad_image == "fail":
+        raise DataError(
+            f"{source}: {len(unreadable)} of {count} images cannot be read, first {first}; "
+            "mend or remove them, or leave them out with --on-bad-image skip"
+        )
+    blank: Bool[np.ndarray, " row"] = converted.rows["blank"]
+    gaps = int((converted.rows["gaps"] > 0).sum())
+    notes = {
+        f"{len(unreadable)} images cannot be read and were left out, first {first}": unreadable,
+        f"{blank.sum()} images are blank and were left out": blank.any(),
+        f"{gaps} images have pixels without a value (NaN), which show sky": gaps,
+    }
+    return (converted.digests != b"") & ~blank, true_notes(notes)
+
+
+def true_notes(notes: Mapping[str, object]) -> list[str]:
+    """Keep those that hold."""
+    return [note for note, holds in notes.items() if holds]
+
+
+def _conflicting(catalogue: Catalogue, digests: np.ndarray) -> Bool[np.ndarray, " galaxy"]:
+    reach = np.full(len(catalogue), COINCIDENT_ARCSEC)
+    return conflicting(sky_groups(digests, catalogue.ra, catalogue.dec, reach), catalogue.label)
+
+
+def _groups(catalogue: Catalogue, digests: np.ndarray) -> np.ndarray:
+    return sky_groups(digests, catalogue.ra, catalogue.dec, catalogue.field_arcsec, catalogue.group)
+
+
+def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
+    """Forget the labels of classes too small to be split, and say so."""
+    rare = rare_classes(catalogue.label)
+    kept = np.where(np.isin(catalogue.label, rare), -1, catalogue.label)
+    notes = [f"class {label} has a single galaxy; its label is unused" for label in rare]
+    found = np.unique(kept[kept >= 0])
+    if len(found) == 1:
+        notes.append(f"class {found[0]} is the only one; labels are unused")
+    return replace(catalogue, label=kept), notes
+
+
+def _unless_alone(catalogue: Catalogue) -> Catalogue:
+    """Forget the labels where there is only one class: they have served to divide the rows."""
+    alone = len(np.unique(catalogue.label[catalogue.label >= 0])) == 1
+    return replace(catalogue, label=np.full_like(catalogue.label, -1)) if alone else catalogue
+
+
+def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
+    sides = np.minimum(rows["height"], rows["width"])
+    scales = np.unique(catalogue.field_arcsec[~np.isnan(catalogue.field_arcsec)])
+    missing = int(np.isnan(catalogue.redshift).sum())
+    return true_notes({
+        f"images are {sides.min()} px": not np.ptp(sides),
+        f"images are of {len(np.unique(sides))} sizes, {sides.min()} to {sides.max()} px": np.ptp(sides),
+        f"images show {len(scales)} fields of view, {scales.min(initial=1e9):.4g} to "
+        f"{scales.max(initial=0):.4g} arcsec": len(scales) > 1,
+        f"{missing} galaxies have no redshift": 0 < missing < len(catalogue),
+    })  # fmt: skip
+
+
+def _divided(catalogue: Catalogue, groups: np.ndarray, splits: np.ndarray) -> list[str]:
+    _, members = np.unique(groups, return_counts=True)
+    crowded, declared = members[members > 1], catalogue.split
+    moved = 0 if declared is None else count_moved(declared, splits)
+    counts = " / ".join(f"{(splits == name).sum()} {name}" for name in ("train", "val", "test"))
+    unlabelled = int((catalogue.label < 0).sum())
+    return true_notes({
+        f"{counts}, {'stratified by class' if declared is None else 'as the source declares'}": True,
+        f"{unlabelled} galaxies are unlabelled": unlabelled,
+        f"{len(crowded)} groups of overlapping images hold {crowded.sum()} galaxies": len(crowded),
+        f"{moved} galaxies left their declared split to stay with one they overlap": moved,
+    })  # fmt: skip

@@ -1,0 +1,1 @@
+"""From a trained encoder to scores: extract, extras, store, score, collapse."""

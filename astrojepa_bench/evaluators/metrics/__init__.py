@@ -1,0 +1,1 @@
+"""Formulas that turn predictions into numbers."""

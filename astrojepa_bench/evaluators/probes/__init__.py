@@ -1,0 +1,1 @@
+"""Models that read frozen features: logistic, ridge, k-means, neighbours."""

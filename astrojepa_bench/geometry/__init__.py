@@ -1,0 +1,1 @@
+"""Where things lie on an image: patch grids, blocks, the sky, augmented views."""
