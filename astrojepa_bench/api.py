@@ -10,7 +10,7 @@ from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
 
 
-def run(*, objective: str, masker: str = "random", seed: int = 0, **fields: Any) -> RunRecord:  # noqa: ANN401
+def run(*, objective: str, masker: str = "random", seed: int = 0, **fields: Any) -> RunRecord:
     """Train and score one entry with one seed, as `astrojepa-bench run` does, and give its record.
 
     Args:

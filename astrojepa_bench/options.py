@@ -8,50 +8,35 @@ stores it resolved. This module neither discovers plugins nor builds their piece
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_type_hints
+from typing import Any, Literal, TypeAlias
 
 from pydantic import PydanticUserError, TypeAdapter
 
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
+from astrojepa_bench.signatures import (
+    UNREADABLE,
+    Factory,
+    Option,
+    annotation_of,
+    class_of,
+    docstring_of,
+    option_schema,
+    summary_of,
+)
 
 Kind: TypeAlias = Literal["dataset", "encoder", "masker", "objective", "evaluator"]
 KINDS: tuple[Kind, ...] = ("dataset", "encoder", "masker", "objective", "evaluator")
-Factory: TypeAlias = Callable[..., Any]
 Settings: TypeAlias = Mapping[str, Mapping[str, object]]
-REQUIRED = inspect.Parameter.empty
 FAMILY = ":<name>"
 """How the name of an offer ends that stands for many: `timm:<name>` is asked for as `timm:resnet18`."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing that a user may set.
-
-    Attributes:
-        name: the keyword.
-        type: its type, in words ("float | None").
-        default: its default, or `REQUIRED`.
-        doc: what it means, from the `Args:` or `Attributes:` section of the docstring.
-    """
-
-    name: str
-    type: str
-    default: object = REQUIRED
-    doc: str = ""
-
-    @property
-    def required(self) -> bool:
-        """Whether it must be set."""
-        return self.default is REQUIRED
 
 
 @dataclass(frozen=True)
@@ -86,8 +71,30 @@ class Offer:
         """Kind, name and plugin, for messages: `masker 'random' (plugin astrojepa_random)`."""
         return f"{self.kind} '{self.name}' (plugin {self.plugin})"
 
+    @cached_property
+    def cls(self) -> type | None:
+        """The class of what it makes, through `functools.partial` and decorators; None if a function names none."""
+        return class_of(self.factory)
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the class or function itself; empty if it has none."""
+        return docstring_of(self.factory)
+
+    def declares(self, fact: str) -> Any:  # noqa: ANN401 each fact has a type of its own
+        """Return what its class declares (`masks`, `standing`, `needs_labels`), or else what its role does.
+
+        Raises:
+            AttributeError: its role knows no such fact.
+        """
+        if hasattr(self.cls, fact):
+            return getattr(self.cls, fact)
+        from astrojepa_bench.roles import ROLES  # not above: names and options are known without torch
+
+        return getattr(ROLES[self.kind], fact)
+
     def has(self, option: str) -> bool:
-        """Say whether a user may set this option."""
+        """Return whether a user may set this option."""
         return any(known.name == option for known in self.options)
 
     @property
@@ -96,7 +103,7 @@ class Offer:
         return self.name.endswith(FAMILY)
 
     def member(self, name: str) -> Offer:
-        """Give one piece of a family: its factory is asked for it, by a class method `member`.
+        """Look up one piece of a family by the class method `member` of its factory.
 
         Raises:
             ConfigError: the family has no such member.
@@ -109,102 +116,6 @@ class Offer:
             summary=summary_of(factory),
             options=option_schema(factory),
         )
-
-
-# --- the signature is the schema -------------------------------------------------------------------------
-
-
-def option_schema(factory: Factory) -> tuple[Option, ...]:
-    """Read the options of a factory from its keyword-only parameters.
-
-    Example:
-        >>> class Ring:
-        ...     '''Hide a ring.
-        ...
-        ...     Args:
-        ...         radius: of the ring [pixel].
-        ...     '''
-        ...     def __init__(self, grid, *, radius: float = 8.0): ...
-        >>> option_schema(Ring)
-        (Option(name='radius', type='float', default=8.0, doc='of the ring [pixel].'),)
-    """
-    docs = _documented(factory)
-    return tuple(
-        Option(name, _type_text(factory, name), parameter.default, docs.get(name, ""))
-        for name, parameter in inspect.signature(factory).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    )
-
-
-def description_of(factory: Factory) -> str:
-    """Give the factory's own docstring, empty if it has none."""
-    return inspect.cleandoc(_unwrapped(factory).__doc__ or "")
-
-
-def summary_of(factory: Factory) -> str:
-    """Give the first line of the factory's own docstring, empty if it has none."""
-    return description_of(factory).partition("\n")[0]
-
-
-def _unwrapped(factory: Factory) -> Factory:
-    return factory.func if isinstance(factory, partial) else factory
-
-
-def _annotation(factory: Factory, name: str) -> Any:  # noqa: ANN401 an annotation can be any object
-    """Resolve one annotation; the others may name types that exist for the type checker only."""
-    written = inspect.signature(factory).parameters[name].annotation
-    if written is REQUIRED:
-        return Any
-
-    def probe() -> None: ...
-
-    probe.__annotations__ = {name: written}
-    return get_type_hints(probe, globalns=_scope(_unwrapped(factory)), include_extras=True)[name]
-
-
-def _scope(target: Factory) -> dict[str, Any]:
-    made_by: Any = target.__init__ if inspect.isclass(target) else target
-    return getattr(inspect.unwrap(made_by), "__globals__", {})
-
-
-def _type_text(factory: Factory, name: str) -> str:
-    try:
-        annotation = _annotation(factory, name)
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        return str(inspect.signature(factory).parameters[name].annotation)
-    if inspect.isclass(annotation) and not hasattr(annotation, "__args__"):
-        return annotation.__name__
-    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", str(annotation))
-
-
-def _documented(factory: Factory) -> dict[str, str]:
-    """Collect what is documented on a factory, its constructor and its ancestors; the nearest word wins."""
-    target = _unwrapped(factory)
-    lineage = reversed(inspect.getmro(target)) if inspect.isclass(target) else (target,)
-    docs: dict[str, str] = {}
-    for piece in lineage:
-        constructor = vars(piece).get("__init__")
-        docs |= _section_entries(piece.__doc__ or "") | _section_entries(
-            getattr(constructor, "__doc__", "") or ""
-        )
-    return docs
-
-
-def _section_entries(docstring: str) -> dict[str, str]:
-    """Read the entries of the `Args:` and `Attributes:` sections, continuation lines joined."""
-    sections = re.findall(
-        r"^(?:Args|Attributes):[ ]*\n((?:[ \t]+.*\n?|[ \t]*\n)+)",
-        inspect.cleandoc(docstring),
-        flags=re.MULTILINE,
-    )
-    entries = (entry for section in sections for entry in re.split(r"\n(?=\S)", inspect.cleandoc(section)))
-    found = (re.match(r"([\w, *]+?)\s*(?:\([^)]*\))?:\s+(.*)", entry, re.DOTALL) for entry in entries)
-    return {
-        name.strip(" *"): " ".join(match[2].split())
-        for match in found
-        if match
-        for name in match[1].split(",")
-    }
 
 
 # --- what was given, checked -----------------------------------------------------------------------------
@@ -261,8 +172,8 @@ def _fitting(validate: Callable[[object], object], reading: object) -> object:
 
 def _validator(offer: Offer, option: Option) -> Callable[[object], object]:
     try:
-        return TypeAdapter(_annotation(offer.factory, option.name)).validate_python
-    except (NameError, TypeError, AttributeError, SyntaxError, PydanticUserError) as error:
+        return TypeAdapter(annotation_of(offer.factory, option.name)).validate_python
+    except (PydanticUserError, *UNREADABLE) as error:
         raise PluginError(
             f"{offer.title}: the annotation of option '{option.name}' cannot be understood ({option.type}); "
             "annotate it with a plain type that can be imported at run time"
@@ -324,7 +235,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:
     """
     settings: dict[str, dict[str, str]] = {}
     for text in texts:
-        match = re.fullmatch(r"(\w+)((?::.+)?)\.(\w+)=(.*)", text.strip(), re.DOTALL)
+        match = re.fullmatch(r"(\w+)((?::[^=]+)?)\.(\w+)=(.*)", text.strip(), re.DOTALL)
         if match is None:
             raise ConfigError(
                 f"--set {text!r} is not KIND.OPTION=VALUE; write for example masker.temperature=0.5"

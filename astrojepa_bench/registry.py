@@ -26,7 +26,8 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
-from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, option_schema, summary_of
+from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
+from astrojepa_bench.signatures import option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
 
 __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]

@@ -201,3 +201,13 @@ class Evaluator(ABC):
     @abstractmethod
     def evaluate(self, answers: Features) -> Evaluation:
         """Score the features in `answers`; nothing of the test split may influence a fit or a choice."""
+
+
+ROLES: Mapping[str, type] = {
+    "dataset": Dataset,
+    "encoder": Encoder,
+    "masker": Masker,
+    "objective": Objective,
+    "evaluator": Evaluator,
+}
+"""The role of each kind of piece; it holds what a piece declares unless it says otherwise."""

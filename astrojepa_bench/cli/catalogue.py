@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from astrojepa_bench.cli.pages import source_of
 
 if TYPE_CHECKING:
-    from astrojepa_bench.options import Offer, Option
+    from astrojepa_bench.options import Offer
     from astrojepa_bench.registry import LoadFailure
+    from astrojepa_bench.signatures import Option
     from astrojepa_bench.suites import SuiteOffer
 
 Row: TypeAlias = tuple[str, str, str, str, str, str]

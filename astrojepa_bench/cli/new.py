@@ -179,15 +179,12 @@ def trial(piece: NewPiece, registry: Registry, plugin: str = "") -> str:
 
 def rival(registry: Registry) -> str:
     """Name an installed objective to run with: one that can use any masker and any encoder, if there is one."""
-    from astrojepa_bench.roles import Objective
-    from astrojepa_bench.runs.component import fact
-
     ranked = [
         offer
         for offer in registry.offers("objective")
-        if fact(offer, Objective, "standing") == "contestant" and not any(o.required for o in offer.options)
+        if offer.declares("standing") == "contestant" and not any(o.required for o in offer.options)
     ]
-    ranked.sort(key=lambda offer: ("optional", "required", "ignored").index(fact(offer, Objective, "masks")))
+    ranked.sort(key=lambda offer: ("optional", "required", "ignored").index(offer.declares("masks")))
     return ranked[0].name if ranked else "OBJECTIVE"
 
 

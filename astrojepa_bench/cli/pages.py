@@ -6,15 +6,16 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
+
+from astrojepa_bench.signatures import made_by
 
 ROLES = "astrojepa_bench.roles"
 
 
 def page_of(factory: Callable[..., Any]) -> str:
     """Give the docstring of the module that a piece is defined in: formula, cost, expectation, source."""
-    module = sys.modules.get(unwrapped(factory).__module__)
+    module = sys.modules.get(made_by(factory).__module__)
     return (getattr(module, "__doc__", "") or "").strip()
 
 
@@ -39,7 +40,7 @@ def prose_of(docstring: str) -> str:
 
 
 def _docstrings(factory: Callable[..., Any]) -> Iterator[str]:
-    piece = unwrapped(factory)
+    piece = made_by(factory)
     yield inspect.cleandoc(piece.__doc__ or "")
     yield page_of(piece)
     parents = piece.__mro__[1:] if inspect.isclass(piece) else ()
@@ -50,8 +51,3 @@ def _first_sentence(docstring: str) -> str:
     found = re.search(r"^Source:\s*(.+?)(?:\n\s*\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
     text = " ".join(found[1].split()) if found else ""
     return re.split(r"\.(?=\s+[A-Z]|$)", text)[0]  # "et al. 2023" goes on: a digit starts no sentence
-
-
-def unwrapped(factory: Callable[..., Any]) -> Any:  # noqa: ANN401 a class or a function
-    """Look through `functools.partial`."""
-    return factory.func if isinstance(factory, partial) else factory

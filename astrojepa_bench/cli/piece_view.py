@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
-from astrojepa_bench.cli.pages import page_of, prose_of, unwrapped
+from astrojepa_bench.cli.pages import page_of, prose_of
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.signatures import made_by
 
 if TYPE_CHECKING:
-    from astrojepa_bench.options import Kind, Offer, Option
+    from astrojepa_bench.options import Kind, Offer
     from astrojepa_bench.registry import Registry
+    from astrojepa_bench.signatures import Option
     from astrojepa_bench.suites import Block, SuiteOffer
 
 
@@ -24,7 +26,7 @@ def piece_facts(offer: Offer) -> dict[str, object]:
     return {
         **offer_facts(offer),
         **source,
-        "description": _description(offer),
+        "description": offer.doc,
         "page": page_of(offer.factory),
     }
 
@@ -32,7 +34,7 @@ def piece_facts(offer: Offer) -> dict[str, object]:
 def print_piece(offer: Offer) -> None:
     """Print what a piece is, the page of its module, and its options."""
     print(f"{offer.kind} {offer.name}, offered by {offer.owner}\n")
-    print(prose_of(_description(offer)) or "(no docstring)")
+    print(prose_of(offer.doc) or "(no docstring)")
     _print_page(offer)
     print("\noptions" if offer.options else "\nno options")
     for option in offer.options:
@@ -73,7 +75,7 @@ def full_suite_facts(offer: SuiteOffer, registry: Registry) -> dict[str, object]
 def _print_page(offer: Offer) -> None:
     page = page_of(offer.factory)
     if page:
-        print(f"\n--- {unwrapped(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
+        print(f"\n--- {made_by(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
 
 
 def _block_text(block: Block) -> str:
@@ -100,12 +102,6 @@ def _is_known(registry: Registry, kind: Kind, name: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _description(offer: Offer) -> str:
-    from astrojepa_bench.options import description_of
-
-    return description_of(offer.factory)
 
 
 def _type_of(option: Option) -> str:

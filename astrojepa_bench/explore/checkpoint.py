@@ -27,10 +27,10 @@ from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import digest, entry_digest, identity_block
 from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.runs.assemble import Galaxies
 from astrojepa_bench.runs.cell import RunContext, run_cell
-from astrojepa_bench.runs.component import Cell, Component, fact
+from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.training.budgets import Budget
@@ -238,9 +238,9 @@ def _cell(checkpoint: Checkpoint, registry: Registry) -> Cell:
 
 
 def _floors(cell: Cell, registry: Registry) -> Iterator[Cell]:
-    blind = next(offer for offer in registry.offers("masker") if not fact(offer, Masker, "hides"))
+    blind = next(offer for offer in registry.offers("masker") if not offer.declares("hides"))
     for offer in registry.offers("objective"):
-        if fact(offer, Objective, "standing") == "floor":
+        if offer.declares("standing") == "floor":
             yield Cell(Component.of(offer, {}), Component.of(blind, {}), cell.encoder, cell.seed)
 
 

@@ -140,17 +140,17 @@ def _preparation_rows(table: GalaxyTable, pretraining: int | None) -> Int[np.nda
 
 
 def _check_fit(cell: Cell, encoder: Encoder) -> None:
-    trains = getattr(cell.objective.offer.factory, "trains", True)
-    if trains and not any(parameter.requires_grad for parameter in encoder.parameters()):
+    learns = any(parameter.requires_grad for parameter in encoder.parameters())
+    if cell.objective.offer.declares("trains") and not learns:
         raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
-    if encoder.grid is None and getattr(cell.masker.offer.factory, "hides", True):
+    if encoder.grid is None and cell.masker.offer.declares("hides"):
         raise SkipCell(f"encoder '{cell.encoder.name}' has no patches to mask; use masker 'none'")
-    if encoder.grid is None and getattr(cell.objective.offer.factory, "masks", "required") == "required":
+    if encoder.grid is None and cell.objective.offer.declares("masks") == "required":
         raise SkipCell(f"objective '{cell.objective.name}' needs patches; '{cell.encoder.name}' has none")
 
 
 def _check_labels(cell: Cell, table: GalaxyTable) -> None:
-    if not getattr(cell.objective.offer.factory, "needs_labels", False):
+    if not cell.objective.offer.declares("needs_labels"):
         return
     labels = table.label[table.rows("train")]
     classes = np.unique(labels[labels >= 0])

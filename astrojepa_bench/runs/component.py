@@ -12,7 +12,7 @@ from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.identity import source_version
 from astrojepa_bench.results.naming import titled
-from astrojepa_bench.roles import Encoder, Masker, Objective, Standing
+from astrojepa_bench.roles import Standing
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,6 @@ class Cell:
     @property
     def standing(self) -> Standing:
         """Floors and ceilings frame the board; contestants are ranked."""
-        mine: Standing = fact(self.objective.offer, Objective, "standing")
-        encoders: Standing = fact(self.encoder.offer, Encoder, "standing")
+        mine: Standing = self.objective.offer.declares("standing")
+        encoders: Standing = self.encoder.offer.declares("standing")
         return encoders if mine == "contestant" else mine
-
-
-def fact(offer: Offer, role: type[Objective | Masker | Encoder], name: str) -> Any:  # noqa: ANN401 each fact has its own type
-    """Read a fact that a piece declares on its class, or the role's default for a plain function."""
-    return getattr(offer.factory, name, getattr(role, name))

@@ -11,8 +11,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.roles import Encoder, Masker, Objective
-from astrojepa_bench.runs.component import Cell, Component, fact
+from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.lookup import Found, find_blocks, find_evaluators
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.training.budgets import Budget, find_budget
@@ -103,7 +102,7 @@ def _block_cells(block: Found, pieces: _Pieces, blind: Offer, seeds: Iterable[in
     maskers = {offer.name: pieces(offer, block.options) for offer in block.maskers}  # all are checked
     for encoder in block.encoders:
         for objective in block.objectives:
-            merged = patchless(encoder) or fact(objective, Objective, "masks") == "ignored"
+            merged = patchless(encoder) or objective.declares("masks") == "ignored"
             for masker in [pieces(blind)] if merged else maskers.values():
                 skip = _reason_to_skip(objective, masker.offer, encoder)
                 parts = (pieces(objective, block.options), masker, pieces(encoder, block.options))
@@ -115,20 +114,20 @@ def _floors(
 ) -> Iterator[Cell]:
     """Score each trained encoder untrained at every seed, and encoders without weights once."""
     named = [piece.offer for piece in trained]
-    fixed = [pieces(offer) for offer in _declared(registry, "encoder", Encoder) if offer not in named]
+    fixed = [pieces(offer) for offer in _floors_on_offer(registry, "encoder") if offer not in named]
     wanted = [*((encoder, seeds) for encoder in trained), *((encoder, seeds[:1]) for encoder in fixed)]
-    for objective in _declared(registry, "objective", Objective):
+    for objective in _floors_on_offer(registry, "objective"):
         for encoder, own_seeds in wanted:
             yield from (Cell(pieces(objective), pieces(blind), encoder, seed) for seed in own_seeds)
 
 
-def _declared(registry: Registry, kind: Kind, role: type[Objective | Encoder]) -> list[Offer]:
-    return [offer for offer in registry.offers(kind) if fact(offer, role, "standing") == "floor"]
+def _floors_on_offer(registry: Registry, kind: Kind) -> list[Offer]:
+    return [offer for offer in registry.offers(kind) if offer.declares("standing") == "floor"]
 
 
 def _without_masks(registry: Registry) -> Offer:
     """Find the masker that hands out no masks: what an objective that ignores masks is recorded with."""
-    blind = [offer for offer in registry.offers("masker") if not fact(offer, Masker, "hides")]
+    blind = [offer for offer in registry.offers("masker") if not offer.declares("hides")]
     if not blind:
         raise ConfigError("no installed masker declares hides = False; reinstall astrojepa-bench")
     return blind[0]
@@ -136,22 +135,22 @@ def _without_masks(registry: Registry) -> Offer:
 
 def patchless(encoder: Offer) -> bool:
     """Whether an encoder says on its class that it has no patches, so that no masker can mean anything."""
-    return getattr(encoder.factory, "grid", "patches") is None
+    return getattr(encoder.cls, "grid", "patches") is None
 
 
 def _reason_to_skip(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
-    if fact(objective, Objective, "masks") != "required":
+    if objective.declares("masks") != "required":
         return None
     if patchless(encoder):
         return f"objective '{objective.name}' needs patches to mask and encoder '{encoder.name}' has none"
-    if not fact(masker, Masker, "hides"):
+    if not masker.declares("hides"):
         return f"objective '{objective.name}' needs masks and masker '{masker.name}' hands out none"
     return None
 
 
 def _notes(blocks: Sequence[Found]) -> list[str]:
     """Say where maskers were asked for that an encoder cannot follow."""
-    asked = [block for block in blocks if any(fact(masker, Masker, "hides") for masker in block.maskers)]
+    asked = [block for block in blocks if any(masker.declares("hides") for masker in block.maskers)]
     names = [encoder.name for block in asked for encoder in block.encoders if patchless(encoder)]
     return [
         f"encoder '{name}' has no patches to mask: each objective runs once with it, without masks"

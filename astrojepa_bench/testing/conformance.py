@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from unittest import SkipTest
 
-from astrojepa_bench.options import Factory, Kind, Offer, option_schema, summary_of
+from astrojepa_bench.options import Kind, Offer
+from astrojepa_bench.signatures import Factory, option_schema, summary_of
 from astrojepa_bench.testing.checks import Check
 from astrojepa_bench.testing.report import checks_of, subject_of
 from astrojepa_bench.testing.subject import Subject

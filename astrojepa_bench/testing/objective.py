@@ -366,7 +366,7 @@ class Patchless(Encoder):
 )
 def find_no_patches(piece: Subject) -> str | None:
     """Compute the loss with a ConvNet."""
-    if getattr(piece.offer.factory, "masks", "required") == "required":
+    if piece.offer.declares("masks") == "required":
         raise NotApplicable("it needs patches")
     with scoped_global(0, "check objective"):
         objective: Objective = piece.build(Patchless(galaxies.image_spec()), None, galaxies.CLASSES)

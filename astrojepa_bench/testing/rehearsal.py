@@ -27,13 +27,6 @@ from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
 from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Tokens
 
-ROLES: Mapping[Kind, type] = {
-    "dataset": Dataset,
-    "encoder": Encoder,
-    "masker": Masker,
-    "objective": Objective,
-    "evaluator": Evaluator,
-}
 GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
 CPU = torch.device("cpu")
 BATCH = 12

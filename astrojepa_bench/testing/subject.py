@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from astrojepa_bench.runs.component import Component
+from astrojepa_bench.signatures import made_by
 
 Made = TypeVar("Made")
 
@@ -27,8 +27,7 @@ class Subject(Component):
     @property
     def file(self) -> Path | None:
         """The file of the module that its factory was written in; None if it has none."""
-        made_by = inspect.unwrap(getattr(self.offer.factory, "func", self.offer.factory))
-        file = getattr(sys.modules.get(made_by.__module__), "__file__", None)
+        file = getattr(sys.modules.get(made_by(self.offer.factory).__module__), "__file__", None)
         return None if file is None else Path(file)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:

@@ -8,7 +8,8 @@ import pytest
 
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.options import Offer, option_schema, resolve
+from astrojepa_bench.options import Offer, resolve
+from astrojepa_bench.signatures import option_schema
 
 FACTS = {
     "ID": [f"g{row}" for row in range(24)],

@@ -8,6 +8,9 @@ from astrojepa_supervised import Supervised
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.types import GalaxyBatch, ImageSpec
 
@@ -84,3 +87,24 @@ def test_fewer_than_two_classes_are_refused(classes):
     """There is nothing to tell apart."""
     with pytest.raises(ConfigError, match="needs two classes"):
         objective(classes)
+
+
+def test_preset_of_it_is_a_ceiling_that_needs_labels(tmp_path):
+    """Facts are read through `functools.partial`: a preset must not pass for a contestant without labels."""
+    path = tmp_path / "preset.py"
+    path.write_text(
+        "from functools import partial\n\n"
+        "from astrojepa_supervised import Supervised\n\n"
+        "from astrojepa_bench.plugin import hookimpl\n\n\n"
+        "@hookimpl\n"
+        "def astrojepa_objectives():\n"
+        '    return {"slow-supervised": partial(Supervised, learning_rate=1e-4)}\n'
+    )
+    request = make_request(
+        {"objectives": "slow-supervised", "maskers": "random", "budget": "smoke", "floors": False}
+    )
+    (cell,) = make_plan(make_request(asked), load_registry([path])).cells
+
+    assert (cell.standing, cell.masker.name) == ("ceiling", "none")
+    assert cell.objective.offer.declares("needs_labels")
+    assert cell.objective.options["learning_rate"] == 1e-4

@@ -2,7 +2,8 @@
 
 import pytest
 
-from astrojepa_bench.options import Offer, option_schema, summary_of
+from astrojepa_bench.options import Offer
+from astrojepa_bench.signatures import option_schema, summary_of
 from astrojepa_bench.testing import checks_of, subject_of
 
 
