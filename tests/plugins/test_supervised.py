@@ -100,9 +100,7 @@ def test_preset_of_it_is_a_ceiling_that_needs_labels(tmp_path):
         "def astrojepa_objectives():\n"
         '    return {"slow-supervised": partial(Supervised, learning_rate=1e-4)}\n'
     )
-    request = make_request(
-        {"objectives": "slow-supervised", "maskers": "random", "budget": "smoke", "floors": False}
-    )
+    asked = {"objectives": "slow-supervised", "maskers": "random", "budget": "smoke", "floors": False}
     (cell,) = make_plan(make_request(asked), load_registry([path])).cells
 
     assert (cell.standing, cell.masker.name) == ("ceiling", "none")
