@@ -32,10 +32,10 @@ tokens is the likeliest reading of the zoo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
-from astrojepa_ijepa import IJEPA, Judge, Teacher
+from astrojepa_ijepa import IJEPA
 from astrojepa_sigreg import projector_to, sigreg
 from jaxtyping import Float
 from torch import Tensor
@@ -72,16 +72,6 @@ class IJEPASigReg(IJEPA):
         reach: largest frequency of SIGReg; 3 doubled, as 5 from -5 to 5, are published.
         projector: width of the projector's hidden layers, where `tensor` is behind one.
         embedding: width of the projector's output, likewise.
-        targets: target blocks an image.
-        target_scale: share of the patches in a block, rounded to a rectangle.
-        context_scale: share of the patches that the context encoder sees.
-        horizon: memory of the teacher at the start, as a share of the run.
-        predictor_width: token width of the predictor.
-        predictor_depth: blocks of the predictor.
-        predictor_heads: attention heads of the predictor.
-        teacher: `ema`, or `none` for the online encoder in its place, gradient and all.
-        judge: which encoder is scored where there are two.
-        learning_rate: peak learning rate.
         batch_size: galaxies a step; SIGReg wants at least 128.
     """
 
@@ -102,34 +92,9 @@ class IJEPASigReg(IJEPA):
         reach: float = 3.0,
         projector: int = 256,
         embedding: int = 64,
-        targets: int = 4,
-        target_scale: float = 0.175,
-        context_scale: float = 0.25,
-        horizon: float = 0.1,
-        predictor_width: int = 64,
-        predictor_depth: int = 2,
-        predictor_heads: int = 4,
-        teacher: Teacher = "ema",
-        judge: Judge = "teacher",
-        learning_rate: float = 1e-3,
-        batch_size: int = 128,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            encoder,
-            grid,
-            classes,
-            targets=targets,
-            target_scale=target_scale,
-            context_scale=context_scale,
-            horizon=horizon,
-            predictor_width=predictor_width,
-            predictor_depth=predictor_depth,
-            predictor_heads=predictor_heads,
-            teacher=teacher,
-            judge=judge,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-        )
+        super().__init__(encoder, grid, classes, **options)
         if not 0 < lam < 1:
             raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
         self.lam, self.tensor, self.scale_by_n = lam, tensor, scale_by_n

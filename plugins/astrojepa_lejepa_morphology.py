@@ -35,6 +35,7 @@ measured, not patches; the whitening and the sum of both losses are this project
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from astrojepa_lejepa import LeJEPA
@@ -67,17 +68,7 @@ class LeJEPAMorphology(LeJEPA):
         grid: its patch grid, or None for a ConvNet (then local views are crops).
         classes: unused.
         weight: weight w of the measurements' squared error; 0 is `lejepa`.
-        lam: weight λ of SIGReg against the prediction term, between 0 and 1.
-        global_views: views of the whole image.
-        local_views: small views.
-        local_scale: share of the patches that a local view shows.
-        slices: random directions of SIGReg, fresh at every step.
-        knots: quadrature points of SIGReg.
-        projector: width of the projector's hidden layers.
-        embedding: width of the projector's output.
-        scale: least and largest share of the side that a view shows.
-        learning_rate: peak learning rate.
-        batch_size: galaxies a step.
+        batch_size: galaxies a step; at the same images seen, small batches learn more.
     """
 
     version = 1
@@ -90,32 +81,12 @@ class LeJEPAMorphology(LeJEPA):
         *,
         weight: float = 3.0,
         lam: float = 0.2,
-        global_views: int = 2,
-        local_views: int = 4,
-        local_scale: float = 0.15,
-        slices: int = 256,
-        knots: int = 17,
-        projector: int = 512,
-        embedding: int = 64,
-        scale: tuple[float, float] = (0.6, 1.0),
         learning_rate: float = 2e-3,
         batch_size: int = 32,
+        **options: Any,
     ) -> None:
         super().__init__(
-            encoder,
-            grid,
-            classes,
-            lam=lam,
-            global_views=global_views,
-            local_views=local_views,
-            local_scale=local_scale,
-            slices=slices,
-            knots=knots,
-            projector=projector,
-            embedding=embedding,
-            scale=scale,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
+            encoder, grid, classes, lam=lam, learning_rate=learning_rate, batch_size=batch_size, **options
         )
         if weight < 0:
             raise ConfigError(f"objective.weight={weight}: expected 0 or more")

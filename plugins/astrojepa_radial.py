@@ -30,10 +30,10 @@ Source: written for this benchmark; exponential disc: Freeman 1970, ApJ 160, 811
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from astrojepa_weighted_blocks import Signal, WeightedBlocks
+from astrojepa_weighted_blocks import WeightedBlocks
 from jaxtyping import Float
 from torch import Tensor
 
@@ -49,26 +49,22 @@ class Radial(WeightedBlocks):
         self,
         grid: PatchGrid,
         *,
-        signal: Signal = "targets",
-        temperature: float = 1.0,
-        min_signal: int = 1,
         peak: float = 45.0,
         scale_length: float = 0.22,
+        **options: Any,
     ) -> None:
-        """Say what follows the centre, how closely, and how large the standard galaxy is.
+        """Set the standard galaxy.
 
         Args:
             grid: the encoder's patch grid.
-            signal: which sets follow the centre when there are targets: `targets`, `context` or `both`.
-            temperature: tau; small values keep to the central patches, large ones ignore the centre.
-            min_signal: patches where the standard galaxy has S > 3 that the context keeps beside targets.
             peak: signal to noise of the standard galaxy at the image centre.
             scale_length: h of its exponential disc, in units of half the image's side.
+            options: those of `WeightedBlocks`.
 
         Raises:
             ConfigError: an option is out of range.
         """
-        super().__init__(grid, signal=signal, temperature=temperature, min_signal=min_signal)
+        super().__init__(grid, **options)
         if not (peak > 0 and scale_length > 0):
             raise ConfigError(
                 f"masker.peak={peak} and masker.scale_length={scale_length} must be positive; "

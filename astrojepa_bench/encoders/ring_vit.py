@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -33,37 +33,17 @@ class RingViT(TokenViT):
     Args:
         spec: bands and their training statistics.
         axes: principal axes that the whitened rings keep.
-        patch, width, depth, heads, layer, weights: as in `vit-micro`.
 
     Source: as `vit-micro`; rings: `encoder.pooling=rings` there; whitening: Jégou & Chum 2012 (ECCV).
     """
 
     version = 1
+    fixed_options = ("pooling",)
 
-    def __init__(
-        self,
-        spec: ImageSpec,
-        *,
-        axes: int = 64,
-        patch: int = 8,
-        width: int = 96,
-        depth: int = 4,
-        heads: int = 4,
-        layer: int | None = None,
-        weights: Path | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            patch=patch,
-            width=width,
-            depth=depth,
-            heads=heads,
-            layer=layer,
-            pooling="rings",
-            weights=weights,
-        )
+    def __init__(self, spec: ImageSpec, *, axes: int = 64, **options: Any) -> None:
+        super().__init__(spec, pooling="rings", **options)
         assert self.grid is not None
-        self.whitening = Whitening(2 * len(rings(self.grid.rows, self.grid.columns)) * width, axes)
+        self.whitening = Whitening(2 * len(rings(self.grid.rows, self.grid.columns)) * self.dim, axes)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Give `last`, rings of the last layer, whitened once settled, and `last4`, rings of four blocks."""

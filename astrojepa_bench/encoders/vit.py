@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -172,82 +173,29 @@ class ViTMicro(TokenViT):
     """Vision transformer for CPUs: 96 wide, 4 deep, 4 heads."""
 
 
-class ViTTiny(TokenViT):
+class PublishedViT(TokenViT):
+    """Vision transformer in published proportions: 12 blocks over patches of 16 px."""
+
+    def __init__(self, spec: ImageSpec, *, patch: int = 16, depth: int = 12, **options: Any) -> None:
+        super().__init__(spec, patch=patch, depth=depth, **options)
+
+
+class ViTTiny(PublishedViT):
     """Vision transformer of the ViT-Ti size: 192 wide, 12 deep, 3 heads."""
 
-    def __init__(
-        self,
-        spec: ImageSpec,
-        *,
-        patch: int = 16,
-        width: int = 192,
-        depth: int = 12,
-        heads: int = 3,
-        layer: int | None = None,
-        pooling: Pooling = "mean",
-        weights: Path | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            patch=patch,
-            width=width,
-            depth=depth,
-            heads=heads,
-            layer=layer,
-            pooling=pooling,
-            weights=weights,
-        )
+    def __init__(self, spec: ImageSpec, *, width: int = 192, heads: int = 3, **options: Any) -> None:
+        super().__init__(spec, width=width, heads=heads, **options)
 
 
-class ViTSmall(TokenViT):
+class ViTSmall(PublishedViT):
     """Vision transformer of the ViT-S size: 384 wide, 12 deep, 6 heads."""
 
-    def __init__(
-        self,
-        spec: ImageSpec,
-        *,
-        patch: int = 16,
-        width: int = 384,
-        depth: int = 12,
-        heads: int = 6,
-        layer: int | None = None,
-        pooling: Pooling = "mean",
-        weights: Path | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            patch=patch,
-            width=width,
-            depth=depth,
-            heads=heads,
-            layer=layer,
-            pooling=pooling,
-            weights=weights,
-        )
+    def __init__(self, spec: ImageSpec, *, width: int = 384, heads: int = 6, **options: Any) -> None:
+        super().__init__(spec, width=width, heads=heads, **options)
 
 
-class ViTBase(TokenViT):
+class ViTBase(PublishedViT):
     """Vision transformer of the ViT-B size: 768 wide, 12 deep, 12 heads."""
 
-    def __init__(
-        self,
-        spec: ImageSpec,
-        *,
-        patch: int = 16,
-        width: int = 768,
-        depth: int = 12,
-        heads: int = 12,
-        layer: int | None = None,
-        pooling: Pooling = "mean",
-        weights: Path | None = None,
-    ) -> None:
-        super().__init__(
-            spec,
-            patch=patch,
-            width=width,
-            depth=depth,
-            heads=heads,
-            layer=layer,
-            pooling=pooling,
-            weights=weights,
-        )
+    def __init__(self, spec: ImageSpec, *, width: int = 768, heads: int = 12, **options: Any) -> None:
+        super().__init__(spec, width=width, heads=heads, **options)
