@@ -10,7 +10,6 @@ import hashlib
 import json
 import mmap
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Int, UInt8
 
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
+from astrojepa_bench.files import locked, replacing
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
@@ -276,22 +275,12 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
     entry = cache_dir / room / key
     if not entry.exists():
         with _writing(cache_dir):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{entry}.lock"):  # the kernel frees it when its holder is killed
+            with locked(entry):
                 if not entry.exists():
-                    _fill_and_rename(entry, fill)
+                    with replacing(entry) as folder:
+                        folder.mkdir()
+                        fill(folder)
     return entry
-
-
-def _fill_and_rename(entry: Path, fill: Callable[[Path], None]) -> None:
-    partial = entry.with_name(f"{entry.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # somebody was killed here
-    partial.mkdir()
-    try:
-        fill(partial)
-        partial.replace(entry)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pooch
 import requests
-from filelock import FileLock
 
 from astrojepa_bench.data.convert import MEBIBYTE, file_sha256
 from astrojepa_bench.data.published.releases import Release
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
+from astrojepa_bench.files import locked
 
 PATIENCE_S = (10, 60)  # to connect, and between two packets
 NOTHING_MORE = 416  # the answer to a request for bytes beyond the end
@@ -51,7 +51,7 @@ def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
     pooch.get_logger().setLevel(logging.ERROR)  # it would print
     with _explaining(release, folder, source):
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{release.file_name}.lock"):  # two processes would append to one beginning
+        with locked(target):  # two processes would append to one beginning
             download = _Resuming(release, _partial(release, folder))
             pooch.retrieve(source, f"sha256:{release.sha256}", target.name, folder, downloader=download)
     return target
