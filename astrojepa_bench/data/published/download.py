@@ -1,4 +1,4 @@
-"""Fetching a published file: resumed where it stopped, and in place only when its checksum is right."""
+"""How is a published file fetched? Resumed where it stopped, and in place only when its checksum is right."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REASONS: Mapping[type[Exception], str] = {
 
 
 def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
-    """Give the path of a published file, fetching it if it is not there.
+    """Return the path of a published file, fetching it if it is not there.
 
     A download that was cut off goes on where it stopped: its beginning waits beside the file under another
     name. A file whose checksum is wrong is removed and never bears the final name.
@@ -59,7 +59,7 @@ def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
 
 @dataclass(frozen=True)
 class _Resuming:
-    """A downloader for pooch, whose own start anew each time: too much to ask for 2.5 GB.
+    """A downloader for pooch that resumes; pooch's own start anew each time, which 2.5 GB do not allow.
 
     Attributes:
         release: what is expected.
@@ -113,7 +113,7 @@ class _Resuming:
 
 @contextmanager
 def _explaining(release: Release, folder: Path, url: str) -> Iterator[None]:
-    """Turn what goes wrong on the way into one line with advice."""
+    """Turn network and disk errors into one line with advice."""
     try:
         yield
     except requests.RequestException as error:
