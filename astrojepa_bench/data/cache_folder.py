@@ -1,4 +1,4 @@
-"""Where converted and fetched galaxies are kept unless somebody says otherwise."""
+"""Where converted and fetched galaxies are kept by default."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from platformdirs import user_cache_path
 
 
 def default_cache() -> Path:
-    """Give the user's cache folder for this program."""
+    """Return the user's cache folder for this program."""
     return user_cache_path("astrojepa-bench")

@@ -10,7 +10,6 @@ import hashlib
 import json
 import mmap
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Int, UInt8
 
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
+from astrojepa_bench.files import locked, replacing
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
@@ -48,10 +47,10 @@ class Picture(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """One image of a source that cannot be had.
+    """One image of a source that cannot be read.
 
     Attributes:
-        name: what the source calls it.
+        name: as the source names it.
         reason: why, in a few words.
     """
 
@@ -64,7 +63,7 @@ class ImageSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Its name in messages."""
 
     @property
     def files(self) -> Mapping[str, Path]:
@@ -82,7 +81,7 @@ class ImageSource(Protocol):
         """How many pictures there are."""
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
-        """Read all pictures in order, or say which cannot be read."""
+        """Read all pictures in order, or report why one cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Converted:
 
 
 def convert(source: ImageSource, size_px: int, cache_dir: Path) -> Converted:
-    """Give a source's images at `size_px`, converting them if the cache does not hold them.
+    """Return a source's images at `size_px`, converting them if the cache does not hold them.
 
     Raises:
         DataError: the source as a whole cannot be read.
@@ -146,7 +145,7 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
 
 
 def row_of(picture: Picture) -> tuple[bytes, int, int, bool, int]:
-    """Say what `ROW` records of a picture."""
+    """Return what `ROW` records of a picture."""
     height, width, _ = picture.pixels.shape
     flat = picture.pixels.reshape(height * width, -1)
     return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all()), picture.gaps
@@ -168,7 +167,7 @@ def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: P
 
 
 def steps(rows: Int[np.ndarray, " row"]) -> range:
-    """Give the starts of blocks of rows small enough to hold in memory."""
+    """Return the starts of blocks of rows small enough to hold in memory."""
     return range(0, len(rows), ROWS_AT_ONCE)
 
 
@@ -268,7 +267,7 @@ def _write_text(folder: Path, text: str) -> None:
 
 
 def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = "images") -> Path:
-    """Give the complete cache entry `key`, filling it first if it is not there.
+    """Return the complete cache entry `key`, filling it first if it is not there.
 
     Raises:
         ConfigError: the cache cannot be written.
@@ -276,27 +275,17 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
     entry = cache_dir / room / key
     if not entry.exists():
         with _writing(cache_dir):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{entry}.lock"):  # the kernel frees it when its holder is killed
+            with locked(entry):
                 if not entry.exists():
-                    _fill_and_rename(entry, fill)
+                    with replacing(entry) as folder:
+                        folder.mkdir()
+                        fill(folder)
     return entry
-
-
-def _fill_and_rename(entry: Path, fill: Callable[[Path], None]) -> None:
-    partial = entry.with_name(f"{entry.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # somebody was killed here
-    partial.mkdir()
-    try:
-        fill(partial)
-        partial.replace(entry)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one line about that file.
+    """Turn any error while a file is read into one line about that file.
 
     Raises:
         DataError: the file cannot be opened, is truncated or damaged.

@@ -32,13 +32,13 @@ class DeviceImages:
         return len(self._mapped)
 
     def raw(self, rows: Int[np.ndarray, " batch"]) -> UInt8[Tensor, "batch band height width"]:
-        """Give the stored bytes of the given rows."""
+        """Return the stored bytes of the given rows."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
         return torch.from_numpy(self._mapped[rows]).to(self.device)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
-        """Give the images of the given rows in [0, 1]."""
+        """Return the images of the given rows in [0, 1]."""
         return to_unit(self.raw(rows))
 
 

@@ -1,4 +1,4 @@
-"""More galaxies beside a labelled set: a pool to pretrain on, and known anomalies to find in the test set."""
+"""More galaxies for a labelled set: a pool to pretrain on, and known anomalies to find in the test set."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Extra:
     notes: tuple[str, ...] = ()
 
     def kept(self, keep: Bool[np.ndarray, " galaxy"], *notes: str) -> Extra:
-        """Leave galaxies out, and say so."""
+        """Keep the marked galaxies, and add notes."""
         columns = {name: getattr(self, name)[keep] for name in ("rows", "content", "ids", "kinds")}
         facts = {name: column[keep] for name, column in self.facts.items()}
         return replace(self, **columns, facts=facts, notes=(*self.notes, *notes))
@@ -75,13 +75,13 @@ def with_extras(
 
     Each is an HDF5 file of Galaxy10's layout, a zip or a folder of images, or a saved Hugging Face data set.
     An anomaly that shows a galaxy of the table is left out, and so is a pool image that shows a validation
-    or test galaxy or an anomaly: an encoder must not learn from what it is judged on. The same galaxy is
-    known by its pixels, by its place on the sky, and by its looks in another crop. The card counts them.
+    or test galaxy or an anomaly: an encoder must not learn from what it is tested on. A galaxy is
+    recognised by its pixels, by its place on the sky, and by its appearance in another crop. The card counts them.
 
     Args:
         table: the galaxies to add to.
         pool: images that only pretraining sees (split `pool`); labels in it are ignored.
-        anomalies: odd galaxies, appended to `test` without label; their classes name their kind.
+        anomalies: known anomalies, appended to `test` without label; their classes name their kind.
         size_px: the table's image size.
         cache_dir: where converted images are kept.
         on_bad_image: whether an unreadable image ends everything or is left out; blank ones are left out.
@@ -124,7 +124,7 @@ class _SourceReader:
     on_bad_image: OnBadImage
 
     def read(self, path: Path, role: Literal["pool", "anomaly"]) -> Extra:
-        label = LABEL if role == "anomaly" else ""  # labels of a pool are nobody's business
+        label = LABEL if role == "anomaly" else ""  # labels of a pool are never read
         source = open_source(path, Columns(label=label, on_bad_image=self.on_bad_image), self.cache_dir)
         if role == "anomaly" and isinstance(source, Hdf5File):
             source = source.naming_kinds()

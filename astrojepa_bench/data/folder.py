@@ -1,4 +1,4 @@
-"""Galaxies from anybody's folder or zip: images, with or without a table."""
+"""Galaxies from any folder or zip of images, with or without a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from astrojepa_bench.types import GalaxyTable
 class Folder(Dataset):
     """Galaxies from images (JPEG, PNG, FITS, NumPy) in a folder or zip.
 
-    A table beside them (CSV, Parquet or FITS) may have any of the columns `id`, `path` (relative to the
+    A table among them (CSV, Parquet or FITS) may have any of the columns `id`, `path` (relative to the
     table), `label`, `redshift`, `ra`, `dec`, `group` (what must share a split) and `split`; all may be empty
     or missing. Without `path` the image of a row is the one named like its id; without `id` the id is the
     path. Without a table, folders are classes (`spiral/x.jpg`), and outer ones may be splits
@@ -40,7 +40,7 @@ class Folder(Dataset):
         stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
             `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the header says so).
         pool: more images for pretraining only (HDF5, zip or folder).
-        anomalies: odd galaxies for the test set only (HDF5, zip or folder).
+        anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: an unreadable image or repeated id ends everything (`fail`) or is left out (`skip`).

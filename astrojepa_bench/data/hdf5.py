@@ -26,7 +26,7 @@ class Hdf5(Dataset):
         path: the file.
         label: name of the label column, empty to read no labels; 255 and NaN mean unlabelled.
         pool: more images for pretraining only (HDF5, zip or folder).
-        anomalies: odd galaxies for the test set only (HDF5, zip or folder).
+        anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: an unreadable image of pool or anomalies ends everything (`fail`) or is left out (`skip`).

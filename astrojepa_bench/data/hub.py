@@ -40,7 +40,7 @@ class HuggingFace(Dataset):
         id: column of unique names; if missing or `none`, galaxies go by split and row.
         group: column that names what must share a split.
         pool: more images for pretraining only (HDF5, zip or folder).
-        anomalies: odd galaxies for the test set only (HDF5, zip or folder).
+        anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: whether an unreadable image ends everything (`fail`) or is left out (`skip`).
@@ -82,7 +82,7 @@ class HuggingFace(Dataset):
         """Fetch, read, split and convert the data set, and add pool and anomalies.
 
         Raises:
-            DataError: it cannot be had, or its columns are not what they should be.
+            DataError: it cannot be fetched, or its columns are not what they should be.
             ConfigError: the library is missing, or the cache cannot be written.
         """
         title, splits = self.origin.title, self.origin.splits(cache_dir)

@@ -50,7 +50,7 @@ def central_square(
 
 @lru_cache(maxsize=64)
 def resampling_weights(side: int, size_px: int) -> tuple[csr_array, int]:
-    """Give integer weights from `side` to `size_px` pixels along one axis, and what each row sums to."""
+    """Return integer weights from `side` to `size_px` pixels along one axis, and what each row sums to."""
     dense, whole = _area(side, size_px) if size_px < side else _bilinear(side, size_px)
     widest = np.int32 if 255 * whole**2 + whole**2 // 2 < 2**31 else np.int64
     return csr_array(dense.astype(widest)), whole

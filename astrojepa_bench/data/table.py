@@ -22,17 +22,17 @@ from astrojepa_bench.data.splitting.selection import OnBadImage, Selection, sele
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
 HANDED = re.compile(r"clockwise", re.IGNORECASE)
-# Of pictures whose filters nobody names.
+# Of pictures whose source does not name its filters.
 BAND_NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
 @dataclass(frozen=True)
 class Handling:
-    """How a source is to be read, beyond what it says itself.
+    """How a source is to be read, beyond what it states itself.
 
     Attributes:
         pool: more images for pretraining only.
-        anomalies: odd galaxies for the test set only.
+        anomalies: known anomalies for the test set only.
         mirror_safe: whether a mirrored galaxy keeps its label; None: unless a class is named for the sense in
             which spirals wind.
         on_bad_image: whether an unreadable image ends everything or is left out.
@@ -45,12 +45,12 @@ class Handling:
 
 
 def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir: Path) -> GalaxyTable:
-    """Give a source's galaxies at `size_px`, with pool and anomalies.
+    """Return a source's galaxies at `size_px`, with pool and anomalies.
 
     Args:
         source: pictures and what is known about them.
         name: of the dataset, for its card.
-        how: beyond what the source says itself.
+        how: beyond what the source states itself.
         size_px: side of the images.
         cache_dir: where converted images are kept.
 

@@ -6,7 +6,6 @@ This is the form in which encoders leave the bench. Anyone with timm, and nothin
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from astrojepa_bench.files import replacing
 
 METADATA = "encoder"
 
@@ -40,14 +41,13 @@ class TimmModel:
 
     def write(self, path: Path, about: Mapping[str, object] | None = None) -> None:
         """Write a safetensors file, whole or not at all; `about` joins the facts in its metadata."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
         state = {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.state.items()
         }
-        save_file(state, partial, metadata={METADATA: json.dumps({**self.facts(), **(about or {})})})
-        partial.replace(path)
+        metadata = {METADATA: json.dumps({**self.facts(), **(about or {})})}
+        with replacing(path) as draft:
+            save_file(state, draft, metadata=metadata)
 
 
 @runtime_checkable

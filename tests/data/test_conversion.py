@@ -157,10 +157,10 @@ def test_killed_conversion_leaves_nothing_that_is_trusted(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "key"], check=False)
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "images" / "key").exists()
-    assert (tmp_path / "images" / "key.partial" / "images.npy").exists()
+    assert len(list(tmp_path.glob("images/.key.*.partial/images.npy"))) == 1
     entry = cached(tmp_path, "key", lambda folder: (folder / "other.npy").touch())
     assert [file.name for file in entry.iterdir()] == ["other.npy"]
-    assert not (tmp_path / "images" / "key.partial").exists()
+    assert [file.name for file in (tmp_path / "images").iterdir()] == ["key"]
 
 
 def test_failed_conversion_leaves_nothing_behind(source, tmp_path):
@@ -173,7 +173,7 @@ def test_failed_conversion_leaves_nothing_behind(source, tmp_path):
     source.pictures = broken
     with pytest.raises(DataError, match="chunk 1 is damaged"):
         convert(source, 6, tmp_path / "cache")
-    assert not list((tmp_path / "cache" / "images").glob("*[!k]"))
+    assert not list((tmp_path / "cache" / "images").iterdir())
 
 
 def test_full_disk_is_one_line_of_advice(source, tmp_path, monkeypatch):

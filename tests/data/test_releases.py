@@ -68,7 +68,7 @@ def server():
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_published_facts_are_those_of_the_record():

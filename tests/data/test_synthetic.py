@@ -15,14 +15,14 @@ from PIL import Image
 
 from astrojepa_bench.data.synthetic import dataset, drawing
 from astrojepa_bench.data.synthetic.dataset import Synthetic
-from astrojepa_bench.data.synthetic.drawing import Block, draw_all, draw_block
+from astrojepa_bench.data.synthetic.drawing import DrawingTask, draw_all, draw_block
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, GALAXY10_COUNTS, class_of
 from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Survey, draw
 from astrojepa_bench.errors import BenchError, ConfigError
 from astrojepa_bench.events import listening
 
 SURVEY = Survey(seed=0, balance="uniform", size_px=32, fov_arcsec=40.0)
-BLOCKS = [Block(False, start, start + 2) for start in range(0, 12, 2)]
+BLOCKS = [DrawingTask(False, start, start + 2) for start in range(0, 12, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_a_drawing_that_is_killed_goes_on_where_it_was(tmp_path):
     folder = tmp_path / "drawn"
     code = (
         "from pathlib import Path; from astrojepa_bench.data.synthetic.drawing import *\n"
-        "blocks = [Block(False, n, n + 2) for n in range(0, 4000, 2)]\n"
+        "blocks = [DrawingTask(False, n, n + 2) for n in range(0, 4000, 2)]\n"
         f"draw_all({SURVEY!r}, blocks, Path({str(folder)!r}), workers=2)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])

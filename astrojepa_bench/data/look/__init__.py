@@ -1,1 +1,1 @@
-"""Ways to look at a data set: its card and its contact sheet."""
+"""Ways to look at a dataset: its card and its contact sheet."""

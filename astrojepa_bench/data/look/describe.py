@@ -1,4 +1,4 @@
-"""The card of a dataset: what is in it, how it is divided, what was wrong with it, and whom to cite."""
+"""What is in a dataset? The counts and ranges that `data info` prints."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Description:
-    """What `data info` says.
+    """What `data info` prints.
 
     Attributes:
         counts: galaxies by row (class, "unlabelled", or anomaly type) and split.
-        numbers: redshift, position, pixel scale and attributes, by name; those that nobody knows left out.
+        numbers: redshift, position, pixel scale and attributes, by name; those without any value left out.
         groups: sky groups with more than one galaxy, and how many galaxies they hold.
     """
 

@@ -1,4 +1,4 @@
-"""A contact sheet: some galaxies of every class side by side, the first thing to look at in any dataset."""
+"""What do the galaxies look like? A contact sheet: some of every class side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching a published file: resumed where it stopped, and in place only when its checksum is right."""
+"""How is a published file fetched? Resumed where it stopped, and in place only when its checksum is right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pooch
 import requests
-from filelock import FileLock
 
 from astrojepa_bench.data.convert import MEBIBYTE, file_sha256
 from astrojepa_bench.data.published.releases import Release
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
+from astrojepa_bench.files import locked
 
 PATIENCE_S = (10, 60)  # to connect, and between two packets
 NOTHING_MORE = 416  # the answer to a request for bytes beyond the end
@@ -31,7 +31,7 @@ REASONS: Mapping[type[Exception], str] = {
 
 
 def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
-    """Give the path of a published file, fetching it if it is not there.
+    """Return the path of a published file, fetching it if it is not there.
 
     A download that was cut off goes on where it stopped: its beginning waits beside the file under another
     name. A file whose checksum is wrong is removed and never bears the final name.
@@ -51,7 +51,7 @@ def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
     pooch.get_logger().setLevel(logging.ERROR)  # it would print
     with _explaining(release, folder, source):
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{release.file_name}.lock"):  # two processes would append to one beginning
+        with locked(target):  # two processes would append to one beginning
             download = _Resuming(release, _partial(release, folder))
             pooch.retrieve(source, f"sha256:{release.sha256}", target.name, folder, downloader=download)
     return target
@@ -59,7 +59,7 @@ def fetch(release: Release, folder: Path, url: str | None = None) -> Path:
 
 @dataclass(frozen=True)
 class _Resuming:
-    """A downloader for pooch, whose own start anew each time: too much to ask for 2.5 GB.
+    """A downloader for pooch that resumes; pooch's own start anew each time, which 2.5 GB do not allow.
 
     Attributes:
         release: what is expected.
@@ -113,7 +113,7 @@ class _Resuming:
 
 @contextmanager
 def _explaining(release: Release, folder: Path, url: str) -> Iterator[None]:
-    """Turn what goes wrong on the way into one line with advice."""
+    """Turn network and disk errors into one line with advice."""
     try:
         yield
     except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""Galaxy10: the two published files, told apart, checked against what is known of them, and split by sky."""
+"""How are Galaxy10 DECaLS and SDSS read? Told apart, checked against their release, and split by sky."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Galaxy10(Dataset):
         release: which of the two; a file of the other is refused.
         path: the file, or a part of it in the same layout; by default where `data fetch galaxy10` puts it.
         pool: more images for pretraining only (HDF5, zip or folder).
-        anomalies: odd galaxies for the test set only (HDF5, zip or folder).
+        anomalies: known anomalies for the test set only (HDF5, zip or folder).
 
     Source: Leung and Bovy, https://github.com/henrysky/Galaxy10 (defects: measured on its coordinate table).
     """

@@ -1,4 +1,4 @@
-"""Published files: where each is, what its bytes must be, and what it holds."""
+"""What is known of a published file: where it is, what its bytes must be, and what it holds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Release:
     """The facts of one published file of Galaxy10's layout.
 
     Attributes:
-        name: how a user asks for it.
-        title: what its authors call it.
+        name: as in `dataset.release=NAME`.
+        title: as its authors call it.
         file_name: as published.
         url: where it is.
         sha256: of its bytes, in lower case.
@@ -45,7 +45,7 @@ class Release:
     citation: str
 
     def path(self, cache_dir: Path) -> Path:
-        """Say where `fetch` puts it."""
+        """Return where `fetch` puts it."""
         return cache_dir / FOLDER / self.file_name
 
     def fits(self, file: Hdf5File) -> bool:
@@ -56,7 +56,7 @@ class Release:
         return bool(((labels >= 0) & (labels < len(self.class_names))).all())
 
     def describe(self, file: Hdf5File) -> Hdf5File:
-        """Let the release, not the file, say what the classes are called and whom to cite."""
+        """Replace class names, licence and citation of a file by those of the release."""
         stated = {"licence": self.licence, "citation": self.citation}
         attributes = {**file.attributes, **stated}
         return replace(file, class_names={"ans": self.class_names}, attributes=attributes)
@@ -125,5 +125,5 @@ RELEASES: Mapping[str, Release] = {release.name: release for release in (DECALS,
 
 
 def release_of(file: Hdf5File) -> Release | None:
-    """Name the release whose layout a file has; None if it is another kind of file."""
+    """Find the release whose layout a file has; None if it is another kind of file."""
     return next((release for release in RELEASES.values() if release.fits(file)), None)

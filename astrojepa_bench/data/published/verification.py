@@ -1,4 +1,4 @@
-"""What a file is, whether all of it can be read, and which known defects are in it."""
+"""Is a file one of the published ones, can all of it be read, and which known defects are in it?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANY_LAYOUT = "hdf5"
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found out about a file.
+    """The findings about a file.
 
     Attributes:
         path, size_bytes, sha256: which file.
@@ -56,7 +56,7 @@ class Verification:
 
 
 def verify(path: Path) -> Verification:
-    """Read all of a file, to the last chunk, and say what it is.
+    """Read all of a file, to the last chunk, and report what it is.
 
     Raises:
         DataError: there is no such file.

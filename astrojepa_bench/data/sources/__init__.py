@@ -1,1 +1,1 @@
-"""What reads bytes: HDF5, folders, archives, tables, images, FITS, the hub."""
+"""What reads bytes: HDF5, folders, archives, tables (CSV, Parquet, FITS), images, the hub."""

@@ -1,4 +1,4 @@
-"""Images in a folder or a zip, and what a table beside them or the folders they lie in say about them."""
+"""Which images are in a folder or zip, and what is known about them from a table, folders and headers?"""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ImageFiles:
         return rows
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
-        """Read all images in order, or say which cannot be read."""
+        """Read all images in order, or report why one cannot be read."""
         bands = self.bands
         with self.container.reader() as read:
             for name, galaxy in zip(self.names, self.known.ids.tolist(), strict=True):
@@ -136,7 +136,7 @@ class ImageFiles:
                     yield Unreadable(shown(name or galaxy), str(why))
 
     def catalogue(self) -> Catalogue:
-        """Give what is known, positions and fields of view from FITS headers where no table gives them."""
+        """Return what is known, positions and fields of view from FITS headers where no table gives them."""
         known, seen = self.known, self.glances
         nowhere = np.isnan(known.ra) | np.isnan(known.dec)
         return replace(

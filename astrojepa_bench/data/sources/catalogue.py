@@ -1,4 +1,4 @@
-"""What a source says about its galaxies, row by row, before anything is looked at or left out."""
+"""What does a source state about its galaxies, row by row, before any is examined or left out?"""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Catalogue:
 
     @classmethod
     def bare(cls, ids: np.ndarray) -> Catalogue:
-        """Know the names of galaxies and nothing else."""
+        """Make a catalogue of names, with everything else unknown."""
         unknown = np.full(len(ids), np.nan)
         return cls(ids, np.full(len(ids), -1), unknown, unknown, unknown, unknown)
 
@@ -65,7 +65,7 @@ class Catalogue:
         return np.array([*words, ""])[self.label]
 
     def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " galaxy"]]:
-        """Give the columns of `FACTS`; the pixel scale is that of images of `size_px`."""
+        """Return the columns of `FACTS`; the pixel scale is that of images of `size_px`."""
         return {
             "redshift": self.redshift,
             "ra": self.ra,
@@ -74,7 +74,7 @@ class Catalogue:
         }
 
     def kept(self, keep: Bool[np.ndarray, " galaxy"], *notes: str) -> Catalogue:
-        """Leave galaxies out, and say so."""
+        """Keep the marked galaxies, and add notes."""
         columns = ("ids", "label", "redshift", "ra", "dec", "field_arcsec", "split", "group")
         present = [name for name in columns if getattr(self, name) is not None]
         changes: dict[str, Any] = {name: getattr(self, name)[keep] for name in present}
@@ -83,12 +83,12 @@ class Catalogue:
 
 
 def measured(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:
-    """Read measurements: what is infinite is unknown."""
+    """Return measurements with infinite values as unknown."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def known_redshift(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:
-    """Read redshifts: what is not finite, or -1 or less (-99), is how catalogues spell "unknown"."""
+    """Return redshifts; not finite, or -1 or less (-99), is how catalogues spell "unknown"."""
     return np.where(values > LEAST_REDSHIFT, measured(values), np.nan)
 
 

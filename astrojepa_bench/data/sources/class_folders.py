@@ -1,4 +1,4 @@
-"""Images sorted into folders by class, and perhaps by split, without any table."""
+"""Which class and split do the folders name that images without a table lie in?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from astrojepa_bench.errors import DataError
 def by_folders(names: Sequence[str]) -> Catalogue:
     """Read class and split of images off their paths: `spiral/x.jpg`, `train/spiral/x.jpg`.
 
-    Folders that hold everything say nothing and are passed by. If all outermost folders are named for
+    Folders that hold everything carry no information and are skipped. If all outermost folders are named for
     splits, they are splits. The next folder names the class; images beside the class folders are
     unlabelled. Names are the paths without suffix.
 

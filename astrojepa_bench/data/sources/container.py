@@ -1,4 +1,4 @@
-"""A folder or zip: what lies in it, and reading that without ever reading past it."""
+"""Which files lie in a folder or zip? They are read safely: nothing outside it, and nothing too large."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Container:
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """Give a function that reads one file by name, or raises `RefusedError` with the reason.
+        """Yield a function that reads one file by name, or raises `RefusedError` with the reason.
 
         Names that lead out of the folder are not followed, whatever lies there. Symbolic links are.
 
@@ -69,7 +69,7 @@ class Container:
 
 
 def escapes(name: str) -> bool:
-    """Say whether a relative name could lead out of its folder, on this system or another."""
+    """Return whether a relative name could lead out of its folder, on this system or another."""
     return "\\" in name or name.startswith("/") or DRIVE.match(name) is not None or ".." in name.split("/")
 
 
@@ -114,7 +114,7 @@ def _check_signature(path: Path) -> None:
 
 
 def is_zip(path: Path) -> bool:
-    """Say whether a file is a zip, be it only the beginning of one."""
+    """Return whether a file is a zip, or the beginning of one."""
     with reading(path), path.open("rb") as file:
         return file.read(2) == b"PK" or zipfile.is_zipfile(path)
 

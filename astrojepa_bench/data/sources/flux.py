@@ -1,4 +1,4 @@
-"""Linear flux of any origin to display pixels: which stretch, and what happens to pixels without a value."""
+"""Which stretch turns linear flux into display pixels, and what do pixels without a value show?"""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Flux:
 
 
 def chosen_stretch(stretch: Stretch, filters: str, pixel_arcsec: float) -> Literal["viewer", "asinh"]:
-    """Say what `auto` means: the viewer's stretch for g, r and z with a celestial header, else asinh."""
+    """Resolve `auto`: the viewer's stretch for g, r and z with a celestial header, else asinh."""
     if stretch != "auto":
         return stretch
     legacy = sorted(filters) == sorted(DISPLAY_ORDER) and np.isfinite(pixel_arcsec)

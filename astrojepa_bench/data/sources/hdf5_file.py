@@ -1,4 +1,4 @@
-"""A file of Galaxy10's layout: checked when it is opened, read in file order."""
+"""What is in an HDF5 file of Galaxy10's layout? It is checked when opened and read in file order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = ("ra", "dec", "redshift", "pxscale", "split", "ans")
 
 @dataclass(frozen=True)
 class Hdf5File:
-    """Everything but the pixels of a Galaxy10-like file, and a way to stream those.
+    """All of a Galaxy10-like file but its pixels, and a way to stream those.
 
     Attributes:
         path: the file.
@@ -46,7 +46,7 @@ class Hdf5File:
 
     @classmethod
     def opened(cls, path: Path, label: str | None) -> Hdf5File:
-        """Read and check all that is small.
+        """Read and check everything but the pixels.
 
         Args:
             path: the file.
@@ -92,7 +92,7 @@ class Hdf5File:
         return min(self.shape[1:3])
 
     def catalogue(self) -> Catalogue:
-        """Give labels (if a label column was asked for), positions, redshifts and the declared split.
+        """Return labels (if a label column is named), positions, redshifts and the declared split.
 
         Raises:
             DataError: a column holds text where numbers are expected, or no class numbers.
@@ -121,7 +121,7 @@ class Hdf5File:
         return stated if all(stated) and len(stated) == self.bands else ()
 
     def naming_kinds(self) -> Hdf5File:
-        """Read the labels of Galaxy10's own column, if there are any."""
+        """Return the same file with Galaxy10's own column as labels, if it holds any."""
         known = "ans" in self.columns and not np.isnan(self.number("ans")).all()
         return replace(self, label="ans") if known else self
 
@@ -139,7 +139,7 @@ class Hdf5File:
                     yield Picture(hashlib.sha256(pixels.tobytes()).digest()[:16], pixels)
 
     def number(self, column: str) -> Float[np.ndarray, " galaxy"]:
-        """Give a column as floating-point numbers, all NaN if it is not there.
+        """Return a column as floating-point numbers, all NaN if it is not there.
 
         Raises:
             DataError: the column holds no numbers.
@@ -150,7 +150,7 @@ class Hdf5File:
             raise DataError(f"{self.name}: column '{column}' holds text; expected numbers") from None
 
     def labels(self, column: str) -> Int[np.ndarray, " galaxy"]:
-        """Give a label column as class indices, -1 where the file has 255, a negative number or NaN.
+        """Return a label column as class indices, -1 where the file has 255, a negative number or NaN.
 
         Raises:
             DataError: the column holds no class numbers, or nothing but NaN.
@@ -240,7 +240,7 @@ def _class_names(file: h5py.File, columns: Iterable[str]) -> dict[str, tuple[str
 
 
 def _rows_at_once(images: h5py.Dataset) -> int:
-    """Give a whole number of chunks of about 16 MB: Galaxy10's chunks may span a thousand rows each."""
+    """Compute a whole number of chunks of about 16 MB: Galaxy10's chunks may span a thousand rows each."""
     row_bytes = int(np.prod(images.shape[1:]))
     chunk = images.chunks[0] if images.chunks else 1
     aligned = chunk * max(1, BLOCK_BYTES // (chunk * row_bytes))

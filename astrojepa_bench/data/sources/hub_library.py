@@ -1,4 +1,4 @@
-"""The Hugging Face library `datasets`, kept quiet, brief where there is no network, and to one line of error."""
+"""How is the Hugging Face library `datasets` called? Quietly, briefly without a network, with one-line errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Origin:
         return str(self.name) if self.path is None else self.path.name
 
     def splits(self, cache_dir: Path) -> Mapping[str, datasets.Dataset]:
-        """Give all rows by the name of their split, fetching what has not been fetched before.
+        """Return all rows by the name of their split, fetching what has not been fetched before.
 
         A folder's parquet files are unpacked into `cache_dir`, and the first `galaxies` of a hub's splits
         streamed into it; whole data sets of a hub go to the library's own cache, which others share.
@@ -112,7 +112,7 @@ class Origin:
 
 
 def library() -> ModuleType:
-    """Import the library, which takes a second and is not everybody's.
+    """Import the library, which takes a second and is an optional dependency.
 
     Raises:
         ConfigError: it is not installed.
@@ -129,9 +129,9 @@ def library() -> ModuleType:
 
 @contextmanager
 def _brief_about(name: str | None) -> Iterator[None]:
-    """Ask the hub once, and keep the library to what it has fetched before if there is no answer.
+    """Ask the hub once; without an answer, restrict the library to what it has fetched before.
 
-    Left alone it would ask for half a minute before it says the same.
+    By itself it would retry for half a minute before it gives up.
     """
     import huggingface_hub
     from datasets import config
@@ -154,7 +154,7 @@ def _brief_about(name: str | None) -> Iterator[None]:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep the library's progress bars, log and warnings off the screen."""
+    """Silence the library's progress bars, log and warnings."""
     from huggingface_hub import utils
 
     talkers = [each for each in (library(), utils) if not each.are_progress_bars_disabled()]

@@ -1,4 +1,4 @@
-"""The rows of a data set of the hub: images decoded one at a time, and the columns that describe them."""
+"""What do the rows of a Hugging Face data set hold? Images, decoded one at a time, and their columns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class HubRows:
     """All rows of a data set, split after split, with images as they are stored.
 
     Attributes:
-        name: what to call it.
+        name: its name in messages.
         rows: the columns that are used, images not decoded.
         sizes: number of rows by the name of their split, in order.
         declared: whether those splits are honoured.
@@ -70,7 +70,7 @@ class HubRows:
         """Choose splits and columns, and put the splits behind one another.
 
         Args:
-            title: what to call it.
+            title: its name in messages.
             splits: rows by the name of their split.
             columns: names by what they hold; those of `MAY_BE_MISSING` need not be there.
             folder: where the data lie, if not in the library's cache.
@@ -125,7 +125,7 @@ class HubRows:
                 yield Unreadable(name, str(why))
 
     def catalogue(self) -> Catalogue:
-        """Give classes, redshifts, positions and the declared split, unknown where null or absent.
+        """Return classes, redshifts, positions and the declared split, unknown where null or absent.
 
         Raises:
             DataError: a column of numbers holds text, labels are no classes, or ids repeat.
@@ -220,7 +220,7 @@ def saved_rows(path: Path, cache_dir: Path) -> HubRows:
 def _chosen(
     splits: Mapping[str, datasets.Dataset],
 ) -> tuple[Mapping[str, datasets.Dataset], bool, tuple[str, ...]]:
-    """Keep the splits that are to be honoured, or all where that cannot be; and say so."""
+    """Keep the splits that are to be honoured, or all where that is impossible, and note it."""
     known = {name: rows for name, rows in splits.items() if name.lower() in SPELLINGS}
     honoured = {"train", "test"} <= {SPELLINGS[name.lower()] for name in known}
     told = ", ".join(f"'{name}'" for name in splits if not (honoured and name in known))
@@ -242,7 +242,7 @@ def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[s
 
 
 def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Dataset:
-    """Take the columns that are used, and leave it to us to decode images: a bad one ends nothing."""
+    """Select the columns that are used, images not decoded: a bad one must not end the reading."""
     from datasets import Image as ImageFeature
 
     used, image = rows.select_columns(sorted(set(columns.values()))), columns["image"]
@@ -251,7 +251,7 @@ def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Data
 
 
 def _file(cell: Cell) -> bytes:
-    """Give an image as a file holds it.
+    """Return an image as the bytes of a file.
 
     Raises:
         RefusedError: there is none, or its numbers are no display image.

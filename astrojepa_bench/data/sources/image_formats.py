@@ -1,4 +1,4 @@
-"""The bytes of a JPEG, PNG, FITS or NumPy file to uint8 pixels, whoever wrote them and whatever for."""
+"""How do the bytes of a JPEG, PNG, FITS or NumPy file become uint8 pixels?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which axis of an array is which, when nobody says."""
+"""Which axis of an array is height, width or band?"""
 
 from __future__ import annotations
 

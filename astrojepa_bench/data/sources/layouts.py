@@ -1,4 +1,4 @@
-"""Which dataset reads a path: so that nobody has to know the name of a layout to look at a file."""
+"""Which dataset reads a path? So that a user can look at a file without knowing the name of its layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HUB_MARKS = (*SAVED, "dataset_info.json")
 
 
 def layout_of(path: Path) -> Layout:
-    """Say how a file or folder is laid out, without reading more of it than that takes.
+    """Detect how a file or folder is laid out, reading no more of it than necessary.
 
     Raises:
         DataError: nothing is there, or nothing reads it.
@@ -37,7 +37,7 @@ def layout_of(path: Path) -> Layout:
 
 
 def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
-    """Name the built-in dataset that reads a file or folder, and the options it needs.
+    """Find the built-in dataset that reads a file or folder, and the options it needs.
 
     Raises:
         DataError: nothing is there, or no dataset reads it.

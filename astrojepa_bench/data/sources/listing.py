@@ -1,4 +1,4 @@
-"""Rows of a table and the images that belong to them."""
+"""Which image belongs to which row of a table, and what do its columns say about it?"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Columns:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """What must be there, since somebody asked for it."""
+        """The columns that must be there because an option names them."""
         return (*self.attributes, *((self.label,) if self.label not in ("", LABEL) else ()))
 
 
@@ -120,7 +120,7 @@ def _below(table: str, path: str) -> str:
 
 
 def _filled(ids: Sequence[str] | None, paths: Sequence[str]) -> np.ndarray:
-    """Give the ids, where they are empty the paths without suffix."""
+    """Return the ids, where they are empty the paths without suffix."""
     ids = [""] * len(paths) if ids is None else ids
     rows = enumerate(zip(ids, paths, strict=True), start=1)
     return np.array([name or shown(without_suffix(path)) or f"row {row}" for row, (name, path) in rows])
@@ -185,7 +185,7 @@ def _numbers(
 def _facts(
     columns: Mapping[str, Float[np.ndarray, " row"]],
 ) -> tuple[dict[str, Float[np.ndarray, " row"]], list[str]]:
-    """Forget what catalogues write for "unknown": redshifts of -1 or -99, positions off the sky."""
+    """Drop what catalogues write for "unknown": redshifts of -1 or -99, positions off the sky."""
     redshift, ra, dec = (columns[name] for name in ("redshift", "ra", "dec"))
     unknown = redshift <= LEAST_REDSHIFT
     off_sky = (np.abs(dec) > 90) | (ra < -180) | (ra > 360)
@@ -198,6 +198,6 @@ def _facts(
 
 
 def _words(column: pd.Series | None) -> np.ndarray | None:
-    """Give a column of names, None if it is empty throughout."""
+    """Return a column of names, None if it is empty throughout."""
     words = [] if column is None else names_of(column)
     return np.array(words) if any(words) else None

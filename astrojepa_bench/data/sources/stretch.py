@@ -1,4 +1,4 @@
-"""From linear flux to the display image that public cutouts show."""
+"""How does the Legacy Survey viewer turn linear flux into a display image?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table beside images (CSV, Parquet, FITS): found, read, and its columns made sense of."""
+"""Which file reads a CSV, Parquet or FITS table? This one: it finds the table, reads it and parses its columns."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from astrojepa_bench.data.sources.hdf5_file import MOST_CLASSES, UNLABELLED
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import ConfigError, DataError, nearest
 
-TABLE = "table"  # what a table is called if nobody says otherwise
-LONGEST_TEXT = 256  # of an id, class, group or split: longer is not one, and rows of it would not fit memory
+TABLE = "table"  # its default name
+LONGEST_TEXT = 256  # of an id, class, group or split: a longer one is an error, and rows of it would not fit memory
 NAN = ("", "nan")
 WHOLE = r"[+-]?\d+(\.0*)?"
 
@@ -125,7 +125,7 @@ READERS: Mapping[str, tuple[str, Callable[[bytes], pd.DataFrame]]] = {
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series | None:
-    """Give a column by its name, or by its only name in other letters ("RA" for "ra"); None without one."""
+    """Return a column by its name, or by its only name in other letters ("RA" for "ra"); None without one."""
     keys = [str(key) for key in frame]
     exact = [at for at, key in enumerate(keys) if key == name]
     found = exact or [at for at, key in enumerate(keys) if key.lower() == name.lower()]
@@ -133,7 +133,7 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series | None:
 
 
 def texts_of(column: pd.Series) -> list[str]:
-    """Give a column as text: whole numbers without a point, empty where unknown."""
+    """Return a column as text: whole numbers without a point, empty where unknown."""
     return [_text(value) for value in column.tolist()]
 
 
@@ -147,7 +147,7 @@ def _text(value: object) -> str:
 
 
 def names_of(column: pd.Series) -> list[str]:
-    """Give a column of names as text.
+    """Return a column of names as text.
 
     Raises:
         DataError: a text is too long to be a name.
@@ -163,7 +163,7 @@ def names_of(column: pd.Series) -> list[str]:
 
 
 def numbers_of(column: pd.Series) -> tuple[Float[np.ndarray, " row"], list[str]]:
-    """Give a column as numbers, NaN where there is none, and what was found instead of numbers."""
+    """Return a column as numbers, NaN where there is none, and notes on what was found instead of numbers."""
     name, texts = shown(str(column.name)), texts_of(column)
     numbers = np.array(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), dtype=np.float64)
     words = [t for t, n in zip(texts, numbers.tolist(), strict=True) if np.isnan(n) and t.lower() not in NAN]
@@ -177,7 +177,7 @@ def numbers_of(column: pd.Series) -> tuple[Float[np.ndarray, " row"], list[str]]
 
 
 def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " row"]]:
-    """Give class names, sorted, and the class of each row, -1 where it has none.
+    """Return class names, sorted, and the class of each row, -1 where it has none.
 
     Classes are words, or whole numbers; of numbers, 255 and negative ones mean unlabelled, and so do empty
     texts and NaN in either.

@@ -1,1 +1,1 @@
-"""Which galaxies train, choose and report, and which must never meet."""
+"""Which galaxies train, validate and test, and which must never be in two splits."""

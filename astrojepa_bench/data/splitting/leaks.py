@@ -1,4 +1,4 @@
-"""Galaxies that an encoder must not learn from, found whatever they are called and however they were cut out."""
+"""Does an image of a pool show a galaxy of the table? Found under any name and in any crop."""
 
 from __future__ import annotations
 

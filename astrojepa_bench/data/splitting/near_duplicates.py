@@ -1,4 +1,4 @@
-"""The same galaxy in two files: another survey's crop of it, turned, mirrored, magnified or compressed.
+"""Which two images show the same galaxy, if one is turned, mirrored, magnified or from another survey?
 
 Three sieves, each slower and stricter than the last. All pairs are screened by numbers that a rotation
 leaves alone; the few that remain are turned against each other; the fewest are registered pixel by pixel.
@@ -122,7 +122,7 @@ def _described(images: PixelImages) -> Spectra:
 
 
 def _centred(images: Others) -> PixelImages:
-    """Give grey images of `SIDE_PX` a side, with the peak of light in the middle."""
+    """Resample to grey images of `SIDE_PX` a side, with the peak of light in the middle."""
     weights, whole = resampling_weights(images.shape[-1], SIDE_PX)
     matrix = torch.as_tensor(weights.toarray() / whole, dtype=torch.float32)
     grey = torch.as_tensor(images.mean(axis=1, dtype=np.float32))

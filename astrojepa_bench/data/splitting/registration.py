@@ -108,7 +108,7 @@ def register(
 
 
 def covered(images: PixelImages) -> Float[Tensor, " batch"]:
-    """Give the share of the disc where an image shows anything at all, be it only the noise of its sky."""
+    """Compute the share of the disc where an image shows anything at all, be it only the noise of its sky."""
     detail = _detail(images, COMPARED)
     seen = blur(detail.square(), COMPARED.window_px) > FAINTEST_LEVELS**2
     return (seen & in_disc()).sum((1, 2)) / in_disc().sum()
@@ -132,7 +132,7 @@ def blur(images: PixelImages, width_px: float) -> PixelImages:
 
 @lru_cache(maxsize=64)
 def gaussian_matrix(side: int, width: float, circular: bool = False) -> Float[Tensor, "side side"]:
-    """Give the matrix that convolves `side` samples with a Gaussian of standard deviation `width`.
+    """Return the matrix that convolves `side` samples with a Gaussian of standard deviation `width`.
 
     The samples are continued by reflection or, where `circular`, around the circle.
     """
@@ -146,7 +146,7 @@ def gaussian_matrix(side: int, width: float, circular: bool = False) -> Float[Te
 
 @lru_cache(maxsize=4)
 def pixel_points(side: int) -> Float[Tensor, "height width 2"]:
-    """Give the position (right, down) of every pixel, in half sides from the centre."""
+    """Return the position (right, down) of every pixel, in half sides from the centre."""
     line = (torch.arange(side) + 0.5) / side * 2 - 1
     return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
 
@@ -166,7 +166,7 @@ def resample(
 
 
 def _overlaid(images: PixelImages, onto: Similarity) -> tuple[PixelImages, PixelImages]:
-    """Resample images; also give 1 where the result lies in the image and in the disc, 0 elsewhere."""
+    """Resample images; also return 1 where the result lies in the image and in the disc, 0 elsewhere."""
     points = pixel_points(images.shape[-1])
     target = torch.einsum("nij,yxj->nyxi", onto.matrix, points) + onto.offset[:, None, None]
     inside = (target.abs() < 1 - 2 / images.shape[-1]).all(-1) & in_disc()

@@ -46,7 +46,7 @@ def ring_spectra(images: PixelImages) -> Spectra:
 
 @lru_cache(maxsize=1)
 def _ring_points() -> Float[Tensor, "height width 2"]:
-    """Give the points of all rings, in half sides from the centre."""
+    """Return the points of all rings, in half sides from the centre."""
     radius = 2 / SIDE_PX * INNERMOST_PX * torch.exp(torch.arange(RINGS) * RING_STEP)
     angle = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
     return radius[:, None, None] * torch.stack([angle.cos(), angle.sin()], -1)
@@ -58,12 +58,12 @@ def _smooth(rings: PixelImages, width: float) -> PixelImages:
 
 
 def window(spectra: Spectra, steps: int) -> Spectra:
-    """Give every second ring of those that have a partner when the other image is `steps` larger."""
+    """Select every second ring of those that have a partner when the other image is `steps` larger."""
     return spectra[..., max(0, steps) : RINGS + min(0, steps) : 2]
 
 
 def invariants(spectra: Spectra) -> Float[Tensor, "galaxy dim"]:
-    """Give unit vectors that no rotation or mirror changes: amplitudes, and phases between near rings."""
+    """Compute unit vectors that no rotation or mirror changes: amplitudes, and phases between near rings."""
     amplitude = spectra.abs()
     near = [_between(spectra, apart) for apart in (1, 2)]
     parts = [amplitude - amplitude.mean(dim=-1, keepdim=True), *near]

@@ -1,4 +1,4 @@
-"""Which rows of a source are used, and how: the bad ones left out and counted, the rest divided."""
+"""Which rows of a source are used? Bad ones are left out and counted, the rest is divided."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image
 def readable(
     source: str, converted: Converted, on_bad_image: OnBadImage
 ) -> tuple[Bool[np.ndarray, " row"], list[str]]:
-    """Mark the rows that show something, and say how many do not.
+    """Mark the rows that show something, and note how many do not.
 
     Raises:
         DataError: an image cannot be read and is not to be skipped.
@@ -115,7 +115,7 @@ def _groups(catalogue: Catalogue, digests: np.ndarray) -> np.ndarray:
 
 
 def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
-    """Forget the labels of classes too small to be split, and say so."""
+    """Drop the labels of classes too small to be split, and note it."""
     rare = rare_classes(catalogue.label)
     kept = np.where(np.isin(catalogue.label, rare), -1, catalogue.label)
     notes = [f"class {label} has a single galaxy; its label is unused" for label in rare]
@@ -126,7 +126,7 @@ def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
 
 
 def _unless_alone(catalogue: Catalogue) -> Catalogue:
-    """Forget the labels where there is only one class: they have served to divide the rows."""
+    """Drop the labels where there is only one class: they have served to divide the rows."""
     alone = len(np.unique(catalogue.label[catalogue.label >= 0])) == 1
     return replace(catalogue, label=np.full_like(catalogue.label, -1)) if alone else catalogue
 

@@ -1,4 +1,4 @@
-"""Which galaxies train, choose and report: constant across seeds, the same whatever the row order."""
+"""Which split is a galaxy in, and which galaxies must share one? The same for every seed and row order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STRICTEST_FIRST = ("test", "val", "train")
 
 
 def split_shares(labelled: int) -> tuple[float, float]:
-    """Give the shares of test and validation for a number of labelled galaxies.
+    """Return the shares of test and validation for a number of labelled galaxies.
 
     A test set of 300 galaxies cannot resolve three points of accuracy, so small sets spend more on it.
     """
@@ -124,7 +124,7 @@ def _divide(labels: Int[np.ndarray, " galaxy"], groups: np.ndarray, shares: dict
 def _strata(
     labels: Int[np.ndarray, " galaxy"], member: Int[np.ndarray, " galaxy"], groups: int
 ) -> tuple[Int[np.ndarray, " group"], Int[np.ndarray, " group"]]:
-    """Give each group its most common class (-1 without any) and its number of labelled rows."""
+    """Find each group's most common class (-1 without any) and its number of labelled rows."""
     known = pd.DataFrame({"group": member, "label": labels})[labels >= 0]
     counts = known.value_counts().rename("n").reset_index()
     first = counts.sort_values(["group", "n", "label"], ascending=[True, False, True]).drop_duplicates(

@@ -1,4 +1,4 @@
-"""Fewer galaxies to learn from: the same ones for every seed, and the fewer always among the more."""
+"""Which galaxies remain when fewer are learned from? The same for every seed; smaller sets lie in larger ones."""
 
 from __future__ import annotations
 

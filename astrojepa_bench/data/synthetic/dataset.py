@@ -126,7 +126,7 @@ class Synthetic(Dataset):
         return types * max(round(self.galaxies * self.anomaly_fraction / types), self.anomaly_fraction > 0)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
-        """Give the galaxies at `size_px`, drawing those that `cache_dir` does not hold.
+        """Return the galaxies at `size_px`, drawing those that `cache_dir` does not hold.
 
         Raises:
             BenchError: a drawing process failed.
@@ -147,21 +147,21 @@ class Synthetic(Dataset):
         )
 
     def shifted(self) -> Synthetic:
-        """Give the twin: the same scenes seen by the other instrument.
+        """Return the twin: the same scenes seen by the other instrument.
 
-        Rows from `pool` and `anomalies` are files, which nobody can see again: they stay as they are.
+        Rows from `pool` and `anomalies` are files, which no other instrument can see: they stay as they are.
         """
         twin = copy.copy(self)
         twin.instrument = "shifted" if self.instrument == "survey" else "survey"
         return twin
 
     def card(self) -> Card:
-        """Say what the galaxies are."""
+        """Describe the galaxies."""
         off = (f"galaxies lie {self.shift:g} pixels from the image centre",) if self.shift else ()
         return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument], *off))
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
-        """Give the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
+        """Return the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
 
         The galaxy ends at its isophote of 25 mag per square arcsec in r, seen through the atmosphere but
         without noise, neighbours or artefacts.
@@ -169,7 +169,7 @@ class Synthetic(Dataset):
         return self.drawings(size_px, cache_dir).coverage.astype(np.float32) / 100
 
     def drawings(self, size_px: int, cache_dir: Path) -> Drawings:
-        """Give images, coverage and truth from the cache, drawing what is missing."""
+        """Return images, coverage and truth from the cache, drawing what is missing."""
         survey, key = self.survey(size_px), f"{self.fingerprint(size_px)}-{LAYOUT}"
         blocks = cache_dir / "synthetic" / f"{key}.blocks"  # kept when killed: a re-run draws only the rest
         entry = cached(cache_dir, key, lambda folder: self._fill(folder, survey, blocks), "synthetic")
@@ -185,7 +185,7 @@ class Synthetic(Dataset):
         assemble(folder, shape, [blocks_dir / block.name for block in blocks])
 
     def survey(self, size_px: int) -> Survey:
-        """Say what decides how the galaxies look at a size.
+        """Return what decides how the galaxies look at a size.
 
         Raises:
             ConfigError: the image is too small, or galaxies would be shifted out of it.
@@ -206,7 +206,7 @@ class Synthetic(Dataset):
         return fingerprint(self.version, settings, self.galaxies, self.anomalous)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Give what is known without drawing: ids, splits, classes and anomalies."""
+        """Return what is known without drawing: ids, splits, classes and anomalies."""
         numbers, odd = range(self.galaxies), range(self.anomalous)
         types = [ANOMALY_TYPES[number % len(ANOMALY_TYPES)] for number in odd]
         kinds = [ANOMALY_KINDS.index("physical" if name in PHYSICAL else "artefact") for name in types]

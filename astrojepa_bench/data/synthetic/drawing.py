@@ -23,6 +23,7 @@ from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Su
 from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
+from astrojepa_bench.files import replacing
 
 BLOCK = 50
 _FEW_BLOCKS = 4  # not worth starting workers for
@@ -83,10 +84,8 @@ def draw_block(survey: Survey, block: DrawingTask) -> np.ndarray:
 
 def save_block(survey: Survey, block: DrawingTask, folder: Path) -> None:
     """Draw a block into its file; it bears its name only when it is whole."""
-    partial = folder / f"{block.name}.{os.getpid()}.partial"
-    with partial.open("wb") as file:
+    with replacing(folder / block.name) as draft, draft.open("wb") as file:
         np.save(file, draw_block(survey, block))
-    partial.replace(folder / block.name)
 
 
 def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, workers: int | None = None) -> None:

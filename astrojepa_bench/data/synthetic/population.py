@@ -92,7 +92,7 @@ class Galaxy:
 
 
 def class_of(index: int, balance: str) -> int:
-    """Give galaxy `index` its class, however many galaxies there are.
+    """Return the class of galaxy `index`, however many galaxies there are.
 
     `uniform` deals the classes in turn, within each eighth of the table that shares a split; `galaxy10`
     follows the class shares of Galaxy10 DECaLS with a low-discrepancy sequence, so that every split holds

@@ -47,18 +47,18 @@ class Plane:
         return Plane(self.x - np.float32(right), self.y - np.float32(up), self.step)
 
     def aligned(self, angle: float) -> tuple[Light, Light]:
-        """Give coordinates along and across an axis at position angle `angle` [deg]."""
+        """Return coordinates along and across an axis at position angle `angle` [deg]."""
         s, c = np.float32(sin(radians(angle))), np.float32(cos(radians(angle)))
         return self.y * c - self.x * s, self.x * c + self.y * s
 
     def disk(self, angle: float, axis_ratio: float) -> tuple[Light, Light]:
-        """Give polar coordinates (radius [arcsec], azimuth [rad]) in the plane of an inclined thin disk."""
+        """Return polar coordinates (radius [arcsec], azimuth [rad]) in the plane of an inclined thin disk."""
         along, across = self.aligned(angle)
         across = across / np.float32(axis_ratio)
         return np.hypot(along, across), np.arctan2(across, along)
 
     def core(self, half_px: int) -> tuple[tuple[slice, slice], Plane]:
-        """Give the pixels around the centre, and the positions of 64 samples within each (last axis)."""
+        """Return the pixels around the centre, and the positions of 64 samples within each (last axis)."""
         row, column = np.unravel_index(int(np.argmin(self.x**2 + self.y**2)), self.x.shape)
         rows = slice(max(int(row) - half_px, 0), int(row) + half_px + 1)
         columns = slice(max(int(column) - half_px, 0), int(column) + half_px + 1)

@@ -128,17 +128,17 @@ class SceneSubject:
     def stream(
         self, seed: int, purpose: Purpose, instrument: Instrument = INSTRUMENTS["survey"]
     ) -> np.random.Generator:
-        """Give this subject's random stream for a purpose; the survey's own has no number in it."""
+        """Return this subject's random stream for a purpose; the survey's own has no number in it."""
         use = purpose + (len(Purpose) if self.anomaly else 0)
         return np.random.default_rng([seed, self.index, use] + [instrument.number] * (instrument.number > 0))
 
     def direction(self, seed: int) -> float:
-        """Say in which direction a survey that puts galaxies off the centre has put this one [rad]."""
+        """Return the direction in which a survey that shifts galaxies has shifted this one [rad]."""
         # A branch of the population's stream: a purpose of its own would renumber those of the anomalies.
         return float(self.stream(seed, Purpose.POPULATION).spawn(1)[0].uniform(0, 2 * pi))
 
     def recipe(self, survey: Survey) -> tuple[Population, Recipe]:
-        """Say which population it belongs to and how it is drawn."""
+        """Return the population it belongs to and how it is drawn."""
         population, recipe = self._natural(survey.balance)
         shared = survey.population == "matched" and self.anomaly != "lens"  # no arcs around a near one
         return (SHARED if shared else population), recipe

@@ -1,4 +1,4 @@
-"""What the survey does to the sky: seeing and noise, and those of another instrument.
+"""What do seeing and noise do to the sky, in the survey and in another instrument?
 
 Distributions follow the DECam Legacy Survey's catalogues.
 Source: noise from Stein et al. 2021 (arXiv 2110.00023), fits to the sweep catalogues; sizes of the
@@ -32,7 +32,7 @@ _SEEING = (
 
 @dataclass(frozen=True)
 class Instrument:
-    """Whose eyes the sky is seen with, relative to the survey.
+    """The instrument that looks at the sky, relative to the survey's own.
 
     Attributes:
         number: tells its random streams from those of other instruments.

@@ -52,7 +52,7 @@ def truth(canvas: Canvas, shape: Shape, conditions: Conditions) -> dict[str, flo
 
 
 def half_light(canvas: Canvas, shape: Shape) -> float:
-    """Give the half-light radius [arcsec] that the shape states, or else measure it on the canvas."""
+    """Return the half-light radius [arcsec] that the shape states, or else measure it on the canvas."""
     if not isnan(shape.half_light):
         return shape.half_light
     tilt = (0.0, 1.0) if isnan(shape.axis_ratio) else (shape.angle, shape.axis_ratio)

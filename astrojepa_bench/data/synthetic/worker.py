@@ -1,4 +1,4 @@
-"""One worker process: reads from stdin what to draw, draws it block by block, and leaves with its parent."""
+"""One worker process: reads from stdin what to draw, draws it block by block, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
     survey, folder = Survey(**request["survey"]), Path(request["folder"])
     for facts in request["blocks"]:
         if os.getppid() != parent:
-            return  # it was killed; nobody waits for the rest
+            return  # the parent was killed: nothing waits for the rest
         save_block(survey, DrawingTask(**facts), folder)
 
 

@@ -1,0 +1,368 @@
+"""Files shared by processes: locks that outlive nobody, and files that are whole or not there."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from astrojepa_bench import files
+from astrojepa_bench.errors import BenchError
+from astrojepa_bench.files import LockedError, locked, replacing
+
+ELSEWHERE = "elsewhere-00000000-1-0-0123abcd"  # the signature of a process of another machine
+PRELUDE = "import os, pathlib, sys, time\nfrom astrojepa_bench.files import locked, replacing\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "shared.txt"
+
+
+@pytest.fixture
+def started():
+    """Start Python processes, and end those that still run."""
+    running = []
+
+    def start(code, *arguments, **how):
+        words = [sys.executable, "-c", PRELUDE + code, *map(str, arguments)]
+        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **how))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def lock_of(path):
+    return path.with_name(f"{path.name}.lock")
+
+
+def locked_by(path, owner, age_s=0.0):
+    """Fake the lock of another process that was last heard of some time ago."""
+    lock = lock_of(path)
+    lock.mkdir()
+    then = time.time() - age_s
+    if owner:
+        (lock / owner).touch()
+        os.utime(lock / owner, (then, then))
+    os.utime(lock, (then, then))
+
+
+def acquired(path):
+    """Tell whether a lock can be had at once or, where a first try clears it, by the second."""
+    for _ in range(2):
+        try:
+            with locked(path, wait=False):
+                return True
+        except LockedError:
+            continue
+    return False
+
+
+COUNTING = """
+path = pathlib.Path(sys.argv[1])
+for _ in range(50):
+    with locked(path):
+        number = int(path.read_text())
+        time.sleep(0.001)
+        path.write_text(str(number + 1))
+"""
+
+
+def test_two_processes_lose_no_change(path, started, monkeypatch):
+    """Two processes that read, wait and write fifty times each add up to a hundred."""
+    path.write_text("0")
+    processes = [started(COUNTING, path) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert path.read_text() == "100"
+    assert not lock_of(path).exists()
+
+
+def test_threads_of_one_process_take_turns(path):
+    """A lock holds between threads too."""
+    path.write_text("0")
+
+    def count():
+        for _ in range(20):
+            with locked(path):
+                number = int(path.read_text())
+                time.sleep(0.0005)
+                path.write_text(str(number + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() == "60"
+
+
+HOLDING = """
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(path, started):
+    """Start a process that holds a lock."""
+    process = started(HOLDING, path)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="how processes fare is not told here")
+@pytest.mark.parametrize("reaped", [True, False])
+def test_killed_owner_frees_its_lock_at_once(path, started, reaped):
+    """Nobody waits for a process that was killed on this machine, be it a zombie or gone."""
+    process = holder(path, started)
+    assert not acquired(path)
+    process.send_signal(signal.SIGKILL)
+    if reaped:
+        process.wait()
+    begun = time.monotonic()
+    with locked(path):
+        assert time.monotonic() - begun < 2.0
+    assert not lock_of(path).exists()
+
+
+def test_stopped_owner_keeps_its_lock(path, started, monkeypatch):
+    """A run that somebody suspended here goes on later: however silent, its lock is not taken."""
+    process = holder(path, started)
+    process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(files, "LEASE_S", 0.05)
+    time.sleep(0.1)
+    assert not acquired(path)
+    process.send_signal(signal.SIGCONT)
+
+
+def test_busy_lock_names_its_owner(path, started):
+    """Who does not want to wait hears which process to wait for, as an error that the command line shows."""
+    process = holder(path, started)
+    with (
+        pytest.raises(LockedError, match=rf"shared.txt is in use by process {process.pid} on \w+"),
+        locked(path, wait=False),
+    ):
+        pass
+    assert issubclass(LockedError, BenchError)
+
+
+def test_silent_owner_of_another_machine_loses_its_lock(path):
+    """After the lease it counts as gone; before, it does not."""
+    locked_by(path, ELSEWHERE, age_s=files.LEASE_S - 20)
+    assert not acquired(path)
+    then = time.time() - files.LEASE_S - 20
+    os.utime(lock_of(path) / ELSEWHERE, (then, then))
+    os.utime(lock_of(path), (then, then))
+    assert acquired(path)
+    assert not lock_of(path).exists()
+
+
+def test_beating_owner_of_another_machine_keeps_its_lock(path):
+    """A beat renews the owner's file only: an old folder with a young file is alive."""
+    locked_by(path, ELSEWHERE, age_s=1000)
+    os.utime(lock_of(path) / ELSEWHERE)
+    assert not acquired(path)
+
+
+def test_owner_beats(path, monkeypatch):
+    """An owner that works for longer than a lease shows all the while that it is alive."""
+    monkeypatch.setattr(files, "BEAT_S", 0.01)
+    with locked(path):
+        (owner,) = lock_of(path).iterdir()
+        os.utime(owner, (1, 1))
+        deadline = time.monotonic() + 10
+        while owner.stat().st_mtime < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert time.time() - owner.stat().st_mtime < 60
+
+
+def test_clocks_of_machines_may_differ(path, monkeypatch):
+    """Silence is measured by the clock of the disk: a machine whose own clock is a day fast takes nothing."""
+    locked_by(path, ELSEWHERE, age_s=1)
+    monkeypatch.setattr(files.time, "time", lambda: 86400.0 + time.monotonic() + 2e9)
+    assert not acquired(path)
+
+
+def test_lock_without_owner_frees_after_the_lease(path):
+    """Its maker was killed before it could sign; until the lease is over, it may be about to sign."""
+    locked_by(path, None, age_s=files.LEASE_S - 20)
+    assert not acquired(path)
+    then = time.time() - files.LEASE_S - 20
+    os.utime(lock_of(path), (then, then))
+    assert acquired(path)
+
+
+def test_lock_file_of_an_earlier_edition_is_no_lock(path):
+    """Earlier editions left an empty file under this name in every cache."""
+    lock_of(path).touch()
+    assert acquired(path)
+    assert not lock_of(path).exists()
+
+
+def test_owner_that_lost_its_lock_leaves_the_new_owner_alone(path):
+    """A machine that slept through its lease must not give back what is no longer its own."""
+    with locked(path):
+        (mine,) = lock_of(path).iterdir()
+        mine.rename(lock_of(path) / ELSEWHERE)
+    assert [owner.name for owner in lock_of(path).iterdir()] == [ELSEWHERE]
+
+
+def test_abandoned_lock_goes_to_one_process_only(path):
+    """However many find it abandoned at the same moment, they hold it one after the other."""
+    locked_by(path, ELSEWHERE, age_s=1000)
+    inside, most, everybody = [], [], threading.Barrier(8)
+
+    def take():
+        everybody.wait()
+        with locked(path):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.002)
+            inside.pop()
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
+
+
+def test_locking_twice_is_an_error_and_no_endless_wait(path):
+    """Locks are not re-entrant: the second attempt of a thread would wait for itself."""
+    with locked(path):
+        with pytest.raises(LockedError, match="this very thread"), locked(path):
+            pass
+        assert lock_of(path).exists()
+    assert acquired(path)
+
+
+def test_error_inside_frees_the_lock(path):
+    with pytest.raises(ZeroDivisionError), locked(path):
+        raise ZeroDivisionError
+    assert list(path.parent.iterdir()) == []
+
+
+def test_unwritable_folder_is_an_operating_system_error(tmp_path):
+    """A file where the folder should be: the reason is the system's."""
+    (tmp_path / "file").touch()
+    for tool in (locked, replacing):
+        with pytest.raises(OSError, match="file"), tool(tmp_path / "file" / "inside"):
+            pass
+
+
+FORKING = """
+path = pathlib.Path(sys.argv[1])
+with locked(path), replacing(path) as draft:
+    draft.write_text("whole")
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        assert (path.parent / f"{path.name}.lock").exists()
+    else:
+        raise SystemExit
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork_leaves_lock_and_draft_to_its_parent(path, started):
+    """A child process that ends inside the block takes neither away."""
+    assert started(FORKING, path).wait() == 0
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_replaced_file_is_whole(path):
+    """Until the block ends, the old content is there; then the new one, and nothing else."""
+    path.write_text("old")
+    with replacing(path) as draft:
+        draft.write_text("n")
+        assert path.read_text() == "old"
+        draft.write_text("new")
+    assert path.read_text() == "new"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_folders_are_made(tmp_path):
+    with replacing(tmp_path / "a" / "b" / "file") as draft:
+        draft.write_text("new")
+    assert (tmp_path / "a" / "b" / "file").read_text() == "new"
+
+
+def test_folder_can_be_put_in_place(path):
+    """A draft may be a folder: all of it appears at once."""
+    with replacing(path) as draft:
+        draft.mkdir()
+        (draft / "part").write_text("one")
+        assert not path.exists()
+    assert (path / "part").read_text() == "one"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_error_keeps_the_old_and_leaves_nothing(path, is_folder):
+    path.write_text("old")
+
+    def fail(draft):
+        if is_folder:
+            draft.mkdir()
+            draft = draft / "part"
+        draft.write_text("half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), replacing(path) as draft:
+        fail(draft)
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+KILLED = """
+import signal
+with replacing(pathlib.Path(sys.argv[1])) as draft:
+    draft.mkdir() if sys.argv[2] == "folder" else None
+    (draft / "part" if sys.argv[2] == "folder" else draft).write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="how processes fare is not told here")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_next_writer_removes_what_a_killed_one_left(path, started, kind):
+    """Any next writer in the folder does, whatever file it writes."""
+    assert started(KILLED, path, kind).wait() == -signal.SIGKILL
+    assert not path.exists()
+    assert len(list(path.parent.glob(".*.partial"))) == 1
+    with replacing(path.with_name("another [1].txt")) as draft:
+        draft.touch()
+    assert [file.name for file in path.parent.iterdir()] == ["another [1].txt"]
+
+
+def test_drafts_of_the_living_and_of_strangers_stay(path, monkeypatch):
+    """A writer removes neither what another one here is at, nor files that only look like drafts."""
+    with replacing(path) as first:
+        first.write_text("first")
+        (path.parent / ".vendor.partial").touch()
+        with replacing(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert (path.parent / ".vendor.partial").exists()
+
+
+def test_draft_of_another_machine_stays_for_a_day(path):
+    """Nobody here can tell whether its writer lives."""
+    draft = path.with_name(f".{path.name}.{ELSEWHERE}.partial")
+    draft.mkdir()
+    (draft / "images").touch()
+    os.utime(draft, (1, 1))
+    for age, stays in ((files.ABANDONED_S - 60, True), (files.ABANDONED_S + 60, False)):
+        os.utime(draft / "images", (time.time() - age,) * 2)
+        os.utime(draft, (1, 1))
+        with replacing(path) as mine:
+            mine.touch()
+        assert draft.exists() == stays
