@@ -15,9 +15,9 @@ set (`--set masker.tau=0.5`). The signature *is* the option schema. Subclass onl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -41,7 +41,38 @@ if TYPE_CHECKING:
     from astrojepa_bench.streams import Streams
 
 Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
-Draw: TypeAlias = Callable[[Float[Tensor, "batch band height width"], MaskSizes], Masks | None]
+
+
+class Draw(Protocol):
+    """The run's masker as an objective meets it: called with images and sizes, it returns masks, always.
+
+    What an objective can rely on:
+
+    - `draw(images, sizes)` returns `Masks` of exactly these sizes and never None. Sizes that the grid cannot hold
+      are refused before the masker is asked.
+    - Where there are no masks (masker `none`, an encoder without patches) a call raises `ConfigError`, and
+      `draw.hides` is False. An objective with `masks = "required"` never meets that case: such a pair is skipped
+      (`Objective.skip`). One with `masks = "optional"` asks `draw.hides` first and does without masks where it is
+      False.
+    - Successive calls within one step continue one random stream.
+    """
+
+    @property
+    def hides(self) -> bool:
+        """Whether there are masks to be had."""
+        ...
+
+    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks:
+        """Draw masks on the images' device.
+
+        Args:
+            images: the very images that will be encoded.
+            sizes: how many patches are seen and predicted.
+
+        Raises:
+            ConfigError: there are no masks to be had, or the grid cannot hold the sizes.
+        """
+        ...
 
 
 class Dataset(ABC):
@@ -133,7 +164,8 @@ class Objective(nn.Module, ABC):
     """A self-supervised objective around an encoder.
 
     Attributes:
-        masks: whether it needs a masker, can use one, or pays no attention to it.
+        masks: whether it needs a masker (`required`: `draw` always returns masks), can use one (`optional`: ask
+            `draw.hides` first), or pays no attention to it (`ignored`).
         needs_labels: whether batches must carry labels.
         trains: false for floors, which are scored as they are.
         standing: contestants are ranked; floors and ceilings frame them.
@@ -151,6 +183,21 @@ class Objective(nn.Module, ABC):
         self.encoder = encoder
         self.grid = grid
         self.classes = classes
+
+    @classmethod
+    def skip(cls, encoder: Encoder | type[Encoder], masker: type[Masker]) -> str | None:
+        """Return why this objective cannot run with an encoder and a masker, or None where it can.
+
+        Asked with classes before anything is built, and with the built encoder afterwards; so read class
+        attributes only, and `encoder.grid`, which is None (on the class too) for an encoder without patches. A
+        subclass that adds a reason also returns those of `super().skip(encoder, masker)`.
+        """
+        if getattr(encoder, "grid", "patches") is not None:
+            needy = cls.masks == "required" and not masker.hides
+            return "the objective needs masks and the masker hands out none" if needy else None
+        if cls.masks == "required":
+            return "the objective needs patches to mask and the encoder has none"
+        return "the encoder has no patches to mask; use masker 'none'" if masker.hides else None
 
     @abstractmethod
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:

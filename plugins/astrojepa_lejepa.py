@@ -185,11 +185,9 @@ class LeJEPA(Objective):
 
     def _local(self, images: Tensor, draw: Draw, streams: Streams) -> Float[Tensor, "galaxy dim"]:
         views = self._augmented(images, self.local_views, streams)
-        masks = None
-        if self.grid is not None:
-            masks = draw(views, MaskSizes.rounded(self.grid, context=self.local_scale))
-        if masks is None:
+        if self.grid is None or not draw.hides:
             return self.encoder(self._cropped(images, streams)).values.mean(dim=1)
+        masks = draw(views, MaskSizes.rounded(self.grid, context=self.local_scale))
         return self.encoder(views, keep=masks.context).values.mean(dim=1)
 
     def _augmented(self, images: Tensor, views: int, streams: Streams) -> Tensor:

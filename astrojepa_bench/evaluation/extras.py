@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench import events
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, DataError
 from astrojepa_bench.evaluation.extract import BATCH, encode_rows, same_galaxies, split_features
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
@@ -21,7 +22,6 @@ from astrojepa_bench.evaluation.store import Arrays, keep_arrays, read_arrays
 from astrojepa_bench.features import Features, Request, SplitFeatures
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.roles import Evaluator, Masker, Objective
-from astrojepa_bench.runs.assemble import Galaxies
 from astrojepa_bench.streams import numpy_stream, stream_seed
 from astrojepa_bench.types import GalaxyTable, Split
 
@@ -143,7 +143,7 @@ def _put_views(answers: Features, arrays: Arrays, subject: ExtrasContext) -> Fea
 
 
 def _twin(subject: ExtrasContext) -> Arrays:
-    twin = subject.galaxies.twin
+    twin = subject.galaxies.shifted
     if twin is None:
         raise DataError("the dataset has no shift twin: nobody saw its galaxies with another instrument")
     if not np.array_equal(twin.table.ids, subject.table.ids):

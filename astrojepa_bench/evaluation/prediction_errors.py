@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ContractError
-from astrojepa_bench.geometry.grids import Masks, MaskSizes
-from astrojepa_bench.roles import Draw, Masker, Objective
+from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.streams import Streams, stream_seed
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction
 
 DRAWS = 16
@@ -80,17 +80,8 @@ def _errors_of(
     streams = Streams(stream_seed(0, f"prediction errors/{rows[0]}"), draw, images.device)
     index = torch.from_numpy(rows).to(images.device)
     batch = GalaxyBatch(images.batch(rows), index, torch.full_like(index, -1))
-    prediction = objective.predict(batch, _draw_of(masker, streams), streams)
+    prediction = objective.predict(batch, MaskDraw(masker, streams), streams)
     return None if prediction is None else token_errors(prediction)
-
-
-def _draw_of(masker: Masker | None, streams: Streams) -> Draw:
-    def draw(images: Tensor, sizes: MaskSizes) -> Masks | None:
-        if masker is None or not masker.hides:
-            return None
-        return masker.draw(images, sizes, streams.local("masks"))
-
-    return draw
 
 
 def token_errors(prediction: Prediction) -> Errors:

@@ -9,7 +9,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from astrojepa_bench import events
-from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.evaluation.extras import ExtrasContext, with_requests
 from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
@@ -17,7 +16,6 @@ from astrojepa_bench.evaluators.probes.anomaly_scores import knn_oddness, mahala
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.assemble import Galaxies
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
@@ -130,9 +128,8 @@ def error_scores(sample: Sample) -> Scores:
 def _errors(sample: Sample) -> Scores | None:
     """Read the errors kept beside a run's answers, or compute and keep them; others are computed each time."""
     run, kept = sample.run, sample.kept
-    if kept is None or sample.piece is None:
+    if kept is None or sample.galaxies is None:
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)
-    galaxies = Galaxies(sample.piece, sample.table, sample.images, default_cache())
-    subject = ExtrasContext(run.objective, run.masker, galaxies)
+    subject = ExtrasContext(run.objective, run.masker, sample.galaxies)
     met = with_requests(kept, ("errors",), subject, run.store.features_path(run.record.run_id))
     return met.answers.test.errors or None

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.data.published.releases import RELEASES
 from astrojepa_bench.encoders.weights import read_state
 from astrojepa_bench.errors import DataError
@@ -28,7 +29,6 @@ from astrojepa_bench.results.identity import digest, entry_digest, identity_bloc
 from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Objective
-from astrojepa_bench.runs.assemble import Galaxies
 from astrojepa_bench.runs.cell import RunContext, run_cell
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.weights import DataFacts, write_weights

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
-from astrojepa_bench.roles import Masker
+from astrojepa_bench.geometry.grids import Masks, PatchGrid
 from astrojepa_bench.streams import Streams, stream_seed
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction
 
 
@@ -65,27 +65,13 @@ def compare(sample: Sample, row: int, draw: int = 0) -> Comparison:
     index = torch.tensor([row], device=sample.device)
     batch = GalaxyBatch(sample.images.batch(np.array([row])), index, torch.full_like(index, -1))
     found, objective = Comparison(), sample.run.objective
+    draw_masks = MaskDraw(sample.run.masker, streams, watch=lambda _, masks: found.masks.append(masks))
     watching = objective.encoder.register_forward_pre_hook(partial(_note_input, found), with_kwargs=True)
     try:
-        found.prediction = objective.predict(batch, _Drawing(sample.run.masker, streams, found), streams)
+        found.prediction = objective.predict(batch, draw_masks, streams)
     finally:
         watching.remove()
     return found
-
-
-class _Drawing:
-    """The run's masker, noting what it draws."""
-
-    def __init__(self, masker: Masker | None, streams: Streams, found: Comparison) -> None:
-        self.masker, self.streams, self.found = masker, streams, found
-
-    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks | None:
-        if self.masker is None or not self.masker.hides:
-            return None
-        masks = self.masker.draw(images, sizes, self.streams.local("masks"))
-        if masks is not None:
-            self.found.masks.append(masks)
-        return masks
 
 
 def _note_input(

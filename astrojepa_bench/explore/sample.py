@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from astrojepa_bench import events
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import BATCH, encode_rows, load_features
 from astrojepa_bench.features import Features
@@ -23,6 +23,7 @@ from astrojepa_bench.options import Offer, Settings, check_all_used, settings_fo
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.roles import Dataset
+from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
@@ -39,14 +40,14 @@ class Sample:
         table: the galaxies, at the run's image size.
         rows: which rows of the table are looked at; `index` of a galaxy is its place in here.
         own: whether these are the run's own test galaxies.
-        piece: the dataset, where it was asked for by name.
+        galaxies: the dataset on the run's device, where it was asked for by name.
     """
 
     run: OpenRun
     table: GalaxyTable
     rows: Int[np.ndarray, " galaxy"]
     own: bool = False
-    piece: Component | None = None
+    galaxies: Galaxies | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,9 +66,7 @@ class Sample:
     @property
     def device(self) -> torch.device:
         """Where the run's weights are."""
-        objective = self.run.objective
-        held = next(chain(objective.parameters(), objective.buffers()), None)
-        return torch.device("cpu") if held is None else held.device
+        return self.run.device
 
     @property
     def classes(self) -> list[str]:
@@ -78,6 +77,8 @@ class Sample:
     @cached_property
     def images(self) -> DeviceImages:
         """The table's images, read as they are needed."""
+        if self.galaxies is not None:
+            return self.galaxies.images
         return DeviceImages(self.table.images, self.device, resident_bytes=0)
 
     @cached_property
@@ -178,8 +179,8 @@ def chosen_sample(
     offer = registry.get("dataset", name)
     check_all_used(settings, [offer])
     piece = Component.of(offer, settings)
-    table = _loaded(piece, run, cache)
-    return _checked(Sample(run, table, np.arange(len(table)), piece=piece))
+    galaxies = _loaded(piece, run, cache)
+    return _checked(Sample(run, galaxies.table, np.arange(len(galaxies.table)), galaxies=galaxies))
 
 
 def own_sample(
@@ -200,9 +201,10 @@ def own_sample(
     offer = registry.get("dataset", run.record.dataset)
     check_all_used(settings or {}, [offer])
     piece = _own_dataset(run.record, offer, settings_for(settings or {}, offer))
-    table = _loaded(piece, run, cache)
+    galaxies = _loaded(piece, run, cache)
+    table = galaxies.table
     _tell_others(run.record, table, _left_out(run.record, offer, piece))
-    return _checked(Sample(run, table, table.rows("test"), own=True, piece=piece))
+    return _checked(Sample(run, table, table.rows("test"), own=True, galaxies=galaxies))
 
 
 def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -> Component:
@@ -236,11 +238,8 @@ def _tell_others(record: RunRecord, table: GalaxyTable, left_out: list[str]) -> 
         events.emit("note", text=f"these are not the galaxies that run {record.run_id} was scored on")
 
 
-def _loaded(piece: Component, run: OpenRun, cache: Path | None) -> GalaxyTable:
-    table: GalaxyTable = piece.build().load(run.spec.size_px, cache or default_cache())
-    for note in table.card.notes:
-        events.emit("note", text=f"{table.card.name}: {note}")
-    return table
+def _loaded(piece: Component, run: OpenRun, cache: Path | None) -> Galaxies:
+    return load_galaxies(piece, run.spec.size_px, cache or default_cache(), run.device, resident_bytes=0)
 
 
 def _checked(sample: Sample) -> Sample:

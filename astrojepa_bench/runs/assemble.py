@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
+from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import ConfigError, ContractError
-from astrojepa_bench.events import emit
-from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.streams import numpy_stream, scoped_global
 from astrojepa_bench.types import GalaxyTable
@@ -29,47 +28,36 @@ class SkipCell(Exception):  # noqa: N818 not an error: a pair that has no meanin
     """Raised when building shows that a cell cannot mean anything; carries the reason."""
 
 
-@dataclass(frozen=True)
-class Galaxies:
-    """A loaded dataset, ready for a device.
-
-    Attributes:
-        piece: the dataset's name and options.
-        table: the galaxies.
-        images: the table's images on the device.
-        cache: folder of converted galaxies.
-    """
-
-    piece: Component
-    table: GalaxyTable
-    images: DeviceImages
-    cache: Path
-
-    @property
-    def device(self) -> torch.device:
-        """Where the images are."""
-        return self.images.device
-
-    @cached_property
-    def twin(self) -> Galaxies | None:
-        """The same galaxies seen by another instrument, read as they are needed; None where nobody has."""
-        shifted = self.piece.build().shifted()
-        if shifted is None:
-            return None
-        table: GalaxyTable = shifted.load(self.table.spec.size_px, self.cache)
-        return replace(self, table=table, images=DeviceImages(table.images, self.device, resident_bytes=0))
-
-
-def load_galaxies(piece: Component, size_px: int, cache: Path, device: torch.device) -> Galaxies:
+def load_galaxies(
+    component: Component,
+    size_px: int,
+    cache: Path,
+    device: torch.device,
+    resident_bytes: int = RESIDENT_BYTES,
+) -> Galaxies:
     """Load a dataset at a size.
+
+    Args:
+        component: the dataset.
+        size_px: side of the images [pixel].
+        cache: folder of converted galaxies.
+        device: where batches are wanted.
+        resident_bytes: images up to this size are copied to the device at once.
 
     Raises:
         DataError: the source is missing or wrong.
     """
-    table: GalaxyTable = piece.build().load(size_px, cache)
-    for note in table.card.notes:
-        emit("note", text=f"{table.card.name}: {note}")
-    return Galaxies(piece, table, DeviceImages(table.images, device), cache)
+    dataset: Dataset = component.build()
+    table = load_table(dataset, size_px, cache)
+    return Galaxies(
+        name=component.name,
+        chain={component.name: component.version},
+        options=component.recorded(),
+        dataset=dataset,
+        table=table,
+        images=DeviceImages(table.images, device, resident_bytes),
+        cache=cache,
+    )
 
 
 @dataclass(frozen=True)

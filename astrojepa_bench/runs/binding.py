@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.results.identity import digest, entry_digest, split_hash
-from astrojepa_bench.runs.assemble import Galaxies
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 
@@ -28,8 +28,8 @@ def bound(run: OpenRun, galaxies: Galaxies) -> OpenRun:
     on_gpu = galaxies.device.type == "cuda"
     identity = {
         **record.identity,
-        "names": {**record.identity["names"], "dataset": galaxies.piece.name},
-        "versions": {**record.identity["versions"], "dataset": galaxies.piece.version},
+        "names": {**record.identity["names"], "dataset": galaxies.name},
+        "versions": {**record.identity["versions"], "dataset": "".join(galaxies.chain.values())},
         "fingerprint": table.fingerprint,
         "splits": split_hash(table.ids, table.split),
         "mirror_safe": table.spec.mirror_safe,
@@ -40,8 +40,8 @@ def bound(run: OpenRun, galaxies: Galaxies) -> OpenRun:
     facts = {
         "run_id": run_id,
         "entry_id": entry_digest(identity),
-        "dataset": galaxies.piece.name,
-        "options": {**record.options, "dataset": galaxies.piece.recorded()},
+        "dataset": galaxies.name,
+        "options": {**record.options, "dataset": dict(galaxies.options)},
         "identity": identity,
     }
     of_table = DataFacts.of(table)

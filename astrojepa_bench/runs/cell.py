@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.evaluation.extras import ExtrasContext
@@ -18,7 +19,7 @@ from astrojepa_bench.results.identity import digest, entry_digest, identity_bloc
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Objective
-from astrojepa_bench.runs.assemble import Assembly, Galaxies, SkipCell, assemble, fit_readout
+from astrojepa_bench.runs.assemble import Assembly, SkipCell, assemble, fit_readout
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.failures import classify
 from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
@@ -58,13 +59,16 @@ class _Draft:
 
 def cell_identity(cell: Cell, bench: RunContext) -> dict[str, object]:
     """Gather everything that can move the numbers of a cell."""
-    pieces = _pieces(cell, bench)
+    pieces, galaxies = _pieces(cell), bench.galaxies
     table, budget = bench.galaxies.table, bench.budget
     on_gpu = bench.galaxies.device.type == "cuda"
     return identity_block(
-        names={kind: piece.name for kind, piece in pieces.items()},
-        options={kind: piece.identifying() for kind, piece in pieces.items() if kind != "dataset"},
-        versions={kind: piece.version for kind, piece in pieces.items()},
+        names={**{kind: piece.name for kind, piece in pieces.items()}, "dataset": galaxies.name},
+        options={kind: piece.identifying() for kind, piece in pieces.items()},
+        versions={
+            **{kind: piece.version for kind, piece in pieces.items()},
+            "dataset": "".join(galaxies.chain.values()),
+        },
         seed=cell.seed,
         fingerprint=table.fingerprint,
         splits=split_hash(table.ids, table.split),
@@ -76,13 +80,8 @@ def cell_identity(cell: Cell, bench: RunContext) -> dict[str, object]:
     )
 
 
-def _pieces(cell: Cell, bench: RunContext) -> dict[str, Component]:
-    return {
-        "objective": cell.objective,
-        "masker": cell.masker,
-        "encoder": cell.encoder,
-        "dataset": bench.galaxies.piece,
-    }
+def _pieces(cell: Cell) -> dict[str, Component]:
+    return {"objective": cell.objective, "masker": cell.masker, "encoder": cell.encoder}
 
 
 def finished(record: RunRecord | None, evaluators: Sequence[Component]) -> bool:
@@ -224,12 +223,13 @@ def _kept_weights(objective: Objective, path: Path) -> bool:
 
 
 def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _Draft) -> RunRecord:
-    pieces = _pieces(cell, bench)
+    pieces = _pieces(cell)
     facts: dict[str, Any] = {
         "environment": Environment.model_validate(describe_environment(bench.galaxies.device)),
         "provenance": Provenance.model_validate(provenance(bench.command)),
         **draft.facts,
         **{kind: piece.name for kind, piece in pieces.items()},
+        "dataset": bench.galaxies.name,
     }
     return RunRecord(
         run_id=digest(identity),
@@ -239,7 +239,10 @@ def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _
         seed=cell.seed,
         budget=bench.budget.name,
         pretraining=bench.budget.galaxies,
-        options={kind: piece.recorded() for kind, piece in pieces.items()},
+        options={
+            **{kind: piece.recorded() for kind, piece in pieces.items()},
+            "dataset": dict(bench.galaxies.options),
+        },
         altered=cell.altered,
         identity=identity,
         **facts,

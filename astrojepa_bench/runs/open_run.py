@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+import torch
 
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import emit
@@ -46,6 +49,12 @@ class OpenRun:
     def encoder(self) -> Encoder:
         """The judged encoder: the one whose features were scored."""
         return self.objective.scored_encoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        held = next(chain(self.objective.parameters(), self.objective.buffers()), None)
+        return torch.device("cpu") if held is None else held.device
 
     @property
     def spec(self) -> ImageSpec:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extras import ExtrasContext
 from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.assemble import Galaxies, load_galaxies
+from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.binding import bound, is_unbound
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.lookup import evaluators_named

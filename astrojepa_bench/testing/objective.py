@@ -256,7 +256,7 @@ def find_same_images(piece: Subject) -> str | None:
     handle = objective.encoder.register_forward_pre_hook(notice, with_kwargs=True)
     loss_of(objective, labelled_batch(objective), draw)
     handle.remove()
-    contexts = [(shown, masks.context) for shown, masks in draw.asked if masks is not None]
+    contexts = [(shown, masks.context) for shown, masks in draw.asked]
     pairs = [(shown, seen) for shown, keep in contexts for seen, kept in encoded if _equal(keep, kept)]
     if not pairs:
         raise NotApplicable("it encodes no context as it was drawn")

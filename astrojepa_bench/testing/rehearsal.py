@@ -25,6 +25,7 @@ from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.answers import answers_of, hint
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Tokens
 
 GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
@@ -165,32 +166,40 @@ def cache_folder() -> Iterator[Path]:
 # --- what an objective is given --------------------------------------------------------------------------
 
 
+class Anywhere(Masker):
+    """Draws uniform random masks."""
+
+    def draw(
+        self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes, generator: torch.Generator
+    ) -> Masks:
+        """Draw the context, then the targets from the patches outside it."""
+        anywhere = torch.zeros(len(images), self.grid.patches)
+        context = choose_patches(anywhere, sizes.context, generator)
+        outside = anywhere.scatter(1, context, -torch.inf)[:, None].expand(-1, sizes.targets, -1)
+        targets: Int[Tensor, "batch block target"] = choose_patches(outside, sizes.target, generator)
+        return Masks(context, targets)
+
+
 class Drawer:
     """Draws uniform random masks for an objective, and remembers what it was asked.
 
     Attributes:
+        hides: whether there are masks to be had.
         asked: the images and masks of each request, in order.
     """
 
     def __init__(self, streams: Streams, *, hides: bool = True, grid: PatchGrid = GRID) -> None:
-        self.streams, self.hides, self.grid = streams, hides, grid
-        self.asked: list[tuple[Tensor, Masks | None]] = []
-
-    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks | None:
-        """Draw the sizes asked for, or nothing."""
-        masks = self._masks(len(images), sizes) if self.hides else None
-        self.asked.append((images, masks))
-        return masks
-
-    def _masks(self, batch: int, sizes: MaskSizes) -> Masks:
-        sizes.check(self.grid)
-        anywhere = torch.zeros(batch, self.grid.patches)
-        context = choose_patches(anywhere, sizes.context, self.streams.local("masks"))
-        outside = anywhere.scatter(1, context, -torch.inf)[:, None].expand(-1, sizes.targets, -1)
-        targets: Int[Tensor, "batch block target"] = choose_patches(
-            outside, sizes.target, self.streams.local("masks")
+        self.streams, self.hides = streams, hides
+        self.asked: list[tuple[Tensor, Masks]] = []
+        self._draw = MaskDraw(
+            Anywhere(grid) if hides else None,
+            streams,
+            watch=lambda images, masks: self.asked.append((images, masks)),
         )
-        return Masks(context, targets)
+
+    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks:
+        """Draw the sizes asked for."""
+        return self._draw(images, sizes)
 
 
 def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:

@@ -21,13 +21,14 @@ from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import DivergedError
-from astrojepa_bench.geometry.grids import Masks, MaskSizes
+from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
-from astrojepa_bench.roles import Draw, Masker, Objective
+from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import StepCost, count_step
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import make_optimiser, set_schedule
@@ -158,28 +159,16 @@ class Trainer:
     def loss_of(self, objective: Objective, step: int) -> Loss:
         """Compute the loss of a step; the same step always gives the same numbers."""
         streams = Streams(self.seed, step, self.device)
+        draw = MaskDraw(self.masker, streams, self.checks, self._measure_masks if self.checks else None)
         on_gpu = self.device.type == "cuda"
         with (
             scoped_global(self.seed, "layers", step, self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu),
         ):
-            return objective.loss(self.batch_of(step, streams), self._draw(streams), streams)
+            return objective.loss(self.batch_of(step, streams), draw, streams)
 
-    def _draw(self, streams: Streams) -> Draw:
-        def draw(images: torch.Tensor, sizes: MaskSizes) -> Masks | None:
-            if self.masker is None or not self.masker.hides:
-                return None
-            masks = self.masker.draw(images, sizes, streams.local("masks"))
-            if masks is not None and self.checks:
-                self._check_masks(images, masks, sizes)
-            return masks
-
-        return draw
-
-    def _check_masks(self, images: torch.Tensor, masks: Masks, sizes: MaskSizes) -> None:
+    def _measure_masks(self, images: torch.Tensor, masks: Masks) -> None:
         assert self.masker is not None
-        sizes.check(self.masker.grid)
-        masks.validate(self.masker.grid, sizes)
         self.mask_numbers.append(measure_masks(images, masks, self.masker.grid))
 
     def _count_cost(self) -> StepCost:

@@ -8,6 +8,7 @@ from astrojepa_random import NoMasks, RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
@@ -32,11 +33,7 @@ def batch(galaxies=32):
 
 def loss_of(method, masker, step=0):
     numbers = streams(step)
-
-    def draw(images, sizes):
-        return masker(method.grid).draw(images, sizes, numbers.local("masks"))
-
-    return method.loss(batch(), draw, numbers)
+    return method.loss(batch(), MaskDraw(masker(method.grid), numbers), numbers)
 
 
 def shapes_encoded(method, masker):
@@ -119,16 +116,12 @@ def test_impossible_options_are_refused(wrong):
 def test_prediction_compares_what_the_loss_compares():
     """The mean squared difference of `predict` is the prediction term of the loss."""
     method, numbers = objective(), streams()
-    answer = method.predict(batch(), lambda images, sizes: _masks(method, numbers, images, sizes), numbers)
+    answer = method.predict(batch(), MaskDraw(RandomPatches(method.grid), numbers), numbers)
     term = loss_of(objective(), RandomPatches).terms["prediction"]
 
     torch.testing.assert_close((answer.predicted - answer.actual).square().mean(), term)
     assert answer.predicted.shape == (32, 6, 1, 8)
     assert answer.positions is None
-
-
-def _masks(method, numbers, images, sizes):
-    return RandomPatches(method.grid).draw(images, sizes, numbers.local("masks"))
 
 
 def test_averaged_encoder_is_the_mean_of_the_first_weights():

@@ -25,6 +25,7 @@ from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.training.loop import Trainer
 from astrojepa_bench.training.schedule import make_optimiser
 from astrojepa_bench.types import Card, GalaxyBatch, GalaxyTable, ImageSpec, Progress
@@ -128,15 +129,13 @@ def trainer_of(name, table, steps=STEPS):
     return Trainer(objective, RandomPatches(encoder.grid), table, images, budget, 0)
 
 
-def same_masks_for_all(grid, streams):
-    """Hide the same patches of every galaxy, so that its prediction can be held against any other's truth."""
+class SameForAll(RandomPatches):
+    """Hides the same patches of every galaxy, so that its prediction can be held against any other's truth."""
 
-    def draw(images, sizes):
-        masks = RandomPatches(grid).draw(images[:1], sizes, streams.local("masks"))
+    def draw(self, images, sizes, generator):
+        masks = super().draw(images[:1], sizes, generator)
         sets = (masks.context, masks.targets)
         return Masks(*(each.expand(len(images), *each.shape[1:]) for each in sets))
-
-    return draw
 
 
 @torch.no_grad()
@@ -147,7 +146,7 @@ def swap_costs(name, objective, table):
     images = torch.from_numpy(table.images[rows]).float() / 255
     batch = GalaxyBatch(images, torch.from_numpy(rows), torch.from_numpy(table.label[rows]))
     streams = Streams(1, 0, torch.device("cpu"))
-    draw = same_masks_for_all(objective.grid, streams)
+    draw = MaskDraw(SameForAll(objective.grid), streams)
     predicted, actual = PAIRS.get(name, predicted_and_actual)(objective, batch, draw, streams)
     return swap_cost(predicted.double(), actual.double()).numpy()
 

@@ -1,0 +1,65 @@
+"""A loaded dataset: its table, its images on a device, and what a record says of where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.events import emit
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.types import GalaxyTable
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """A loaded dataset, ready for a device.
+
+    Attributes:
+        name: of the dataset, as it was asked for.
+        chain: what the dataset's version is made of, by name.
+        options: the dataset's options as recorded.
+        dataset: what loaded the table.
+        table: the galaxies.
+        images: the table's images on the device.
+        cache: folder of converted galaxies.
+    """
+
+    name: str
+    chain: Mapping[str, str]
+    options: Mapping[str, object]
+    dataset: Dataset
+    table: GalaxyTable
+    images: DeviceImages
+    cache: Path
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
+
+    @cached_property
+    def shifted(self) -> Galaxies | None:
+        """The same galaxies seen by another instrument, read as they are needed; None where nobody has."""
+        dataset = self.dataset.shifted()
+        if dataset is None:
+            return None
+        table = dataset.load(self.table.spec.size_px, self.cache)
+        images = DeviceImages(table.images, self.device, resident_bytes=0)
+        return replace(self, dataset=dataset, table=table, images=images)
+
+
+def load_table(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
+    """Load the galaxies of a dataset and pass on the notes on its card.
+
+    Raises:
+        DataError: the source is missing or wrong.
+    """
+    table = dataset.load(size_px, cache)
+    for note in table.card.notes:
+        emit("note", text=f"{table.card.name}: {note}")
+    return table
