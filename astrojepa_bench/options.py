@@ -232,15 +232,18 @@ def parse_settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:
     Example:
         >>> parse_settings(["masker.tau=0.5", "encoder:timm:vit_tiny.in1k.width=192"])
         {'masker': {'tau': '0.5'}, 'encoder:timm:vit_tiny.in1k': {'width': '192'}}
+        >>> parse_settings(["dataset:hdf5.path=a/x.y=z.h5"])
+        {'dataset:hdf5': {'path': 'a/x.y=z.h5'}}
     """
     settings: dict[str, dict[str, str]] = {}
     for text in texts:
-        match = re.fullmatch(r"(\w+)((?::[^=]+)?)\.(\w+)=(.*)", text.strip(), re.DOTALL)
-        if match is None:
+        address, equals, value = text.strip().partition("=")  # a value may hold dots and signs of its own
+        match = re.fullmatch(r"(\w+)((?::.+)?)\.(\w+)", address, re.DOTALL)
+        if match is None or not equals:
             raise ConfigError(
                 f"--set {text!r} is not KIND.OPTION=VALUE; write for example masker.temperature=0.5"
             )
-        kind, piece, option, value = match.groups()
+        kind, piece, option = match.groups()
         if kind not in KINDS:
             raise ConfigError(
                 f"--set {text!r} starts with '{kind}', which can not be set; {nearest(kind, KINDS)}"

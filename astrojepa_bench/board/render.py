@@ -44,11 +44,25 @@ _CSV_COLUMNS = (
 _DIGITS = 9
 
 
-def write_board(out: Path) -> Path:
+def read_board(out: Path) -> Board:
+    """Build the board of an output folder from its records.
+
+    Raises:
+        ConfigError: there are no records.
+        DataError: a record file is corrupt.
+    """
+    records = Store(out).records()
+    if not records:
+        raise ConfigError(_no_records(out))
+    return build_board(records)
+
+
+def write_board(out: Path, board: Board | None = None) -> Path:
     """Render the board of an output folder into it.
 
     Args:
         out: the output folder, with records below `runs`.
+        board: what its records give, where that was read already.
 
     Returns:
         The page, `README.md`.
@@ -57,7 +71,7 @@ def write_board(out: Path) -> Path:
         ConfigError: there are no records, or the folder cannot be written.
         DataError: a record file is corrupt.
     """
-    for name, text in _files(build_board(_records(out)), read_published(out)).items():
+    for name, text in _files(board or read_board(out), read_published(out)).items():
         write_atomically(out / name, text.encode())
     return out / PAGE
 
@@ -86,13 +100,6 @@ def check_board(out: Path) -> list[str]:
         *faults,
         *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
     ]
-
-
-def _records(out: Path) -> list[RunRecord]:
-    records = Store(out).records()
-    if not records:
-        raise ConfigError(_no_records(out))
-    return records
 
 
 def _no_records(out: Path) -> str:

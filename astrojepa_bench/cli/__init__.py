@@ -1,58 +1,27 @@
-"""The command line: one file a verb, and the only place that prints.
+"""The command line: one file a verb, all verbs in one table, and the only place that prints.
 
-Verb modules import nothing heavy at the top, so that `--help` answers at once; what a verb needs, it imports
-when it runs.
+A command goes through three steps, each before anything heavier is imported:
+
+1. `verbs.py` and `arguments.py` know every command and flag; `--help` ends here.
+2. `names.py` checks the names and options that were typed against what the plugins offer.
+3. The verb's own module is imported and does it.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
-from typing import Protocol, cast
 
+from astrojepa_bench.cli import arguments
+from astrojepa_bench.cli.verbs import VERBS, Verb
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
 
 PROGRAM = "astrojepa-bench"
-VERBS: Mapping[str, str] = {
-    "run": "run",
-    "score": "score",
-    "list": "catalogue",  # a module called list would hide the builtin here
-    "show": "show",
-    "export": "export",
-    "leaderboard": "leaderboard",
-    "import-checkpoint": "import_checkpoint",
-    "data": "data",
-    "embed": "embed",
-    "anomalies": "anomalies",
-    "latents": "latents",
-    "map": "latent_map",  # nor may one be called map
-    "clusters": "clusters",
-    "neighbours": "neighbours",
-    "report": "report",
-    "new": "new",
-    "check": "check",
-    "doctor": "doctor",
-}
-
-
-class Verb(Protocol):
-    """What the module of a verb provides.
-
-    Attributes:
-        SUMMARY: one line for `--help`.
-        configure: declares its arguments.
-        execute: does it, and gives the exit code.
-    """
-
-    SUMMARY: str
-    configure: Callable[[argparse.ArgumentParser], None]
-    execute: Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,76 +36,75 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except BenchError as error:
-        return _complain(f"error: {error}", 2, debug)
+        return _report(f"error: {error}", 2, debug)
     except KeyboardInterrupt:
-        return _complain("interrupted", 130, debug)
-    except BrokenPipeError:
-        return _reader_left()
-    except Exception as error:  # whatever else arrives here is our bug, and is said to be
+        return _report("interrupted", 130, debug)
+    except (
+        BrokenPipeError
+    ):  # end quietly, as a program killed by SIGPIPE would, with nothing to flush at exit
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # anything else that arrives here is our bug, and is reported as one
         hint = "" if debug else "; add --debug for the traceback"
-        return _complain(f"bug: {type(error).__name__}: {error}; please report it{hint}", 1, debug)
+        return _report(f"bug: {type(error).__name__}: {error}; please report it{hint}", 1, debug)
 
 
 def _dispatch(words: list[str]) -> int:
-    verb = next((word for word in words if not word.startswith("-")), None)
+    given, rest = parse_common(words)
+    verb = next((word for word in rest if not word.startswith("-")), None)
     if verb is not None and verb not in VERBS:
         raise ConfigError(f"unknown command '{verb}'; {nearest(verb, VERBS)}")
     parser = build_parser(VERBS if verb is None else [verb])
-    if not words:
+    if not rest:
         parser.print_help(sys.stderr)
         return 2
-    arguments = parser.parse_args(words)
-    code: int = arguments.execute(arguments)
+    chosen = Namespace(**{**vars(parser.parse_args(rest)), **vars(given)})
+    import_module("astrojepa_bench.cli.names").check_names(chosen)
+    code: int = import_module(f"astrojepa_bench.cli.{chosen.module}").execute(chosen)
     sys.stdout.flush()  # a reader that went away is noticed here and not at exit
     return code
 
 
-def build_parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
-    """Put the parsers of verbs together; a command imports its own verb only, `--help` all of them."""
-    parser = argparse.ArgumentParser(
+def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Read the flags that every command takes, wherever they stand, and return the other words."""
+    parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
+    arguments.common(parser)
+    return parser.parse_known_args(words)
+
+
+def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:
+    """Build the parser of the named verbs; it leaves the module of the chosen one in `module`."""
+    parser = ArgumentParser(
         PROGRAM,
         description="Which self-supervised objective, with which masking, learns galaxies best?",
         allow_abbrev=False,
     )
-    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name in names:
-        verb = cast(Verb, import_module(f"astrojepa_bench.cli.{VERBS[name]}"))
-        child = verbs.add_parser(
-            name,
-            help=verb.SUMMARY,
-            description=verb.SUMMARY,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        verb.configure(child)
-        _add_common(child)
-        child.set_defaults(execute=verb.execute)
+    arguments.common(parser)
+    _add_verbs(parser, "COMMAND", {name: VERBS[name] for name in names})
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    common = parser.add_argument_group("on every command")
-    common.add_argument("--debug", action="store_true", help="show tracebacks")
-    common.add_argument(
-        "--plugin",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="load a plugin file (repeatable)",
-    )
-    common.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
+def _add_verbs(parser: ArgumentParser, metavar: str, verbs: Mapping[str, Verb]) -> None:
+    children = parser.add_subparsers(metavar=metavar, required=True)
+    for name, verb in verbs.items():
+        child = children.add_parser(
+            name,
+            help=verb.summary,
+            description=verb.summary,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        verb.configure(child)
+        if verb.actions:
+            _add_verbs(child, "ACTION", verb.actions)
+        else:
+            arguments.common(child)
+            child.set_defaults(module=verb.module)
 
 
-def _complain(message: str, code: int, debug: bool) -> int:
+def _report(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
     return code
-
-
-def _reader_left() -> int:
-    """End quietly, as a program killed by SIGPIPE would, with nothing left to flush at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141

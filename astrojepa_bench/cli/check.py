@@ -1,56 +1,30 @@
-"""`check`: does a piece keep to the rules of its role? What is wrong, and how to mend it."""
+"""`check`: does a component keep to the rules of its role? What is wrong, and how to mend it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from astrojepa_bench.options import Offer, Settings
-    from astrojepa_bench.registry import Registry
-    from astrojepa_bench.testing import Outcome, Report
-
-SUMMARY = "Check a piece against the rules of its role; exit 1 if it breaks one."
-EXAMPLES = """examples:
-  astrojepa-bench check brightness
-  astrojepa-bench check encoder:timm:resnet18
-  astrojepa-bench check --module astrojepa_ringlike.py
-  astrojepa-bench check hdf5 --set dataset.path=FILE.h5
-
-On the CPU, on invented galaxies, without a network. Datasets that draw galaxies draw 200."""
-
-
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `check`."""
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
-    subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("name", nargs="?", metavar="NAME", help="a piece, or kind:name")
-    subject.add_argument("--module", metavar="FILE", type=Path, help="every piece that a plugin file offers")
-    subject.add_argument("--all", action="store_true", help="every piece that needs no option to be set")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KIND.OPTION=VALUE", help="set an option (repeatable)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+from astrojepa_bench.events import emit
+from astrojepa_bench.options import KINDS, Offer, Settings, check_all_used
+from astrojepa_bench.registry import Registry, load_registry
+from astrojepa_bench.testing import UNBUILT, Report, absent, conform, subject_of
 
 
 def execute(arguments: Namespace) -> int:
     """Check what was asked for. Exit code 1 if a check failed."""
-    from astrojepa_bench.cli.console import console_listener
-    from astrojepa_bench.events import listening
-    from astrojepa_bench.options import check_all_used, parse_settings
-
-    settings = parse_settings(arguments.set)
+    settings = settings_of(arguments)
     offers = _offers(arguments)
     check_all_used(settings, offers)
-    with console_listener() as listener, listening(listener):
+    with progress():
         reports = [found for offer in offers if (found := _report(offer, settings, arguments.all))]
     if arguments.json:
         print(json.dumps([_facts(report) for report in reports], indent=2))
@@ -59,13 +33,8 @@ def execute(arguments: Namespace) -> int:
     return 1 if any(report.faults for report in reports) else 0
 
 
-# --- what is checked -------------------------------------------------------------------------------------
-
-
 def _offers(arguments: Namespace) -> list[Offer]:
-    from astrojepa_bench.registry import load_registry
-
-    registry = load_registry(arguments.plugin, arguments.strict_plugins)
+    registry = registry_of(arguments)
     if arguments.all:
         return [offer for offer in registry.offers() if not offer.is_family]
     if arguments.module:
@@ -75,8 +44,6 @@ def _offers(arguments: Namespace) -> list[Offer]:
 
 def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Offer]:
     """Find what a file offers, whether it is installed or not."""
-    from astrojepa_bench.registry import load_registry
-
     installed = [offer for offer in registry.offers() if _lies_at(offer.plugin, path)]
     if installed:
         return installed
@@ -84,7 +51,7 @@ def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Off
     offers = [offer for offer in registry.offers() if offer.distribution == f"file {path.name}"]
     if not offers:
         raise ConfigError(
-            f"{path.name} offers no piece to check; return some from a hook such as astrojepa_maskers"
+            f"{path.name} offers no component to check; return some from a hook such as astrojepa_maskers"
         )
     return offers
 
@@ -95,8 +62,6 @@ def _lies_at(plugin: str, path: Path) -> bool:
 
 
 def _named(text: str, registry: Registry) -> list[Offer]:
-    from astrojepa_bench.options import KINDS
-
     kind, _, rest = text.partition(":")
     asked = [(kind, rest)] if kind in KINDS and rest else [(each, text) for each in KINDS]
     known = [offer for each, name in asked for offer in registry.offers(each) if offer.name == name]
@@ -105,15 +70,12 @@ def _named(text: str, registry: Registry) -> list[Offer]:
     if not found:
         names = [offer.name for offer in registry.offers()]
         failed = "".join(f" (failed to load: {failure})" for failure in registry.failures)
-        raise ConfigError(f"no piece is called '{text}'; {nearest(text, names)}{failed}")
+        raise ConfigError(f"no component is called '{text}'; {nearest(text, names)}{failed}")
     return found
 
 
 def _report(offer: Offer, settings: Settings, lenient: bool) -> Report | None:
-    """Check one piece; of all pieces, those that need something to be set or fetched are named and left."""
-    from astrojepa_bench.events import emit
-    from astrojepa_bench.testing import absent, conform, subject_of
-
+    """Check one component; with --all, those that need something to be set or fetched are named and left out."""
     try:
         subject = subject_of(offer, settings)
         reason = absent(subject) if lenient else None
@@ -127,35 +89,21 @@ def _report(offer: Offer, settings: Settings, lenient: bool) -> Report | None:
     return conform(subject)
 
 
-# --- what is said ----------------------------------------------------------------------------------------
-
-
 def _print(reports: Iterable[Report]) -> None:
     for report in reports:
-        counts = [f"{_count(report, verdict)} {verdict}" for verdict in ("passed", "failed", "skipped")]
+        verdicts = Counter(outcome.verdict for outcome in report.outcomes)
+        counts = [f"{verdicts[verdict]} {verdict}" for verdict in ("passed", "failed", "skipped")]
         print(f"{report.offer.kind} {report.offer.name} ({report.offer.plugin}): {', '.join(counts)}")
         for outcome in report.outcomes:
-            _print_outcome(outcome)
-
-
-def _count(report: Report, verdict: str) -> int:
-    return sum(outcome.verdict == verdict for outcome in report.outcomes)
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    from astrojepa_bench.testing import UNBUILT
-
-    if outcome.verdict == "failed":
-        print(f"  failed   {outcome.id}: {outcome.claim}")
-        print(f"           found: {outcome.found}")
-        print(f"           fix: {outcome.fix}")
-    elif outcome.verdict == "skipped" and outcome.found != UNBUILT:
-        print(f"  skipped  {outcome.id}: {outcome.found}")
+            if outcome.verdict == "failed":
+                print(f"  failed   {outcome.id}: {outcome.claim}")
+                print(f"           found: {outcome.found}")
+                print(f"           fix: {outcome.fix}")
+            elif outcome.verdict == "skipped" and outcome.found != UNBUILT:
+                print(f"  skipped  {outcome.id}: {outcome.found}")
 
 
 def _facts(report: Report) -> dict[str, object]:
-    from dataclasses import asdict
-
     offer = report.offer
     facts = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin, "passed": not report.faults}
     return {**facts, "checks": [asdict(outcome) for outcome in report.outcomes]}

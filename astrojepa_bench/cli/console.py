@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self
 
-from astrojepa_bench.events import Event
+from astrojepa_bench.cli.live import LiveDisplay
+from astrojepa_bench.events import Event, listening
+from astrojepa_bench.registry import Registry
 
 QUIET_S = 5.0  # in a pipe, a task speaks at most this often; a log of hours stays readable
 
@@ -149,9 +153,10 @@ class PlainDisplay:
         if pace is None or self.now() - pace.spoke < self.quiet_s:
             return
         pace.spoke = self.now()
-        self.say(
-            f"    {task}: {_progress_text(pace, done, pace.spoke - pace.began)}{remark and ', '}{remark}"
-        )
+        rate = (done - pace.start) / (pace.spoke - pace.began)
+        left = _clock((pace.total - done) / rate) if rate > 0 else "unknown time"
+        counted = f"{done:,.0f}/{pace.total:,.0f} {pace.unit}, {rate:,.3g}/s, {left} left"
+        self.say(f"    {task}: {counted}{remark and ', '}{remark}")
 
     def end(self, task: str) -> None:
         """Print how long a task took, if it took long enough to have spoken."""
@@ -161,22 +166,20 @@ class PlainDisplay:
 
 
 def console_listener() -> ConsoleListener:
-    """Give the listener that suits stderr: bars on a terminal, lines elsewhere."""
+    """Return the listener that suits stderr: bars on a terminal, lines elsewhere."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return ConsoleListener(PlainDisplay(_write))
-    from astrojepa_bench.cli.live import LiveDisplay
-
+        return ConsoleListener(PlainDisplay(partial(print, file=sys.stderr, flush=True)))
     return ConsoleListener(LiveDisplay())
 
 
-def _write(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _progress_text(pace: _Pace, done: float, elapsed_s: float) -> str:
-    rate = (done - pace.start) / elapsed_s
-    left = _clock((pace.total - done) / rate) if rate > 0 else "unknown time"
-    return f"{done:,.0f}/{pace.total:,.0f} {pace.unit}, {rate:,.3g}/s, {left} left"
+@contextmanager
+def progress(registry: Registry | None = None) -> Iterator[None]:
+    """Show events on stderr while a command works, and pass them to the plugins that observe."""
+    with console_listener() as listener, ExitStack() as stack:
+        stack.enter_context(listening(listener))
+        if registry is not None:
+            stack.enter_context(listening(registry.observe))
+        yield
 
 
 def _step_remark(fields: Mapping[str, Any]) -> str:

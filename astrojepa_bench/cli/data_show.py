@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from astrojepa_bench.cli.data_target import add_target, load_target
+from astrojepa_bench.cli.data_target import load_target
+from astrojepa_bench.data.look.sheet import contact_sheet
 from astrojepa_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from astrojepa_bench.types import GalaxyTable
-
-SUMMARY = "Draw a contact sheet: some galaxies of every class side by side."
-
-
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `data show`."""
-    parser.epilog = (
-        "examples:\n"
-        "  astrojepa-bench data show synthetic --out sheet.png\n"
-        "  astrojepa-bench data show galaxies.h5"
-    )
-    add_target(parser)
-    parser.add_argument("--out", type=Path, help="picture to write (default: TARGET.png)")
-    parser.add_argument("--per-class", type=int, default=6, metavar="N", help="galaxies of each class")
 
 
 def execute(arguments: Namespace) -> int:
-    """Write the sheet and say where it is."""
+    """Write the sheet and print where it is."""
     if arguments.per_class < 1:
         raise ConfigError(f"--per-class {arguments.per_class} shows nothing; give 1 or more")
     _, table = load_target(arguments)
     out: Path = arguments.out or Path(f"{Path(arguments.target).stem}.png")
-    _write_sheet(table, arguments.per_class, out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(table, arguments.per_class).save(out)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot write {out} ({error}); name a picture such as sheet.png with --out"
+        ) from None
     facts = {
         "sheet": str(out),
         "galaxies": len(table),
@@ -47,15 +36,3 @@ def execute(arguments: Namespace) -> int:
         odd = int((table.anomaly > 0).sum())
         print(f"{out}: {len(table):,} galaxies in {table.classes} classes, {odd} of them anomalies")
     return 0
-
-
-def _write_sheet(table: GalaxyTable, per_class: int, out: Path) -> None:
-    from astrojepa_bench.data.look.sheet import contact_sheet
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet(table, per_class).save(out)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"cannot write {out} ({error}); name a picture such as sheet.png with --out"
-        ) from None

@@ -8,15 +8,16 @@ import platform
 import re
 import shutil
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Literal
 
+from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import BenchError
 
-SUMMARY = "Finding Python, packages, devices, cache and plugins."
 ROOM_GB = 10.0  # Galaxy10 at 224 px takes 2.7 GB beside its 2.5 GB download, and a grid of runs some more
 
 
@@ -29,20 +30,20 @@ class Finding:
     text: str
 
 
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `doctor`."""
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
 def execute(arguments: Namespace) -> int:
     """Print one line a check.
 
     Returns:
         0 if nothing is broken, else 2.
     """
-    checks = [*_python(), *_packages(), *_devices(), *_cache(), *_plugins(arguments)]
+    checks = [
+        Finding("python", "ok", f"{platform.python_version()} ({sys.implementation.name})"),
+        Finding("platform", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        *_packages(),
+        *_devices(),
+        *_cache(),
+        *_plugins(arguments),
+    ]
     healthy = all(check.state != "broken" for check in checks)
     if arguments.json:
         print(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}, indent=2))
@@ -52,13 +53,8 @@ def execute(arguments: Namespace) -> int:
     return 0 if healthy else 2
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding("python", "ok", f"{platform.python_version()} ({sys.implementation.name})")
-    yield Finding("platform", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}")
-
-
 def _packages() -> Iterator[Finding]:
-    """Finding that every package which ours requires is installed (pip alone does not keep it so)."""
+    """Find out whether every package that ours requires is installed (pip alone does not keep it so)."""
     try:
         requirements = metadata.requires("astrojepa-bench") or []
         yield Finding("astrojepa-bench", "ok", metadata.version("astrojepa-bench"))
@@ -66,20 +62,17 @@ def _packages() -> Iterator[Finding]:
         yield Finding("astrojepa-bench", "broken", "not installed; run pip install -e . in the checkout")
         return
     names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements if "extra ==" not in text]
-    yield from (_package(name) for name in sorted(names))
-
-
-def _package(name: str) -> Finding:
-    try:
-        return Finding(name, "ok", metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Finding(name, "broken", f"not installed; run pip install {name}")
+    for name in sorted(names):
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "broken", f"not installed; run pip install {name}")
 
 
 def _devices() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
-        import torch
+        import torch  # here, because a machine on which it cannot be imported is examined all the same
     except (ImportError, OSError) as error:
         yield Finding("devices", "broken", f"torch cannot be imported: {error}; reinstall torch")
         return
@@ -88,12 +81,10 @@ def _devices() -> Iterator[Finding]:
         gpu = torch.cuda.get_device_properties(index)
         yield Finding(f"cuda:{index}", "ok", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
     if not torch.cuda.is_available():
-        yield Finding("cuda", "ok", "none; runs take the CPU (smoke and small budgets are meant for it)")
+        yield Finding("cuda", "ok", "none; runs use the CPU (smoke and small budgets are meant for it)")
 
 
 def _cache() -> Iterator[Finding]:
-    from astrojepa_bench.data.cache_folder import default_cache
-
     folder = default_cache()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
@@ -106,15 +97,13 @@ def _cache() -> Iterator[Finding]:
 
 
 def _plugins(arguments: Namespace) -> Iterator[Finding]:
-    from astrojepa_bench.registry import load_registry
-
     try:
-        registry = load_registry(arguments.plugin, arguments.strict_plugins)
-    except BenchError as error:  # two plugins in each other's way: say so beside everything else
+        registry = registry_of(arguments)
+    except BenchError as error:  # two plugins in each other's way: one finding among the others
         yield Finding("plugins", "broken", str(error))
         return
     for plugin in registry.plugins:
         count = sum(offer.plugin == plugin for offer in registry.offers())
-        yield Finding("plugin", "ok", f"{plugin} offers {count} pieces")
+        yield Finding("plugin", "ok", f"{plugin} offers {count} component{'' if count == 1 else 's'}")
     for failure in registry.failures:
         yield Finding("plugin", "broken", str(failure))

@@ -3,64 +3,36 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
 from astrojepa_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from astrojepa_bench.encoders.timm_model import TimmModel
-    from astrojepa_bench.runs.open_run import OpenRun
-
-SUMMARY = "Write a run's judged encoder as a safetensors file that three lines of timm load."
-
-
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `export`."""
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = "example:\n  astrojepa-bench export 3f9a2c --out encoder.safetensors"
-    parser.add_argument("run", metavar="RUN", help="a record's .json, or the first letters of a run id")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    parser.add_argument(
-        "--runs", type=Path, default=Path("astrojepa-runs"), metavar="DIR", help="where run ids are looked up"
-    )
-    parser.add_argument("--json", action="store_true", help="print what was written, as JSON, only")
+from astrojepa_bench.runs.open_run import OpenRun, open_run
 
 
 def execute(arguments: Namespace) -> int:
     """Write the file, and print how it is read."""
-    from astrojepa_bench.registry import load_registry
-    from astrojepa_bench.runs.open_run import open_run
-
-    registry = load_registry(arguments.plugin, arguments.strict_plugins)
-    run = open_run(arguments.run, out=arguments.runs, registry=registry)
-    model = _timm_form(run)
-    about = {"bands": list(run.spec.bands), "size_px": run.spec.size_px, "run": run.record.run_id}
-    _write(model, arguments.out, about)
-    if arguments.json:
-        print(json.dumps({"file": str(arguments.out), **model.facts(), **about}))
-    else:
-        _show(run, model, arguments.out)
-    return 0
-
-
-def _timm_form(run: OpenRun) -> TimmModel:
-    from astrojepa_bench.encoders.timm_model import HasTimmForm
-
+    run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):
         raise ConfigError(
             f"encoder '{run.record.encoder}' of run {run.record.run_id} is no model that timm has; "
             "runs of vit-* and timm:* encoders can be exported"
         )
-    return run.encoder.as_timm()
-
-
-def _write(model: TimmModel, path: Path, about: dict[str, object]) -> None:
+    model = run.encoder.as_timm()
+    about = {"bands": list(run.spec.bands), "size_px": run.spec.size_px, "run": run.record.run_id}
     try:
-        model.write(path, about)
+        model.write(arguments.out, about)
     except OSError as error:
-        raise ConfigError(f"--out {path}: {error.strerror}; give a file that can be written") from None
+        raise ConfigError(
+            f"--out {arguments.out}: {error.strerror}; give a file that can be written"
+        ) from None
+    if arguments.json:
+        print(json.dumps({"file": str(arguments.out), **model.facts(), **about}))
+    else:
+        _show(run, model, arguments.out)
+    return 0
 
 
 def _show(run: OpenRun, model: TimmModel, path: Path) -> None:

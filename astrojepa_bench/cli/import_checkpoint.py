@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
-from pathlib import Path
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from astrojepa_bench.cli.data_target import bad_image_setting
@@ -16,45 +15,6 @@ if TYPE_CHECKING:
     from astrojepa_bench.registry import Registry
     from astrojepa_bench.results.record import RunRecord
     from astrojepa_bench.results.store import Store
-
-SUMMARY = "Make a run of a checkpoint of AstroJEPA (.pth), and score it where a dataset is given."
-
-
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `import-checkpoint`."""
-    parser.epilog = (
-        "examples:\n"
-        "  astrojepa-bench import-checkpoint 100jepa.pth --out zoo\n"
-        "  astrojepa-bench import-checkpoint 100jepa.pth --out zoo -d galaxy10 -E full\n"
-        "\nThe file is read without running any code in it."
-    )
-    parser.add_argument("file", type=Path, metavar="FILE.pth", help="a checkpoint as AstroJEPA saves it")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("astrojepa-runs"),
-        metavar="DIR",
-        help="output folder (default: %(default)s)",
-    )
-    parser.add_argument(
-        "-d", "--dataset", metavar="NAME", help="galaxies to score it on (default: not scored)"
-    )
-    parser.add_argument(
-        "-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core (default) or full"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KIND.OPTION=VALUE",
-        help="set an option of dataset or evaluator",
-    )
-    parser.add_argument(
-        "--on-bad-image", choices=("fail", "skip"), help="unreadable images: stop (default), or leave out"
-    )
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="cache folder for converted galaxies")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu or cuda")
-    parser.add_argument("--json", action="store_true", help="print where the records are, as JSON, only")
 
 
 def execute(arguments: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal. Imported only where there is one: rich costs every start 60 ms."""
+"""Progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LiveDisplay:
         self._progress.start()
 
     def stop(self) -> None:
-        """Give the terminal back."""
+        """Free the terminal."""
         self._progress.stop()
 
     def say(self, text: str) -> None:

@@ -1,30 +1,23 @@
-"""`new`: writes a plugin that works as it is, with its test; or a project of its own around it."""
+"""`new`: write a working plugin with its test, or a project of its own around it."""
 
 from __future__ import annotations
 
 import keyword
 import re
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from astrojepa_bench import plugin
+from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.roles import Objective
+from astrojepa_bench.runs.component import fact
 
-if TYPE_CHECKING:
-    from astrojepa_bench.registry import Registry
-
-SUMMARY = "Write a plugin that works as it is: masker, objective, encoder, evaluator or dataset."
-EXAMPLES = """examples:
-  astrojepa-bench new masker ringlike
-  astrojepa-bench new objective contrast --standalone
-
-Writes astrojepa_ringlike.py and test_ringlike.py into the current folder; --standalone makes the folder
-astrojepa-contrast/, a project that can be installed. Nothing is ever overwritten."""
-KINDS = ("masker", "objective", "encoder", "evaluator", "dataset")
-# How to try a piece; {rival} is somebody to run with that is installed here.
+# How to try a component; {rival} is an installed objective to run it with.
 TRIALS = {
     "masker": "-o {rival} -m {name}",
     "objective": "-o {name} -m random",
@@ -34,40 +27,29 @@ TRIALS = {
 }
 
 
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `new`."""
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
-    parser.add_argument("kind", choices=KINDS, help="what it is to be")
-    parser.add_argument("name", metavar="NAME", help="what it is asked for by, such as ring or ring-like")
-    parser.add_argument("--standalone", action="store_true", help="make a project that can be installed")
-
-
 def execute(arguments: Namespace) -> int:
-    """Write the files, and say what to do next."""
-    from astrojepa_bench.registry import load_registry
-
-    registry = load_registry(arguments.plugin, arguments.strict_plugins)
-    piece = NewPiece(arguments.kind, arguments.name)
-    piece.check(registry)
-    folder = Path(f"astrojepa-{piece.slug}") if arguments.standalone else Path()
-    files = project(piece, registry) if arguments.standalone else alone(piece)
+    """Write the files, and print what to do next."""
+    registry = registry_of(arguments)
+    component = NewComponent(arguments.kind, arguments.name)
+    component.check(registry)
+    folder = Path(f"astrojepa-{component.slug}") if arguments.standalone else Path()
+    files = project(component, registry) if arguments.standalone else alone(component)
     write_all({folder / path: text for path, text in files.items()})
     for path in files:
         print(f"wrote {folder / path}")
     print("\nNext:")
-    for line in next_steps(piece, registry, folder, arguments.standalone):
+    for line in next_steps(component, registry, folder, arguments.standalone):
         print(f"  {line}")
     return 0
 
 
 @dataclass(frozen=True)
-class NewPiece:
-    """What is to be written.
+class NewComponent:
+    """A component to be written.
 
     Attributes:
-        kind: of piece.
-        name: how it will be asked for.
+        kind: of component.
+        name: under which it will be offered.
     """
 
     kind: str
@@ -75,27 +57,25 @@ class NewPiece:
 
     @property
     def slug(self) -> str:
-        """Its name, as packages are called."""
+        """The name in the form of a package name."""
         return self.name.replace("_", "-")
 
     @property
     def module(self) -> str:
-        """Name of its module."""
+        """The name of its module."""
         return f"astrojepa_{self.name.replace('-', '_')}"
 
     @property
     def class_name(self) -> str:
-        """Name of its class: `RingLike` for `ring-like`."""
+        """The name of its class: `RingLike` for `ring-like`."""
         return "".join(word.capitalize() for word in re.split("[-_]", self.name))
 
     def check(self, registry: Registry) -> None:
         """Refuse a name that would not work.
 
         Raises:
-            ConfigError: it is no name, is taken, or hides something that the plugin needs.
+            ConfigError: it is malformed, taken, or hides a name that the plugin needs.
         """
-        from astrojepa_bench import plugin
-
         if not re.fullmatch("[a-z][a-z0-9]*([-_][a-z0-9]+)*", self.name):
             raise ConfigError(f"'{self.name}' is no name; use small letters, digits and -, such as ring-like")
         taken = [offer.owner for offer in registry.offers(self.kind) if offer.name == self.name]
@@ -107,42 +87,46 @@ class NewPiece:
             )
 
     def text(self) -> str:
-        """Give the plugin: the template of its kind under its name."""
+        """Return the plugin: the template of its kind under its name."""
         return self.renamed(
             resources.files("astrojepa_bench.testing.templates").joinpath(f"{self.kind}.py").read_text()
         )
 
     def test(self) -> str:
-        """Give its test."""
-        return self.renamed(
-            TEST.format(kind=self.kind, checks=f"{self.kind.capitalize()}Checks", module=self.module)
-        )
+        """Return its test."""
+        return self.renamed(TEST.format(kind=self.kind, role=self.kind.capitalize(), module=self.module))
 
     def renamed(self, text: str) -> str:
-        """Put its name where a template says `template`."""
-        return text.replace("Template", self.class_name).replace("template", self.name)
+        """Put its names in place of those of the template."""
+        known = f"Template{self.kind.capitalize()}"
+        return text.replace(known, self.class_name).replace("template", self.name)
 
 
-def alone(piece: NewPiece) -> dict[Path, str]:
-    """Give the files of a plugin that is loaded by path."""
-    stem = piece.module.removeprefix("astrojepa_")
-    return {Path(f"{piece.module}.py"): piece.text(), Path(f"test_{stem}.py"): piece.test()}
+def alone(component: NewComponent) -> dict[Path, str]:
+    """Return the files of a plugin that is loaded by path."""
+    stem = component.module.removeprefix("astrojepa_")
+    return {Path(f"{component.module}.py"): component.text(), Path(f"test_{stem}.py"): component.test()}
 
 
-def project(piece: NewPiece, registry: Registry) -> dict[Path, str]:
-    """Give the files of a plugin that is installed as a package of its own."""
-    plugin, test = alone(piece).items()
-    names = {"kind": piece.kind, "name": piece.name, "slug": piece.slug, "module": piece.module}
+def project(component: NewComponent, registry: Registry) -> dict[Path, str]:
+    """Return the files of a plugin that is installed as a package of its own."""
+    plugin, test = alone(component).items()
+    names = {
+        "kind": component.kind,
+        "name": component.name,
+        "slug": component.slug,
+        "module": component.module,
+    }
     return {
         plugin[0]: plugin[1],
         Path("tests") / test[0]: test[1],
         Path("pyproject.toml"): PYPROJECT.format(**names),
-        Path("README.md"): README.format(**names, trial=trial(piece, registry)),
+        Path("README.md"): README.format(**names, trial=trial(component, registry)),
     }
 
 
 def write_all(files: Mapping[Path, str]) -> None:
-    """Write files, none of which may exist.
+    """Write new files; none of them may exist.
 
     Raises:
         ConfigError: one does, or the folder cannot be written.
@@ -161,24 +145,24 @@ def write_all(files: Mapping[Path, str]) -> None:
         ) from None
 
 
-def next_steps(piece: NewPiece, registry: Registry, folder: Path, standalone: bool) -> list[str]:
-    """Spell the commands that check it, test it and put it on a board."""
+def next_steps(component: NewComponent, registry: Registry, folder: Path, standalone: bool) -> list[str]:
+    """Return the commands that check it, test it and put it on a board."""
     if standalone:
-        first = [f"pip install -e {folder}", f"astrojepa-bench check {piece.kind}:{piece.name}"]
-        return [*first, f"pytest {folder}", trial(piece, registry)]
-    file = f"{piece.module}.py"
-    tests = f"pytest test_{piece.module.removeprefix('astrojepa_')}.py"
-    return [f"astrojepa-bench check --module {file}", tests, trial(piece, registry, f" --plugin {file}")]
+        first = [f"pip install -e {folder}", f"astrojepa-bench check {component.kind}:{component.name}"]
+        return [*first, f"pytest {folder}", trial(component, registry)]
+    file = f"{component.module}.py"
+    tests = f"pytest test_{component.module.removeprefix('astrojepa_')}.py"
+    return [f"astrojepa-bench check --module {file}", tests, trial(component, registry, f" --plugin {file}")]
 
 
-def trial(piece: NewPiece, registry: Registry, plugin: str = "") -> str:
-    """Spell the command that runs it at the smallest budget."""
-    words = TRIALS[piece.kind].format(name=piece.name, rival=rival(registry))
+def trial(component: NewComponent, registry: Registry, plugin: str = "") -> str:
+    """Return the command that runs it at the smallest budget."""
+    words = TRIALS[component.kind].format(name=component.name, rival=rival(registry))
     return f"astrojepa-bench run{plugin} {words} --budget smoke"
 
 
 def rival(registry: Registry) -> str:
-    """Name an installed objective to run with: one that can use any masker and any encoder, if there is one."""
+    """Choose an installed objective to run with: one that can use any masker and any encoder, if there is one."""
     ranked = [
         offer
         for offer in registry.offers("objective")
@@ -188,17 +172,17 @@ def rival(registry: Registry) -> str:
     return ranked[0].name if ranked else "OBJECTIVE"
 
 
-TEST = '''"""The rules that every {kind} keeps to, and what `template` claims beside them."""
+TEST = '''"""The rules that every {kind} keeps to, and what else `template` claims."""
 
-from {module} import Template
+from {module} import Template{role}
 
-from astrojepa_bench.testing import {checks}
+from astrojepa_bench.testing import {role}Checks
 
 
-class TestTemplate({checks}):
+class TestTemplate{role}({role}Checks):
     """Each rule is a test: `pytest -v` names them."""
 
-    factory = Template
+    factory = Template{role}
 '''
 
 PYPROJECT = """[build-system]

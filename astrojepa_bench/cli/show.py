@@ -1,43 +1,39 @@
-"""`show`: explain one piece or suite, or print one run record."""
+"""`show`: explain one component or suite, or print one run record."""
 
 from __future__ import annotations
 
 import json
 import re
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from astrojepa_bench.cli.component_view import (
+    component_facts,
+    full_suite_facts,
+    print_component,
+    print_suite,
+)
+from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from astrojepa_bench.options import Offer
-    from astrojepa_bench.registry import Registry
-    from astrojepa_bench.results.record import RecordedScore, RunRecord
-    from astrojepa_bench.suites import SuiteOffer
-
-SUMMARY = "Explain one piece or suite (brightness, masker:none), or print one run record (file or run id)."
-
-
-def configure(parser: ArgumentParser) -> None:
-    """Declare the arguments of `show`."""
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = "examples:\n  astrojepa-bench show masker:random\n  astrojepa-bench show 3f9a2c --json"
-    parser.add_argument(
-        "subject", metavar="NAME_OR_RECORD", help="a name, a record's .json, or a run id's start"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("astrojepa-runs"), help="where run ids are looked up"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+from astrojepa_bench.options import KINDS, Offer
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.record import RecordedScore, RunRecord
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.suites import SuiteOffer
 
 
 def execute(arguments: Namespace) -> int:
-    """Print the record that the subject names, or else the pieces and suites of that name."""
-    records = _records(arguments.subject, arguments.out)
-    if records:
-        _show_record(_only(records, arguments.subject), arguments.json)
+    """Print the record that the subject names, or else the components and suites of that name."""
+    subject = arguments.subject
+    records = _records(subject, arguments.out)
+    if len(records) > 1:
+        ids = ", ".join(record.run_id for record in records[:5])
+        raise ConfigError(f"{len(records)} run ids start with '{subject}' ({ids}); give more letters")
+    if records and arguments.json:
+        print(records[0].to_json(), end="")
+    elif records:
+        _print_record(records[0])
     else:
         _show_named(arguments)
     return 0
@@ -47,8 +43,6 @@ def execute(arguments: Namespace) -> int:
 
 
 def _records(subject: str, out: Path) -> list[RunRecord]:
-    from astrojepa_bench.results.store import Store
-
     store = Store(out)
     if subject.endswith(".json"):
         return [store.read(Path(subject))]
@@ -57,17 +51,7 @@ def _records(subject: str, out: Path) -> list[RunRecord]:
     return [store.read(path) for path in store.paths() if path.stem.startswith(subject)]
 
 
-def _only(records: list[RunRecord], subject: str) -> RunRecord:
-    if len(records) > 1:
-        ids = ", ".join(record.run_id for record in records[:5])
-        raise ConfigError(f"{len(records)} run ids start with '{subject}' ({ids}); give more letters")
-    return records[0]
-
-
-def _show_record(record: RunRecord, as_json: bool) -> None:
-    if as_json:
-        print(record.to_json(), end="")
-        return
+def _print_record(record: RunRecord) -> None:
     facts = record.facts()
     few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
     print(f"{record.run_id}  {record.title} on {record.dataset}")
@@ -102,7 +86,7 @@ def _value_text(value: object) -> str:
 
 
 def score_line(score: RecordedScore) -> str:
-    """Write one score: value, error, chance and direction."""
+    """Return the line of one score: value, error, chance and direction."""
     direction = "higher" if score.higher_is_better else "lower"
     chance = "" if score.chance is None else f", chance {score.chance:.3f}"
     error = "" if score.item_se is None else f" ± {score.item_se:.4f}"
@@ -110,21 +94,18 @@ def score_line(score: RecordedScore) -> str:
     return f"{name:<34} {score.value:.4f}{error} (n={score.n}{chance}, {direction} is better)"
 
 
-# --- pieces and suites -----------------------------------------------------------------------------------
+# --- components and suites -------------------------------------------------------------------------------
 
 
 def _show_named(arguments: Namespace) -> None:
-    from astrojepa_bench.cli.piece_view import full_suite_facts, piece_facts, print_piece, print_suite
-    from astrojepa_bench.registry import load_registry
-
-    registry = load_registry(arguments.plugin, arguments.strict_plugins)
-    pieces, suites = _named(arguments, registry)
+    registry = registry_of(arguments)
+    offers, suites = _named(arguments, registry)
     if arguments.json:
-        facts = [*map(piece_facts, pieces), *(full_suite_facts(suite, registry) for suite in suites)]
+        facts = [*map(component_facts, offers), *(full_suite_facts(suite, registry) for suite in suites)]
         print(json.dumps(facts, indent=2))
         return
-    for offer in pieces:
-        print_piece(offer)
+    for offer in offers:
+        print_component(offer)
     for suite in suites:
         print_suite(suite, registry)
 
@@ -133,21 +114,19 @@ def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[
     kind, _, name = arguments.subject.rpartition(":")
     called = {offer.name for offer in registry.offers()} | {offer.name for offer in registry.suites()}
     kind, wanted = ("", arguments.subject) if arguments.subject in called else (kind, name)
-    pieces = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
-    pieces = pieces or _members(arguments.subject, registry)
+    found = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
+    found = found or _members(arguments.subject, registry)
     suites = [offer for offer in registry.suites() if offer.name == wanted and "suite".startswith(kind)]
-    if not pieces and not suites:
+    if not found and not suites:
         failed = "; ".join(f"failed to load: {failure}" for failure in registry.failures)
         raise ConfigError(
-            f"'{arguments.subject}' is neither a piece, a suite nor a run id below {arguments.out.name}; "
+            f"'{arguments.subject}' is neither a component, a suite nor a run id below {arguments.out.name}; "
             f"{nearest(name, called)}" + (f" ({failed})" if failed else "")
         )
-    return pieces, suites
+    return found, suites
 
 
 def _members(subject: str, registry: Registry) -> list[Offer]:
     """Look for a member of a family, with or without its kind: `timm:resnet18`, `encoder:timm:resnet18`."""
-    from astrojepa_bench.options import KINDS
-
     found = [registry.member(kind, subject.removeprefix(f"{kind}:")) for kind in KINDS]
     return [offer for offer in found if offer is not None]

@@ -33,10 +33,12 @@ class GridResult:
     Attributes:
         records: one a cell, in the order of the plan.
         paths: where they were written.
+        trained: ids of the runs that were trained now, and not found in the output folder.
     """
 
     records: tuple[RunRecord, ...]
     paths: tuple[Path, ...]
+    trained: tuple[str, ...] = ()
 
     @property
     def all_well(self) -> bool:
@@ -60,10 +62,14 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, device)
     budget = within(plan.budget, galaxies.table)
     bench = RunContext(galaxies, budget, plan.evaluators, store, command)
+    before = {record.run_id: record.provenance for record in store.records()}
     records = [
         _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
     ]
-    return GridResult(tuple(records), tuple(store.path(record) for record in records))
+    trained = [
+        run.run_id for run in records if run.training.steps and before.get(run.run_id) != run.provenance
+    ]
+    return GridResult(tuple(records), tuple(store.path(record) for record in records), tuple(trained))
 
 
 def within(budget: Budget, table: GalaxyTable) -> Budget:

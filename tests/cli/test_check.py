@@ -10,9 +10,9 @@ PLUGIN = '''
 """Two maskers."""
 
 from astrojepa_bench.plugin import Masks, hookimpl
-from astrojepa_bench.testing.templates.masker import Template
+from astrojepa_bench.testing.templates.masker import TemplateMasker
 
-class Lossy(Template):
+class Lossy(TemplateMasker):
     """Loses a patch.
 
     Args:
@@ -27,7 +27,7 @@ class Lossy(Template):
         masks = super().draw(images, sizes, generator)
         return Masks(masks.context[:, self.lost:], masks.targets)
 
-class Centre(Template):
+class Centre(TemplateMasker):
     """Keeps every patch."""
 
 @hookimpl

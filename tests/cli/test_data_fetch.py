@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from argparse import ArgumentParser
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
-from astrojepa_bench.cli import data_fetch, data_verify
+from astrojepa_bench.cli import build_parser, data_fetch, data_verify
 from astrojepa_bench.data.published import releases
 from astrojepa_bench.errors import DataError
 
@@ -19,9 +18,8 @@ def act(capsys):
     """Run an action; gives exit code, stdout and stderr."""
 
     def run(action, *words):
-        parser = ArgumentParser(allow_abbrev=False)
-        action.configure(parser)
-        code = action.execute(parser.parse_args([*map(str, words)]))
+        verb = action.__name__.rpartition("_")[2]
+        code = action.execute(build_parser(["data"]).parse_args(["data", verb, *map(str, words)]))
         return code, *capsys.readouterr()
 
     return run

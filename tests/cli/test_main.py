@@ -123,4 +123,4 @@ def test_every_verb_takes_the_common_flags():
     assert [path.name for path in arguments.plugin] == ["a.py", "b.py"]
     assert arguments.debug
     assert not arguments.strict_plugins
-    assert arguments.execute.__module__ == "astrojepa_bench.cli.doctor"
+    assert arguments.module == "doctor"

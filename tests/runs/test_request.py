@@ -4,14 +4,15 @@ import argparse
 
 import pytest
 
-from astrojepa_bench.cli.run import configure, request_from
+from astrojepa_bench.cli import arguments
+from astrojepa_bench.cli.run import request_from
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.request import make_request, parse_seeds
 
 
 def asked(*words):
     parser = argparse.ArgumentParser()
-    configure(parser)
+    arguments.run(parser)
     parser.add_argument("--plugin", action="append", default=[])
     return request_from(parser.parse_args(words))
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.testing import checks_of
-from astrojepa_bench.testing.templates.dataset import Template
+from astrojepa_bench.testing.templates.dataset import TemplateDataset
 
 
-class Small(Template):
+class Small(TemplateDataset):
     def __init__(self):
         super().__init__(galaxies=80)
 
@@ -92,7 +92,7 @@ BROKEN = {
 
 def test_template_keeps_every_rule(outcomes):
     """What `new dataset` writes passes before anything is changed."""
-    assert [str(outcome) for outcome in outcomes("dataset", Template).values() if outcome.fix] == []
+    assert [str(outcome) for outcome in outcomes("dataset", TemplateDataset).values() if outcome.fix] == []
 
 
 @pytest.mark.parametrize("check", BROKEN)

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from astrojepa_bench.testing import checks_of
-from astrojepa_bench.testing.templates.encoder import Template
+from astrojepa_bench.testing.templates.encoder import TemplateEncoder
 from astrojepa_bench.types import Tokens
 
 
-class Wider(Template):
+class Wider(TemplateEncoder):
     def __init__(self, spec):
         super().__init__(spec)
         self.dim += 4
@@ -21,43 +21,43 @@ class Wider(Template):
         return tokens
 
 
-class NoLast(Template):
+class NoLast(TemplateEncoder):
     def taps(self, images):
         return {"mean": self(images).values.mean(dim=1)}
 
 
-class Centred(Template):
+class Centred(TemplateEncoder):
     def forward(self, images, keep=None):
         tokens = super().forward(images, keep)
         return Tokens(tokens.values - tokens.values.mean(dim=0), tokens.positions)
 
 
-class ThreeBands(Template):
+class ThreeBands(TemplateEncoder):
     def __init__(self, spec):
         super().__init__(spec)
         self.enter = nn.Linear(3 * self.patch**2, self.dim)
 
 
-class OneSize(Template):
+class OneSize(TemplateEncoder):
     def forward(self, images, keep=None):
         if images.shape[-1] != self.spec.size_px:
             raise ValueError("another size")
         return super().forward(images, keep)
 
 
-class Leaking(Template):
+class Leaking(TemplateEncoder):
     def forward(self, images, keep=None):
         tokens = super().forward(images, keep)
         return Tokens(tokens.values + images.mean(dim=(1, 2, 3))[:, None, None], tokens.positions)
 
 
-class Idle(Template):
+class Idle(TemplateEncoder):
     def __init__(self, spec):
         super().__init__(spec)
         self.spare = nn.Linear(4, 4)
 
 
-class Forgetful(Template):
+class Forgetful(TemplateEncoder):
     def __init__(self, spec):
         super().__init__(spec)
         self.offset = torch.rand(())  # neither parameter nor buffer: no state dict holds it
@@ -67,7 +67,7 @@ class Forgetful(Template):
         return Tokens(tokens.values + self.offset, tokens.positions)
 
 
-class Scribbling(Template):
+class Scribbling(TemplateEncoder):
     def forward(self, images, keep=None):
         return super().forward(images.sub_(0.1), keep)
 
@@ -87,7 +87,7 @@ BROKEN = {
 
 def test_template_keeps_every_rule(outcomes):
     """What `new encoder` writes passes before anything is changed."""
-    assert [str(outcome) for outcome in outcomes("encoder", Template).values() if outcome.fix] == []
+    assert [str(outcome) for outcome in outcomes("encoder", TemplateEncoder).values() if outcome.fix] == []
 
 
 @pytest.mark.parametrize("check", BROKEN)

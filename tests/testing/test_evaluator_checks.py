@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.testing import checks_of
-from astrojepa_bench.testing.templates.evaluator import Template
+from astrojepa_bench.testing.templates.evaluator import TemplateEvaluator
 
 
 def with_score(found, **changes):
@@ -14,52 +14,52 @@ def with_score(found, **changes):
     return replace(found, scores=(replace(found.scores[0], **changes),))
 
 
-class Wordless(Template):
+class Wordless(TemplateEvaluator):
     def evaluate(self, answers):
         return replace(super().evaluate(answers), scores=())
 
 
-class Mispaired(Template):
+class Mispaired(TemplateEvaluator):
     def _predict(self, answers, tap, features):
         return super()._predict(answers, tap, features.flip(0))
 
 
-class Upsidedown(Template):
+class Upsidedown(TemplateEvaluator):
     def evaluate(self, answers):
         return with_score(super().evaluate(answers), higher_is_better=False)
 
 
-class Boasting(Template):
+class Boasting(TemplateEvaluator):
     def evaluate(self, answers):
         return with_score(super().evaluate(answers), chance=0.0)
 
 
-class FitsOnTest(Template):
+class FitsOnTest(TemplateEvaluator):
     def evaluate(self, answers):
         return super().evaluate(replace(answers, train=answers.test))
 
 
-class FirstRows(Template):
+class FirstRows(TemplateEvaluator):
     def evaluate(self, answers):
         found = super().evaluate(answers)
         right = found.predictions["class"] == answers.test.labelled("last")[1]
         return with_score(found, value=float(right[:50].mean()))
 
 
-class Renaming(Template):
+class Renaming(TemplateEvaluator):
     def evaluate(self, answers):
         found = super().evaluate(answers)
         return replace(found, ids=np.char.add("row ", found.ids))
 
 
-class NeedsTwo(Template):
+class NeedsTwo(TemplateEvaluator):
     def evaluate(self, answers):
         if len(np.unique(answers.test.labelled("last")[1])) < 2:
             raise ValueError("needs two classes")
         return super().evaluate(answers)
 
 
-class Undeclared(Template):
+class Undeclared(TemplateEvaluator):
     requires = ()
 
 
@@ -78,7 +78,9 @@ BROKEN = {
 
 def test_template_keeps_every_rule(outcomes):
     """What `new evaluator` writes passes before anything is changed."""
-    assert [str(outcome) for outcome in outcomes("evaluator", Template).values() if outcome.fix] == []
+    assert [
+        str(outcome) for outcome in outcomes("evaluator", TemplateEvaluator).values() if outcome.fix
+    ] == []
 
 
 @pytest.mark.parametrize("check", BROKEN)

@@ -18,7 +18,7 @@ CLASSES = ("round", "elongated")
 BANDS = ("g", "r", "z")
 
 
-class Template(Dataset):
+class TemplateDataset(Dataset):
     """Galaxies of two classes, half of them to learn from.
 
     Args:
@@ -69,4 +69,4 @@ class Template(Dataset):
 @hookimpl
 def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
     """Offer `template`."""
-    return {"template": Template}
+    return {"template": TemplateDataset}

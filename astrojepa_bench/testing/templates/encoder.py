@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from astrojepa_bench.plugin import Encoder, ImageSpec, PatchGrid, Tokens, hookimpl, sincos_positions
 
 
-class Template(Encoder):
+class TemplateEncoder(Encoder):
     """Two layers a patch, with fixed sine-cosine positions.
 
     Args:
@@ -54,4 +54,4 @@ class Template(Encoder):
 @hookimpl
 def astrojepa_encoders() -> Mapping[str, type[Encoder]]:
     """Offer `template`."""
-    return {"template": Template}
+    return {"template": TemplateEncoder}

@@ -16,7 +16,7 @@ from torch import Tensor
 from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, Score, hookimpl
 
 
-class Template(Evaluator):
+class TemplateEvaluator(Evaluator):
     """Accuracy of the nearest class mean in standardised features.
 
     Class means are those of train, the tap is the one of the best validation accuracy (the first of equals).
@@ -62,4 +62,4 @@ class Template(Evaluator):
 @hookimpl
 def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
     """Offer `template`."""
-    return {"template": Template}
+    return {"template": TemplateEvaluator}

@@ -9,7 +9,7 @@ from torch import Tensor
 from astrojepa_bench.plugin import Masker, Masks, MaskSizes, PatchGrid, choose_patches, hookimpl
 
 
-class Template(Masker):
+class TemplateMasker(Masker):
     """Prefers central patches as context; the targets are scattered over the others.
 
     Args:
@@ -35,4 +35,4 @@ class Template(Masker):
 @hookimpl
 def astrojepa_maskers() -> dict[str, type[Masker]]:
     """Offer `template`."""
-    return {"template": Template}
+    return {"template": TemplateMasker}

@@ -8,7 +8,7 @@ from torch import nn
 from astrojepa_bench import plugin as bench
 
 
-class Template(bench.Objective):
+class TemplateObjective(bench.Objective):
     """Regresses the mean of each band on the pooled visible tokens.
 
     Args:
@@ -37,4 +37,4 @@ class Template(bench.Objective):
 @bench.hookimpl
 def astrojepa_objectives() -> dict[str, type[bench.Objective]]:
     """Offer `template`."""
-    return {"template": Template}
+    return {"template": TemplateObjective}

@@ -1,4 +1,4 @@
-"""Pieces and suites, explained: the page of a textbook, and the very words to set their options."""
+"""Components and suites, explained: what they are, the page of their module, and how to set their options."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
 from astrojepa_bench.cli.pages import page_of, prose_of
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.signatures import made_by
-
-if TYPE_CHECKING:
-    from astrojepa_bench.options import Kind, Offer
-    from astrojepa_bench.registry import Registry
-    from astrojepa_bench.signatures import Option
-    from astrojepa_bench.suites import Block, SuiteOffer
+from astrojepa_bench.options import Kind, Offer
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.signatures import Option, made_by
+from astrojepa_bench.suites import Block, SuiteOffer
 
 
-def piece_facts(offer: Offer) -> dict[str, object]:
-    """Give what `show --json` says of a piece."""
+def component_facts(offer: Offer) -> dict[str, object]:
+    """Return what `show --json` prints of a component."""
     source = {"distribution": offer.distribution, "version": offer.version_text}
     return {
         **offer_facts(offer),
@@ -31,19 +27,22 @@ def piece_facts(offer: Offer) -> dict[str, object]:
     }
 
 
-def print_piece(offer: Offer) -> None:
-    """Print what a piece is, the page of its module, and its options."""
+def print_component(offer: Offer) -> None:
+    """Print what a component is, the page of its module, and its options."""
     print(f"{offer.kind} {offer.name}, offered by {offer.owner}\n")
     print(prose_of(offer.doc) or "(no docstring)")
-    _print_page(offer)
+    page = page_of(offer.factory)
+    if page:
+        print(f"\n--- {made_by(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
     print("\noptions" if offer.options else "\nno options")
     for option in offer.options:
         print(f"  --set {offer.kind}.{option_text(option)}")
-        print(_indented(f"{_type_of(option)}{': ' if option.doc else ''}{option.doc}"))
+        required = ", required" if option.required else ""
+        print(_indented(f"{option.type}{required}{': ' if option.doc else ''}{option.doc}"))
 
 
 def print_suite(offer: SuiteOffer, registry: Registry) -> None:
-    """Print the entries of a suite, and which of its names nobody offers here."""
+    """Print the entries of a suite, and which of its names no installed plugin offers."""
     print(f"suite {offer.name}, offered by {offer.owner}\n\n{offer.suite.summary}\n\nentries")
     for block in offer.suite.blocks:
         print(_indented(_block_text(block)))
@@ -56,26 +55,15 @@ def print_suite(offer: SuiteOffer, registry: Registry) -> None:
     for figure in offer.suite.published:
         print(_indented(f"{figure.figure} %  {figure.model} ({figure.source})"))
     print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
-    page = _page_of_suite(offer)
+    module = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
+    page = (getattr(module, "__doc__", "") or "").strip()  # a suite is data and has no docstring
     if page:
         print(f"\n--- {offer.plugin} ---\n\n{page}")
 
 
-def _page_of_suite(offer: SuiteOffer) -> str:
-    """Give the docstring of the plugin that offers it: a suite is data and has none."""
-    found = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
-    return (getattr(found, "__doc__", "") or "").strip()
-
-
 def full_suite_facts(offer: SuiteOffer, registry: Registry) -> dict[str, object]:
-    """Give what `show --json` says of a suite."""
+    """Return what `show --json` prints of a suite."""
     return {**suite_facts(offer), "not_installed": _absent(offer.suite.blocks, registry)}
-
-
-def _print_page(offer: Offer) -> None:
-    page = page_of(offer.factory)
-    if page:
-        print(f"\n--- {made_by(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
 
 
 def _block_text(block: Block) -> str:

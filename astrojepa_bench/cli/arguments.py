@@ -1,0 +1,378 @@
+"""The arguments of every command, one function a command; argparse and nothing else is imported.
+
+Several commands take the same arguments; those are declared once, at the end.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+RUNS = Path("astrojepa-runs")
+COMPONENT_KINDS = ("masker", "objective", "encoder", "evaluator", "dataset")  # that `new` can write
+PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
+
+# --- runs ------------------------------------------------------------------------------------------------
+
+
+def run(parser: ArgumentParser) -> None:
+    """Declare the arguments of `run`; what is not given comes from --config, then from the defaults."""
+    parser.epilog = """examples:
+  astrojepa-bench run --objective OBJECTIVE --masker brightness
+  astrojepa-bench run -o A,B -m random,brightness -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
+  astrojepa-bench run --suite baseline --budget small --seeds 3 --out board
+
+The same command again does only what is missing. `astrojepa-bench list` shows all names."""
+    names = parser.add_argument_group("what competes (repeatable, or separated by commas)")
+    names.add_argument("-o", "--objective", action="append", metavar="NAME", help="self-supervised objective")
+    names.add_argument("-m", "--masker", action="append", metavar="NAME", help="masker (default: random)")
+    names.add_argument(
+        "-e", "--encoder", action="append", metavar="NAME", help="encoder (default: the budget's)"
+    )
+    names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
+    ruler = parser.add_argument_group("how it is measured")
+    ruler.add_argument("-d", "--dataset", metavar="NAME", help="galaxies (default: synthetic)")
+    ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
+    ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
+    ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
+    ruler.add_argument(
+        "--pretraining", type=int, metavar="N", help="pretrain on at most N galaxies, as many images seen"
+    )
+    ruler.add_argument("--no-floors", action="store_true", help="do not score the floors with the entries")
+    _settings(parser, "KIND")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"output folder (default: {RUNS})")
+    _cache(parser)
+    _bad_image(parser)
+    _device(parser, default=None)
+    _json(parser, "print only JSON: records, ids of the runs trained now, board")
+
+
+def score(parser: ArgumentParser) -> None:
+    """Declare the arguments of `score`."""
+    parser.epilog = """examples:
+  astrojepa-bench score 3f9a2c -E redshift,factors
+  astrojepa-bench score board/runs/…/3f9a….json -E full --set dataset.path=FILE.h5"""
+    _run(parser)
+    parser.add_argument(
+        "-E", "--evaluator", action="append", required=True, metavar="NAME",
+        help="evaluator, core or full (repeatable, or separated by commas)",
+    )  # fmt: skip
+    parser.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: the run's)")
+    _settings(parser, "KIND")
+    _runs_folder(parser, "--out")
+    _cache(parser)
+    _device(parser)
+    _json(parser, "print only JSON: record and board")
+
+
+def import_checkpoint(parser: ArgumentParser) -> None:
+    """Declare the arguments of `import-checkpoint`."""
+    parser.epilog = """examples:
+  astrojepa-bench import-checkpoint 100jepa.pth --out zoo
+  astrojepa-bench import-checkpoint 100jepa.pth --out zoo -d galaxy10 -E full
+
+The file is read without running any code in it."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a checkpoint in a format of a plugin")
+    parser.add_argument("--format", metavar="NAME", help="its format (default: the first that fits)")
+    parser.add_argument(
+        "--out", type=Path, default=RUNS, metavar="DIR", help="output folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "-d", "--dataset", metavar="NAME", help="galaxies to score it on (default: not scored)"
+    )
+    parser.add_argument(
+        "-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core (default) or full"
+    )
+    _settings(parser, "KIND")
+    _bad_image(parser)
+    _cache(parser)
+    _device(parser)
+    _json(parser, "print only JSON: records and board")
+
+
+def export(parser: ArgumentParser) -> None:
+    """Declare the arguments of `export`."""
+    parser.epilog = "example:\n  astrojepa-bench export 3f9a2c --out encoder.safetensors"
+    _run(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    _runs_folder(parser, "--runs")
+    _json(parser)
+
+
+def leaderboard(parser: ArgumentParser) -> None:
+    """Declare the arguments of `leaderboard`."""
+    parser.epilog = """examples:
+  astrojepa-bench leaderboard build astrojepa-runs
+  astrojepa-bench leaderboard build astrojepa-runs --published astrojepa-zoo
+  astrojepa-bench leaderboard check leaderboard      (exit code 3: it drifted)"""
+    parser.add_argument("action", choices=("build", "check"), help="render the board, or check it")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=RUNS, metavar="DIR",
+        help="output folder with records below runs/ (default: %(default)s)",
+    )  # fmt: skip
+    _json(parser)
+    parser.add_argument(
+        "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
+    )
+
+
+# --- galaxies --------------------------------------------------------------------------------------------
+
+
+def data_info(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data info`."""
+    parser.epilog = """examples:
+  astrojepa-bench data info galaxies.h5
+  astrojepa-bench data info folder --set dataset.path=images --set dataset.label=class"""
+    _target(parser)
+
+
+def data_show(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data show`."""
+    parser.epilog = """examples:
+  astrojepa-bench data show synthetic --out sheet.png
+  astrojepa-bench data show galaxies.h5"""
+    _target(parser)
+    parser.add_argument("--out", type=Path, help="picture to write (default: TARGET.png)")
+    parser.add_argument("--per-class", type=int, default=6, metavar="N", help="galaxies of each class")
+
+
+def data_verify(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data verify`."""
+    parser.epilog = "example:\n  astrojepa-bench data verify Galaxy10_DECals.h5"
+    parser.add_argument("file", type=Path, metavar="FILE", help="an HDF5 file laid out like Galaxy10")
+    _json(parser)
+
+
+def data_fetch(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data fetch`."""
+    parser.epilog = """examples:
+  astrojepa-bench data fetch galaxy10
+  astrojepa-bench data fetch galaxy10 --release sdss"""
+    parser.add_argument("published", metavar="DATASET", choices=["galaxy10"], help="galaxy10")
+    parser.add_argument(
+        "--release", choices=["decals", "sdss"], default="decals", help="which (default: decals, 2.5 GB)"
+    )
+    parser.add_argument("--from", dest="mirror", metavar="URL", help="another server; the checksum decides")
+    parser.add_argument("--cache", type=Path, help="folder to keep it in (default: the user's cache)")
+    _json(parser)
+
+
+# --- looking at a run ------------------------------------------------------------------------------------
+
+
+def embed(parser: ArgumentParser) -> None:
+    """Declare the arguments of `embed`."""
+    parser.epilog = """examples:
+  astrojepa-bench embed 3f9a2c --out latents.h5
+  astrojepa-bench embed RECORD.json -d folder --set dataset.path=images --out latents.fits"""
+    _looking(parser, "latents to write: .h5, .npz, .parquet or .fits")
+
+
+def anomalies(parser: ArgumentParser) -> None:
+    """Declare the arguments of `anomalies`."""
+    parser.epilog = """examples:
+  astrojepa-bench anomalies 3f9a2c --out odd.csv
+  astrojepa-bench anomalies RECORD.json -d hdf5 --set dataset.path=X.h5 --by max_mse --out odd.fits"""
+    _looking(
+        parser, "table to write: .csv, .parquet, .fits or .vot; the mosaic is written next to it as .png"
+    )
+    parser.add_argument(
+        "--by",
+        default="knn_distance",
+        metavar="SCORE",
+        help="anomaly score to rank by (default: %(default)s)",
+    )
+
+
+def latents(parser: ArgumentParser) -> None:
+    """Declare the arguments of `latents`."""
+    parser.epilog = "example:\n  astrojepa-bench latents 3f9a2c --index 3 --out latents.png"
+    _looking(parser, PICTURE)
+    _index(parser, "galaxy")
+
+
+def latent_map(parser: ArgumentParser) -> None:
+    """Declare the arguments of `map`."""
+    parser.epilog = """examples:
+  astrojepa-bench map 3f9a2c --out map.png
+  astrojepa-bench map 3f9a2c --method pca --colour redshift --out map.pdf
+  astrojepa-bench map 3f9a2c --thumbnails --out map.png"""
+    _looking(parser, PICTURE)
+    parser.add_argument("--method", default="tsne", metavar="NAME", help="tsne (default), umap or pca")
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument(
+        "--colour", metavar="COLUMN",
+        help="class, redshift, knn_distance or any other column (default: the first of these that is known)",
+    )  # fmt: skip
+    look.add_argument("--thumbnails", action="store_true", help="draw the galaxies themselves on the map")
+
+
+def clusters(parser: ArgumentParser) -> None:
+    """Declare the arguments of `clusters`."""
+    parser.epilog = "example:\n  astrojepa-bench clusters 3f9a2c --out clusters.png"
+    _looking(parser, PICTURE)
+    parser.add_argument(
+        "--clusters", type=int, metavar="K",
+        help="how many (default: as many as classes; without labels 10 or fewer)",
+    )  # fmt: skip
+
+
+def neighbours(parser: ArgumentParser) -> None:
+    """Declare the arguments of `neighbours`."""
+    parser.epilog = "example:\n  astrojepa-bench neighbours 3f9a2c --index 3 --out neighbours.png"
+    _looking(parser, PICTURE)
+    _index(parser, "query")
+
+
+def report(parser: ArgumentParser) -> None:
+    """Declare the arguments of `report`."""
+    parser.epilog = """examples:
+  astrojepa-bench report 3f9a2c --out report.html
+  astrojepa-bench report RECORD.json -d hdf5 --set dataset.path=FILE.h5 --out report.html"""
+    _looking(parser, "page to write: .html")
+
+
+# --- components and the machine --------------------------------------------------------------------------
+
+
+def catalogue(parser: ArgumentParser) -> None:
+    """Declare the arguments of `list`."""
+    parser.epilog = "examples:\n  astrojepa-bench list maskers\n  astrojepa-bench list --json"
+    parser.add_argument("kind", nargs="?", help="only this kind, e.g. maskers")
+    _json(parser)
+
+
+def show(parser: ArgumentParser) -> None:
+    """Declare the arguments of `show`."""
+    parser.epilog = "examples:\n  astrojepa-bench show masker:random\n  astrojepa-bench show 3f9a2c --json"
+    parser.add_argument(
+        "subject", metavar="NAME_OR_RECORD", help="a name, a record's .json, or the first letters of a run id"
+    )
+    _runs_folder(parser, "--out")
+    _json(parser)
+
+
+def new(parser: ArgumentParser) -> None:
+    """Declare the arguments of `new`."""
+    parser.epilog = """examples:
+  astrojepa-bench new masker ringlike
+  astrojepa-bench new objective contrast --standalone
+
+Writes astrojepa_ringlike.py and test_ringlike.py into the current folder; --standalone makes the folder
+astrojepa-contrast/, a project that can be installed. Existing files are never overwritten."""
+    parser.add_argument("kind", choices=COMPONENT_KINDS, help="which kind of component")
+    parser.add_argument(
+        "name", metavar="NAME", help="the name that users will type, such as ring or ring-like"
+    )
+    parser.add_argument("--standalone", action="store_true", help="make a project that can be installed")
+
+
+def check(parser: ArgumentParser) -> None:
+    """Declare the arguments of `check`."""
+    parser.epilog = """examples:
+  astrojepa-bench check brightness
+  astrojepa-bench check encoder:timm:resnet18
+  astrojepa-bench check --module astrojepa_ringlike.py
+  astrojepa-bench check hdf5 --set dataset.path=FILE.h5
+
+On the CPU, on synthetic galaxies, without a network. Datasets that draw galaxies draw 200."""
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("name", nargs="?", metavar="NAME", help="a component, or kind:name")
+    subject.add_argument("--module", metavar="FILE", type=Path, help="every component of a plugin file")
+    subject.add_argument("--all", action="store_true", help="every component that needs no option to be set")
+    _settings(parser, "KIND")
+    _json(parser)
+
+
+def doctor(parser: ArgumentParser) -> None:
+    """Declare the arguments of `doctor`."""
+    parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
+    _json(parser)
+
+
+# --- what several commands take --------------------------------------------------------------------------
+
+
+def common(parser: ArgumentParser) -> None:
+    """Declare the arguments that every command takes, before or after its name."""
+    group = parser.add_argument_group("on every command")
+    group.add_argument("--debug", action="store_true", help="show tracebacks")
+    group.add_argument(
+        "--plugin", action="append", type=Path, default=[], metavar="FILE",
+        help="load a plugin file (repeatable)",
+    )  # fmt: skip
+    group.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
+
+
+def _looking(parser: ArgumentParser, out: str) -> None:
+    """Declare the arguments of commands that look at a run; `out` describes what is written."""
+    _run(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
+    parser.add_argument(
+        "-d", "--dataset", metavar="NAME", help="galaxies (default: the run's own test galaxies)"
+    )
+    _settings(parser, "dataset")
+    _runs_folder(parser, "--runs")
+    _cache(parser)
+    _device(parser)
+    _json(parser)
+
+
+def _target(parser: ArgumentParser) -> None:
+    """Declare the galaxies that an action of `data` looks at."""
+    parser.add_argument(
+        "target", metavar="TARGET", help="a dataset (see `list datasets`), an HDF5 file, a folder or a zip"
+    )
+    parser.add_argument("--size", type=int, default=64, metavar="PX", help="image size (default: 64)")
+    _settings(parser, "dataset")
+    _bad_image(parser)
+    _cache(parser)
+    _json(parser)
+
+
+def _run(parser: ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a record's .json, or the first letters of a run id")
+
+
+def _runs_folder(parser: ArgumentParser, flag: str) -> None:
+    parser.add_argument(
+        flag,
+        type=Path,
+        default=RUNS,
+        metavar="DIR",
+        help="where run ids are looked up (default: %(default)s)",
+    )
+
+
+def _settings(parser: ArgumentParser, kind: str) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar=f"{kind}.OPTION=VALUE",
+        help="set an option (repeatable)",
+    )
+
+
+def _bad_image(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--on-bad-image", choices=("fail", "skip"), help="unreadable images: stop (default), or leave out"
+    )
+
+
+def _cache(parser: ArgumentParser) -> None:
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="cache folder for converted galaxies")
+
+
+def _device(parser: ArgumentParser, default: str | None = "auto") -> None:
+    parser.add_argument("--device", default=default, metavar="NAME", help="auto (default), cpu or cuda")
+
+
+def _index(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--index", type=int, required=True, metavar="N", help=f"place of the {what}, from 0")
+
+
+def _json(parser: ArgumentParser, what: str = "print JSON") -> None:
+    parser.add_argument("--json", action="store_true", help=what)

@@ -1,0 +1,145 @@
+"""Every command in one table: what it is called, what it does, which arguments it takes, which module does it.
+
+`--help` and all checks of spelling read this table and `arguments.py`, so they import neither a verb's module
+nor anything heavy. The dispatcher imports the module of the one command that was asked for.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from astrojepa_bench.cli import arguments
+
+
+class Verb(NamedTuple):
+    """One command.
+
+    Attributes:
+        module: the module of this package whose `execute` does it; empty for a command that only has actions.
+        summary: one line for `--help`.
+        configure: declares its arguments on a parser.
+        actions: what follows the verb, as in `data info`.
+    """
+
+    module: str
+    summary: str
+    configure: Callable[[ArgumentParser], None] = lambda _: None
+    actions: Mapping[str, Verb] = {}
+
+
+DATA_ACTIONS: Mapping[str, Verb] = {
+    "info": Verb(
+        "data_info",
+        "Print the card of a dataset: counts per class and split, redshifts, defects, licence, citation.",
+        arguments.data_info,
+    ),
+    "show": Verb(
+        "data_show",
+        "Draw a contact sheet: some galaxies of every class side by side.",
+        arguments.data_show,
+    ),
+    "verify": Verb(
+        "data_verify",
+        "Read all of an HDF5 file: is it whole, is it a published one, which known defects does it have.",
+        arguments.data_verify,
+    ),
+    "fetch": Verb(
+        "data_fetch",
+        "Download a published set; an interrupted download goes on where it stopped.",
+        arguments.data_fetch,
+    ),
+}
+VERBS: Mapping[str, Verb] = {
+    "run": Verb(
+        "run",
+        "Train and score objectives with maskers, and write the leaderboard.",
+        arguments.run,
+    ),
+    "score": Verb(
+        "score",
+        "Add evaluators to a finished run without training; its record is rewritten.",
+        arguments.score,
+    ),
+    "list": Verb(  # a module called list would hide the builtin here
+        "catalogue",
+        "List datasets, encoders, maskers, objectives, evaluators and suites, with sources and options.",
+        arguments.catalogue,
+    ),
+    "show": Verb(
+        "show",
+        "Explain one component or suite (brightness, masker:none), or print one run record (file or run id).",
+        arguments.show,
+    ),
+    "export": Verb(
+        "export",
+        "Write a run's scored encoder as a safetensors file that three lines of timm load.",
+        arguments.export,
+    ),
+    "leaderboard": Verb(
+        "leaderboard",
+        "Build the leaderboard of an output folder, or check that it still follows from its records.",
+        arguments.leaderboard,
+    ),
+    "import-checkpoint": Verb(
+        "import_checkpoint",
+        "Make a run of a model trained elsewhere, and score it if a dataset is given.",
+        arguments.import_checkpoint,
+    ),
+    "data": Verb(
+        "",
+        "Look at galaxies: a card, a contact sheet, a check of a file; or fetch a published set.",
+        actions=DATA_ACTIONS,
+    ),
+    "embed": Verb(
+        "embed",
+        "Encode galaxies with a finished run, and write the latents with ids, labels and positions.",
+        arguments.embed,
+    ),
+    "anomalies": Verb(
+        "anomalies",
+        "Rank galaxies by anomaly score: a table of scores, and a mosaic of the first 25.",
+        arguments.anomalies,
+    ),
+    "latents": Verb(
+        "latents",
+        "Draw one galaxy: itself, context, targets, and how well each patch is predicted (or views compared).",
+        arguments.latents,
+    ),
+    "map": Verb(  # nor may one be called map
+        "latent_map",
+        "Lay galaxies out on a plane by their latents, coloured by a column or drawn as thumbnails.",
+        arguments.latent_map,
+    ),
+    "clusters": Verb(
+        "clusters",
+        "Cluster galaxies by k-means: classes in each cluster, typical members, purity against chance.",
+        arguments.clusters,
+    ),
+    "neighbours": Verb(
+        "neighbours",
+        "Find the galaxies whose latents are most like those of a given one, and draw them as a strip.",
+        arguments.neighbours,
+    ),
+    "report": Verb(
+        "report",
+        "Write everything about a run into one HTML page that needs no network.",
+        arguments.report,
+    ),
+    "new": Verb(
+        "new",
+        "Write a working plugin to start from: masker, objective, encoder, evaluator or dataset.",
+        arguments.new,
+    ),
+    "check": Verb(
+        "check",
+        "Check a component against the rules of its role; exit 1 if it breaks one.",
+        arguments.check,
+    ),
+    "doctor": Verb(
+        "doctor",
+        "Check this machine: Python, packages, devices, cache and plugins.",
+        arguments.doctor,
+    ),
+}
