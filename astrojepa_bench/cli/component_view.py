@@ -12,7 +12,7 @@ from astrojepa_bench.cli.pages import page_of, prose_of
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.options import Kind, Offer
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.signatures import Option, made_by
+from astrojepa_bench.signatures import made_by
 from astrojepa_bench.suites import Block, SuiteOffer
 
 
@@ -90,10 +90,6 @@ def _is_known(registry: Registry, kind: Kind, name: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _type_of(option: Option) -> str:
-    return f"{option.type}, required" if option.required else option.type
 
 
 def _indented(text: str) -> str:

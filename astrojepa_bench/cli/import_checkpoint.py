@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from astrojepa_bench.cli.data_target import bad_image_setting
+from astrojepa_bench.cli.names import settings_of
 
 if TYPE_CHECKING:
     from astrojepa_bench.explore.checkpoint import Checkpoint
@@ -62,13 +62,13 @@ def _scored(
 ) -> list[RunRecord]:
     from astrojepa_bench.data.cache_folder import default_cache
     from astrojepa_bench.explore.checkpoint import score_checkpoint
-    from astrojepa_bench.options import check_all_used, parse_settings
+    from astrojepa_bench.options import check_all_used
     from astrojepa_bench.runs.assemble import load_galaxies
     from astrojepa_bench.runs.component import Component
     from astrojepa_bench.runs.grid import choose_device
     from astrojepa_bench.runs.lookup import evaluators_named
 
-    settings = parse_settings([*arguments.set, *bad_image_setting(arguments.on_bad_image)])
+    settings = settings_of(arguments)
     named = [
         name.strip() for text in arguments.evaluator or ["core"] for name in text.split(",") if name.strip()
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
+from typing import cast
 
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import KINDS, Kind, Offer, check_all_used, parse_settings
@@ -65,7 +66,8 @@ def check_names(arguments: Namespace) -> None:
         for kind, names in typed.items()
     }
     for address, options in settings.items():
-        kind, _, name = address.partition(":")
+        addressed, _, name = address.partition(":")
+        kind = cast(Kind, addressed)  # parse_settings knows no other
         if chosen[kind] and len(chosen[kind]) == len(typed[kind]) and not suite:
             check_all_used({address: options}, chosen[kind])
         else:

@@ -14,8 +14,6 @@ from astrojepa_bench import plugin
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.roles import Objective
-from astrojepa_bench.runs.component import fact
 
 # How to try a component; {rival} is an installed objective to run it with.
 TRIALS = {

@@ -274,12 +274,11 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
     """
     entry = cache_dir / room / key
     if not entry.exists():
-        with _writing(cache_dir):
-            with locked(entry):
-                if not entry.exists():
-                    with replacing(entry) as folder:
-                        folder.mkdir()
-                        fill(folder)
+        with _writing(cache_dir), locked(entry):
+            if not entry.exists():
+                with replacing(entry) as folder:
+                    folder.mkdir()
+                    fill(folder)
     return entry
 
 

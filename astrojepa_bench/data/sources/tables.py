@@ -18,7 +18,9 @@ from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import ConfigError, DataError, nearest
 
 TABLE = "table"  # its default name
-LONGEST_TEXT = 256  # of an id, class, group or split: a longer one is an error, and rows of it would not fit memory
+LONGEST_TEXT = (
+    256  # of an id, class, group or split: a longer one is an error, and rows of it would not fit memory
+)
 NAN = ("", "nan")
 WHOLE = r"[+-]?\d+(\.0*)?"
 
