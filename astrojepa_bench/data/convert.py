@@ -215,15 +215,15 @@ def fingerprint(*parts: object) -> str:
     """Hash facts and arrays, in order, into a short name."""
     digest = hashlib.sha256()
     for part in parts:
-        data = _bytes(part) if isinstance(part, np.ndarray) else str(part).encode()
+        if not isinstance(part, np.ndarray):
+            data = str(part).encode()
+        elif part.dtype.kind == "U":  # the width of a text array is padding, not content
+            data = "\0".join(part.tolist()).encode()
+        else:
+            data = part.tobytes()
         digest.update(f"{len(data)}:".encode())  # so that no two lists of parts run together alike
         digest.update(data)
     return digest.hexdigest()[:32]
-
-
-def _bytes(column: np.ndarray) -> bytes:
-    # The width of a text array is padding, not content.
-    return "\0".join(column.tolist()).encode() if column.dtype.kind == "U" else column.tobytes()
 
 
 def content_digest(files: Mapping[str, Path], cache_dir: Path) -> str:
@@ -233,18 +233,18 @@ def content_digest(files: Mapping[str, Path], cache_dir: Path) -> str:
         DataError: a file cannot be read.
     """
     key = fingerprint(json.dumps([(name, *_stamp(files[name])) for name in sorted(files)]))
-    entry = cached(cache_dir, key, lambda folder: _write_text(folder, _hash_files(files)), room="digests")
-    return (entry / "digest").read_text()
+
+    def fill(folder: Path) -> None:
+        digests = (f"{name}={file_sha256(files[name])}" for name in sorted(files))
+        (folder / "digest").write_text(fingerprint(*digests))
+
+    return (cached(cache_dir, key, fill, room="digests") / "digest").read_text()
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
     with reading(path):
         facts = path.stat()
         return str(path.resolve()), facts.st_size, facts.st_mtime_ns
-
-
-def _hash_files(files: Mapping[str, Path]) -> str:
-    return fingerprint(*(f"{name}={file_sha256(files[name])}" for name in sorted(files)))
 
 
 def file_sha256(path: Path) -> str:
@@ -260,10 +260,6 @@ def file_sha256(path: Path) -> str:
         for piece in track(pieces, task=f"hashing {path.name}", total=total, unit="MiB"):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _write_text(folder: Path, text: str) -> None:
-    (folder / "digest").write_text(text)
 
 
 def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = "images") -> Path:

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from astrojepa_bench.data.convert import Converted, band_statistics, convert, fingerprint, stack
+from astrojepa_bench.data.convert import band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.sources.archive import ImageFiles
-from astrojepa_bench.data.sources.catalogue import FACTS, Catalogue, Source
+from astrojepa_bench.data.sources.catalogue import FACTS, Source
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_rows import saved_rows
 from astrojepa_bench.data.sources.layouts import layout_of
@@ -135,19 +135,15 @@ class _SourceReader:
             )
         catalogue, converted = source.catalogue(), convert(source, self.size_px, self.cache_dir)
         seen, notes = readable(path.name, converted, self.on_bad_image)
-        told = (f"{role}: {note}" for note in (*catalogue.notes, *notes))
-        return _extra(role, catalogue, converted, path.name).kept(seen, *told)
-
-
-def _extra(role: Literal["pool", "anomaly"], catalogue: Catalogue, converted: Converted, name: str) -> Extra:
-    kinds = catalogue.kinds() if role == "anomaly" else np.full(len(catalogue), "")
-    if role == "anomaly":
-        kinds = np.where(kinds == "", UNNAMED, kinds)
-    ids = np.array([f"{role}/{name}" for name in catalogue.ids.tolist()])
-    facts = catalogue.facts(converted.images.shape[2])
-    return Extra(
-        role, converted.images, np.arange(len(catalogue)), converted.digests, ids, kinds, facts, name
-    )
+        kinds = catalogue.kinds() if role == "anomaly" else np.full(len(catalogue), "")
+        if role == "anomaly":
+            kinds = np.where(kinds == "", UNNAMED, kinds)
+        extra = Extra(
+            role, converted.images, np.arange(len(catalogue)), content=converted.digests, kinds=kinds,
+            ids=np.array([f"{role}/{name}" for name in catalogue.ids.tolist()]),
+            facts=catalogue.facts(converted.images.shape[2]), source=path.name,
+        )  # fmt: skip
+        return extra.kept(seen, *(f"{role}: {note}" for note in (*catalogue.notes, *notes)))
 
 
 def _new(
@@ -161,7 +157,9 @@ def _new(
     new, known = Part(extra.images, extra.rows), [Part(table.images, rows)]
     known += [Part(each.images, each.rows) for each in others]
     held = sum(len(part.rows) for part in known)
-    digests = np.concatenate([_pixel_digests(*part) for part in (*known, new)])
+    pixels = (part.images[row] for part in (*known, new) for row in part.rows.tolist())
+    watched = track(pixels, task="comparing images", total=held + len(new.rows))
+    digests = np.array([hashlib.sha256(image.tobytes()).hexdigest()[:32] for image in watched], dtype="<U32")
     sky = {name: _joined(table, (*others, extra), name, rows) for name in FACTS}
     groups = sky_groups(digests, sky["ra"], sky["dec"], sky["pixel_scale"] * table.spec.size_px)
     same = np.isin(groups[held:], groups[:held])
@@ -182,12 +180,6 @@ def _told(extra: Extra, dropped: Bool[np.ndarray, " row"], recut: int) -> str:
     return f"{extra.role}: {(~dropped).sum()} galaxies of {extra.source}{left_out}{in_another_crop}"
 
 
-def _pixel_digests(images: np.ndarray, rows: Int[np.ndarray, " row"]) -> np.ndarray:
-    watched = track(rows.tolist(), task="comparing images", total=len(rows))
-    digests = [hashlib.sha256(images[row].tobytes()).hexdigest()[:32] for row in watched]
-    return np.array(digests, dtype="<U32")
-
-
 def _joined(
     table: GalaxyTable, extras: Sequence[Extra], name: str, rows: Int[np.ndarray, " row"]
 ) -> Float[np.ndarray, " galaxy"]:
@@ -199,11 +191,15 @@ def _joined(
 def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> GalaxyTable:
     more = sum(len(extra.rows) for extra in extras)
     every = np.arange(len(table))
-    content = fingerprint(table.fingerprint, *(part for extra in extras for part in _content(extra)))
+    content = fingerprint(
+        table.fingerprint,
+        *(part for e in extras for part in (e.role, e.content, e.ids, e.kinds, *(e.facts[f] for f in FACTS))),
+    )
     parts = [(table.images, every), *((extra.images, extra.rows) for extra in extras)]
     images = stack(parts, fingerprint(content, table.images.shape), cache_dir)
     facts = {name: _joined(table, extras, name, every) for name in FACTS}
-    split = _after(table.split, [np.full(len(e.rows), _split(e), dtype="<U5") for e in extras])
+    splits = {"pool": "pool", "anomaly": "test"}
+    split = _after(table.split, [np.full(len(e.rows), splits[e.role], dtype="<U5") for e in extras])
     anomaly = [np.full(len(e.rows), PHYSICAL if e.role == "anomaly" else 0) for e in extras]
     ids = [extra.ids for extra in extras]
     return replace(
@@ -216,14 +212,6 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
         factors={name: _after(column, [np.full(more, np.nan)]) for name, column in table.factors.items()},
         **{name: None if np.isnan(column).all() else column for name, column in facts.items()},
     )  # fmt: skip
-
-
-def _split(extra: Extra) -> Literal["pool", "test"]:
-    return "pool" if extra.role == "pool" else "test"
-
-
-def _content(extra: Extra) -> list[object]:
-    return [extra.role, extra.content, extra.ids, extra.kinds, *(extra.facts[name] for name in FACTS)]
 
 
 def _after(column: np.ndarray, more: Sequence[np.ndarray]) -> np.ndarray:

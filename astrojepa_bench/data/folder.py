@@ -71,7 +71,7 @@ class Folder(Dataset):
 
         Raises:
             DataError: the folder, a table or an image cannot be used.
-            ConfigError: the cache cannot be written, or an optional library is not installed.
+            ConfigError: the cache cannot be written.
         """
         files = ImageFiles.opened(self.path, self.columns, self.stretch, cache_dir)
         return make_table(files, self.path.stem, self.handling, size_px, cache_dir)

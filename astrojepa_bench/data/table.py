@@ -78,7 +78,9 @@ def _table(
         *(part for fact in sorted(known) for part in (fact, known[fact])),
         *(part for fact in sorted(chosen.attributes) for part in (fact, chosen.attributes[fact])),
     )  # fmt: skip
-    images, card = _taken(converted, selection, content, cache_dir), _card(selection, name)
+    images, card = converted.images, _card(selection, name)
+    if len(rows) < len(images):
+        images = stack([(images, rows)], content, cache_dir)
     mirror_safe = not _handed(card) if how.mirror_safe is None else how.mirror_safe
     return GalaxyTable(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
@@ -86,11 +88,6 @@ def _table(
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
         group=selection.group, factors=chosen.attributes, **known,
     )  # fmt: skip
-
-
-def _taken(converted: Converted, selection: Selection, content: str, cache_dir: Path) -> Images:
-    images, rows = converted.images, selection.rows
-    return images if len(rows) == len(images) else stack([(images, rows)], content, cache_dir)
 
 
 def _spec(images: Images, split: np.ndarray, mirror_safe: bool, stated: tuple[str, ...]) -> ImageSpec:

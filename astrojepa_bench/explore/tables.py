@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from astrojepa_bench.data.sources.fits_image import need_astropy
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
@@ -84,19 +83,6 @@ def check_format(path: Path, formats: Mapping[str, object]) -> None:
     """
     if path.suffix.lower() not in formats:
         raise ConfigError(f"--out {path}: unknown ending '{path.suffix}'; use one of {', '.join(formats)}")
-    if path.suffix.lower() in (".fits", ".vot", ".xml"):
-        need_astropy()
-    if path.suffix.lower() == ".parquet":
-        _need_pyarrow()
-
-
-def _need_pyarrow() -> None:
-    try:
-        import pyarrow  # noqa: F401 pandas writes with it
-    except ImportError:
-        raise ConfigError(
-            "Parquet tables need pyarrow, which is not installed; pip install 'astrojepa-bench[parquet]'"
-        ) from None
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> Path:

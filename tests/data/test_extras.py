@@ -335,7 +335,7 @@ def test_what_was_wrong_with_a_pool_is_on_the_card(table, tmp_path):
 @real
 def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""
-    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; tests/data/test_leaks.py waits for it
+    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; see splitting/test_leaks.py
     table = Hdf5(
         path=REAL / "galaxy_zoo2.h5",
         pool=REAL / "galaxy_zoo2_unlabelled.zip",

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.sources.archive import ImageFiles
@@ -53,7 +54,6 @@ def test_order_and_stretch_enter_the_cache(files, tmp_path):
 
 def test_fits_folder_needs_no_table(files, tmp_path):
     """Positions, fields and sky groups come from the headers; a table overrules them; NaN pixels are counted."""
-    fits = pytest.importorskip("astropy.io.fits")
     folder = tmp_path / "f"
     folder.mkdir()
     for row in range(24):

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,9 +16,6 @@ from astrojepa_bench.data.sources.container import RefusedError
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of, read_table
 from astrojepa_bench.errors import BenchError, DataError
-
-fits = pytest.importorskip("astropy.io.fits")
-parquet = pytest.importorskip("pyarrow.parquet")
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 THOROUGH = settings(QUICK, max_examples=1500)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from astrojepa_bench.types import SPLITS, GalaxyTable
+from astrojepa_bench.types import SPLITS, Card, GalaxyTable
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,23 @@ def describe(table: GalaxyTable) -> Description:
     members = np.ones(1) if table.group is None else np.unique(table.group, return_counts=True)[1]
     shared = members[members > 1]
     return Description(
-        {name: _per_split(table, rows) for name, rows in _kinds(table).items()},
+        {
+            name: {split: int((rows & (table.split == split)).sum()) for split in SPLITS}
+            for name, rows in _kinds(table).items()
+        },
         {name: found for name, found in numbers.items() if found.known},
         (len(shared), int(shared.sum())),
     )
 
 
+def class_name(card: Card, label: int) -> str:
+    """Return the name of a class, its number where it has none."""
+    return card.class_names[label] if label < len(card.class_names) else f"class {label}"
+
+
 def _kinds(table: GalaxyTable) -> dict[str, Bool[np.ndarray, " galaxy"]]:
-    names = table.card.class_names
-    kinds = {
-        names[label] if label < len(names) else f"class {label}": table.label == label
-        for label in np.unique(table.label[table.label >= 0]).tolist()
-    }
+    labels = np.unique(table.label[table.label >= 0]).tolist()
+    kinds = {class_name(table.card, label): table.label == label for label in labels}
     plain = (table.label < 0) & (table.anomaly == 0)
     if plain.any():
         kinds["unlabelled"] = plain
@@ -77,7 +82,3 @@ def _kinds(table: GalaxyTable) -> dict[str, Bool[np.ndarray, " galaxy"]]:
         f"anomaly: {name}": odd & (table.anomaly_type == name)
         for name in np.unique(table.anomaly_type[odd]).tolist()
     }
-
-
-def _per_split(table: GalaxyTable, rows: Bool[np.ndarray, " galaxy"]) -> dict[str, int]:
-    return {split: int((rows & (table.split == split)).sum()) for split in SPLITS}

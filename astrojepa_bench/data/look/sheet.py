@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from astrojepa_bench.data.look.describe import class_name
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import GalaxyTable
 
@@ -66,25 +67,17 @@ def sheet_columns(table: GalaxyTable, per_class: int) -> list[SheetColumn]:
     if not len(table):
         raise DataError("the dataset holds no galaxy to show; check its options")
     columns = [
-        SheetColumn(_class_name(table, label), _spaced(table.label == label, per_class))
+        SheetColumn(class_name(table.card, label), _spaced(table.label == label, per_class))
         for label in np.unique(table.label[table.label >= 0]).tolist()
     ]
-    columns += _unlabelled(table, per_class, 1 if columns else UNLABELLED_COLUMNS)
+    wanted = per_class * (1 if columns else UNLABELLED_COLUMNS)
+    plain = _spaced((table.label < 0) & (table.anomaly == 0), wanted)
+    starts = range(0, len(plain), per_class)
+    columns += [SheetColumn("unlabelled", plain[start : start + per_class]) for start in starts]
     odd = np.where(table.anomaly > 0, table.anomaly_type, "")
     order = {name: int(table.anomaly[odd == name][0]) for name in np.unique(odd[table.anomaly > 0]).tolist()}
     names = sorted(order, key=lambda name: (order[name], name))
     return columns + [SheetColumn(name.replace("_", " "), _spaced(odd == name, per_class)) for name in names]
-
-
-def _unlabelled(table: GalaxyTable, per_class: int, columns: int) -> list[SheetColumn]:
-    rows = _spaced((table.label < 0) & (table.anomaly == 0), per_class * columns)
-    parts = [rows[start : start + per_class] for start in range(0, len(rows), per_class)]
-    return [SheetColumn("unlabelled", part) for part in parts]
-
-
-def _class_name(table: GalaxyTable, label: int) -> str:
-    names = table.card.class_names
-    return names[label] if label < len(names) else f"class {label}"
 
 
 def _spaced(chosen: np.ndarray, number: int) -> Int[np.ndarray, " row"]:

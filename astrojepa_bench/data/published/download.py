@@ -92,23 +92,21 @@ class _Resuming:
             if start and response.status_code == NOTHING_MORE:
                 return  # all of it is here already, or what is here is wrong: the checksum tells
             response.raise_for_status()
-            rest = response.status_code == requests.codes.partial  # else the server sends everything
-            self._append(response, start if rest else 0)
-
-    def _append(self, response: requests.Response, start: int) -> None:
-        length = response.headers.get("Content-Length")
-        left = self.release.gigabytes * 1e9 - start if length is None else int(length)
-        if left == 0:
-            raise requests.exceptions.ChunkedEncodingError
-        watched = track(
-            response.iter_content(MEBIBYTE), task=f"fetching {self.release.title}",
-            total=math.ceil(left / MEBIBYTE), unit="MiB",
-        )  # fmt: skip
-        with self.partial.open("ab" if start else "wb") as file:
-            file.writelines(watched)
-            found = file.tell()
-        if length is not None and found < start + left:  # older urllib3 does not tell
-            raise requests.exceptions.ChunkedEncodingError
+            if response.status_code != requests.codes.partial:  # the server sends everything
+                start = 0
+            length = response.headers.get("Content-Length")
+            left = self.release.gigabytes * 1e9 - start if length is None else int(length)
+            if left == 0:
+                raise requests.exceptions.ChunkedEncodingError
+            watched = track(
+                response.iter_content(MEBIBYTE), task=f"fetching {self.release.title}",
+                total=math.ceil(left / MEBIBYTE), unit="MiB",
+            )  # fmt: skip
+            with self.partial.open("ab" if start else "wb") as file:
+                file.writelines(watched)
+                found = file.tell()
+            if length is not None and found < start + left:  # older urllib3 does not tell
+                raise requests.exceptions.ChunkedEncodingError
 
 
 @contextmanager

@@ -79,20 +79,17 @@ def _examined(found: Verification, file: Hdf5File) -> Verification:
     catalogue = (file if release is None else release.describe(file)).catalogue()
     pictures = track(file.pictures(), task=f"reading {file.name}", total=len(file))
     rows = np.array([row_of(picture) for picture in pictures if isinstance(picture, Picture)], dtype=ROW)
+    with reading(found.path), h5py.File(found.path) as opened:
+        dtypes = {name: str(item.dtype) for name, item in opened.items() if isinstance(item, h5py.Dataset)}
     return replace(
         found,
         layout=ANY_LAYOUT if release is None else release.title,
         shape=file.shape,
-        dtypes=_dtypes(found.path),
+        dtypes=dtypes,
         classes=_classes(catalogue),
         pixel_scales=_counts(file.number("pxscale")[file.number("pxscale") > 0]),
         defects=_defects(catalogue, rows),
     )
-
-
-def _dtypes(path: Path) -> dict[str, str]:
-    with reading(path), h5py.File(path) as file:
-        return {name: str(item.dtype) for name, item in file.items() if isinstance(item, h5py.Dataset)}
 
 
 def _classes(catalogue: Catalogue) -> dict[str, int]:

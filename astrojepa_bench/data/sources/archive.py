@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,7 @@ import numpy as np
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.class_folders import by_folders
-from astrojepa_bench.data.sources.container import Container, Read, RefusedError, escapes, shown, spelt
+from astrojepa_bench.data.sources.container import Container, RefusedError, escapes, shown, spelt
 from astrojepa_bench.data.sources.flux import DISPLAY_ORDER, Stretch
 from astrojepa_bench.data.sources.image_formats import SUFFIXES, Glance, decode, glance
 from astrojepa_bench.data.sources.listing import Columns, Listing, listed, without_repeats
@@ -61,7 +62,6 @@ class ImageFiles:
 
         Raises:
             DataError: there are no images, or the table cannot be used.
-            ConfigError: an optional library is not installed.
         """
         container = Container.opened(path)
         try:
@@ -116,11 +116,12 @@ class ImageFiles:
         return rows
 
     def _looked(self) -> np.ndarray:
-        rows = np.zeros(len(self), dtype=GLANCE)
+        rows = np.full(len(self), np.array(Glance(), dtype=GLANCE))
         with self.container.reader() as read:
             names = track(self.names, task=f"looking through {self.name}", total=len(self))
             for row, name in enumerate(names):
-                rows[row] = _glanced(read, name, self.stretch)
+                with suppress(RefusedError):  # reading it in full will report why
+                    rows[row] = glance(read(name), self.stretch) if name else Glance()
         return rows
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
@@ -151,33 +152,19 @@ class ImageFiles:
 
 def _listing(container: Container, columns: Columns) -> Listing:
     table = find_table(container.names, columns.table)
-    images = [name for name in container.names if name != table and _is_image(name)]
+    paths = {name: PurePosixPath(name) for name in container.names if name != table}
+    images = [name for name, path in paths.items() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
     if table is not None:
-        return listed(table, read_table(table, _table_bytes(container, table)), images, columns)
+        try:
+            with container.reader() as read:
+                data = read(table)
+        except RefusedError as why:
+            raise DataError(f"{shown(table)} cannot be read ({why}); mend it") from None
+        return listed(table, read_table(table, data), images, columns)
     if columns.required:
         raise DataError(f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv")
     listing = Listing(tuple(images), by_folders(images))
     return without_repeats(listing, "the folder", columns.on_bad_image)
-
-
-def _table_bytes(container: Container, table: str) -> bytes:
-    try:
-        with container.reader() as read:
-            return read(table)
-    except RefusedError as why:
-        raise DataError(f"{shown(table)} cannot be read ({why}); mend it") from None
-
-
-def _is_image(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _glanced(read: Read, name: str, stretch: Stretch) -> Glance:
-    try:
-        return glance(read(name), stretch) if name else Glance()
-    except RefusedError:
-        return Glance()  # reading it in full will say why
 
 
 def _seen_notes(seen: np.ndarray) -> Sequence[str]:

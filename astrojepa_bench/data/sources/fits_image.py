@@ -1,4 +1,4 @@
-"""FITS cut-outs, by way of astropy (an optional dependency)."""
+"""What does a FITS cut-out hold: its pixels, bands, position and pixel scale?"""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.image_shape import sides_of
-from astrojepa_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 SMALLEST_ARCSEC, LARGEST_ARCSEC = 1e-4, 1e4  # a pixel; beyond this a header does not mean what it says
 
@@ -46,7 +42,6 @@ def read_header(data: bytes) -> Cutout:
 
     Raises:
         RefusedError: there is no image, or the file is damaged.
-        ConfigError: astropy is not installed.
     """
     with guarded(), _first_image(data) as hdu:
         return _cutout(hdu)
@@ -60,7 +55,6 @@ def read_pixels(data: bytes) -> tuple[Cutout, np.ndarray]:
 
     Raises:
         RefusedError: there is no image, it has no 1 to 5 bands, or the file is damaged.
-        ConfigError: astropy is not installed.
     """
     with guarded(), _first_image(data) as hdu:
         cutout = _cutout(hdu)
@@ -69,25 +63,10 @@ def read_pixels(data: bytes) -> tuple[Cutout, np.ndarray]:
         return cutout, values.reshape(cutout.shape)[..., ::-1, :]
 
 
-def need_astropy() -> ModuleType:
-    """Give `astropy.io.fits`.
-
-    Raises:
-        ConfigError: astropy is not installed.
-    """
-    try:
-        from astropy.io import fits
-    except ImportError:
-        raise ConfigError(
-            "FITS files need astropy, which is not installed; pip install 'astrojepa-bench[fits]'"
-        ) from None
-    module: ModuleType = fits
-    return module
-
-
 @contextmanager
 def _first_image(data: bytes) -> Iterator[Any]:
-    fits = need_astropy()
+    from astropy.io import fits  # a third of a second, and most data sets are not FITS
+
     kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd but legible headers; what is illegible raises
@@ -103,20 +82,16 @@ def _cutout(hdu: Any) -> Cutout:  # noqa: ANN401 astropy's classes are not typed
     shape = tuple(int(axis) for axis in hdu.shape)
     while len(shape) > 2 and shape[0] == 1:  # radio images have axes of one frequency and polarisation
         shape = shape[1:]
-    filters = _filters(hdu.header, shape[0] if len(shape) == 3 else 1)
-    raw = hdu.header.get("BITPIX") == 8 and not {"BSCALE", "BZERO"} & set(hdu.header)
-    return Cutout(shape, raw, filters, *_sky(hdu.header, *shape[-2:]))
-
-
-def _filters(header: Any, bands: int) -> str:  # noqa: ANN401
-    """Read the Legacy Surveys' keywords BANDS, or BAND0 and so on."""
-    stated = header.get("BANDS", "".join(str(header.get(f"BAND{n}", "")) for n in range(min(bands, 9))))
+    bands = shape[0] if len(shape) == 3 else 1
+    keys = [f"BAND{number}" for number in range(min(bands, 9))]  # or BANDS, in the Legacy Surveys
+    stated = hdu.header.get("BANDS", "".join(str(hdu.header.get(key, "")) for key in keys))
     letters = "".join(sign for sign in str(stated).lower() if sign.isalpha())
-    return letters if len(letters) == bands else ""
+    raw = hdu.header.get("BITPIX") == 8 and not {"BSCALE", "BZERO"} & set(hdu.header)
+    return Cutout(shape, raw, letters if len(letters) == bands else "", *_sky(hdu.header, *shape[-2:]))
 
 
 def _sky(header: Any, height: int, width: int) -> tuple[float, float, float]:  # noqa: ANN401
-    """Give position of the centre [deg] and pixel side [arcsec], NaN where the header does not say."""
+    """Return position of the centre [deg] and pixel side [arcsec], NaN where the header does not say."""
     try:
         with guarded():
             ra, dec, scale = _solved(header, height, width)
@@ -127,12 +102,15 @@ def _sky(header: Any, height: int, width: int) -> tuple[float, float, float]:  #
 
 
 def _solved(header: Any, height: int, width: int) -> tuple[float, float, float]:  # noqa: ANN401
-    from astropy.wcs import WCS
-    from astropy.wcs.utils import proj_plane_pixel_area
+    from astropy import wcs  # slow to import, like astropy.io.fits
 
-    solution = WCS(header)
+    solution = wcs.WCS(header)
     if not solution.has_celestial:
         return np.nan, np.nan, np.nan
     plane = solution.celestial
     centre = plane.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    return float(centre.ra.deg), float(centre.dec.deg), float(proj_plane_pixel_area(plane) ** 0.5 * 3600)
+    return (
+        float(centre.ra.deg),
+        float(centre.dec.deg),
+        float(wcs.utils.proj_plane_pixel_area(plane) ** 0.5 * 3600),
+    )

@@ -70,16 +70,11 @@ def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band hei
     gaps = int((~known.all(axis=0)).sum())
     light = np.where(known, flux.values, np.nan)
     light[np.abs(light) < NOTHING] = 0.0
-    shown = _red_first(replace(flux, values=light))
+    shown = replace(flux, values=light)
+    if sorted(flux.filters) == sorted(DISPLAY_ORDER):  # the header names them; others stay as they are
+        order = [flux.filters.index(name) for name in DISPLAY_ORDER]
+        shown = replace(flux, values=light[order], filters=DISPLAY_ORDER)
     return _viewed(shown) if how == "viewer" else asinh_stretch(shown.values), gaps
-
-
-def _red_first(flux: Flux) -> Flux:
-    """Put the bands g, r, z in display order, where the header names them; others stay as they are."""
-    if sorted(flux.filters) != sorted(DISPLAY_ORDER):
-        return flux
-    order = [flux.filters.index(name) for name in DISPLAY_ORDER]
-    return replace(flux, values=flux.values[order], filters=DISPLAY_ORDER)
 
 
 def _viewed(flux: Flux) -> UInt8[np.ndarray, "band height width"]:

@@ -102,6 +102,7 @@ class Hdf5File:
             measured(self.number(name)) for name in ("redshift", "ra", "dec", "pxscale")
         )
         stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
+        bands = tuple(name.strip() for name in self.attributes.get("bands", "").split(","))
         return replace(
             bare,
             label=bare.label if self.label is None else self.labels(self.label),
@@ -111,14 +112,10 @@ class Hdf5File:
             dec=dec,
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
             split=self.columns.get("split"),
-            bands=self._stated_bands(),
+            bands=bands if all(bands) and len(bands) == self.bands else (),
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
             citation=next((text for text in stated if text), UNSTATED),
         )
-
-    def _stated_bands(self) -> tuple[str, ...]:
-        stated = tuple(name.strip() for name in self.attributes.get("bands", "").split(","))
-        return stated if all(stated) and len(stated) == self.bands else ()
 
     def naming_kinds(self) -> Hdf5File:
         """Return the same file with Galaxy10's own column as labels, if it holds any."""

@@ -93,14 +93,14 @@ class Origin:
         return {file.stem: library().Dataset.from_file(str(file)) for file in sorted(folder.glob("*.arrow"))}
 
     def _stream_into(self, folder: Path) -> None:
-        from datasets.arrow_writer import ArrowWriter
-        from datasets.table import embed_table_storage
-
+        hub = library()
         with _in_one_line(self):  # within, or the cache takes a lost connection for a full disk
             for split, stream in self._load(streaming=True, cache_dir=str(folder / "library")).items():
-                with ArrowWriter(path=str(folder / f"{split}.arrow"), features=stream.features) as writer:
+                with hub.arrow_writer.ArrowWriter(
+                    path=str(folder / f"{split}.arrow"), features=stream.features
+                ) as writer:
                     for block in self._blocks(split, stream):
-                        writer.write_table(embed_table_storage(block))
+                        writer.write_table(hub.table.embed_table_storage(block))
                     writer.finalize()
 
     def _blocks(self, split: str, stream: datasets.IterableDataset) -> Iterator[Any]:
@@ -133,16 +133,14 @@ def _brief_about(name: str | None) -> Iterator[None]:
 
     By itself it would retry for half a minute before it gives up.
     """
-    import huggingface_hub
-    from datasets import config
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError
+    import huggingface_hub  # with datasets: not at the top
 
+    config, constants = library().config, huggingface_hub.constants
     before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
     try:
         if name is not None:
             huggingface_hub.HfApi().dataset_info(name, timeout=PROBE_SECONDS)
-    except HfHubHTTPError:
+    except huggingface_hub.errors.HfHubHTTPError:
         pass  # an answer, if only to say no
     except Exception:
         config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
@@ -155,9 +153,9 @@ def _brief_about(name: str | None) -> Iterator[None]:
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Silence the library's progress bars, log and warnings."""
-    from huggingface_hub import utils
+    import huggingface_hub  # with datasets: not at the top
 
-    talkers = [each for each in (library(), utils) if not each.are_progress_bars_disabled()]
+    talkers = [each for each in (library(), huggingface_hub.utils) if not each.are_progress_bars_disabled()]
     logged = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from astrojepa_bench.data.sources.archive import DECODING
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.flux import Stretch
-from astrojepa_bench.data.sources.hub_library import Origin
+from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
 from astrojepa_bench.data.sources.tables import classes_of, texts_of
@@ -78,15 +79,13 @@ class HubRows:
         Raises:
             DataError: a column is missing, splits differ in their columns, or there are no rows.
         """
-        from datasets import concatenate_datasets
-
         filled = {name: rows for name, rows in splits.items() if len(rows)}
         if not filled:
             raise DataError(f"{title} has no rows; expected at least one galaxy")
         chosen, declared, notes = _chosen(filled)
         present = _present(title, columns, next(iter(chosen.values())).column_names)
         try:
-            joined = concatenate_datasets([_stored(rows, present) for rows in chosen.values()])
+            joined = library().concatenate_datasets([_stored(rows, present) for rows in chosen.values()])
         except ValueError as error:  # the library says which column it is
             reason = " ".join(str(error).split())
             raise DataError(f"{title}: splits differ in a column ({reason}); name another column") from None
@@ -114,7 +113,11 @@ class HubRows:
     def bands(self) -> int:
         """As many as the first image in colour has, 1 if all are grey."""
         cells = track(self._cells(), task=f"reading headers of {self.name}", total=len(self))
-        return next((bands for bands in map(_bands, cells) if bands > 1), 1)
+        for cell in cells:
+            with suppress(RefusedError):  # decoding it will report why
+                if (bands := glance(_file(cell), STRETCH).bands) > 1:
+                    return bands
+        return 1
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
         """Decode all images in order, or say which cannot be read."""
@@ -148,12 +151,9 @@ class HubRows:
         )
 
     def _cells(self) -> Iterator[Cell]:
-        from datasets import Image as ImageFeature
-        from datasets import Value
-
-        name = self.columns["image"]
+        name, hub = self.columns["image"], library()
         rows = self.rows.select_columns([name])
-        if not isinstance(rows.features[name], ImageFeature | Value | dict):
+        if not isinstance(rows.features[name], hub.Image | hub.Value | dict):
             rows = rows.with_format("numpy")  # numbers only: NumPy's own bytes lose the zeros at their end
         return (row[name] for row in rows)
 
@@ -243,11 +243,9 @@ def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[s
 
 def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Dataset:
     """Select the columns that are used, images not decoded: a bad one must not end the reading."""
-    from datasets import Image as ImageFeature
-
     used, image = rows.select_columns(sorted(set(columns.values()))), columns["image"]
-    is_image = isinstance(used.features[image], ImageFeature)
-    return used.cast_column(image, ImageFeature(decode=False)) if is_image else used
+    is_image = isinstance(used.features[image], library().Image)
+    return used.cast_column(image, library().Image(decode=False)) if is_image else used
 
 
 def _file(cell: Cell) -> bytes:
@@ -257,29 +255,17 @@ def _file(cell: Cell) -> bytes:
         RefusedError: there is none, or its numbers are no display image.
     """
     if isinstance(cell, np.ndarray):
-        return _numpy_file(cell)
+        if not (cell.dtype.kind in "iu" and cell.size and cell.min() >= 0 and cell.max() <= 255):
+            raise RefusedError(f"{cell.dtype} {cell.shape}; expected whole numbers from 0 to 255")
+        held = io.BytesIO()
+        np.save(held, cell.astype(np.uint8))
+        return held.getvalue()
     if isinstance(cell, dict):  # of a file beside the data, only the path may be held
         with guarded():
             cell = cell["bytes"] or (cell["path"] and Path(cell["path"]).read_bytes())
     if not isinstance(cell, bytes):
         raise RefusedError("missing" if cell is None else f"it is {cell!r:.40}, not an image")
     return cell
-
-
-def _numpy_file(numbers: np.ndarray) -> bytes:
-    whole = numbers.dtype.kind in "iu" and numbers.size and numbers.min() >= 0 and numbers.max() <= 255
-    if not whole:
-        raise RefusedError(f"{numbers.dtype} {numbers.shape}; expected whole numbers from 0 to 255")
-    held = io.BytesIO()
-    np.save(held, numbers.astype(np.uint8))
-    return held.getvalue()
-
-
-def _bands(cell: Cell) -> int:
-    try:
-        return glance(_file(cell), STRETCH).bands
-    except RefusedError:
-        return 0  # reading it in full will say why
 
 
 def _side_px(cell: Cell) -> float:

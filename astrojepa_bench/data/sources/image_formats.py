@@ -54,7 +54,6 @@ def glance(data: bytes, stretch: Stretch) -> Glance:
 
     Raises:
         RefusedError: it is damaged, or no image of 1 to 5 bands.
-        ConfigError: it is a FITS file, and astropy is not installed.
     """
     if data.startswith(FITS_SIGNATURE):
         found = read_header(data)
@@ -75,7 +74,6 @@ def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
 
     Raises:
         RefusedError: it is damaged, or has other bands.
-        ConfigError: it is a FITS file, and astropy is not installed.
     """
     digest = hashlib.sha256(data)
     if data.startswith((FITS_SIGNATURE, NUMPY_SIGNATURE)):
@@ -83,7 +81,12 @@ def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
         digest.update(how.encode())
     else:
         with _raster(data) as image:
-            pixels, gaps = _raster_pixels(image), 0
+            if image.mode.startswith(DEEP_MODES):
+                raise RefusedError(f"mode {image.mode} is not 8 bits a band")
+            # A palette may carry transparency, which only RGBA holds.
+            full = image.convert("RGBA") if image.mode == "P" else image
+            shown = np.asarray(full.convert("L" if full.mode in GREY_MODES else "RGB"))
+            pixels, gaps = shown.reshape(*shown.shape[:2], -1), 0
     if pixels.shape[2] not in (1, bands):
         raise RefusedError(f"has {pixels.shape[2]} bands, most others {bands}")
     return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps)
@@ -95,7 +98,10 @@ def _science(data: bytes, stretch: Stretch) -> tuple[UInt8[np.ndarray, "height w
         found, values = read_pixels(data)
         planes, filters, scale = bands_first(values, already=True), found.filters, found.pixel_arcsec
     else:
-        planes, filters, scale = bands_first(_numpy_array(data)), "", np.nan
+        _numpy_header(data)  # or a header could ask for more memory than there is
+        with guarded():
+            array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+        planes, filters, scale = bands_first(array), "", np.nan
     if planes.dtype == np.uint8:
         return planes.transpose(1, 2, 0), 0, ""
     with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
@@ -117,34 +123,15 @@ def _numpy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:
     return shape, kind
 
 
-def _numpy_array(data: bytes) -> np.ndarray:
-    _numpy_header(data)  # or a header could ask for more memory than there is
-    with guarded():
-        array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
-    return array
-
-
 @contextmanager
 def _raster(data: bytes) -> Iterator[Image.Image]:
     with guarded(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with _identified(data) as image:
+        try:  # of these formats only: some others make the library start programs
+            image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        except UnidentifiedImageError:
+            raise RefusedError("not a JPEG, PNG, FITS or NumPy image") from None
+        with image:
             sides_of((image.height, image.width))
             yield image
-
-
-def _identified(data: bytes) -> Image.Image:
-    try:  # of these formats only: some others make the library start programs
-        return Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-    except UnidentifiedImageError:
-        raise RefusedError("not a JPEG, PNG, FITS or NumPy image") from None
-
-
-def _raster_pixels(image: Image.Image) -> UInt8[np.ndarray, "height width band"]:
-    if image.mode.startswith(DEEP_MODES):
-        raise RefusedError(f"mode {image.mode} is not 8 bits a band")
-    if image.mode == "P":  # a palette may carry transparency, which only RGBA holds
-        image = image.convert("RGBA")
-    pixels = np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], -1)

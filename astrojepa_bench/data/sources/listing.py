@@ -74,8 +74,10 @@ def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Column
     """
     given, paths = column_of(frame, "id"), column_of(frame, "path")
     if paths is not None:
-        names = [_below(table, path) for path in texts_of(paths)]
-        ids = _filled(None if given is None else names_of(given), texts_of(paths))
+        here, texts = PurePosixPath(table).parent, texts_of(paths)
+        # A path that escapes the folder stays as it is: reading it is refused.
+        names = [path if not path or escapes(path) else str(here / path) for path in texts]
+        ids = _filled(None if given is None else names_of(given), texts)
     elif given is not None:
         ids = _filled(names_of(given), [""] * len(frame))
         names = _named_like(ids, images, asked.on_bad_image, found=_heading(table, frame))
@@ -114,11 +116,6 @@ def _heading(table: str, frame: pd.DataFrame) -> str:
     return f"{shown(table)} has no column 'path'; found {columns}" if table else f"found {columns}"
 
 
-def _below(table: str, path: str) -> str:
-    # What escapes the folder stays as it is: it must be seen that it does.
-    return path if not path or escapes(path) else str(PurePosixPath(table).parent / path)
-
-
 def _filled(ids: Sequence[str] | None, paths: Sequence[str]) -> np.ndarray:
     """Return the ids, where they are empty the paths without suffix."""
     ids = [""] * len(paths) if ids is None else ids
@@ -152,7 +149,10 @@ def _named_like(ids: np.ndarray, images: Sequence[str], on_bad_image: OnBadImage
 def _known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Catalogue:
     columns: dict[str, pd.Series | None] = {name: _column(frame, name) for name in asked.required}
     columns |= {name: column_of(frame, name) for name in ("redshift", "ra", "dec", "group", "split")}
-    numbers, notes = _numbers({name: columns[name] for name in (*asked.attributes, "redshift", "ra", "dec")})
+    wanted = {name: columns[name] for name in (*asked.attributes, "redshift", "ra", "dec")}
+    read = {name: numbers_of(column) for name, column in wanted.items() if column is not None}
+    numbers = {name: found for name, (found, _) in read.items()}
+    notes = [note for _, told in read.values() for note in told]
     bare = Catalogue.bare(ids)
     labels = column_of(frame, asked.label) if asked.label else None
     class_names, label = ((), bare.label) if labels is None else classes_of(labels)
@@ -171,15 +171,6 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
         known = [shown(str(each)) for each in list(frame)[:50]]
         raise DataError(f"the table has no column '{shown(name)}'; {nearest(name, known)}")
     return column
-
-
-def _numbers(
-    columns: Mapping[str, pd.Series | None],
-) -> tuple[dict[str, Float[np.ndarray, " row"]], list[str]]:
-    read = {name: numbers_of(column) for name, column in columns.items() if column is not None}
-    return {name: numbers for name, (numbers, _) in read.items()}, [
-        n for _, notes in read.values() for n in notes
-    ]
 
 
 def _facts(

@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+from pyarrow import parquet, types
 
 from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
-from astrojepa_bench.data.sources.fits_image import need_astropy
 from astrojepa_bench.data.sources.hdf5_file import MOST_CLASSES, UNLABELLED
 from astrojepa_bench.data.splitting.selection import true_notes
-from astrojepa_bench.errors import ConfigError, DataError, nearest
+from astrojepa_bench.errors import DataError, nearest
 
 TABLE = "table"  # its default name
 LONGEST_TEXT = (
@@ -69,7 +69,6 @@ def read_table(name: str, data: bytes) -> pd.DataFrame:
 
     Raises:
         DataError: it is not a table of the kind that its name says, or has no rows.
-        ConfigError: the library for it is not installed.
     """
     suffix = PurePosixPath(name).suffix.lower()
     kind, read = READERS.get(suffix, READERS[".csv"])
@@ -91,12 +90,6 @@ def _read_csv(data: bytes) -> pd.DataFrame:
 
 
 def _read_parquet(data: bytes) -> pd.DataFrame:
-    try:
-        from pyarrow import parquet, types
-    except ImportError:
-        raise ConfigError(
-            "Parquet tables need pyarrow, which is not installed; pip install 'astrojepa-bench[parquet]'"
-        ) from None
     file = parquet.ParquetFile(io.BytesIO(data))
     flat = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
     rows = file.read(columns=flat)
@@ -106,7 +99,7 @@ def _read_parquet(data: bytes) -> pd.DataFrame:
 
 
 def _read_fits(data: bytes) -> pd.DataFrame:
-    fits = need_astropy()
+    from astropy.io import fits  # a third of a second, and most tables are not FITS
     from astropy.table import Table
 
     with fits.open(io.BytesIO(data), memmap=False) as hdus:

@@ -63,16 +63,22 @@ def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image
     """
     usable, notes = readable(source, converted, on_bad_image)
     # Blank images all look alike, and so do unreadable ones: among them, equal pixels mean nothing.
-    bad = _conflicting(catalogue.kept(usable), converted.digests[usable])
+    seen, digests = catalogue.kept(usable), converted.digests[usable]
+    galaxies = sky_groups(digests, seen.ra, seen.dec, np.full(len(seen), COINCIDENT_ARCSEC))
+    bad = conflicting(galaxies, seen.label)
     notes += true_notes({f"{bad.sum()} images occur under more than one label; {ALL}": bad.any()})
     rows = np.flatnonzero(usable)[~bad]
     if not len(rows):
         raise DataError(f"{source} has no usable image among {len(catalogue)}: {'; '.join(notes)}")
     chosen, more = _labelled(catalogue.kept(np.isin(np.arange(len(catalogue)), rows)))
-    group = _groups(chosen, converted.digests[rows])
+    group = sky_groups(
+        converted.digests[rows], chosen.ra, chosen.dec, chosen.field_arcsec, declared=chosen.group
+    )
     split = assign_splits(chosen.label, group, chosen.split)
     notes += [*more, *_differences(chosen, converted.rows[rows]), *_divided(chosen, group, split)]
-    return Selection(rows, _unless_alone(chosen), group, split, tuple(notes))
+    if len(np.unique(chosen.label[chosen.label >= 0])) == 1:  # it has served to divide the rows
+        chosen = replace(chosen, label=np.full_like(chosen.label, -1))
+    return Selection(rows, chosen, group, split, tuple(notes))
 
 
 def readable(
@@ -105,15 +111,6 @@ def true_notes(notes: Mapping[str, object]) -> list[str]:
     return [note for note, holds in notes.items() if holds]
 
 
-def _conflicting(catalogue: Catalogue, digests: np.ndarray) -> Bool[np.ndarray, " galaxy"]:
-    reach = np.full(len(catalogue), COINCIDENT_ARCSEC)
-    return conflicting(sky_groups(digests, catalogue.ra, catalogue.dec, reach), catalogue.label)
-
-
-def _groups(catalogue: Catalogue, digests: np.ndarray) -> np.ndarray:
-    return sky_groups(digests, catalogue.ra, catalogue.dec, catalogue.field_arcsec, catalogue.group)
-
-
 def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
     """Drop the labels of classes too small to be split, and note it."""
     rare = rare_classes(catalogue.label)
@@ -123,12 +120,6 @@ def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
     if len(found) == 1:
         notes.append(f"class {found[0]} is the only one; labels are unused")
     return replace(catalogue, label=kept), notes
-
-
-def _unless_alone(catalogue: Catalogue) -> Catalogue:
-    """Drop the labels where there is only one class: they have served to divide the rows."""
-    alone = len(np.unique(catalogue.label[catalogue.label >= 0])) == 1
-    return replace(catalogue, label=np.full_like(catalogue.label, -1)) if alone else catalogue
 
 
 def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:

@@ -101,9 +101,9 @@ def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, worker
     emit("task_advanced", task=_TASK, advance=sum(map(len, blocks)) - sum(map(len, missing)))
     try:
         here = workers <= 1 or len(missing) <= _FEW_BLOCKS
-        for block in (
-            _drawn_here(survey, missing, folder) if here else _drawn_by(workers, survey, missing, folder)
-        ):
+        for block in missing if here else _drawn_by(workers, survey, missing, folder):
+            if here:
+                save_block(survey, block, folder)
             emit("task_advanced", task=_TASK, advance=len(block))
     finally:
         emit("task_ended", task=_TASK)
@@ -112,12 +112,6 @@ def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, worker
 def cores() -> int:
     """Count the cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _drawn_here(survey: Survey, missing: Sequence[DrawingTask], folder: Path) -> Iterator[DrawingTask]:
-    for block in missing:
-        save_block(survey, block, folder)
-        yield block
 
 
 def _drawn_by(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from astrojepa_bench.data.synthetic.photometry import distance_modulus, k_correction, kpc_per_arcsec
 
@@ -121,7 +121,10 @@ def draw_galaxy(population: Population, rng: np.random.Generator) -> Galaxy:
     while True:
         for deviates in np.split(_deviates(population, rng), _PARTS, axis=1):  # the first part often suffices
             candidates = _candidates(population, deviates)
-            kept = np.flatnonzero(_selected(population, candidates))
+            _, magnitudes, _, radii = candidates
+            bright = (magnitudes > BRIGHTEST) & (magnitudes < population.faintest)
+            large = (radii > population.smallest_arcsec) & (radii < LARGEST_ARCSEC)
+            kept = np.flatnonzero(bright & large)
             if kept.size:
                 redshift, magnitude, absolute, radius = candidates[:, kept[0]].tolist()
                 offsets = rng.normal(0.0, COLOUR_SCATTER, 2)
@@ -143,9 +146,3 @@ def _candidates(population: Population, deviates: Float[np.ndarray, "3 row"]) ->
     apparent = absolute + distance_modulus(redshift) + k_correction(redshift, population.spectral_type)
     kpc = half_light_kpc(absolute, population.early) * np.exp(SIZE_SCATTER * deviates[2])
     return np.stack([redshift, apparent, absolute, population.stretch * kpc / kpc_per_arcsec(redshift)])
-
-
-def _selected(population: Population, candidates: Float[np.ndarray, "4 row"]) -> Bool[np.ndarray, " row"]:
-    _, magnitude, _, radius = candidates
-    bright = (magnitude > BRIGHTEST) & (magnitude < population.faintest)
-    return bright & (radius > population.smallest_arcsec) & (radius < LARGEST_ARCSEC)

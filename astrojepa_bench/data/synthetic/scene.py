@@ -139,15 +139,14 @@ class SceneSubject:
 
     def recipe(self, survey: Survey) -> tuple[Population, Recipe]:
         """Return the population it belongs to and how it is drawn."""
-        population, recipe = self._natural(survey.balance)
+        if self.anomaly in PHYSICAL:
+            population, recipe = PHYSICAL[self.anomaly]
+        else:
+            number = self.index // len(ANOMALY_TYPES) if self.anomaly else self.index
+            kind = class_of(number, survey.balance)
+            population, recipe = POPULATIONS[kind], RECIPES[kind]
         shared = survey.population == "matched" and self.anomaly != "lens"  # no arcs around a near one
         return (SHARED if shared else population), recipe
-
-    def _natural(self, balance: str) -> tuple[Population, Recipe]:
-        if self.anomaly in PHYSICAL:
-            return PHYSICAL[self.anomaly]
-        kind = class_of(self.index // len(ANOMALY_TYPES) if self.anomaly else self.index, balance)
-        return POPULATIONS[kind], RECIPES[kind]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from astrojepa_bench.data.splitting.ring_spectra import ring_spectra, turn
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import listening
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 GALAXY = np.array([[0.0, 0.0, 0.10, 150.0]])
 
 

@@ -1,13 +1,10 @@
 """The table beside images: three kinds, what is read from it, and what is refused."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from astrojepa_bench.data.folder import Folder
-from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.options import Offer, resolve
 from astrojepa_bench.signatures import option_schema
 
@@ -159,12 +156,3 @@ def test_wrong_kind_of_table_is_refused(files, tmp_path, suffix):
     folder = files.write(tmp_path / "f", files.numbered(3))
     (folder / f"table.{suffix}").write_text("id,path\n1,a.png\n")
     assert f"table.{suffix} is not a " in files.refusal(folder)
-
-
-def test_missing_pyarrow_is_named(files, tmp_path, monkeypatch):
-    """Without pyarrow one line says what to install."""
-    folder = files.write(tmp_path / "f", files.numbered(3))
-    (folder / "table.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigError, match=r"pip install 'astrojepa-bench\[parquet\]'"):
-        files.load(folder)

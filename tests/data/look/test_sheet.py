@@ -101,16 +101,17 @@ def test_empty_table_is_refused():
         contact_sheet(made_table(0), 3)
 
 
-def show(tmp_path, *words):
-    """Run `data show synthetic` on a handful of galaxies."""
-    few = ("--set", "dataset.galaxies=24", "--size", "16", "--cache", str(tmp_path / "cache"))
-    return main(["data", "show", "synthetic", *few, *words])
+@pytest.fixture(scope="module")
+def show(tmp_path_factory):
+    """Run `data show synthetic` on a handful of galaxies, drawn once."""
+    few = ("--set", "dataset.galaxies=24", "--size", "16", "--cache", str(tmp_path_factory.mktemp("cache")))
+    return lambda *words: main(["data", "show", "synthetic", *few, *words])
 
 
-def test_data_show_writes_a_sheet(tmp_path, capsys):
+def test_data_show_writes_a_sheet(show, tmp_path, capsys):
     """The command writes the picture and says as JSON where it is."""
     out = tmp_path / "pictures" / "sheet.png"
-    assert show(tmp_path, "--out", str(out), "--json") == 0
+    assert show("--out", str(out), "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["sheet"] == str(out)
     assert facts["galaxies"] == 24 + 6
@@ -126,8 +127,8 @@ def test_data_show_writes_a_sheet(tmp_path, capsys):
         (("--set", "dataset.galaxys=9"), "did you mean 'galaxies'"),
     ],
 )
-def test_data_show_refuses_what_it_cannot_do(tmp_path, capsys, words, message):
+def test_data_show_refuses_what_it_cannot_do(show, capsys, words, message):
     """A wrong picture format, number or option ends with code 2 and one line."""
-    assert show(tmp_path, *words) == 2
+    assert show(*words) == 2
     error = capsys.readouterr().err.strip()
     assert message in error.splitlines()[-1]

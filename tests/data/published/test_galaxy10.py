@@ -17,7 +17,7 @@ from astrojepa_bench.data.published.releases import DECALS, RELEASES, SDSS, rele
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.errors import DataError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT.parent / "shared" / "data" / "galaxy10_decals_sample.h5"
 FULL_SIZE = ROOT / "benchmarks" / "galaxy10_full_size.py"
 real = pytest.mark.skipif(not SAMPLE.is_file(), reason="the real galaxies are not here")

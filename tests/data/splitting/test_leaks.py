@@ -11,7 +11,7 @@ from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.splitting import leaks
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 
-REAL = Path(__file__).parents[2].parent / "shared" / "data"
+REAL = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 def write(path, images):
