@@ -1,8 +1,8 @@
-"""What an evaluator may know of a run: frozen features, the facts that go with them, and what it requested."""
+"""What evaluators are given: frozen features of a run, facts about its galaxies, and extras that they requested."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -10,11 +10,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from astrojepa_bench.errors import ContractError
-from astrojepa_bench.types import Split
+from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.types import Split, Tokens
 
-Request: TypeAlias = Literal["views", "twin", "errors", "fluxes"]
-"""What the ruler computes for evaluators that ask: augmented views, the shift twin, prediction errors, fluxes."""
+Extra: TypeAlias = Literal["augmented_views", "shifted_test", "prediction_errors", "band_fluxes", "tokens"]
+"""What the ruler computes beyond pooled features, for evaluators that name it in `requests`."""
+
+TOKEN_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class SplitFeatures:
         anomaly: index into `ANOMALY_KINDS`, 0 for ordinary galaxies (only test has others).
         redshift: NaN where unknown; None if nobody knows any.
         factors: numeric columns by name (physical truth, vote fractions), NaN where undefined.
-        fluxes: mean of each band of the image, in [0, 1]; None unless requested.
-        errors: how badly the objective predicts each galaxy, by name; only in test, and only if requested.
-            Averages over 16 draws of masks of `mean_squared`, `max_squared` (over a draw's tokens),
+        band_fluxes: mean of each band of the image, in [0, 1]; None unless requested.
+        prediction_errors: how badly the objective predicts each galaxy, by name; only in test, and only if
+            requested. Averages over 16 draws of masks of `mean_squared`, `max_squared` (over a draw's tokens),
             `mean_cosine` and `min_cosine`.
     """
 
@@ -40,8 +42,8 @@ class SplitFeatures:
     anomaly: Int[np.ndarray, " galaxy"]
     redshift: Float[np.ndarray, " galaxy"] | None = None
     factors: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
-    fluxes: Float[np.ndarray, "galaxy band"] | None = None
-    errors: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
+    band_fluxes: Float[np.ndarray, "galaxy band"] | None = None
+    prediction_errors: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tap, features in self.features.items():
@@ -51,15 +53,34 @@ class SplitFeatures:
     def labelled(
         self, tap: str
     ) -> tuple[Float[Tensor, "galaxy dim"], Int[np.ndarray, " galaxy"], np.ndarray]:
-        """Give features, labels and ids of the galaxies that carry a label."""
+        """Return features, labels and ids of the galaxies that carry a label."""
         known = np.flatnonzero(self.label >= 0)
         return self.features[tap][known], self.label[known], self.ids[known]
 
     @property
     def columns(self) -> Mapping[str, Float[np.ndarray, " galaxy"]]:
-        """Numeric columns that features may be asked about: `redshift` and the factors, by name."""
+        """Numeric columns that can be regressed on features: `redshift` and the factors, by name."""
         known = {} if self.redshift is None else {"redshift": self.redshift}
         return {**known, **self.factors}
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token-level features of a few galaxies of one split.
+
+    Attributes:
+        values: one vector a patch token, float32 on the CPU.
+        positions: flat patch index of each token.
+        rows: which rows of the split they are.
+        ids: galaxy ids.
+        label: class index, -1 unknown.
+    """
+
+    values: Float[Tensor, "galaxy token dim"]
+    positions: Int[Tensor, "galaxy token"]
+    rows: Int[np.ndarray, " galaxy"]
+    ids: np.ndarray
+    label: Int[np.ndarray, " galaxy"]
 
 
 @dataclass(frozen=True)
@@ -70,9 +91,12 @@ class Features:
         train, val, test: the labelled splits (test holds the anomalies too, unlabelled).
         classes: number of classes of the dataset.
         seed: names the evaluator's random streams (k-means starts, label permutations).
-        views: features (tap `last`) of several augmented views of a fixed sample of ordinary test galaxies;
-            None unless requested.
-        twin: the test galaxies, row by row, seen by another instrument; None unless requested and there is one.
+        augmented_views: features (tap `last`) of several augmented views of a fixed sample of ordinary test
+            galaxies; None unless requested.
+        shifted_test: the test galaxies, row by row, seen by another instrument; None unless requested and there
+            is such a sight of them.
+        encode_tokens: encodes the galaxies of some ids, patch by patch; None unless `tokens` were requested and
+            the encoder has patches. Evaluators call `tokens` instead.
     """
 
     train: SplitFeatures
@@ -80,8 +104,9 @@ class Features:
     test: SplitFeatures
     classes: int
     seed: int = 0
-    views: Float[Tensor, "galaxy view dim"] | None = None
-    twin: SplitFeatures | None = None
+    augmented_views: Float[Tensor, "galaxy view dim"] | None = None
+    shifted_test: SplitFeatures | None = None
+    encode_tokens: Callable[[np.ndarray], Tokens] | None = None
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -91,3 +116,25 @@ class Features:
     def split(self, name: Split) -> SplitFeatures:
         """Look a split up by name."""
         return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def tokens(
+        self, split: Split, rows: Int[np.ndarray, " row"] | None = None, batch_size: int = TOKEN_BATCH
+    ) -> Iterator[TokenBatch]:
+        """Encode the galaxies of a split again, patch by patch, one batch in memory at a time.
+
+        Args:
+            split: whose galaxies.
+            rows: which of them, in the order in which they are wanted; all in table order if None.
+            batch_size: galaxies a batch.
+
+        Raises:
+            DataError: tokens were not requested, or the encoder has none.
+        """
+        if self.encode_tokens is None:
+            raise DataError("there are no patch tokens: the encoder has none, or `requests` lacks 'tokens'")
+        part = self.split(split)
+        wanted = np.arange(len(part.ids)) if rows is None else rows
+        for start in range(0, len(wanted), batch_size):
+            here = wanted[start : start + batch_size]
+            found = self.encode_tokens(part.ids[here])
+            yield TokenBatch(found.values, found.positions, here, part.ids[here], part.label[here])

@@ -9,7 +9,7 @@ from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
 from astrojepa_bench.events import Event, track
-from astrojepa_bench.features import Features
+from astrojepa_bench.features import Features, TokenBatch
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.geometry.patches import (
     PREFER,
@@ -23,6 +23,7 @@ from astrojepa_bench.geometry.patches import (
 from astrojepa_bench.geometry.sky import DETECTED, signal_to_noise
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
+from astrojepa_bench.metric import Metric
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.suites import Block, Published, Suite
@@ -63,6 +64,7 @@ __all__ = [
     "MaskSizes",
     "Masker",
     "Masks",
+    "Metric",
     "Objective",
     "PatchGrid",
     "Prediction",
@@ -74,6 +76,7 @@ __all__ = [
     "Score",
     "Streams",
     "Suite",
+    "TokenBatch",
     "Tokens",
     "augment",
     "choose_patches",

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.metric import Metric
 from astrojepa_bench.types import (
     Evaluation,
     GalaxyBatch,
@@ -37,7 +38,7 @@ from astrojepa_bench.types import (
 )
 
 if TYPE_CHECKING:
-    from astrojepa_bench.features import Features, Request
+    from astrojepa_bench.features import Extra, Features
     from astrojepa_bench.streams import Streams
 
 Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
@@ -236,18 +237,22 @@ class Evaluator(ABC):
     Attributes:
         requires: what it is skipped without, with the reason: `label`, `anomaly`, `factors`, a numeric column by
             name ("redshift"), or one of its requests.
-        requests: what the ruler is to compute for it beyond features: `views`, `twin`, `errors`, `fluxes`; one
-            that is requested and not required may be missing from the answers.
+        requests: the extras that the ruler is to compute for it: `augmented_views`, `shifted_test`,
+            `prediction_errors`, `band_fluxes`, `tokens`. One that is requested and not required may be missing
+            from the features.
+        metrics: how its scores are shown; of several that describe a metric the first counts. Metrics that none
+            describes stand in the table of all metrics as they are.
         version: raise it whenever the same features start to give other scores.
     """
 
     requires: tuple[str, ...] = ()  # an option may change either
-    requests: tuple[Request, ...] = ()
+    requests: tuple[Extra, ...] = ()
+    metrics: ClassVar[tuple[Metric, ...]] = ()
     version: ClassVar[int] = 1
 
     @abstractmethod
-    def evaluate(self, answers: Features) -> Evaluation:
-        """Score the features in `answers`; nothing of the test split may influence a fit or a choice."""
+    def evaluate(self, features: Features) -> Evaluation:
+        """Score the features; nothing of the test split may influence a fit or a choice."""
 
 
 ROLES: Mapping[str, type] = {

@@ -114,7 +114,7 @@ def small_answers():
         parts[name] = SplitFeatures(ids, features, label[start:stop], (label[start:stop] < 0).astype(int))
     views = parts["test"].features["last"][:512, None].repeat(1, 8, 1)
     noise = torch.as_tensor(stream.normal(size=views.shape)).float()
-    return Features(**parts, classes=CLASSES, views=views + 0.1 * noise)
+    return Features(**parts, classes=CLASSES, augmented_views=views + 0.1 * noise)
 
 
 @pytest.mark.parametrize("evaluator", [*CORE, FewShot], ids=lambda evaluator: evaluator.__name__)

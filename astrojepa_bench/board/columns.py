@@ -1,17 +1,28 @@
-"""The columns of the board: where each number stands in a record, and how it is written."""
+"""The columns of the board: where each number stands in a record, and how it is written.
+
+Evaluators describe their metrics themselves. Records hold the description, so that a board needs no plugin; where
+an older record holds none, that of the ruler's own evaluator of that name counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
 from astrojepa_bench.board.statistics import Summary
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.evaluators.shown import SHOWN
+from astrojepa_bench.metric import Metric, description_of
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.versions import newest
 
 Versions: TypeAlias = Mapping[str, str]
 """The newest version of each evaluator in a section; scores of older ones are not comparable."""
+_METRIC = TypeAdapter(Metric)
 
 
 @dataclass(frozen=True)
@@ -19,7 +30,7 @@ class Column:
     """One column.
 
     Attributes:
-        source: an evaluator, `cost` for what the run took, or `masks` for what its masks show and hide.
+        source: an evaluator, or what else the number is of: `lift`, `cost`, `masks`.
         name: its metric, the field of the cost, or the name in the record's health.
         title: the heading, with its unit.
         scale: what values are multiplied with for display (100 for per cent).
@@ -27,6 +38,7 @@ class Column:
         priority: narrow tables drop the highest first.
         style: `spread` shows the mean and its spread over seeds, `interval` a signed difference with its
             95 % interval, `mean` the mean alone.
+        place: where in a record the number stands; a `difference` is of two records and stands in none.
     """
 
     source: str
@@ -36,6 +48,7 @@ class Column:
     digits: int = 1
     priority: int = 9
     style: Literal["spread", "interval", "mean"] = "spread"
+    place: Literal["scores", "cost", "health", "difference"] = "scores"
 
     @property
     def key(self) -> str:
@@ -44,13 +57,15 @@ class Column:
 
     def read(self, record: RunRecord, versions: Versions) -> float | None:
         """Find the column's number in a record; None if it was not measured by the newest evaluator."""
-        found = getattr(record.cost, self.name) if self.source == "cost" else self._measured(record, versions)
+        found: float | None = None
+        if self.place == "cost":
+            found = getattr(record.cost, self.name)
+        elif self.place == "health":
+            found = record.health.get(self.name)
+        elif self.place == "scores":
+            scores = (s for s in record.scores if (s.evaluator, s.metric) == (self.source, self.name))
+            found = next((s.value for s in scores if s.evaluator_version == versions[self.source]), None)
         return None if found is None else float(found)
-
-    def _measured(self, record: RunRecord, versions: Versions) -> int | float | None:
-        current = (score for score in record.scores if score.evaluator_version == versions[score.evaluator])
-        values = (s.value for s in current if (s.evaluator, s.metric) == (self.source, self.name))
-        return next(values, record.health.get(self.name))
 
     def text(self, summary: Summary | None) -> str:
         """Write a cell; empty where nothing was measured."""
@@ -71,25 +86,27 @@ class Column:
         return f" [{self.number(summary.low)}, {self.number(summary.high)}]"
 
 
-RANKING = Column("linear", "balanced_accuracy", "linear balanced %", priority=0)
-ACCURACY = Column("linear", "accuracy", "linear %", priority=1)
-LIFT = Column("lift", "accuracy", "lift over untrained", priority=2, style="interval")
-COLUMNS = (  # anomalies: the physical ones; artefacts are easy and stand in the long table
-    RANKING,
-    ACCURACY,
-    LIFT,
-    Column("knn", "accuracy", "k-NN %", priority=3),
-    Column("kmeans", "purity", "purity %", priority=7),
-    Column("kmeans", "ami", "AMI %", priority=5),
-    Column("anomaly", "auroc_physical", "anomaly AUROC %", priority=4),
-    Column("anomaly", "average_precision_physical", "anomaly AP %", priority=6),
-    Column("anomaly", "auroc_held_out", "held-out class AUROC %", priority=4),
-    Column("collapse", "effective_rank", "effective rank", scale=1.0, priority=8),
-    Column("cost", "train_seconds", "train s", scale=1.0, digits=0, priority=9, style="mean"),
-    Column("cost", "images_per_second", "images/s", scale=1.0, digits=0, priority=10, style="mean"),
-    Column("masks", "context_galaxy_share", "galaxy in context %", digits=0, priority=12, style="mean"),
-    Column("masks", "target_galaxy_share", "galaxy in targets %", digits=0, priority=12, style="mean"),
+LIFT = Column("lift", "accuracy", "lift over untrained", priority=2, style="interval", place="difference")
+OTHERS = (
+    Column("cost", "train_seconds", "train s", 1.0, 0, 9, "mean", "cost"),
+    Column("cost", "images_per_second", "images/s", 1.0, 0, 10, "mean", "cost"),
+    Column("masks", "context_galaxy_share", "galaxy in context %", 100.0, 0, 12, "mean", "health"),
+    Column("masks", "target_galaxy_share", "galaxy in targets %", 100.0, 0, 12, "mean", "health"),
 )
+
+
+def _column(evaluator: str, metric: str, described: Metric) -> Column:
+    title = described.title or f"{evaluator} {metric}"
+    return Column(evaluator, metric, title, described.scale, described.digits, described.priority)
+
+
+def _shipped(role: str) -> Column:
+    """Find the column of the ruler's own metric with a role; other evaluators cannot take it."""
+    described = ((name, metric) for name, metrics in SHOWN.items() for metric in metrics)
+    return next(_column(name, metric.name, metric) for name, metric in described if metric.role == role)
+
+
+RANKING, ACCURACY = _shipped("ranks"), _shipped("lifts")
 
 
 def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
@@ -100,17 +117,58 @@ def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
     return {name: newest(texts) for name, texts in found.items()}
 
 
+def described_metrics(records: Sequence[RunRecord], versions: Versions) -> dict[str, tuple[Metric, ...]]:
+    """Find how the evaluators that scored some runs describe their metrics.
+
+    Returns:
+        By evaluator, those of the ruler first, in its order, then others by name. Empty for an evaluator that
+        describes nothing.
+    """
+    recorded: dict[str, tuple[Metric, ...]] = {}
+    for record in records:
+        current = {s.evaluator for s in record.scores if s.evaluator_version == versions[s.evaluator]}
+        for name in sorted(current - recorded.keys()):
+            metrics = record.evaluators.get(name, {}).get("metrics")
+            if metrics:
+                recorded[name] = _metrics_in(metrics)
+    order = [*(name for name in SHOWN if name in versions), *sorted(versions.keys() - SHOWN.keys())]
+    return {name: recorded.get(name) or SHOWN.get(name, ()) for name in order}
+
+
 def columns_of(records: list[RunRecord], versions: Versions) -> tuple[Column, ...]:
     """Choose the columns in which any run that was trained to the end has a number.
 
-    An evaluator the board does not know (a plugin's) gets one column: its first metric, as measured.
+    An evaluator without a headline metric gets one column, the last of all: its first metric, as measured.
     """
     scored = [record for record in records if record.status in SCORED]
-    known = {column.source for column in COLUMNS}
-    first: dict[str, str] = {}
-    for score in (score for record in scored for score in record.scores if score.evaluator not in known):
-        first.setdefault(score.evaluator, score.metric)
-    extra = [Column(name, first[name], f"{name} {first[name]}", 1.0, 3, 11) for name in sorted(first)]
+    metrics: dict[str, dict[str, None]] = {}
+    for score in (score for record in scored for score in record.scores):
+        metrics.setdefault(score.evaluator, {})[score.metric] = None
+    columns, plain = list[Column](), dict[str, Column]()
+    for name, described in described_metrics(scored, versions).items():
+        found = list(metrics.get(name, {}))
+        headlines = [metric for metric in described if metric.level == "headline"]
+        columns += [
+            _column(name, each, metric)
+            for metric in headlines
+            for each in found
+            if description_of(each, described) is metric
+        ]
+        if not headlines and found:
+            plain[name] = _column(name, found[0], Metric(".*"))
+    after = next((i + 1 for i, column in enumerate(columns) if column.key == ACCURACY.key), len(columns))
+    columns.insert(after, LIFT)
     return tuple(
-        c for c in (*COLUMNS, *extra) if c is LIFT or any(c.read(r, versions) is not None for r in scored)
+        c
+        for c in (*columns, *OTHERS, *(plain[name] for name in sorted(plain)))
+        if c is LIFT or any(c.read(record, versions) is not None for record in scored)
     )
+
+
+def _metrics_in(facts: Iterable[object]) -> tuple[Metric, ...]:
+    """Read descriptions from a record; what another version wrote and this one cannot read is left out."""
+    found = list[Metric]()
+    for each in facts:
+        with suppress(ValidationError, ContractError):
+            found.append(_METRIC.validate_python(each))
+    return tuple(found)

@@ -1,31 +1,26 @@
-"""Everything evaluators said of the entries of a section, one line a metric: more than columns have room for."""
+"""All scores of the entries of a section, one line a metric: more than columns have room for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from astrojepa_bench.board.columns import newest_versions
+from astrojepa_bench.board.columns import described_metrics, newest_versions
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.metric import Metric, description_of
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
 from astrojepa_bench.runs.request import EVALUATOR_SETS
 
-ORDER = (
-    "linear", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors", "robustness",
-    "collapse",
-)  # fmt: skip
-DETAILS = {  # metrics that say the same once more, or of a part: they stand in the long table
-    "linear": r"recall_\d+",
-    "few-shot": r"accuracy_.*|.*_spread",
-    "anomaly": r"(?!.*_(physical|artefact|held_out)$).*|precision_.*",
-    "anomaly-scorers": r"(?!.*_auroc_(physical|artefact)$).*",
-    "redshift": r"knn_.*|class_only_(absolute_bias|outliers_.*)",
-}
 LEAST_SECONDS = 0.05  # shorter ones are not told
-SHARED = ("features", "views")  # what the core evaluators read, beside their own seconds
+SHARED = ("features", "augmented_views")  # what the core evaluators read, timed apart from them
+FORMERLY = {  # what extras were called in records before
+    "views": "augmented_views",
+    "twin": "shifted_test",
+    "errors": "prediction_errors",
+    "fluxes": "band_fluxes",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class MetricLine:
 
 @dataclass(frozen=True)
 class MetricGroup:
-    """What one evaluator said.
+    """The scores of one evaluator.
 
     Attributes:
         evaluator: its name.
@@ -71,12 +66,13 @@ def metric_groups(board: Board, section: Section) -> tuple[MetricGroup, ...]:
     runs = [runs for runs in _runs_by_row(board, section) if runs]
     scored = [record for group in runs for record in group if record.status in SCORED]
     versions = newest_versions(scored)
-    names = sorted(versions, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-    return tuple(_group(name, versions[name], _runs_by_row(board, section)) for name in names)
+    described = described_metrics(scored, versions)
+    rows = _runs_by_row(board, section)
+    return tuple(_group(name, versions[name], metrics, rows) for name, metrics in described.items())
 
 
 def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
-    """Say what scoring took beside training, on average over the runs that were trained; else over all runs.
+    """Compare the time of scoring with that of training, on average over the runs that were trained; else over all.
 
     The seconds are those of every scoring of a run together; what was read back from its answers cost nothing.
     """
@@ -84,10 +80,12 @@ def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
     timed = [record for record in timed if record.cost.train_seconds] or timed
     if not timed:
         return []
-    parts = _mean_parts(timed)
-    known = {*SHARED, *EVALUATOR_SETS["core"]}
-    sums = {"core": sum(value for name, value in parts.items() if name in known)}
-    if not known.issuperset(parts):
+    spent = [{FORMERLY.get(k, k): v for k, v in record.cost.evaluation.items()} for record in timed]
+    names = dict.fromkeys(name for parts in spent for name in parts)
+    parts = {name: sum(each.get(name, 0.0) for each in spent) / len(spent) for name in names}
+    core = {*SHARED, *EVALUATOR_SETS["core"]}
+    sums = {"core": sum(value for name, value in parts.items() if name in core)}
+    if not core.issuperset(parts):
         sums["full"] = sum(parts.values())
     training = sum(record.cost.train_seconds or 0.0 for record in timed) / len(timed)
     said = [f"{name} {_seconds(value)}{_share(value, training)}" for name, value in sums.items()]
@@ -106,11 +104,13 @@ def _runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
     return [[run for run in entries.get(row.entry_id, []) if run.run_id in row.runs] for row in section.rows]
 
 
-def _group(name: str, version: str, rows: Sequence[Sequence[RunRecord]]) -> MetricGroup:
+def _group(
+    name: str, version: str, described: Sequence[Metric], rows: Sequence[Sequence[RunRecord]]
+) -> MetricGroup:
     said = [[_scores(run, name, version) for run in runs if run.status in SCORED] for runs in rows]
     metrics = dict.fromkeys(metric for runs in said for scores in runs for metric in scores)
-    hidden = re.compile(DETAILS.get(name, r"(?!)"))
-    shown = [metric for metric in metrics if not hidden.fullmatch(metric)]
+    known = {metric: description_of(metric, described) or Metric(".*") for metric in metrics}
+    shown = [metric for metric, each in known.items() if each.level != "detail"]
     return MetricGroup(name, tuple(_line(metric, said) for metric in shown), len(metrics) - len(shown))
 
 
@@ -126,11 +126,6 @@ def _line(metric: str, said: Sequence[Sequence[Mapping[str, RecordedScore]]]) ->
     return MetricLine(
         metric, every[0].higher_is_better, (min(chance), max(chance)) if chance else None, cells
     )
-
-
-def _mean_parts(records: Sequence[RunRecord]) -> dict[str, float]:
-    names = dict.fromkeys(name for record in records for name in record.cost.evaluation)
-    return {name: sum(r.cost.evaluation.get(name, 0.0) for r in records) / len(records) for name in names}
 
 
 def _seconds(value: float) -> str:

@@ -186,7 +186,9 @@ def _mixtures(records: Sequence[RunRecord]) -> list[str]:
         "device classes": {str(r.identity.get("device_class", "")) for r in scored},
         "precisions": {str(r.identity.get("precision", "")) for r in scored},
         "torch releases": {".".join(r.environment.torch.split(".")[:2]) for r in scored},
-        "settings of evaluators": {canonical_json(r.evaluators) for r in scored},
+        "settings of evaluators": {
+            canonical_json({k: {**v, "metrics": None} for k, v in r.evaluators.items()}) for r in scored
+        },
     }
     said = {"settings of evaluators": "see `evaluators` in their records"}
     mixed = {kind: said.get(kind, ", ".join(sorted(v))) for kind, v in found.items() if len(v) > 1}

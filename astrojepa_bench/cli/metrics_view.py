@@ -169,7 +169,7 @@ def _standing(section: Section) -> list[_Cells]:
 
 def _training(section: Section, *, spreads: bool) -> list[_Cells]:
     """Write what the board knows beside scores: lift, cost, masks."""
-    columns = [column for column in section.columns if column.source in ("lift", "cost", "masks")]
+    columns = [column for column in section.columns if column.place != "scores"]
     if not columns:
         return []
     head = _Cells(("training", "", ""), ("",) * len(section.rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +9,12 @@ from torch import Tensor
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.evaluation.extract import encode_rows
-from astrojepa_bench.evaluators.collapse import effective_rank, is_collapsed, mean_cosine, normalised_std
+from astrojepa_bench.evaluators.metrics.geometry import (
+    effective_rank,
+    is_collapsed,
+    mean_cosine,
+    normalised_std,
+)
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.types import GalaxyTable
@@ -26,10 +29,10 @@ def watched_rows(table: GalaxyTable) -> Int[np.ndarray, " row"]:
 
 
 class HealthWatch:
-    """Measures the judged encoder of a run on the same few galaxies, before, during and after training.
+    """Measures the scored encoder of a run on the same few galaxies, before, during and after training.
 
     Args:
-        objective: whose judged encoder is watched; as it is now, it is the untrained reference.
+        objective: whose scored encoder is watched; as it is now, it is the untrained reference.
         table: the galaxies.
         images: their images on the device.
     """
@@ -41,13 +44,18 @@ class HealthWatch:
         self.untrained_std = float(normalised_std(self._features(objective.scored_encoder)))
 
     def rank(self, objective: Objective) -> float:
-        """Give the centred effective rank now."""
+        """Measure the centred effective rank now."""
         return float(effective_rank(self._features(objective.scored_encoder)))
 
     def verdict(self, objective: Objective) -> tuple[bool, dict[str, float]]:
-        """Say whether the encoder has collapsed, and the numbers behind it."""
+        """Return whether the encoder has collapsed, and the numbers behind it."""
         features = self._features(objective.scored_encoder)
-        numbers = {**geometry(features), "untrained_normalised_std": self.untrained_std}
+        numbers = {
+            "effective_rank": float(effective_rank(features)),
+            "normalised_std": float(normalised_std(features)),
+            "mean_cosine": float(mean_cosine(features)),
+            "untrained_normalised_std": self.untrained_std,
+        }
         collapsed = is_collapsed(
             effective_rank=numbers["effective_rank"],
             dim=features.shape[1],
@@ -59,12 +67,3 @@ class HealthWatch:
     def _features(self, encoder: Encoder) -> Float[Tensor, "galaxy dim"]:
         with torch.no_grad():
             return encode_rows(encoder, self._images, self._rows)["last"]
-
-
-def geometry(features: Float[Tensor, "galaxy dim"]) -> Mapping[str, float]:
-    """Give effective rank, normalised std and mean cosine of pooled features."""
-    return {
-        "effective_rank": float(effective_rank(features)),
-        "normalised_std": float(normalised_std(features)),
-        "mean_cosine": float(mean_cosine(features)),
-    }

@@ -1,8 +1,8 @@
-"""Frozen features of a judged encoder: computed once, kept beside the records, read back exactly."""
+"""Frozen features of a scored encoder: computed once, kept with the records, read back exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,32 @@ from torch import Tensor
 
 from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.evaluation.store import encoded, keep_arrays, read_arrays
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.evaluation.store import Arrays, FeatureFile, encoded
 from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import GalaxyTable, Split
 
 BATCH = 512
-JUDGED: tuple[Split, ...] = ("train", "val", "test")
+ENCODED: tuple[Split, ...] = ("train", "val", "test")
 TapFeatures = Mapping[str, Float[Tensor, "galaxy dim"]]
+
+
+def extract(encoder: Encoder, table: GalaxyTable, images: DeviceImages, seed: int, path: Path) -> Features:
+    """Read features kept in the file of a run, or else compute them and keep them there.
+
+    Raises:
+        ContractError: a feature of a test galaxy is not finite.
+    """
+    kept = load_features(path, table, seed)
+    if kept is not None:
+        return kept
+    features = compute_features(encoder, table, images, seed)
+    for tap, values in features.test.features.items():
+        if not bool(torch.isfinite(values).all()):
+            raise ContractError(f"tap '{tap}' of the scored encoder holds non-finite features on test")
+    save_features(path, table, features)
+    return features
 
 
 @torch.no_grad()
@@ -35,25 +53,46 @@ def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " 
 def compute_features(encoder: Encoder, table: GalaxyTable, images: DeviceImages, seed: int) -> Features:
     """Encode train, val and test galaxies with a frozen encoder."""
     encoder.eval()
-    features = dict(_encoded(encoder, table, images))
-    return assemble_features(table, features, seed)
+    watched = events.track(ENCODED, task="encoding galaxies", total=len(ENCODED), unit="splits")
+    return _with_facts(
+        table, {split: encode_rows(encoder, images, table.rows(split)) for split in watched}, seed
+    )
 
 
-def _encoded(
-    encoder: Encoder, table: GalaxyTable, images: DeviceImages
-) -> Iterator[tuple[Split, TapFeatures]]:
-    for split in events.track(JUDGED, task="encoding galaxies", total=len(JUDGED), unit="splits"):
-        yield split, encode_rows(encoder, images, table.rows(split))
+def save_features(path: Path, table: GalaxyTable, features: Features) -> None:
+    """Write features and ids of every split of a table to the file of a run."""
+    parts = {split: features.split(split) for split in ENCODED}
+    FeatureFile(path, table.fingerprint).write(
+        {
+            split: {"ids": part.ids, **{tap: values.numpy() for tap, values in part.features.items()}}
+            for split, part in parts.items()
+        }
+    )
 
 
-def assemble_features(table: GalaxyTable, features: Mapping[Split, TapFeatures], seed: int) -> Features:
-    """Put features beside the facts of the table."""
-    parts = {split: split_features(table, table.rows(split), features[split]) for split in JUDGED}
+def load_features(path: Path, table: GalaxyTable, seed: int) -> Features | None:
+    """Read features back; None where there are none, or they are of other galaxies."""
+    file, taps = FeatureFile(path, table.fingerprint), dict[Split, TapFeatures]()
+    for split in ENCODED:
+        found = file.read(split)
+        if found is None or not same_galaxies(found, table.ids[table.rows(split)]):
+            return None
+        taps[split] = {name: torch.from_numpy(values) for name, values in found.items() if name != "ids"}
+    return _with_facts(table, taps, seed)
+
+
+def same_galaxies(found: Arrays, ids: np.ndarray) -> bool:
+    """Whether arrays that were kept belong to the galaxies of these ids, in this order."""
+    return np.array_equal(found.get("ids", np.empty(0)), encoded(ids))
+
+
+def _with_facts(table: GalaxyTable, taps: Mapping[Split, TapFeatures], seed: int) -> Features:
+    parts = {split: split_features(table, table.rows(split), taps[split]) for split in ENCODED}
     return Features(parts["train"], parts["val"], parts["test"], table.classes, seed)
 
 
 def split_features(table: GalaxyTable, rows: Int[np.ndarray, " row"], features: TapFeatures) -> SplitFeatures:
-    """Put features of some rows beside what the table says of them."""
+    """Join features of some rows and the facts that the table holds of them."""
     return SplitFeatures(
         table.ids[rows],
         features,
@@ -62,31 +101,3 @@ def split_features(table: GalaxyTable, rows: Int[np.ndarray, " row"], features: 
         redshift=None if table.redshift is None else table.redshift[rows],
         factors={name: column[rows] for name, column in table.factors.items()},
     )
-
-
-def save_features(path: Path, answers: Features) -> None:
-    """Write features and ids of every split to HDF5, whole or not at all."""
-    keep_arrays(path, {split: _arrays(answers.split(split)) for split in JUDGED})
-
-
-def _arrays(part: SplitFeatures) -> Mapping[str, np.ndarray]:
-    return {"ids": part.ids, **{tap: values.numpy() for tap, values in part.features.items()}}
-
-
-def load_features(path: Path, table: GalaxyTable, seed: int) -> Features | None:
-    """Read features back; None where there are none, or they are of other galaxies."""
-    features = {split: _kept_features(path, table, split) for split in JUDGED}
-    known = {split: taps for split, taps in features.items() if taps is not None}
-    return assemble_features(table, known, seed) if len(known) == len(JUDGED) else None
-
-
-def _kept_features(path: Path, table: GalaxyTable, split: Split) -> TapFeatures | None:
-    found = read_arrays(path, split)
-    if found is None or not same_galaxies(found, table.ids[table.rows(split)]):
-        return None
-    return {name: torch.from_numpy(values) for name, values in found.items() if name != "ids"}
-
-
-def same_galaxies(found: Mapping[str, np.ndarray], ids: np.ndarray) -> bool:
-    """Say whether kept arrays are of the galaxies of these ids."""
-    return np.array_equal(found.get("ids", np.empty(0)), encoded(ids))

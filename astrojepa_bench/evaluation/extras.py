@@ -1,38 +1,38 @@
-"""What evaluators request beyond features: each computed once a run, kept beside the features, given to all."""
+"""What evaluators request beyond pooled features: each computed once a run, kept in its file, given to all."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
 from astrojepa_bench import events
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, DataError
-from astrojepa_bench.evaluation.extract import BATCH, encode_rows, same_galaxies, split_features
+from astrojepa_bench.evaluation.extract import BATCH, ENCODED, encode_rows, same_galaxies, split_features
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
-from astrojepa_bench.evaluation.store import Arrays, keep_arrays, read_arrays
-from astrojepa_bench.features import Features, Request, SplitFeatures
+from astrojepa_bench.evaluation.store import Arrays, FeatureFile
+from astrojepa_bench.features import Extra, Features, SplitFeatures
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.roles import Evaluator, Masker, Objective
 from astrojepa_bench.streams import numpy_stream, stream_seed
-from astrojepa_bench.types import GalaxyTable, Split
+from astrojepa_bench.types import GalaxyTable, Split, Tokens
 
-VERSION = 2  # raise it whenever something below starts to give other arrays: kept ones are then made anew
+VERSION = 2  # raise it whenever something below starts to make other arrays: kept ones are then made anew
 VIEWED = 512
 VIEWS = 4
 
 
 @dataclass(frozen=True)
 class ExtrasContext:
-    """What requests are put to.
+    """What extras are computed from.
 
     Attributes:
         objective: trained, in evaluation mode.
@@ -55,157 +55,210 @@ class ExtrasContext:
         return self.table.rows("test")
 
 
-def requested(evaluators: Iterable[Evaluator]) -> tuple[Request, ...]:
-    """Collect what some evaluators want, each once."""
-    return tuple(dict.fromkeys(request for evaluator in evaluators for request in evaluator.requests))
-
-
 @dataclass(frozen=True)
-class Met:
-    """Features with what could be had of what was requested.
+class WithExtras:
+    """Features with the extras that could be had.
 
     Attributes:
-        answers: features and facts, with more in them.
-        unmet: why other requests have no answer.
+        features: with more in them.
+        missing: why the other extras are not there.
         seconds: how long each took [s].
     """
 
-    answers: Features
-    unmet: Mapping[Request, str]
+    features: Features
+    missing: Mapping[Extra, str]
     seconds: Mapping[str, float]
 
 
-def with_requests(answers: Features, requests: Iterable[Request], subject: ExtrasContext, path: Path) -> Met:
-    """Add what is requested, read from the file of the run's answers or else computed and kept there."""
-    unmet: dict[Request, str] = {}
+def requested(evaluators: Iterable[Evaluator]) -> tuple[Extra, ...]:
+    """Collect the extras that some evaluators request, each once."""
+    return tuple(dict.fromkeys(extra for evaluator in evaluators for extra in evaluator.requests))
+
+
+def with_extras(
+    features: Features, wanted: Iterable[Extra], context: ExtrasContext, path: Path
+) -> WithExtras:
+    """Attach extras to features, read from the file of the run or else computed and kept there."""
+    missing: dict[Extra, str] = {}
     seconds: dict[str, float] = {}
-    for request in requests:
+    for name in wanted:
         began = time.perf_counter()
         try:
-            arrays = _kept(path, request, subject) or _computed(path, request, subject)
+            features = _EXTRAS[name].attached(features, context, path)
         except BenchError as error:
-            unmet[request] = str(error)
-        else:
-            answers = _PARTS[request].put(answers, arrays, subject)
-        seconds[request] = time.perf_counter() - began
-    return Met(answers, unmet, seconds)
+            missing[name] = str(error)
+        seconds[name] = time.perf_counter() - began
+    return WithExtras(features, missing, seconds)
 
 
-def _kept(path: Path, request: Request, subject: ExtrasContext) -> Arrays | None:
-    found = read_arrays(path, f"requests/{request}")
-    if found is None or found.get("version") != VERSION:
-        return None
-    return found if same_galaxies(found, subject.table.ids[_PARTS[request].rows(subject)]) else None
+class PatchTokens:
+    """Token-level features, encoded again whenever an evaluator reads them: they would not fit into memory."""
+
+    def attached(self, features: Features, context: ExtrasContext, path: Path) -> Features:
+        """Let features encode tokens on demand; nothing is computed now and nothing kept.
+
+        Raises:
+            DataError: the encoder has no patches.
+        """
+        encoder, images, table = context.objective.scored_encoder, context.galaxies.images, context.table
+        if encoder.grid is None:
+            raise DataError("the encoder has no patch tokens")
+        by_id = np.argsort(table.ids, kind="stable")
+
+        @torch.no_grad()
+        def encode_tokens(ids: np.ndarray) -> Tokens:
+            rows = by_id[np.searchsorted(table.ids, ids, sorter=by_id)]
+            found = encoder(images.batch(rows))
+            return Tokens(found.values.float().cpu(), found.positions.cpu())
+
+        return dataclasses.replace(features, encode_tokens=encode_tokens)
 
 
-def _computed(path: Path, request: Request, subject: ExtrasContext) -> Arrays:
-    part = _PARTS[request]
-    arrays = part.compute(subject)
-    ids = subject.table.ids[part.rows(subject)]
-    keep_arrays(path, {f"requests/{request}": {**arrays, "ids": ids, "version": np.array(VERSION)}})
-    return arrays
+class KeptExtra(ABC):
+    """An extra whose arrays are computed once a run and kept in its file."""
+
+    name: Extra
+
+    @abstractmethod
+    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
+        """Return the rows of the table that it is about."""
+
+    @abstractmethod
+    def compute(self, context: ExtrasContext) -> Arrays:
+        """Compute its arrays.
+
+        Raises:
+            DataError: it cannot be had of this run or these galaxies.
+        """
+
+    @abstractmethod
+    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
+        """Put its arrays into features."""
+
+    def attached(self, features: Features, context: ExtrasContext, path: Path) -> Features:
+        """Attach what is kept in the file of the run, or compute it and keep it there.
+
+        Raises:
+            DataError: it cannot be had of this run or these galaxies.
+        """
+        file, ids = FeatureFile(path, context.table.fingerprint), context.table.ids[self.rows(context)]
+        kept = file.read(f"extras/{self.name}")
+        if kept is None or kept.get("version") != VERSION or not same_galaxies(kept, ids):
+            kept = {**self.compute(context), "ids": ids, "version": np.array(VERSION)}
+            file.write({f"extras/{self.name}": kept})
+        arrays = {name: values for name, values in kept.items() if name not in ("ids", "version")}
+        return self.attach(features, arrays, context)
 
 
-# --- views: the same galaxy turned, mirrored, moved, nearer, noisier ----------------------------------------
+class AugmentedViews(KeptExtra):
+    """The same galaxies turned, mirrored, moved, nearer, noisier: `VIEWS` views of `VIEWED` test galaxies."""
+
+    name = "augmented_views"
+
+    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
+        """Choose a fixed sample of ordinary test galaxies, the same for every run."""
+        ordinary = context.test[context.table.anomaly[context.test] == 0]
+        return np.sort(numpy_stream(0, "viewed").permutation(ordinary)[:VIEWED])
+
+    @torch.no_grad()
+    def compute(self, context: ExtrasContext) -> Arrays:
+        """Encode every view of every galaxy in the sample."""
+        rows, images = self.rows(context), context.galaxies.images
+        if not len(rows):
+            raise DataError("test has no ordinary galaxy to view")
+        views = []
+        for view in events.track(range(VIEWS), task="encoding views", total=VIEWS, unit="views"):
+            generator, parts = torch.Generator(images.device).manual_seed(stream_seed(0, "view", view)), []
+            for start in range(0, len(rows), BATCH):
+                batch = images.batch(rows[start : start + BATCH])
+                seen = augment(batch, generator, mirror=context.table.spec.mirror_safe)
+                parts.append(context.objective.scored_encoder.taps(seen)["last"].float().cpu())
+            views.append(torch.cat(parts))
+        return {"last": torch.stack(views, dim=1).numpy()}
+
+    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
+        """Attach them as (galaxy, view, dim)."""
+        return dataclasses.replace(features, augmented_views=torch.from_numpy(arrays["last"]))
 
 
-def viewed_rows(table: GalaxyTable) -> Int[np.ndarray, " row"]:
-    """Choose a fixed sample of ordinary test galaxies, the same for every run."""
-    rows = table.rows("test")
-    ordinary = rows[table.anomaly[rows] == 0]
-    return np.sort(numpy_stream(0, "viewed").permutation(ordinary)[:VIEWED])
+class ShiftedTest(KeptExtra):
+    """The test galaxies seen by another instrument."""
+
+    name = "shifted_test"
+
+    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
+        """Return all test galaxies."""
+        return context.test
+
+    def compute(self, context: ExtrasContext) -> Arrays:
+        """Encode every tap of the other sight."""
+        shifted = context.galaxies.shifted
+        if shifted is None:
+            raise DataError("the dataset has no shift twin: nobody saw its galaxies with another instrument")
+        if not np.array_equal(shifted.table.ids, context.table.ids):
+            raise DataError(
+                "the shift twin holds other galaxies, or in another order; mend the dataset's shifted()"
+            )
+        features = encode_rows(context.objective.scored_encoder, shifted.images, context.test)
+        return {tap: values.numpy() for tap, values in features.items()}
+
+    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
+        """Attach the taps, with the facts of the survey's own galaxies."""
+        taps = {tap: torch.from_numpy(arrays[tap]) for tap in features.taps}
+        return dataclasses.replace(features, shifted_test=split_features(context.table, context.test, taps))
 
 
-def _views(subject: ExtrasContext) -> Arrays:
-    rows = viewed_rows(subject.table)
-    if not len(rows):
-        raise DataError("test has no ordinary galaxy to view")
-    watched = events.track(range(VIEWS), task="encoding views", total=VIEWS, unit="views")
-    return {"last": torch.stack([_view(subject, rows, view) for view in watched], dim=1).numpy()}
+class PredictionErrors(KeptExtra):
+    """How badly the objective predicts each test galaxy."""
+
+    name = "prediction_errors"
+
+    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
+        """Return all test galaxies."""
+        return context.test
+
+    def compute(self, context: ExtrasContext) -> Arrays:
+        """Predict every test galaxy under several draws of masks."""
+        found = prediction_errors(context.objective, context.masker, context.galaxies.images, context.test)
+        if found is None:
+            raise DataError("the objective predicts nothing")
+        return found
+
+    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
+        """Attach them to the test split."""
+        test = dataclasses.replace(features.test, prediction_errors=arrays)
+        return dataclasses.replace(features, test=test)
 
 
-@torch.no_grad()
-def _view(subject: ExtrasContext, rows: Int[np.ndarray, " row"], view: int) -> Float[Tensor, "galaxy dim"]:
-    images, mirror = subject.galaxies.images, subject.table.spec.mirror_safe
-    generator = torch.Generator(images.device).manual_seed(stream_seed(0, "view", view))
-    parts = []
-    for start in range(0, len(rows), BATCH):
-        seen = augment(images.batch(rows[start : start + BATCH]), generator, mirror=mirror)
-        parts.append(subject.objective.scored_encoder.taps(seen)["last"].float().cpu())
-    return torch.cat(parts)
+class BandFluxes(KeptExtra):
+    """The mean of each band, which a control by colour alone reads."""
+
+    name = "band_fluxes"
+
+    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
+        """Return all galaxies."""
+        return np.arange(len(context.table))
+
+    def compute(self, context: ExtrasContext) -> Arrays:
+        """Average each band of each image."""
+        rows, images = self.rows(context), context.galaxies.images
+        starts = range(0, len(rows), BATCH)
+        parts = [images.batch(rows[start : start + BATCH]).mean(dim=(2, 3)).cpu() for start in starts]
+        return {"fluxes": torch.cat(parts).numpy()}
+
+    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
+        """Attach them to every split."""
+
+        def coloured(split: Split) -> SplitFeatures:
+            fluxes = arrays["fluxes"][context.table.rows(split)]
+            return dataclasses.replace(features.split(split), band_fluxes=fluxes)
+
+        train, val, test = map(coloured, ENCODED)
+        return dataclasses.replace(features, train=train, val=val, test=test)
 
 
-def _put_views(answers: Features, arrays: Arrays, subject: ExtrasContext) -> Features:
-    return dataclasses.replace(answers, views=torch.from_numpy(arrays["last"]))
-
-
-# --- twin: the same galaxies seen by another instrument -----------------------------------------------------
-
-
-def _twin(subject: ExtrasContext) -> Arrays:
-    twin = subject.galaxies.shifted
-    if twin is None:
-        raise DataError("the dataset has no shift twin: nobody saw its galaxies with another instrument")
-    if not np.array_equal(twin.table.ids, subject.table.ids):
-        raise DataError(
-            "the shift twin holds other galaxies, or in another order; mend the dataset's shifted()"
-        )
-    features = encode_rows(subject.objective.scored_encoder, twin.images, subject.test)
-    return {tap: values.numpy() for tap, values in features.items()}
-
-
-def _put_twin(answers: Features, arrays: Arrays, subject: ExtrasContext) -> Features:
-    features = {tap: torch.from_numpy(arrays[tap]) for tap in answers.taps}
-    return dataclasses.replace(answers, twin=split_features(subject.table, subject.test, features))
-
-
-# --- errors: how badly the objective predicts each test galaxy ----------------------------------------------
-
-
-def _errors(subject: ExtrasContext) -> Arrays:
-    found = prediction_errors(subject.objective, subject.masker, subject.galaxies.images, subject.test)
-    if found is None:
-        raise DataError("the objective predicts nothing")
-    return found
-
-
-def _put_errors(answers: Features, arrays: Arrays, subject: ExtrasContext) -> Features:
-    errors = {name: values for name, values in arrays.items() if name not in ("ids", "version")}
-    return dataclasses.replace(answers, test=dataclasses.replace(answers.test, errors=errors))
-
-
-# --- fluxes: the mean of each band, which a colour-only control reads ---------------------------------------
-
-
-def _fluxes(subject: ExtrasContext) -> Arrays:
-    rows = np.arange(len(subject.table))
-    parts = [
-        subject.galaxies.images.batch(rows[start : start + BATCH]).mean(dim=(2, 3)).cpu()
-        for start in range(0, len(rows), BATCH)
-    ]
-    return {"fluxes": torch.cat(parts).numpy()}
-
-
-def _put_fluxes(answers: Features, arrays: Arrays, subject: ExtrasContext) -> Features:
-    def put(split: Split) -> SplitFeatures:
-        fluxes = arrays["fluxes"][subject.table.rows(split)]
-        return dataclasses.replace(answers.split(split), fluxes=fluxes)
-
-    return dataclasses.replace(answers, train=put("train"), val=put("val"), test=put("test"))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One thing that can be requested: of which rows, how it is computed, and where it goes."""
-
-    rows: Callable[[ExtrasContext], Int[np.ndarray, " row"]]
-    compute: Callable[[ExtrasContext], Arrays]
-    put: Callable[[Features, Arrays, ExtrasContext], Features]
-
-
-_PARTS: Mapping[Request, _Part] = {
-    "views": _Part(lambda subject: viewed_rows(subject.table), _views, _put_views),
-    "twin": _Part(lambda subject: subject.test, _twin, _put_twin),
-    "errors": _Part(lambda subject: subject.test, _errors, _put_errors),
-    "fluxes": _Part(lambda subject: np.arange(len(subject.table)), _fluxes, _put_fluxes),
+_KEPT = (AugmentedViews(), ShiftedTest(), PredictionErrors(), BandFluxes())
+_EXTRAS: Mapping[Extra, KeptExtra | PatchTokens] = {
+    **{extra.name: extra for extra in _KEPT},
+    "tokens": PatchTokens(),
 }

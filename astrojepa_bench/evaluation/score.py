@@ -1,97 +1,73 @@
-"""Asks evaluators for scores, and says why where there can be none."""
+"""From features to scores: evaluators are asked one by one, and where there is no score there is a reason."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError, ContractError
-from astrojepa_bench.features import Features, Request
+from astrojepa_bench.evaluation.extract import extract
+from astrojepa_bench.evaluation.extras import ExtrasContext, requested, with_extras
+from astrojepa_bench.evaluation.store import FeatureFile
+from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.runs.component import Component
 from astrojepa_bench.types import Evaluation
 
+Row: TypeAlias = Mapping[str, object]
 
-@dataclass
-class Judgement:
-    """Everything the evaluators said.
+
+@dataclass(frozen=True)
+class ReadyEvaluator:
+    """An evaluator with resolved options, ready to score.
 
     Attributes:
-        scores: as recorded, each with its evaluator's version.
-        selection: what each chose on validation.
-        evaluators: version and options of each.
-        not_scored: evaluators without an answer, and why.
-        warnings: what a reader should know.
-        predictions: per-galaxy answers by evaluator.
-        seconds: how long each took [s].
+        name: under which it is offered and its scores are recorded.
+        title: its name, kind and plugin, for messages.
+        evaluator: built.
+        version: what its version is made of, by name.
+        score_version: the same in short, for each of its scores.
+        options: as recorded.
     """
 
-    scores: list[dict[str, Any]] = field(default_factory=list)
-    selection: dict[str, dict[str, Any]] = field(default_factory=dict)
-    evaluators: dict[str, dict[str, Any]] = field(default_factory=dict)
-    not_scored: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    predictions: dict[str, Evaluation] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    name: str
+    title: str
+    evaluator: Evaluator
+    version: Mapping[str, str]
+    score_version: str
+    options: Mapping[str, object]
 
+    def evaluate(self, features: Features) -> Evaluation:
+        """Evaluate frozen features.
 
-def judge(
-    answers: Features, pieces: Sequence[Component], unmet: Mapping[Request, str] | None = None
-) -> Judgement:
-    """Evaluate frozen features. One failing evaluator leaves the others standing, and is named.
+        Raises:
+            BenchError: there is nothing to score, or the answer is no evaluation.
+        """
+        found: object = self.evaluator.evaluate(features)
+        if not isinstance(found, Evaluation):
+            raise ContractError(f"{self.title} answered {type(found).__name__}; expected an Evaluation")
+        return found
 
-    Args:
-        answers: features, facts, and what was requested.
-        pieces: the evaluators.
-        unmet: why a request has no answer.
-    """
-    judgement = Judgement()
-    for piece in events.track(pieces, task="scoring", total=len(pieces), unit="evaluators"):
-        began = time.perf_counter()
-        evaluator: Evaluator = piece.build()
-        judgement.evaluators[piece.name] = described(piece)
-        reason = missing(answers, evaluator, unmet or {})
-        if reason is None:
-            reason = _evaluated(judgement, piece, evaluator, answers)
-        if reason is not None:
-            judgement.not_scored[piece.name] = reason
-        judgement.warnings += _left_out(piece, evaluator, unmet or {})
-        judgement.seconds[piece.name] = round(time.perf_counter() - began, 3)
-    return judgement
+    def described(self) -> Row:
+        """Describe it for a record: what makes its scores other scores, and how the board shows them."""
+        metrics = [metric.described() for metric in self.evaluator.metrics]
+        return {
+            "version": self.version,
+            "options": self.options,
+            **({"metrics": metrics} if metrics else {}),
+        }
 
-
-def _evaluated(judgement: Judgement, piece: Component, evaluator: Evaluator, answers: Features) -> str | None:
-    """Add what an evaluator says, or give the reason why it said nothing."""
-    try:
-        _add(judgement, piece, evaluator, evaluator.evaluate(answers))
-    except BenchError as error:
-        return str(error)
-    return None
-
-
-def _left_out(piece: Component, evaluator: Evaluator, unmet: Mapping[Request, str]) -> list[str]:
-    optional = [request for request in evaluator.requests if request not in evaluator.requires]
-    return [f"{piece.name}: without {each}: {unmet[each]}" for each in optional if each in unmet]
-
-
-def described(piece: Component) -> dict[str, Any]:
-    """Say which evaluator this is: a score of another version or with other options is another score."""
-    return {"version": piece.chain, "options": piece.recorded()}
-
-
-def _add(judgement: Judgement, piece: Component, evaluator: Evaluator, answer: object) -> None:
-    if not isinstance(answer, Evaluation):
-        raise ContractError(f"{piece.offer.title} answered {type(answer).__name__}; expected an Evaluation")
-    for score in answer:
-        judgement.scores.append(
+    def rows(self, found: Evaluation) -> tuple[Row, ...]:
+        """Return its scores as recorded."""
+        return tuple(
             {
-                "evaluator": piece.name,
-                "evaluator_version": piece.version,
+                "evaluator": self.name,
+                "evaluator_version": self.score_version,
                 "metric": score.metric,
                 "value": score.value,
                 "higher_is_better": score.higher_is_better,
@@ -99,40 +75,190 @@ def _add(judgement: Judgement, piece: Component, evaluator: Evaluator, answer: o
                 "chance": score.chance,
                 "item_se": score.item_se,
             }
+            for score in found
         )
-    judgement.selection[piece.name] = dict(answer.selection)
-    judgement.warnings += [f"{piece.name}: {warning}" for warning in answer.warnings]
-    judgement.predictions[piece.name] = answer
 
 
-def missing(answers: Features, evaluator: Evaluator, unmet: Mapping[Request, str]) -> str | None:
-    """Say what an evaluator requires and does not get, or None."""
-    reasons = (_missing_one(answers, required, unmet) for required in evaluator.requires)
-    return next((reason for reason in reasons if reason is not None), None)
+@dataclass(frozen=True)
+class Scored:
+    """What evaluators found, field by field as a record holds it.
+
+    Attributes:
+        scores: one row a number, with its evaluator and its version.
+        selection: what each evaluator chose on validation.
+        evaluators: version, options and description of the metrics of each evaluator that was asked.
+        not_scored: evaluators that had nothing to score, and why.
+        warnings: what a reader should know, each behind the name of its evaluator.
+        seconds: how long each evaluator and each extra took [s].
+        eval_seconds: how long scoring took in all [s].
+    """
+
+    scores: tuple[Row, ...] = ()
+    selection: Mapping[str, Row] = field(default_factory=dict)
+    evaluators: Mapping[str, Row] = field(default_factory=dict)
+    not_scored: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    eval_seconds: float = 0.0
+
+    @classmethod
+    def of_record(cls, facts: Mapping[str, Any]) -> Scored:
+        """Read what evaluators found earlier from the facts of a record."""
+        cost = facts["cost"]
+        return cls(
+            tuple(facts["scores"]), facts["selection"], facts["evaluators"], facts["not_scored"],
+            tuple(facts["warnings"]), cost.get("evaluation") or {}, cost.get("eval_seconds") or 0.0,
+        )  # fmt: skip
+
+    def in_record(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the facts of a record with this in them."""
+        found = {
+            "scores": list(self.scores), "selection": dict(self.selection), "evaluators": dict(self.evaluators),
+            "not_scored": dict(self.not_scored), "warnings": list(self.warnings),
+        }  # fmt: skip
+        spent = {"eval_seconds": round(self.eval_seconds, 3), "evaluation": dict(self.seconds)}
+        return {**facts, **found, "cost": {**facts["cost"], **spent}}
+
+    def holds(self, name: str, version: Mapping[str, str], options: Mapping[str, object]) -> bool:
+        """Whether an evaluator was asked already, in this version and with these options."""
+        known = self.evaluators.get(name)
+        return known is not None and (known.get("version"), known.get("options")) == (version, options)
+
+    def without(self, names: Collection[str]) -> Scored:
+        """Return this without what some evaluators found, since they score again; the time they took stays."""
+        return replace(
+            self,
+            scores=tuple(row for row in self.scores if row["evaluator"] not in names),
+            selection={name: chosen for name, chosen in self.selection.items() if name not in names},
+            evaluators={name: facts for name, facts in self.evaluators.items() if name not in names},
+            not_scored={name: why for name, why in self.not_scored.items() if name not in names},
+            warnings=tuple(text for text in self.warnings if self._author(text, names) not in names),
+        )
+
+    def _author(self, warning: str, names: Collection[str]) -> str:
+        """Find whose warning it is: of the names that it begins with, the longest, since names may hold colons."""
+        known = {*names, *self.evaluators}
+        return max((name for name in known if warning.startswith(f"{name}: ")), key=len, default="")
+
+    def plus(self, more: Scored) -> Scored:
+        """Add what other evaluators found later."""
+        names = dict.fromkeys([*self.seconds, *more.seconds])
+        spent = {name: round(self.seconds.get(name, 0.0) + more.seconds.get(name, 0.0), 3) for name in names}
+        return Scored(
+            (*self.scores, *more.scores),
+            {**self.selection, **more.selection},
+            {**self.evaluators, **more.evaluators},
+            {**self.not_scored, **more.not_scored},
+            (*self.warnings, *more.warnings),
+            spent,
+            self.eval_seconds + more.eval_seconds,
+        )
 
 
-def _missing_one(answers: Features, required: str, unmet: Mapping[Request, str]) -> str | None:
-    met = {
-        "label": _has_labels(answers),
-        "anomaly": bool((answers.test.anomaly > 0).any()),
-        "factors": bool(answers.test.factors),
+def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator], path: Path) -> Scored:
+    """Score a trained objective; what was computed for it before is read and not computed again.
+
+    Args:
+        context: objective, masker and galaxies.
+        seed: of the run; names the evaluators' random streams.
+        evaluators: which to ask.
+        path: the file of the run's features.
+
+    Raises:
+        ContractError: a feature is not finite.
+    """
+    began = time.perf_counter()
+    encoder, galaxies = context.objective.scored_encoder, context.galaxies
+    features = extract(encoder, galaxies.table, galaxies.images, seed, path)
+    seconds = {"features": time.perf_counter() - began}
+    # Extras can take longer than training: none is made for evaluators that will have nothing to score.
+    able = [each.evaluator for each in evaluators if unmet_requirement(features, each.evaluator, {}) is None]
+    found = with_extras(features, requested(able), context, path)
+    scored, predictions = evaluate(found.features, evaluators, found.missing)
+    if predictions:
+        FeatureFile(path, galaxies.table.fingerprint).write(
+            {
+                f"predictions/{name}": {**each.predictions, "ids": each.ids}
+                for name, each in predictions.items()
+            }
+        )
+    timed = {**seconds, **found.seconds, **scored.seconds}
+    return replace(scored, seconds=timed, eval_seconds=sum(timed.values()))
+
+
+def evaluate(
+    features: Features, evaluators: Sequence[ReadyEvaluator], missing: Mapping[Extra, str]
+) -> tuple[Scored, dict[str, Evaluation]]:
+    """Evaluate frozen features. An evaluator that cannot score leaves the others standing, and is named.
+
+    Args:
+        features: with the extras that could be had.
+        evaluators: which to ask.
+        missing: why an extra could not be had.
+
+    Returns:
+        What all of them found, and the evaluations that predict something of each galaxy.
+    """
+    scored, predictions = Scored(), dict[str, Evaluation]()
+    for ready in events.track(evaluators, task="scoring", total=len(evaluators), unit="evaluators"):
+        began, name = time.perf_counter(), ready.name
+        found = Evaluation(())
+        reason = unmet_requirement(features, ready.evaluator, missing)
+        if reason is None:
+            try:
+                found = ready.evaluate(features)
+            except BenchError as error:
+                reason = str(error)
+        optional = [extra for extra in ready.evaluator.requests if extra not in ready.evaluator.requires]
+        left_out = [f"without {extra}: {missing[extra]}" for extra in optional if extra in missing]
+        scored = scored.plus(
+            Scored(
+                scores=ready.rows(found),
+                selection={name: dict(found.selection)} if reason is None else {},
+                evaluators={name: ready.described()},
+                not_scored={} if reason is None else {name: reason},
+                warnings=tuple(f"{name}: {text}" for text in [*found.warnings, *left_out]),
+                seconds={name: time.perf_counter() - began},
+            )
+        )
+        if found.predictions:
+            predictions[name] = found
+    return scored, predictions
+
+
+def unmet_requirement(features: Features, evaluator: Evaluator, missing: Mapping[Extra, str]) -> str | None:
+    """Return why an evaluator cannot score, for the first thing that it requires and that is not there.
+
+    Args:
+        features: what it is given.
+        evaluator: which declares what it requires.
+        missing: why an extra could not be had.
+    """
+    test = features.test
+    train_classes = np.unique(features.train.label[features.train.label >= 0])
+    labelled = all(bool((part.label >= 0).any()) for part in (features.val, test))
+    known: dict[str, tuple[bool, str]] = {
+        "label": (
+            len(train_classes) >= 2 and labelled,
+            "the galaxies carry too few labels (two classes in train, some in val and test)",
+        ),
+        "anomaly": (bool((test.anomaly > 0).any()), "no known anomalies among the test galaxies"),
+        "factors": (bool(test.factors), "the galaxies carry no physical truth"),
     }
-    if required in get_args(Request):
-        return next((reason for request, reason in unmet.items() if request == required), None)
-    if met.get(required, required in answers.test.columns):
-        return None
-    known = ", ".join(answers.test.columns) or "none"
-    return _REASONS.get(required, f"the galaxies carry no column '{required}' (numeric columns: {known})")
-
-
-_REASONS = {
-    "label": "the galaxies carry too few labels (two classes in train, some in val and test)",
-    "anomaly": "no known anomalies among the test galaxies",
-    "factors": "the galaxies carry no physical truth",
-}
-
-
-def _has_labels(answers: Features) -> bool:
-    train = np.unique(answers.train.label[answers.train.label >= 0])
-    elsewhere = [bool((part.label >= 0).any()) for part in (answers.val, answers.test)]
-    return len(train) >= 2 and all(elsewhere)
+    columns = ", ".join(test.columns) or "none"
+    for required in evaluator.requires:
+        if required in get_args(Extra):
+            reason = next((why for extra, why in missing.items() if extra == required), None)
+            if reason is not None:
+                return reason
+            continue
+        there, reason = known.get(
+            required,
+            (
+                required in test.columns,
+                f"the galaxies carry no column '{required}' (numeric columns: {columns})",
+            ),
+        )
+        if not there:
+            return reason
+    return None

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluators.metrics.ranking import ranking_scores, scores_by_kind
 from astrojepa_bench.evaluators.probes.anomaly_scores import (
-    Oddness,
-    forest_oddness,
-    knn_oddness,
-    mahalanobis_oddness,
+    AnomalyScores,
+    forest_scores,
+    mahalanobis_scores,
+    neighbour_scores,
 )
 from astrojepa_bench.evaluators.probes.reading import by_id, read_features, read_ordinary
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score
@@ -53,6 +54,7 @@ class Anomaly(Evaluator):
     """
 
     requires = ("anomaly",)
+    metrics = SHOWN["anomaly"]
     version = 2
 
     def __init__(self, *, k: int = 10, held_out: int | None = None) -> None:
@@ -63,47 +65,44 @@ class Anomaly(Evaluator):
         self.k = k
         self.held_out = held_out
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on ordinary train galaxies, score all of test.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: test lacks anomalies or ordinary galaxies.
         """
-        tap, kind = answers.taps[0], answers.test.anomaly
-        everything = read_features(answers.test, "test", tap, np.arange(len(kind)))
-        train = read_ordinary(answers, "train", tap)
+        tap, kind = features.taps[0], features.test.anomaly
+        everything = read_features(features.test, "test", tap, np.arange(len(kind)))
+        train = read_ordinary(features, "train", tap)
         scores, predictions = list[Score](), dict[str, np.ndarray]()
         if self.held_out is None or (kind > 0).any():
             _check_both_kinds(kind)
-            predictions["oddness"] = oddness = knn_oddness(train, everything, self.k)
-            scores += scores_by_kind("anomaly", oddness, kind)
+            predictions["anomaly_score"] = found = neighbour_scores(train, everything, self.k)
+            scores += scores_by_kind("anomaly", found, kind)
         if self.held_out is not None:
-            train = read_ordinary(answers, "train", tap, without=self.held_out)
-            predictions["oddness_held_out"] = oddness = knn_oddness(train, everything, self.k)
-            scores += _scores_held_out(oddness, answers.test, self.held_out)
+            train = read_ordinary(features, "train", tap, without=self.held_out)
+            predictions["anomaly_score_held_out"] = found = neighbour_scores(train, everything, self.k)
+            scores += self._scores_held_out(found, features.test, self.held_out)
         selection: dict[str, float | str] = {"tap": tap, "k": float(min(self.k, len(train)))}
-        return Evaluation(tuple(scores), predictions, answers.test.ids, selection, self._warnings(len(train)))
-
-    def _warnings(self, train: int) -> tuple[str, ...]:
         warnings = {
-            f"only {train} train galaxies for k = {self.k}": train < self.k,
+            f"only {len(train)} train galaxies for k = {self.k}": len(train) < self.k,
             f"class {self.held_out} was held out of the scorer only: it was seen in pretraining": (
                 self.held_out is not None
             ),
         }
-        return tuple(warning for warning, holds in warnings.items() if holds)
+        told = tuple(warning for warning, holds in warnings.items() if holds)
+        return Evaluation(tuple(scores), predictions, features.test.ids, selection, told)
 
-
-def _scores_held_out(oddness: Oddness, test: SplitFeatures, held_out: int) -> list[Score]:
-    ordinary = (test.anomaly == 0) & (test.label >= 0)
-    odd = test.label[ordinary] == held_out
-    if not 0 < odd.sum() < len(odd):
-        raise DataError(
-            f"anomaly.held_out={held_out}: {odd.sum()} of {len(odd)} labelled test galaxies are of that class; "
-            f"choose one of {np.unique(test.label[ordinary]).tolist()} beside others"
-        )
-    return ranking_scores("anomaly", oddness[ordinary], odd, "_held_out")
+    def _scores_held_out(self, found: AnomalyScores, test: SplitFeatures, held_out: int) -> list[Score]:
+        ordinary = (test.anomaly == 0) & (test.label >= 0)
+        odd = test.label[ordinary] == held_out
+        if not 0 < odd.sum() < len(odd):
+            raise DataError(
+                f"anomaly.held_out={held_out}: {odd.sum()} of {len(odd)} labelled test galaxies are of that class; "
+                f"choose one of {np.unique(test.label[ordinary]).tolist()} beside others"
+            )
+        return ranking_scores("anomaly", found[ordinary], odd, "_held_out")
 
 
 def _check_both_kinds(kind: Int[np.ndarray, " galaxy"]) -> None:
@@ -137,7 +136,8 @@ class AnomalyScorers(Evaluator):
     """
 
     requires = ("anomaly",)
-    requests = ("errors", "fluxes")
+    requests = ("prediction_errors", "band_fluxes")
+    metrics = SHOWN["anomaly-scorers"]
     version = 1
 
     def __init__(self, *, k: int = 10, trees: int = 500) -> None:
@@ -147,49 +147,42 @@ class AnomalyScorers(Evaluator):
             )
         self.k, self.trees = k, trees
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on ordinary train galaxies, score all of test with every scorer.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: test lacks anomalies or ordinary galaxies.
         """
-        kind = answers.test.anomaly
+        kind = features.test.anomaly
         _check_both_kinds(kind)
-        oddness = {**dict(self._by_features(answers)), **dict(self._by_image(answers.train, answers.test))}
+        found = dict(self._anomaly_scores(features))
         scores = [
             score
-            for name, values in oddness.items()
+            for name, values in found.items()
             for score in scores_by_kind("anomaly-scorers", values, kind, f"{name}_")
         ]
-        selection: dict[str, float | str] = {"tap": answers.taps[0], "trees": float(self.trees)}
-        return Evaluation(tuple(scores), oddness, answers.test.ids, selection, _warnings(scores))
+        selection: dict[str, float | str] = {"tap": features.taps[0], "trees": float(self.trees)}
+        auroc = {score.metric: score.value for score in scores if "auroc" in score.metric}
+        warnings = tuple(
+            f"{kind} anomalies: colour alone ranks them as well as the features do"
+            for kind in ("physical", "artefact")
+            if f"colour_auroc_{kind}" in auroc
+            and auroc[f"colour_auroc_{kind}"] >= auroc[f"mahalanobis_auroc_{kind}"]
+        )
+        return Evaluation(tuple(scores), found, features.test.ids, selection, warnings)
 
-    def _by_features(self, answers: Features) -> Iterator[tuple[str, Oddness]]:
-        tap = answers.taps[0]
-        train = read_ordinary(answers, "train", tap)
-        test = read_features(answers.test, "test", tap, np.arange(len(answers.test.ids)))
-        yield "mahalanobis", mahalanobis_oddness(train, test)
-        yield "forest", forest_oddness(train, test, self.trees, answers.seed)
-
-    def _by_image(self, train: SplitFeatures, test: SplitFeatures) -> Iterator[tuple[str, Oddness]]:
-        if test.errors:
-            yield "error", np.asarray(test.errors["mean_squared"], dtype=float)
-            yield "error_max", np.asarray(test.errors["max_squared"], dtype=float)
-        if train.fluxes is not None and test.fluxes is not None:
+    def _anomaly_scores(self, features: Features) -> Iterator[tuple[str, AnomalyScores]]:
+        """Score every test galaxy by its features, by its prediction errors, and by its colours alone."""
+        train, test, tap = features.train, features.test, features.taps[0]
+        fitted = read_ordinary(features, "train", tap)
+        scored = read_features(test, "test", tap, np.arange(len(test.ids)))
+        yield "mahalanobis", mahalanobis_scores(fitted, scored)
+        yield "forest", forest_scores(fitted, scored, self.trees, features.seed)
+        if test.prediction_errors:
+            yield "error", np.asarray(test.prediction_errors["mean_squared"], dtype=float)
+            yield "error_max", np.asarray(test.prediction_errors["max_squared"], dtype=float)
+        if train.band_fluxes is not None and test.band_fluxes is not None:
             ordinary = by_id(train, np.flatnonzero(train.anomaly == 0))
-            yield "colour", knn_oddness(_tensor(train.fluxes[ordinary]), _tensor(test.fluxes), self.k)
-
-
-def _tensor(fluxes: Float[np.ndarray, "galaxy band"]) -> Float[torch.Tensor, "galaxy band"]:
-    return torch.as_tensor(fluxes).double()
-
-
-def _warnings(scores: list[Score]) -> tuple[str, ...]:
-    auroc = {score.metric: score.value for score in scores if "auroc" in score.metric}
-    return tuple(
-        f"{kind} anomalies: colour alone ranks them as well as the features do"
-        for kind in ("physical", "artefact")
-        if f"colour_auroc_{kind}" in auroc
-        and auroc[f"colour_auroc_{kind}"] >= auroc[f"mahalanobis_auroc_{kind}"]
-    )
+            near = torch.as_tensor(train.band_fluxes[ordinary]).double()
+            yield "colour", neighbour_scores(near, torch.as_tensor(test.band_fluxes).double(), self.k)

@@ -12,6 +12,7 @@ from torch import Tensor
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluators.probes.reading import by_id, read_features
 from astrojepa_bench.evaluators.probes.ridge import Ridge, r_squared
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.events import track
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
@@ -46,16 +47,17 @@ class Factors(Evaluator):
     """
 
     requires = ("factors",)
+    metrics = SHOWN["factors"]
     version = 1
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit each factor on train, choose its penalty on val, report on test.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: no factor is known for enough galaxies and varies.
         """
-        read = _Reader(answers)
+        read = _Reader(features)
         found: dict[str, tuple[float, int]] = {}
         predictions: dict[str, np.ndarray] = {}
         groups = read.groups()
@@ -67,23 +69,23 @@ class Factors(Evaluator):
                 predictions[name] = _column(name, predicted)
         if not found:
             raise DataError(f"no factor is known for {FEWEST} galaxies of each split and varies among them")
-        return Evaluation(_scores(found), predictions, read.test_ids, {"tap": answers.taps[0]})
+        return Evaluation(_scores(found), predictions, read.test_ids, {"tap": features.taps[0]})
 
 
 class _Reader:
     """Regresses columns on features, those known for the same galaxies at once."""
 
-    def __init__(self, answers: Features) -> None:
-        self.answers = answers
-        self.tap = answers.taps[0]
-        self.test_rows = np.flatnonzero(answers.test.anomaly == 0)
-        self.test_ids = answers.test.ids[self.test_rows]
-        self._test = read_features(answers.test, "test", self.tap, self.test_rows)
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.tap = features.taps[0]
+        self.test_rows = np.flatnonzero(features.test.anomaly == 0)
+        self.test_ids = features.test.ids[self.test_rows]
+        self._test = read_features(features.test, "test", self.tap, self.test_rows)
 
     def groups(self) -> list[list[str]]:
         """Group the columns that can be told by the galaxies of train and val for which they are known."""
         groups: dict[bytes, list[str]] = {}
-        for name in filter(self._can_tell, self.answers.test.columns):
+        for name in filter(self._can_tell, self.features.test.columns):
             known = np.concatenate([self._known(split, name) for split in ("train", "val")])
             groups.setdefault(known.tobytes(), []).append(name)
         return list(groups.values())
@@ -96,7 +98,7 @@ class _Reader:
         return dict(zip(names, np.split(predicted, ends[:-1], axis=1), strict=True))
 
     def truth(self, name: str) -> Float[np.ndarray, "galaxy target"]:
-        """Give what is to be predicted for all ordinary test galaxies, NaN where undefined."""
+        """Return what is to be predicted for all ordinary test galaxies, NaN where undefined."""
         return targets(name, self._values("test", name)[self.test_rows])
 
     def _can_tell(self, name: str) -> bool:
@@ -106,22 +108,22 @@ class _Reader:
         return min(map(len, known)) >= FEWEST and all(np.ptp(part) > 0 for part in (known[0], known[2]))
 
     def _pair(self, split: Split, names: list[str]) -> tuple[Tensor, Tensor]:
-        found = self.answers.split(split)
+        found = self.features.split(split)
         rows = by_id(found, np.flatnonzero(self._known(split, names[0])))
-        features = read_features(found, split, self.tap, rows)
+        inputs = read_features(found, split, self.tap, rows)
         truth = np.concatenate([targets(name, self._values(split, name)[rows]) for name in names], axis=1)
-        return features, torch.as_tensor(truth, device=features.device)
+        return inputs, torch.as_tensor(truth, device=inputs.device)
 
     def _values(self, split: Split, name: str) -> Column:
-        found = self.answers.split(split)
+        found = self.features.split(split)
         return np.asarray(found.columns.get(name, np.full(len(found.ids), np.nan)), dtype=float)
 
     def _known(self, split: Split, name: str) -> Bool[np.ndarray, " galaxy"]:
-        return np.isfinite(self._values(split, name)) & (self.answers.split(split).anomaly == 0)
+        return np.isfinite(self._values(split, name)) & (self.features.split(split).anomaly == 0)
 
 
 def targets(name: str, values: Column) -> Float[np.ndarray, "galaxy target"]:
-    """Give what is regressed: the column itself, or sine and cosine of twice a position angle [deg]."""
+    """Return what is regressed: the column itself, or sine and cosine of twice a position angle [deg]."""
     if not name.startswith(HALF_TURN):
         return values[:, None]
     return np.stack([np.sin(2 * np.radians(values)), np.cos(2 * np.radians(values))], axis=1)

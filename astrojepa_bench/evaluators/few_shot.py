@@ -15,6 +15,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators.probes.logistic import LogisticFits, fit_logistic_draws
 from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.events import track
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
@@ -52,6 +53,7 @@ class FewShot(Evaluator):
     """
 
     requires = ("label",)
+    metrics = SHOWN["few-shot"]
     version = 1
 
     def __init__(self, *, draws: int = 5) -> None:
@@ -59,7 +61,7 @@ class FewShot(Evaluator):
             raise ConfigError(f"few-shot.draws={draws} must be at least 2, or there is no spread; 5 is usual")
         self.draws = draws
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on draws of train, choose C and tap on val, report on test.
 
         Raises:
@@ -67,10 +69,10 @@ class FewShot(Evaluator):
             DataError: a split has no labelled galaxy.
         """
         splits = {
-            tap: tuple(read_labelled(answers, split, tap) for split in ("train", "val", "test"))
-            for tap in answers.taps
+            tap: tuple(read_labelled(features, split, tap) for split in ("train", "val", "test"))
+            for tap in features.taps
         }
-        train, _, test = splits[answers.taps[0]]
+        train, _, test = splits[features.taps[0]]
         scores, predictions = list[Score](), dict[str, np.ndarray]()
         selection, warnings = dict[str, float | str](), list[str]()
         for shots in track(SHOTS, task="few-shot probes", total=len(SHOTS), unit="curve points"):

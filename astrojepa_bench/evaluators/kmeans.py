@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch, nearest_centre
 from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled, read_ordinary
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
@@ -44,6 +45,7 @@ class KMeans(Evaluator):
     """
 
     requires = ("label",)
+    metrics = SHOWN["kmeans"]
     version = 2
 
     def __init__(self, *, n_init: int = 10) -> None:
@@ -51,25 +53,25 @@ class KMeans(Evaluator):
             raise ConfigError(f"kmeans.n_init={n_init} must be at least 1; 10 is usual")
         self.n_init = n_init
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on train, compare on test; nothing is chosen.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: a split has no galaxies to read.
         """
-        tap = answers.taps[0]
-        train, test = read_ordinary(answers, "train", tap), read_labelled(answers, "test", tap)
-        asked = min(answers.classes, len(train))
-        fit = kmeans_torch(train, asked, n_init=self.n_init, seed=answers.seed)
+        tap = features.taps[0]
+        train, test = read_ordinary(features, "train", tap), read_labelled(features, "test", tap)
+        asked = min(features.classes, len(train))
+        fit = kmeans_torch(train, asked, n_init=self.n_init, seed=features.seed)
         cluster = nearest_centre(test.features.float(), fit.centres).cpu().numpy()
         used = len(fit.labels.unique())
         selection: dict[str, float | str] = {"tap": tap, "clusters": float(asked)}
         warnings = (
-            (f"{used} of {answers.classes} clusters hold train galaxies",) if used < answers.classes else ()
+            (f"{used} of {features.classes} clusters hold train galaxies",) if used < features.classes else ()
         )
         return Evaluation(
-            _scores(cluster, test, answers.seed), {"cluster": cluster}, test.ids, selection, warnings
+            _scores(cluster, test, features.seed), {"cluster": cluster}, test.ids, selection, warnings
         )
 
 
@@ -93,7 +95,7 @@ def _scores(cluster: Labels, test: LabelledGalaxies, seed: int) -> tuple[Score, 
 
 
 def contingency(labels: Int[np.ndarray, "draw galaxy"], cluster: Labels) -> Tables:
-    """Give, for each draw of the labels, the share of galaxies in each cluster and class."""
+    """Return, for each draw of the labels, the share of galaxies in each cluster and class."""
     clusters, classes = int(cluster.max()) + 1, int(labels.max()) + 1
     cell = (np.arange(len(labels))[:, None] * clusters + cluster) * classes + labels
     counts = np.bincount(cell.ravel(), minlength=len(labels) * clusters * classes)
@@ -101,13 +103,13 @@ def contingency(labels: Int[np.ndarray, "draw galaxy"], cluster: Labels) -> Tabl
 
 
 def purity(tables: Tables) -> Float[np.ndarray, " draw"]:
-    """Give the share of galaxies that belong to the most frequent class of their cluster."""
+    """Return the share of galaxies that belong to the most frequent class of their cluster."""
     found: Float[np.ndarray, " draw"] = tables.max(axis=2).sum(axis=1)
     return found
 
 
 def nmi(tables: Tables) -> Float[np.ndarray, " draw"]:
-    """Give the mutual information over the mean of both entropies; 1 where one cluster holds one class."""
+    """Return the mutual information over the mean of both entropies; 1 where one cluster holds one class."""
     of_cluster, of_class = entr(tables.sum(axis=2)).sum(axis=1), entr(tables.sum(axis=1)).sum(axis=1)
     shared = (of_cluster + of_class - entr(tables).sum(axis=(1, 2))).clip(min=0)
     mean = (of_cluster + of_class) / 2
@@ -116,6 +118,6 @@ def nmi(tables: Tables) -> Float[np.ndarray, " draw"]:
 
 
 def hungarian_accuracy(tables: Tables) -> Float[np.ndarray, " draw"]:
-    """Give the share of galaxies in the class of their cluster, each class named by one cluster at most."""
+    """Return the share of galaxies in the class of their cluster, each class named by one cluster at most."""
     pairs = [linear_sum_assignment(table, maximize=True) for table in tables]
     return np.array([table[pair].sum() for table, pair in zip(tables, pairs, strict=True)])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators.metrics.classification import (
@@ -17,12 +14,12 @@ from astrojepa_bench.evaluators.metrics.classification import (
     accuracy_score,
     balanced_accuracy_score,
 )
-from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.probes.neighbours import Directions
+from astrojepa_bench.evaluators.probes.reading import read_labelled
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation
-
-CHUNK = 1024
 
 
 class KNN(Evaluator):
@@ -48,6 +45,7 @@ class KNN(Evaluator):
     """
 
     requires = ("label",)
+    metrics = SHOWN["knn"]
     version = 1
 
     def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
@@ -57,71 +55,43 @@ class KNN(Evaluator):
             )
         self.k, self.temperature = k, temperature
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Choose the tap on val, report on test.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: a split has no labelled galaxy.
         """
-        voters = max(self._voters(answers), key=lambda voters: voters.validation)  # the first of equals
-        test = read_labelled(answers, "test", voters.tap)
-        predicted = voters.predict(test.features, self.k, self.temperature)
+        voters = [self._voters(features, tap) for tap in features.taps]
+        best = max(voters, key=lambda one: one.validation)  # the first of equals
+        test = read_labelled(features, "test", best.tap)
+        predicted = best.directions.vote(test.features, best.label, self.k, self.temperature)
         scores = (
-            accuracy_score("knn", test.label, predicted, voters.label.cpu().numpy()),
+            accuracy_score("knn", test.label, predicted, best.label.cpu().numpy()),
             balanced_accuracy_score("knn", test.label, predicted),
         )
-        selection: dict[str, float | str] = {"tap": voters.tap, "val_accuracy": voters.validation}
-        return Evaluation(scores, {"class": predicted}, test.ids, selection, voters.warnings(self.k))
+        warnings = {
+            f"only {len(best.label)} train galaxies for k = {self.k}; all of them vote": len(best.label)
+            < self.k,
+            f"tap '{best.tap}' is constant; neighbours are arbitrary": not bool(best.directions.unit.any()),
+        }
+        selection: dict[str, float | str] = {"tap": best.tap, "val_accuracy": best.validation}
+        told = tuple(warning for warning, holds in warnings.items() if holds)
+        return Evaluation(scores, {"class": predicted}, test.ids, selection, told)
 
-    def _voters(self, answers: Features) -> Iterator[_Voters]:
-        for tap in answers.taps:
-            train, val = read_labelled(answers, "train", tap), read_labelled(answers, "val", tap)
-            yield _Voters.validated(tap, train, val, self.k, self.temperature)
+    def _voters(self, features: Features, tap: str) -> _Voters:
+        train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)
+        directions = Directions.of(train.features)
+        label = torch.as_tensor(train.label, device=train.features.device).long()
+        predicted = directions.vote(val.features, label, self.k, self.temperature)
+        return _Voters(tap, directions, label, accuracy(val.label, predicted))
 
 
 @dataclass(frozen=True)
 class _Voters:
-    """The train galaxies of one tap, ready to vote."""
+    """The train galaxies of one tap, and the accuracy of their votes on validation."""
 
     tap: str
-    mean: Float[Tensor, " dim"]
-    directions: Float[Tensor, "voter dim"]
+    directions: Directions
     label: Int[Tensor, " voter"]
-    validation: float = 0.0
-
-    @classmethod
-    def validated(
-        cls, tap: str, train: LabelledGalaxies, val: LabelledGalaxies, k: int, temperature: float
-    ) -> _Voters:
-        mean = train.features.mean(dim=0)
-        directions = F.normalize(train.features - mean, dim=1)
-        label = torch.as_tensor(train.label, device=mean.device).long()
-        voters = cls(tap, mean, directions, label)
-        found = accuracy(val.label, voters.predict(val.features, k, temperature))
-        return cls(tap, mean, directions, label, found)
-
-    def predict(
-        self, features: Float[Tensor, "galaxy dim"], k: int, temperature: float
-    ) -> Int[np.ndarray, " galaxy"]:
-        """Let the k nearest vote; equal votes go to the lowest class."""
-        votes = [self._votes(part, min(k, len(self.label)), temperature) for part in features.split(CHUNK)]
-        predicted: Int[np.ndarray, " galaxy"] = torch.cat(votes).argmax(dim=1).cpu().numpy()
-        return predicted
-
-    def _votes(
-        self, features: Float[Tensor, "galaxy dim"], k: int, temperature: float
-    ) -> Float[Tensor, "galaxy class"]:
-        similarity = F.normalize(features - self.mean, dim=1) @ self.directions.T
-        nearest, voter = similarity.topk(k, dim=1)
-        weight = ((nearest - nearest[:, :1]) / temperature).exp()  # relative to the nearest: no overflow
-        votes = weight.new_zeros((len(features), int(self.label.max()) + 1))
-        return votes.scatter_add_(1, self.label[voter], weight)
-
-    def warnings(self, k: int) -> tuple[str, ...]:
-        found = []
-        if len(self.label) < k:
-            found.append(f"only {len(self.label)} train galaxies for k = {k}; all of them vote")
-        if not bool(self.directions.any()):
-            found.append(f"tap '{self.tap}' is constant; neighbours are arbitrary")
-        return tuple(found)
+    validation: float

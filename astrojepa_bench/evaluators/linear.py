@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,9 @@ from astrojepa_bench.evaluators.metrics.classification import (
     recall_scores,
 )
 from astrojepa_bench.evaluators.probes.logistic import LogisticFits, climb_logistic
-from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
+from astrojepa_bench.evaluators.probes.reading import read_labelled
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.events import track
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
@@ -60,6 +60,7 @@ class Linear(Evaluator):
     """
 
     requires = ("label",)
+    metrics = SHOWN["linear"]
     version = 3
 
     def __init__(self, *, c_grid: tuple[float, ...] = C_GRID) -> None:
@@ -69,15 +70,17 @@ class Linear(Evaluator):
             )
         self.c_grid = tuple(sorted(c_grid))
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on train, choose C and tap on val, report on test.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: a split has no labelled galaxy.
         """
-        probe = min(self._probes(answers), key=lambda probe: probe.log_loss)  # the first of equals
-        test, train = read_labelled(answers, "test", probe.tap), read_labelled(answers, "train", probe.tap)
+        taps = track(features.taps, task="linear probe", total=len(features.taps), unit="taps")
+        probes = [_Probe.fit(tap, features, self.c_grid) for tap in taps]
+        probe = min(probes, key=lambda probe: probe.log_loss)  # the first of equals
+        test, train = read_labelled(features, "test", probe.tap), read_labelled(features, "train", probe.tap)
         log_p = probe.log_probability(test.features)
         predicted = probe.classes[log_p.argmax(axis=1)]
         selection: dict[str, float | str] = {
@@ -91,28 +94,24 @@ class Linear(Evaluator):
             balanced_accuracy_score("linear", test.label, predicted),
             macro_f1_score("linear", test.label, predicted),
             *recall_scores("linear", test.label, predicted),
-            *_calibration(probe.classes, test.label, log_p, train.label),
+            *_nll(probe.classes, test.label, log_p, train.label),
+            ece_score("linear", predicted == test.label, np.exp(log_p.max(axis=1))),
         )
         return Evaluation(scores, {"class": predicted}, test.ids, selection, probe.warnings())
 
-    def _probes(self, answers: Features) -> Iterator[_Probe]:
-        for tap in track(answers.taps, task="linear probe", total=len(answers.taps), unit="taps"):
-            train, val = read_labelled(answers, "train", tap), read_labelled(answers, "val", tap)
-            yield _Probe.fit(tap, train, val, self.c_grid)
 
-
-def _calibration(
+def _nll(
     classes: Int[np.ndarray, " class"],
     truth: Int[np.ndarray, " galaxy"],
     log_p: Float[np.ndarray, "galaxy class"],
     train: Int[np.ndarray, " train_galaxy"],
-) -> Iterator[Score]:
-    """Score what is stated; a class that train lacks has no probability, and is left out of the `nll`."""
+) -> tuple[Score, ...]:
+    """Score the stated probabilities; a class that train lacks has none, and is left out."""
     known = np.isin(truth, classes)
-    if known.any():
-        index, fitted = np.searchsorted(classes, truth[known]), np.searchsorted(classes, train)
-        yield nll_score("linear", index, log_p[known], fitted)
-    yield ece_score("linear", classes[log_p.argmax(axis=1)] == truth, np.exp(log_p.max(axis=1)))
+    if not known.any():
+        return ()
+    index, fitted = np.searchsorted(classes, truth[known]), np.searchsorted(classes, train)
+    return (nll_score("linear", index, log_p[known], fitted),)
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,8 @@ class _Probe:
     accuracy: float
 
     @classmethod
-    def fit(
-        cls, tap: str, train: LabelledGalaxies, val: LabelledGalaxies, c_grid: tuple[float, ...]
-    ) -> _Probe:
+    def fit(cls, tap: str, features: Features, c_grid: tuple[float, ...]) -> _Probe:
+        train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)
         classes, target = np.unique(train.label, return_inverse=True)
         scaling = Standardisation.fit(train.features)
         there = torch.as_tensor(target, device=train.features.device)
@@ -164,7 +162,7 @@ def _log_losses(
     classes: Int[np.ndarray, " class"],
     label: Int[np.ndarray, " galaxy"],
 ) -> list[float]:
-    """Give the mean log-loss of each fit; a class that train lacks says nothing about C and is left out."""
+    """Return the mean log-loss of each fit; a class that train lacks says nothing about C and is left out."""
     known = np.flatnonzero(np.isin(label, classes))
     if not len(known):
         return [0.0] * len(logits)

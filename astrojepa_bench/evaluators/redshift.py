@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.evaluators.probes.neighbours import Directions
 from astrojepa_bench.evaluators.probes.reading import by_id, read_features
-from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, knn_mean, r_squared
+from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, r_squared
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score, Split
@@ -48,6 +49,7 @@ class Redshift(Evaluator):
         (A&A 621, A26) for outliers at .05. Deviation: bias is the absolute value of the median, not the mean.
     """
 
+    metrics = SHOWN["redshift"]
     version = 1
 
     def __init__(self, *, column: str = "redshift", k: int = 20) -> None:
@@ -56,20 +58,19 @@ class Redshift(Evaluator):
         self.column, self.k = column, k
         self.requires = (column,)
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit on train, choose penalty and tap on val, report on test.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: too few galaxies have a number.
         """
-        tap, ridge = min(
-            self._ridges(answers), key=lambda fitted: float(fitted[1].loss)
-        )  # the first of equals
-        train, test = self._read(answers, "train", tap), self._read(answers, "test", tap)
+        ridges = {tap: self._ridge(features, tap) for tap in features.taps}
+        tap, ridge = min(ridges.items(), key=lambda fitted: float(fitted[1].loss))  # the first of equals
+        train, test = self._read(features, "train", tap), self._read(features, "test", tap)
         predicted = {
             "": ridge.predict(test.features)[:, 0].cpu().numpy(),
-            "knn_": knn_mean((train.features, train.truth), test.features, self.k),
+            "knn_": Directions.of(train.features).average(test.features, train.truth, self.k),
             "class_only_": _class_means(train, test),
         }
         null = self._metrics(test.truth, np.full(len(test.truth), np.median(train.truth)))
@@ -84,14 +85,13 @@ class Redshift(Evaluator):
         }
         return Evaluation(tuple(scores), {**answered, "truth": test.truth}, test.ids, selection)
 
-    def _ridges(self, answers: Features) -> Iterator[tuple[str, Ridge]]:
-        for tap in answers.taps:
-            train, val = self._read(answers, "train", tap), self._read(answers, "val", tap)
-            yield tap, Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
+    def _ridge(self, features: Features, tap: str) -> Ridge:
+        train, val = self._read(features, "train", tap), self._read(features, "val", tap)
+        return Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
 
-    def _read(self, answers: Features, split: Split, tap: str) -> _Measured:
+    def _read(self, features: Features, split: Split, tap: str) -> _Measured:
         """Read the ordinary galaxies whose number is known, sorted by id unless they are reported on."""
-        found = answers.split(split)
+        found = features.split(split)
         column = found.columns.get(self.column, np.full(len(found.ids), np.nan))
         rows = np.flatnonzero(np.isfinite(column) & (found.anomaly == 0))
         if len(rows) < FEWEST:
@@ -99,8 +99,8 @@ class Redshift(Evaluator):
                 f"{len(rows)} ordinary {split} galaxies have a number in '{self.column}'; {FEWEST} are needed"
             )
         rows = rows if split == "test" else by_id(found, rows)
-        features = read_features(found, split, tap, rows)
-        return _Measured(features, column[rows].astype(float), found.label[rows], found.ids[rows])
+        values = column[rows].astype(float)
+        return _Measured(read_features(found, split, tap, rows), values, found.label[rows], found.ids[rows])
 
     def _scores(self, prefix: str, test: _Measured, predicted: Values, null: dict[str, float]) -> list[Score]:
         n = len(test.truth)
@@ -140,7 +140,7 @@ class _Measured:
 
 
 def sigma_nmad(deviation: Values) -> float:
-    """Give the normalised median absolute deviation about the median: the sigma of a normal scatter.
+    """Return the normalised median absolute deviation about the median: the sigma of a normal scatter.
 
     Example:
         >>> sigma_nmad(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluators.anomaly import Anomaly
@@ -20,6 +19,7 @@ from astrojepa_bench.evaluators.linear import Linear
 from astrojepa_bench.evaluators.metrics.classification import accuracy
 from astrojepa_bench.evaluators.probes.reading import read_features
 from astrojepa_bench.evaluators.redshift import Redshift, sigma_nmad
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import ANOMALY_KINDS, Evaluation, Score
@@ -50,24 +50,26 @@ class Robustness(Evaluator):
         alignment of Wang & Isola 2020 (arXiv 2005.10242) over the mean squared distance of different galaxies.
     """
 
-    requires = ("twin",)
-    requests = ("twin",)
+    requires = ("shifted_test",)
+    requests = ("shifted_test",)
+    metrics = SHOWN["robustness"]
     version = 1
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Fit every probe on the survey, apply it to both sights of the test galaxies.
 
         Raises:
             ContractError: a feature is not finite.
             DataError: there is no twin.
         """
-        if answers.twin is None:
-            raise DataError("the answers hold no shift twin; ask the ruler for it")
-        both = dataclasses.replace(answers, test=_joined(answers.test, answers.twin))
-        scores, warnings = _displacement(answers.test, answers.twin, answers.taps[0]), []
+        test, twin = features.test, features.shifted_test
+        if twin is None:
+            raise DataError("the features hold no shift twin; name `shifted_test` in `requests`")
+        both = dataclasses.replace(features, test=_joined(test, twin))
+        scores, warnings = _displacement(test, twin, features.taps[0]), []
         for name, probe in _PROBES.items():
             try:
-                scores += probe.scores(name, probe.make().evaluate(both), answers.test)
+                scores += probe.scores(name, probe.make().evaluate(both), test)
             except DataError as error:
                 warnings.append(f"{name} left out: {error}")
         return Evaluation(tuple(scores), warnings=tuple(warnings))
@@ -97,7 +99,8 @@ class _ShiftProbe:
 
     def scores(self, name: str, found: Evaluation, test: SplitFeatures) -> list[Score]:
         here, there = np.split(found.predictions[self.prediction], 2)
-        rows = _rows_of(found.ids[: len(here)], test)
+        row = {name: index for index, name in enumerate(test.ids.tolist())}
+        rows = np.array([row[name] for name in found.ids[: len(here)].tolist()])
         before, after = self.of(here, test, rows), self.of(there, test, rows)
         chance = {score.metric: score.chance for score in found}.get(self.source)
         drop = before - after if self.better else after - before
@@ -112,12 +115,12 @@ def _class_accuracy(predicted: np.ndarray, test: SplitFeatures, rows: Rows) -> f
     return accuracy(test.label[rows], predicted)
 
 
-def _anomaly_auroc(oddness: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
+def _anomaly_auroc(found: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
     kind = test.anomaly[rows]
     ranked = np.isin(kind, [0, ANOMALY_KINDS.index("physical")])
     if not 0 < (kind[ranked] > 0).sum() < ranked.sum():
         raise DataError("test holds no physical anomaly")
-    return float(roc_auc_score(kind[ranked] > 0, oddness[ranked]))
+    return float(roc_auc_score(kind[ranked] > 0, found[ranked]))
 
 
 def _redshift_scatter(predicted: np.ndarray, test: SplitFeatures, rows: Rows) -> float:
@@ -128,18 +131,13 @@ def _redshift_scatter(predicted: np.ndarray, test: SplitFeatures, rows: Rows) ->
 _PROBES: Mapping[str, _ShiftProbe] = {
     "linear": _ShiftProbe(Linear, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
     "knn": _ShiftProbe(KNN, "class", "accuracy", "accuracy", True, _class_accuracy, shares=True),
-    "anomaly": _ShiftProbe(Anomaly, "oddness", "auroc", "auroc_physical", True, _anomaly_auroc),
+    "anomaly": _ShiftProbe(Anomaly, "anomaly_score", "auroc", "auroc_physical", True, _anomaly_auroc),
     "redshift": _ShiftProbe(Redshift, "ridge", "sigma_nmad", "sigma_nmad", False, _redshift_scatter),
 }
 
 
-def _rows_of(ids: np.ndarray, test: SplitFeatures) -> Rows:
-    row = {name: index for index, name in enumerate(test.ids.tolist())}
-    return np.array([row[name] for name in ids.tolist()])
-
-
 def _paired_error(here: np.ndarray, there: np.ndarray, label: Rows) -> float:
-    """Give the standard error of a difference of accuracies on the same galaxies."""
+    """Return the standard error of a difference of accuracies on the same galaxies."""
     difference = (here == label).astype(float) - (there == label)
     return float(difference.std(ddof=1)) / math.sqrt(len(difference))
 
@@ -158,16 +156,8 @@ def _joined(test: SplitFeatures, twin: SplitFeatures) -> SplitFeatures:
 def _displacement(test: SplitFeatures, twin: SplitFeatures, tap: str) -> list[Score]:
     rows = np.flatnonzero(test.anomaly == 0)
     here, there = (read_features(part, "test", tap, rows).double() for part in (test, twin))
-    apart = 2 * float(
-        (here - here.mean(dim=0)).square().sum(dim=1).mean()
-    )  # of two galaxies, squared, on average
+    apart = 2 * float((here - here.mean(dim=0)).square().sum(dim=1).mean())  # of two galaxies, squared
     if apart == 0:
         return []  # constant features are displaced by nothing over nothing
-    moved = float(_squared_distance(here, there).mean())
+    moved = float((here - there).square().sum(dim=1).mean())
     return [Score("robustness", "displacement", math.sqrt(moved / apart), False, len(rows), 1.0)]
-
-
-def _squared_distance(
-    here: Float[Tensor, "galaxy dim"], there: Float[Tensor, "galaxy dim"]
-) -> Float[Tensor, " galaxy"]:
-    return (here - there).square().sum(dim=1)

@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError, nearest
-from astrojepa_bench.evaluation.extras import ExtrasContext, with_requests
+from astrojepa_bench.evaluation.extras import ExtrasContext, with_extras
 from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
-from astrojepa_bench.evaluators.probes.anomaly_scores import knn_oddness, mahalanobis_oddness
+from astrojepa_bench.evaluators.probes.anomaly_scores import mahalanobis_scores, neighbour_scores
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.roles import Dataset
@@ -100,13 +100,13 @@ def distance_scores(sample: Sample) -> Scores:
     """Measure how far each galaxy lies from the reference galaxies, in the order of the sample."""
     reference = sample.reference.double()
     features = sample.latents.double()
-    near = knn_oddness(reference, features, NEIGHBOURS)
+    near = neighbour_scores(reference, features, NEIGHBOURS)
     member = np.isin(sample.rows, sample.reference_rows)
     if member.any() and len(reference) > 1:
         # A reference galaxy finds itself at distance 0: one more neighbour, of which that one does not count.
         taken = min(NEIGHBOURS + 1, len(reference))
-        near[member] = knn_oddness(reference, features[member], NEIGHBOURS + 1) * taken / (taken - 1)
-    far = mahalanobis_oddness(reference, features) if len(reference) > 1 else np.full(len(near), np.nan)
+        near[member] = neighbour_scores(reference, features[member], NEIGHBOURS + 1) * taken / (taken - 1)
+    far = mahalanobis_scores(reference, features) if len(reference) > 1 else np.full(len(near), np.nan)
     return {"knn_distance": rounded(near), "mahalanobis_distance": rounded(far)}
 
 
@@ -131,5 +131,5 @@ def _errors(sample: Sample) -> Scores | None:
     if kept is None or sample.galaxies is None:
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)
     subject = ExtrasContext(run.objective, run.masker, sample.galaxies)
-    met = with_requests(kept, ("errors",), subject, run.store.features_path(run.record.run_id))
-    return met.answers.test.errors or None
+    path = run.store.features_path(run.record.run_id)
+    return with_extras(kept, ("prediction_errors",), subject, path).features.test.prediction_errors or None

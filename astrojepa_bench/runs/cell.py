@@ -14,6 +14,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.evaluation.extras import ExtrasContext
+from astrojepa_bench.evaluation.score import Scored, score
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
@@ -22,7 +23,6 @@ from astrojepa_bench.roles import Objective
 from astrojepa_bench.runs.assemble import Assembly, SkipCell, assemble, fit_readout
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.failures import classify
-from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
 from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
@@ -75,6 +75,12 @@ def finished(record: RunRecord | None, evaluators: Sequence[Component]) -> bool:
     return record.status in SCORED and not unscored(record, evaluators)
 
 
+def unscored(record: RunRecord, evaluators: Sequence[Component]) -> list[Component]:
+    """Choose the evaluators that have not scored a run yet, in this version and with these options."""
+    kept = Scored.of_record(record.facts())
+    return [each for each in evaluators if not kept.holds(each.name, each.chain, each.recorded())]
+
+
 def run_cell(cell: Cell, bench: RunContext) -> RunRecord:
     """Do what is missing of one cell and write its record, whatever happens.
 
@@ -106,7 +112,7 @@ def _fill(draft: _Draft, cell: Cell, bench: RunContext, run_id: str, known: RunR
     assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
     weights = bench.store.weights_path(run_id)
     if known is not None and known.status in SCORED and _kept_weights(assembly.objective, weights):
-        draft.status, draft.facts = known.status, _kept(without_stale(known, bench.evaluators))
+        draft.status, draft.facts = known.status, _kept(known)
         missing = unscored(known, bench.evaluators)
     else:
         draft.phase = "training"
@@ -114,7 +120,9 @@ def _fill(draft: _Draft, cell: Cell, bench: RunContext, run_id: str, known: RunR
         missing = list(bench.evaluators)
     draft.phase = "scoring"
     subject = ExtrasContext(assembly.objective, assembly.masker, bench.galaxies)
-    add_judgement(draft.facts, score(subject, cell.seed, missing, bench.store.features_path(run_id)))
+    kept = Scored.of_record(draft.facts).without({each.name for each in missing})
+    path, ready = bench.store.features_path(run_id), [each.ready() for each in missing]
+    draft.facts = kept.plus(score(subject, cell.seed, ready, path)).in_record(draft.facts)
 
 
 def _kept(record: RunRecord) -> dict[str, Any]:

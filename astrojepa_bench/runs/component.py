@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
+from astrojepa_bench.evaluation.score import ReadyEvaluator
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
-from astrojepa_bench.roles import Standing
+from astrojepa_bench.roles import Evaluator, Standing
 from astrojepa_bench.versions import chain_of, version_text
 
 
@@ -71,6 +72,18 @@ class Component:
             raise PluginError(
                 f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
             ) from error
+
+    def ready(self) -> ReadyEvaluator:
+        """Build an evaluator, with what records say of it.
+
+        Raises:
+            BenchError: as the factory says.
+            PluginError: the factory itself fails.
+        """
+        evaluator: Evaluator = self.build()
+        return ReadyEvaluator(
+            self.name, self.offer.title, evaluator, self.chain, self.version, self.recorded()
+        )
 
     @property
     def altered(self) -> dict[str, object]:

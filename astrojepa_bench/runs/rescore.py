@@ -11,16 +11,17 @@ import torch
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extras import ExtrasContext
+from astrojepa_bench.evaluation.score import Scored, score
 from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.binding import bound, is_unbound
+from astrojepa_bench.runs.cell import unscored
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.lookup import evaluators_named
 from astrojepa_bench.runs.open_run import OpenRun, open_run
-from astrojepa_bench.runs.scoring import add_judgement, score, unscored, without_stale
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def rescore(
     if is_unbound(run):
         run = bound(run, galaxies)
         missing = unscored(run.record, pieces)
-    record = _scored(run, galaxies, missing, without_stale(run.record, pieces))
+    record = _scored(run, galaxies, missing)
     return Rescored(record, run.store.write(record), tuple(piece.name for piece in missing))
 
 
@@ -109,9 +110,9 @@ def _galaxies(run: OpenRun, piece: Component, cache: Path, device: torch.device)
     return galaxies
 
 
-def _scored(run: OpenRun, galaxies: Galaxies, missing: Sequence[Component], kept: RunRecord) -> RunRecord:
+def _scored(run: OpenRun, galaxies: Galaxies, missing: Sequence[Component]) -> RunRecord:
     subject = ExtrasContext(run.objective.to(galaxies.device), run.masker, galaxies)
-    facts = kept.facts()
-    path = run.store.features_path(kept.run_id)
-    add_judgement(facts, score(subject, kept.seed, missing, path))
-    return RunRecord.model_validate(facts)
+    facts, path = run.record.facts(), run.store.features_path(run.record.run_id)
+    kept = Scored.of_record(facts).without({each.name for each in missing})
+    found = score(subject, run.record.seed, [each.ready() for each in missing], path)
+    return RunRecord.model_validate(kept.plus(found).in_record(facts))

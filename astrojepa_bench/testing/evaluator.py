@@ -9,11 +9,12 @@ from typing import get_args
 import numpy as np
 
 from astrojepa_bench.errors import BenchError
-from astrojepa_bench.features import Features, Request
+from astrojepa_bench.features import Extra, Features
+from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
-from astrojepa_bench.testing.answers import answers_of, hint, ignorance, in_another_order, truth, unlabelled
 from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.features import features_of, hint, ignorance, in_another_order, truth, unlabelled
 from astrojepa_bench.testing.rehearsal import build
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.types import Evaluation, Score
@@ -24,21 +25,21 @@ ALLOWED = 0.03  # excess over chance that no statistics of six draws can exclude
 rules = Rules("evaluator")
 
 
-def evaluation(evaluator: Evaluator, answers: Features) -> Evaluation:
+def evaluation(evaluator: Evaluator, features: Features) -> Evaluation:
     """Evaluate, which must give an evaluation."""
-    found = evaluator.evaluate(answers)
+    found = evaluator.evaluate(features)
     if not isinstance(found, Evaluation):
         raise TypeError(f"evaluate returned {type(found).__name__}; expected Evaluation")
     return found
 
 
 def with_chance(found: Evaluation) -> dict[str, Score]:
-    """Give the scores by metric that say what chance is."""
+    """Return the scores by metric that say what chance is."""
     return {score.metric: score for score in found if score.chance is not None}
 
 
 def excess(score: Score) -> float:
-    """Give how much better than chance a score is, in its own direction."""
+    """Return how much better than chance a score is, in its own direction."""
     above = score.value - (score.chance or 0.0)
     return above if score.higher_is_better else -above
 
@@ -50,13 +51,32 @@ def excess(score: Score) -> float:
 )
 def find_scores(piece: Subject) -> str | None:
     """Look at what it says."""
-    answers = answers_of(hint)
-    found = evaluation(build(piece), answers)
+    features = features_of(hint)
+    found = evaluation(build(piece), features)
     names = [score.metric for score in found]
     if not names or len(set(names)) < len(names):
         return f"metrics {', '.join(names) or 'none'}"
-    counts = [score.n for score in found if not 0 < score.n <= len(answers.test.ids)]
-    return f"a score over {counts[0]} of {len(answers.test.ids)} test galaxies" if counts else None
+    counts = [score.n for score in found if not 0 < score.n <= len(features.test.ids)]
+    return f"a score over {counts[0]} of {len(features.test.ids)} test galaxies" if counts else None
+
+
+@rules(
+    "metrics",
+    "The metrics that it describes have the direction of its scores, and at least one of them is scored.",
+    "correct `higher_is_better` or the name in `metrics`; of several that match, the first counts",
+)
+def find_metrics(piece: Subject) -> str | None:
+    """Compare the description of each metric with its scores."""
+    evaluator = build(piece)
+    if not evaluator.metrics:
+        raise NotApplicable("it describes no metric")
+    described = 0
+    for score in evaluation(evaluator, features_of(hint)):
+        metric = description_of(score.metric, evaluator.metrics)
+        described += metric is not None
+        if metric is not None and metric.higher_is_better != score.higher_is_better:
+            return f"'{score.metric}' is described with higher_is_better={metric.higher_is_better}, scored without"
+    return None if described else "none of the metrics that it describes is scored"
 
 
 @rules(
@@ -66,7 +86,7 @@ def find_scores(piece: Subject) -> str | None:
 )
 def find_truth(piece: Subject) -> str | None:
     """Evaluate the truth."""
-    scores = with_chance(evaluation(build(piece), answers_of(truth)))
+    scores = with_chance(evaluation(build(piece), features_of(truth)))
     if not scores:
         raise NotApplicable("none of its scores says what chance is")
     if any(map(_is_best, scores.values())):
@@ -87,7 +107,7 @@ def _is_best(score: Score) -> bool:
 )
 def find_direction(piece: Subject) -> str | None:
     """Compare the truth with noise, metric by metric."""
-    best = with_chance(evaluation(build(piece), answers_of(truth)))
+    best = with_chance(evaluation(build(piece), features_of(truth)))
     runs = blind_runs(piece)
     for metric, good in best.items():  # one that is the same for both is a null and has no preference
         bad = np.array([run[metric].value for run in runs if metric in run] or [good.value])
@@ -109,7 +129,7 @@ def blind_runs(piece: Subject) -> list[dict[str, Score]]:
 
 
 def _noise(values: np.ndarray) -> float:
-    """Give how far the mean of a few draws may lie off: four standard errors."""
+    """Return how far the mean of a few draws may lie off: four standard errors."""
     return float(4 * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
@@ -137,29 +157,29 @@ def find_chance(piece: Subject) -> str | None:
 )
 def find_test_labels(piece: Subject) -> str | None:
     """Exchange the labels of test galaxies."""
-    evaluator, answers = build(piece), answers_of(hint)
-    before, after = (evaluation(evaluator, each) for each in (answers, _relabelled(answers, evaluator)))
+    evaluator, features = build(piece), features_of(hint)
+    before, after = (evaluation(evaluator, each) for each in (features, _relabelled(features, evaluator)))
     if before.selection != after.selection:
         return f"chosen {dict(before.selection)} with one set of test labels, {dict(after.selection)} with another"
-    seen = set(_from_features(evaluator, answers, before))
+    seen = set(_from_features(evaluator, features, before))
     changed = [name for name in seen if _by_id(before, name) != _by_id(after, name)]
     return f"prediction '{changed[0]}' depends on test labels" if changed else None
 
 
-def _relabelled(answers: Features, evaluator: Evaluator) -> Features:
-    test, stream = answers.test, numpy_stream(0, "test labels")
+def _relabelled(features: Features, evaluator: Evaluator) -> Features:
+    test, stream = features.test, numpy_stream(0, "test labels")
     label, anomaly = test.label.copy(), test.anomaly
     label[label >= 0] = stream.permutation(label[label >= 0])
     if "anomaly" in evaluator.requires:
         order = stream.permutation(len(label))
         label, anomaly = label[order], anomaly[order]
     test = replace(test, label=label, anomaly=anomaly)
-    return replace(answers, test=test, twin=test)
+    return replace(features, test=test, shifted_test=test)
 
 
-def _from_features(evaluator: Evaluator, answers: Features, found: Evaluation) -> Iterator[str]:
+def _from_features(evaluator: Evaluator, features: Features, found: Evaluation) -> Iterator[str]:
     """Name the predictions that come from features: a null, such as the mean of the true class, does not."""
-    blind = evaluation(evaluator, ignorance(answers.seed))
+    blind = evaluation(evaluator, ignorance(features.seed))
     known = [name for name in found.predictions if name not in blind.predictions]
     yield from known
     yield from (
@@ -180,9 +200,9 @@ def _by_id(found: Evaluation, name: str) -> dict[str, object]:
 )
 def find_order(piece: Subject) -> str | None:
     """Evaluate the same galaxies in another order."""
-    evaluator, answers = build(piece), answers_of(hint)
-    mixed = in_another_order(answers, numpy_stream(0, "another order"))
-    before, after = (evaluation(evaluator, each).scores for each in (answers, mixed))
+    evaluator, features = build(piece), features_of(hint)
+    mixed = in_another_order(features, numpy_stream(0, "another order"))
+    before, after = (evaluation(evaluator, each).scores for each in (features, mixed))
     for one, other in zip(before, after, strict=True):
         if not np.isclose(one.value, other.value, rtol=1e-5, atol=1e-6):
             return f"{one.metric} is {one.value:.6g} in one order and {other.value:.6g} in another"
@@ -196,13 +216,13 @@ def find_order(piece: Subject) -> str | None:
 )
 def find_predictions(piece: Subject) -> str | None:
     """Look the ids up."""
-    answers = answers_of(hint)
-    found = evaluation(build(piece), answers)
+    features = features_of(hint)
+    found = evaluation(build(piece), features)
     if not found.predictions:
         raise NotApplicable("it predicts nothing galaxy by galaxy")
     if len(np.unique(found.ids)) < len(found.ids):
         return "a galaxy is predicted twice"
-    strange = sorted(set(found.ids.tolist()) - set(answers.test.ids.tolist()))
+    strange = sorted(set(found.ids.tolist()) - set(features.test.ids.tolist()))
     return f"'{strange[0]}' is no test galaxy" if strange else None
 
 
@@ -214,7 +234,7 @@ def find_predictions(piece: Subject) -> str | None:
 def find_one_class(piece: Subject) -> str | None:
     """Evaluate galaxies of one class."""
     try:
-        evaluation(build(piece), unlabelled(answers_of(hint), 0))
+        evaluation(build(piece), unlabelled(features_of(hint), 0))
     except BenchError:
         return None
     return None
@@ -228,24 +248,29 @@ def find_one_class(piece: Subject) -> str | None:
 def find_declares(piece: Subject) -> str | None:
     """Take away labels, anomalies and requests that it does not require."""
     evaluator: Evaluator = build(piece)
-    unknown = set(evaluator.requests) - set(get_args(Request))
+    unknown = set(evaluator.requests) - set(get_args(Extra))
     if unknown:
-        return f"requests {', '.join(sorted(unknown))}; known are {', '.join(get_args(Request))}"
-    for name, answers in _without(answers_of(hint)).items():
+        return f"requests {', '.join(sorted(unknown))}; known are {', '.join(get_args(Extra))}"
+    for name, features in _without(features_of(hint)).items():
         if name not in evaluator.requires:
             try:
-                evaluation(evaluator, answers)
+                evaluation(evaluator, features)
             except Exception as error:  # a piece may raise anything
                 return f"without '{name}': {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None
 
 
-def _without(answers: Features) -> dict[str, Features]:
-    ordinary = replace(answers.test, anomaly=np.zeros_like(answers.test.anomaly))
+def _without(features: Features) -> dict[str, Features]:
+    ordinary = replace(features.test, anomaly=np.zeros_like(features.test.anomaly))
+    train, val, test = (
+        replace(part, band_fluxes=None) for part in (features.train, features.val, features.test)
+    )
     return {
-        "label": unlabelled(answers),
-        "anomaly": replace(answers, test=ordinary),
-        "views": replace(answers, views=None),
-        "twin": replace(answers, twin=None),
-        "errors": replace(answers, test=replace(answers.test, errors={})),
+        "label": unlabelled(features),
+        "anomaly": replace(features, test=ordinary),
+        "augmented_views": replace(features, augmented_views=None),
+        "shifted_test": replace(features, shifted_test=None),
+        "prediction_errors": replace(features, test=replace(features.test, prediction_errors={})),
+        "band_fluxes": replace(features, train=train, val=val, test=test),
+        "tokens": replace(features, encode_tokens=None),
     }

@@ -22,7 +22,7 @@ from astrojepa_bench.options import Kind
 from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global, stream_seed
 from astrojepa_bench.testing import galaxies
-from astrojepa_bench.testing.answers import answers_of, hint
+from astrojepa_bench.testing.features import features_of, hint
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
 from astrojepa_bench.training.draw import MaskDraw
@@ -129,7 +129,7 @@ def _lose(objective: Objective) -> tuple[object, ...]:
 
 
 def _evaluate(evaluator: Evaluator) -> tuple[object, ...]:
-    found: Evaluation = evaluator.evaluate(answers_of(hint))
+    found: Evaluation = evaluator.evaluate(features_of(hint))
     return found.scores, dict(found.selection)
 
 

@@ -165,7 +165,7 @@ def test_core_and_full_are_shares_of_training(make_run):
     (line,) = scoring_cost([costing(make_run, parts, 200.0)])
 
     assert line.startswith("Scoring a run: core 30 s (15 % of training), full 100 s (50 % of training).")
-    assert line.endswith("errors 70.0, linear 15.0, features 10.0, views 5.0.")
+    assert line.endswith("prediction_errors 70.0, linear 15.0, features 10.0, augmented_views 5.0.")
 
 
 def test_floors_do_not_water_the_share_down(make_run):

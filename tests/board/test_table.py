@@ -227,6 +227,46 @@ def test_a_plugins_evaluator_gets_a_column(make_run):
     assert column.text(section.rows[0].cells[column.key]) == "0.250"
 
 
+def test_a_plugins_evaluator_describes_its_columns(make_run):
+    """Title, unit and digits are its own, read from the record: the plugin need not be installed here."""
+    names = ("f1", "f1_detail", "purity_0", "purity_1")
+    scores = [dict(evaluator="bars", metric=m, value=0.25, higher_is_better=True, n=9) for m in names]
+    metrics = [
+        {"name": ".*_detail", "level": "detail"},
+        {"name": "f1.*", "title": "bars F1 %", "scale": 100, "digits": 0, "level": "headline"},
+        {"name": "purity_1", "level": "headline", "digits": 2, "of a later version": 1},
+        {"name": "(", "level": "headline"},
+        {"name": "purity_0", "level": "of a later version"},
+    ]
+    run = make_run(scores=scores, evaluators={"bars": {"version": "v1", "options": {}, "metrics": metrics}})
+    (section,) = build_board([run]).sections
+    columns = [column for column in section.columns if column.source == "bars"]
+
+    assert [column.title for column in columns] == ["bars F1 %", "bars purity_1"]
+    assert [c.text(section.rows[0].cells[c.key]) for c in columns] == ["25", "0.25"]
+    assert section.columns.index(columns[0]) < [c.source for c in section.columns].index("cost")
+
+
+def test_a_column_is_empty_where_its_evaluator_did_not_score(make_run):
+    """The watch over training measures a rank too, of other galaxies: it is no score of the evaluator."""
+    rank = dict(evaluator="collapse", metric="effective_rank", value=31.0, higher_is_better=True, n=608)
+    scored = make_run("alpha", scores=[rank], health={"effective_rank": 10.0})
+    unscored = make_run("beta", scores=[], health={"effective_rank": 10.0})
+    rows = rows_of([scored, unscored])
+
+    assert rows["alpha + random"].cells["collapse.effective_rank"].mean == 31.0
+    assert "collapse.effective_rank" not in rows["beta + random"].cells
+
+
+def test_an_evaluator_may_be_called_as_anything(make_run):
+    """`cost` and `masks` are words of the board; a plugin's evaluator of that name has its own numbers."""
+    names = ("cost", "masks", "lift")
+    scores = [dict(evaluator=name, metric="m(", value=0.5, higher_is_better=True, n=9) for name in names]
+    (section,) = build_board([make_run(scores=scores)]).sections
+
+    assert all(section.rows[0].cells[f"{name}.m("].mean == 0.5 for name in names)
+
+
 def test_a_class_held_out_of_the_scorer_gets_a_column(make_run):
     """Who asks for it finds it on the board, and nobody else has a column for it."""
     plain = make_run("alpha", "random", 0, 0.7)

@@ -17,7 +17,11 @@ from astrojepa_bench.evaluators.metrics.ranking import (
     precision_at_k,
     recall_at_k,
 )
-from astrojepa_bench.evaluators.probes.anomaly_scores import forest_oddness, knn_oddness, mahalanobis_oddness
+from astrojepa_bench.evaluators.probes.anomaly_scores import (
+    forest_scores,
+    mahalanobis_scores,
+    neighbour_scores,
+)
 
 
 def sky(make_answers, shift, *, physical=30, artefact=20, ordinary=300, dim=6, seed=0, far=9.0):
@@ -42,7 +46,9 @@ def test_oddness_equals_scikit_learns_neighbour_distance():
     mean, std = train.mean(axis=0), train.std(axis=0)
     theirs = NearestNeighbors(n_neighbors=10).fit((train - mean) / std).kneighbors((test - mean) / std)[0]
 
-    assert np.allclose(knn_oddness(torch.as_tensor(train), torch.as_tensor(test), 10), theirs.mean(axis=1))
+    assert np.allclose(
+        neighbour_scores(torch.as_tensor(train), torch.as_tensor(test), 10), theirs.mean(axis=1)
+    )
 
 
 def test_each_kind_is_ranked_without_the_other(make_answers):
@@ -75,7 +81,7 @@ def test_auroc_equals_the_overlap_of_two_gaussians(make_answers):
     stream = np.random.default_rng(0)
     odd, ordinary = stream.normal(1, 1, 400), stream.normal(0, 1, 4000)
     train = np.full((60, 1), -50.0) + 1e-3 * stream.normal(size=(60, 1))
-    oddness = knn_oddness(
+    oddness = neighbour_scores(
         torch.as_tensor(train), torch.as_tensor(np.concatenate([odd, ordinary])[:, None]), 10
     )
     found = roc_auc_score(np.repeat([1, 0], [400, 4000]), oddness)
@@ -201,7 +207,7 @@ def test_held_out_class_is_odd_to_the_scorer_alone(make_answers):
     assert set(scores) == {
         f"{metric}_held_out" for metric in ("auroc", "average_precision", "recall_at_k", "precision_at_50")
     }
-    odd = knn_oddness(torch.as_tensor(parts[0][0]).float(), torch.as_tensor(parts[2][0]).float(), 10)
+    odd = neighbour_scores(torch.as_tensor(parts[0][0]).float(), torch.as_tensor(parts[2][0]).float(), 10)
     assert abs(roc_auc_score(parts[2][1] == 2, odd) - 0.5) < 0.1
     assert "class 2 was held out of the scorer only: it was seen in pretraining" in found.warnings
 
@@ -243,7 +249,7 @@ def test_mahalanobis_distance_of_a_gaussian_is_chi_distributed():
     stream = np.random.default_rng(0)
     mixing = stream.normal(size=(6, 6)) * [1, 10, 100, 1, 1, 1]
     train, test = (torch.as_tensor(stream.normal(size=(n, 6)) @ mixing + 5) for n in (20_000, 4000))
-    squared = mahalanobis_oddness(train, test) ** 2
+    squared = mahalanobis_scores(train, test) ** 2
 
     assert squared.mean() == pytest.approx(6, abs=4 * np.sqrt(12 / 4000))
     assert squared.var() == pytest.approx(12, rel=0.15)
@@ -254,7 +260,7 @@ def test_mahalanobis_sees_what_breaks_a_correlation():
     stream = np.random.default_rng(0)
     x = stream.normal(size=(2000, 1))
     train = torch.as_tensor(np.hstack([x, x + 0.1 * stream.normal(size=(2000, 1))]))
-    against, along = mahalanobis_oddness(train, torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64))
+    against, along = mahalanobis_scores(train, torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64))
 
     assert against > 5 * along
 
@@ -264,7 +270,7 @@ def test_mahalanobis_needs_no_more_galaxies_than_features():
     stream = np.random.default_rng(0)
     train = torch.as_tensor(stream.normal(size=(20, 50)))
 
-    assert np.isfinite(mahalanobis_oddness(train, train + 1)).all()
+    assert np.isfinite(mahalanobis_scores(train, train + 1)).all()
 
 
 def test_forest_is_seeded_and_finds_the_far_one():
@@ -272,7 +278,7 @@ def test_forest_is_seeded_and_finds_the_far_one():
     stream = np.random.default_rng(0)
     train, test = torch.as_tensor(stream.normal(size=(500, 4))), torch.as_tensor(stream.normal(size=(300, 4)))
     test[0] = 8.0
-    first, again, other = (forest_oddness(train, test, 200, seed) for seed in (0, 0, 1))
+    first, again, other = (forest_scores(train, test, 200, seed) for seed in (0, 0, 1))
 
     assert np.array_equal(first, again)
     assert first.argmax() == 0
@@ -285,15 +291,18 @@ def curious_sky(make_answers, shift, *, flux_shift=0.0, error_shift=None):
     answers, stream = sky(make_answers, shift), np.random.default_rng(5)
     odd = answers.test.anomaly > 0
     fluxes = {
-        name: replace(part, fluxes=0.5 + 0.1 * stream.normal(size=(len(part.ids), 3)))
+        name: replace(part, band_fluxes=0.5 + 0.1 * stream.normal(size=(len(part.ids), 3)))
         for name, part in {"train": answers.train, "val": answers.val, "test": answers.test}.items()
     }
     test = fluxes["test"]
-    test = replace(test, fluxes=test.fluxes + flux_shift * odd[:, None])
+    test = replace(test, band_fluxes=test.band_fluxes + flux_shift * odd[:, None])
     if error_shift is not None:
         noise = stream.normal(size=(2, len(odd)))
         test = replace(
-            test, errors=dict(zip(("mean_squared", "max_squared"), noise + error_shift * odd, strict=True))
+            test,
+            prediction_errors=dict(
+                zip(("mean_squared", "max_squared"), noise + error_shift * odd, strict=True)
+            ),
         )
     return replace(answers, train=fluxes["train"], val=fluxes["val"], test=test)
 
@@ -331,8 +340,9 @@ def test_scorers_are_fitted_on_train_alone(make_answers):
     half = np.arange(0, len(answers.test.ids), 2)
     test = replace(
         answers.test, ids=answers.test.ids[half], features={"last": answers.test.features["last"][half]},
-        label=answers.test.label[half], anomaly=answers.test.anomaly[half], fluxes=answers.test.fluxes[half],
-        errors={name: values[half] for name, values in answers.test.errors.items()},
+        label=answers.test.label[half], anomaly=answers.test.anomaly[half],
+        band_fluxes=answers.test.band_fluxes[half],
+        prediction_errors={name: values[half] for name, values in answers.test.prediction_errors.items()},
     )  # fmt: skip
     whole = AnomalyScorers(trees=20).evaluate(answers).predictions
     part = AnomalyScorers(trees=20).evaluate(replace(answers, test=test)).predictions

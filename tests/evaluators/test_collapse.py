@@ -8,8 +8,8 @@ import torch
 from scipy.linalg import eigh
 
 from astrojepa_bench.errors import ContractError, DataError
-from astrojepa_bench.evaluators.collapse import (
-    Collapse,
+from astrojepa_bench.evaluators.collapse import Collapse
+from astrojepa_bench.evaluators.metrics.geometry import (
     alpha_req,
     effective_rank,
     is_collapsed,
@@ -302,9 +302,9 @@ def test_lidar_is_scored_where_views_were_made(make_answers):
     """Its own N and number of views stand beside it; without views there is no number."""
     part = (gaussian(100, dim=64), np.zeros(100))
     answers, views = make_answers(part, part, part), viewed(4, count=50).float()
-    found = Collapse().evaluate(replace(answers, views=views))
+    found = Collapse().evaluate(replace(answers, augmented_views=views))
 
     assert {score.metric: score for score in found}["lidar"].value == pytest.approx(lidar(views))
     assert (found.selection["lidar_N"], found.selection["lidar_views"]) == (50, 10)
     assert "lidar" not in {score.metric for score in Collapse().evaluate(answers)}
-    assert Collapse.requests == ("views",)
+    assert Collapse.requests == ("augmented_views",)

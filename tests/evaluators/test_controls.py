@@ -56,7 +56,7 @@ def answers_of(seed, features):
         for name, split in splits.items()
     }
     views = torch.as_tensor(stream.normal(size=(30, 4, DIM))).float()
-    return Features(**drawn, classes=CLASSES, seed=seed, views=views)
+    return Features(**drawn, classes=CLASSES, seed=seed, augmented_views=views)
 
 
 def truth_of(split):

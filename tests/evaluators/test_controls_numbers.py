@@ -19,9 +19,9 @@ from astrojepa_bench.evaluators.linear import Linear
 from astrojepa_bench.evaluators.redshift import Redshift
 from astrojepa_bench.evaluators.robustness import Robustness
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.testing.answers import (
+from astrojepa_bench.testing.features import (
     CLASSES,
-    answers_of,
+    features_of,
     hint,
     ignorance,
     in_another_order,
@@ -67,15 +67,17 @@ def tell_tale(answers):
     """Fluxes that give anomalies away, as the features do."""
     return replace(
         answers,
-        test=replace(answers.test, fluxes=answers.test.fluxes + 3.0 * (answers.test.anomaly > 0)[:, None]),
+        test=replace(
+            answers.test, band_fluxes=answers.test.band_fluxes + 3.0 * (answers.test.anomaly > 0)[:, None]
+        ),
     )
 
 
 ORACLES = {
-    "redshift": answers_of(direction),
-    "factors": answers_of(truth),
-    "robustness": answers_of(truth),
-    "anomaly-scorers": tell_tale(answers_of(far)),
+    "redshift": features_of(direction),
+    "factors": features_of(truth),
+    "robustness": features_of(truth),
+    "anomaly-scorers": tell_tale(features_of(far)),
 }
 
 
@@ -139,7 +141,7 @@ def by_id(found, name):
 
 def check_test_unseen(name, evaluator):
     """What test galaxies are known to be changes no choice and no prediction."""
-    answers = answers_of(hint)
+    answers = features_of(hint)
     before, after = evaluator.evaluate(answers), evaluator.evaluate(exchanged(answers, evaluator))
     assert before.selection == after.selection
     for prediction in set(before.predictions) - OF_TEST:
@@ -148,7 +150,7 @@ def check_test_unseen(name, evaluator):
 
 def check_alone(name, evaluator):
     """Without every other test galaxy, those that are left are answered as before: nothing is fitted on test."""
-    answers = answers_of(hint)
+    answers = features_of(hint)
     half = replace(answers, test=rearranged(answers.test, np.arange(0, len(answers.test.ids), 2)))
     before, after = evaluator.evaluate(answers), evaluator.evaluate(half)
     assert before.selection == after.selection
@@ -159,7 +161,7 @@ def check_alone(name, evaluator):
 
 def check_order(name, evaluator):
     """The same galaxies in another order score the same."""
-    answers = answers_of(hint)
+    answers = features_of(hint)
     mixed = in_another_order(answers, np.random.default_rng(5))
     before, after = evaluator.evaluate(answers).scores, evaluator.evaluate(mixed).scores
     assert [score.metric for score in before] == [score.metric for score in after]
@@ -174,14 +176,14 @@ def check_probes_of_train(name, evaluator):
     It predicts nothing galaxy by galaxy, so its score on relabelled galaxies is compared with answers that were
     given before they were relabelled.
     """
-    answers = answers_of(hint)
+    answers = features_of(hint)
     test = answers.test
     predicted = {"linear": Linear(), "knn": KNN()}
     predicted = {key: probe.evaluate(answers).predictions["class"] for key, probe in predicted.items()}
     label = np.where(test.label == CLASSES - 1, 0, test.label)
     label[label >= 0] = np.random.default_rng(3).permutation(label[label >= 0])
     found = evaluator.evaluate(
-        replace(answers, test=replace(test, label=label), twin=replace(test, label=label))
+        replace(answers, test=replace(test, label=label), shifted_test=replace(test, label=label))
     )
     scores = {score.metric: score.value for score in found}
     for key, values in predicted.items():
@@ -230,7 +232,7 @@ def test_robustness_counts_what_probes_of_train_answer():
 def test_same_seed_gives_the_same_evaluation_and_no_global_draw(name):
     """A score can be reproduced to the last bit, and leaves the global generators alone."""
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (NUMBERS[name].evaluate(answers_of(hint)) for _ in range(2))
+    first, second = (NUMBERS[name].evaluate(features_of(hint)) for _ in range(2))
 
     assert first.scores == second.scores
     assert first.selection == second.selection
@@ -241,7 +243,7 @@ def test_same_seed_gives_the_same_evaluation_and_no_global_draw(name):
 @pytest.mark.parametrize("name", NUMBERS)
 def test_predictions_are_named_by_galaxy(name):
     """Paired comparisons join two runs by the ids of the galaxies predicted."""
-    answers = answers_of(hint)
+    answers = features_of(hint)
     found = NUMBERS[name].evaluate(answers)
 
     assert set(found.ids) <= set(answers.test.ids)
@@ -259,7 +261,7 @@ class Wrong(Evaluator):
 
     def evaluate(self, answers):
         parts = {name: self.spoil(answers.split(name)) for name in ("train", "val", "test")}
-        return self.inner.evaluate(replace(answers, **parts, twin=self.spoil(answers.twin)))
+        return self.inner.evaluate(replace(answers, **parts, shifted_test=self.spoil(answers.shifted_test)))
 
     def spoil(self, facts):
         return facts
@@ -275,8 +277,8 @@ class LeaksTruth(Wrong):
         return replace(
             facts,
             features={tap: torch.cat([values, leaked], dim=1) for tap, values in facts.features.items()},
-            fluxes=facts.fluxes + odd,
-            errors={name: values + odd[:, 0] for name, values in facts.errors.items()},
+            band_fluxes=facts.band_fluxes + odd,
+            prediction_errors={name: values + odd[:, 0] for name, values in facts.prediction_errors.items()},
         )
 
 

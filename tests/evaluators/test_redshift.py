@@ -11,7 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, knn_mean, r_squared
+from astrojepa_bench.evaluators.probes.neighbours import Directions
+from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, r_squared
 from astrojepa_bench.evaluators.redshift import Redshift, sigma_nmad
 
 COUNTS = {"train": 400, "val": 150, "test": 300}
@@ -94,7 +95,7 @@ def test_neighbour_mean_equals_the_mean_over_cosine_neighbours():
     train, test, y = stream.normal(1, 1, (200, 6)), stream.normal(1, 1, (50, 6)), stream.normal(size=200)
     mean = train.mean(axis=0)
     near = NearestNeighbors(n_neighbors=7, metric="cosine").fit(train - mean).kneighbors(test - mean)[1]
-    found = knn_mean((torch.as_tensor(train), y), torch.as_tensor(test), 7)
+    found = Directions.of(torch.as_tensor(train)).average(torch.as_tensor(test), y, 7)
 
     assert found == pytest.approx(y[near].mean(axis=1))
 

@@ -26,7 +26,7 @@ def sky(make_answers, clouds, twin=lambda x, stream: x, *, spread=0.35, anomalie
         answers, **{name: replace(part, redshift=redshift[name]) for name, part in parts.items()}
     )
     other = torch.as_tensor(twin(features, stream)).float()
-    return replace(answers, twin=replace(answers.test, features={"last": other}))
+    return replace(answers, shifted_test=replace(answers.test, features={"last": other}))
 
 
 def by_metric(found):
@@ -48,7 +48,7 @@ def test_scores_on_the_twin_are_those_of_evaluators_that_read_it(make_answers, c
     """Swapping the twin in for the test split and asking the evaluators themselves gives the same."""
     answers = sky(make_answers, clouds, lambda x, stream: x + 1.5 * stream.normal(size=x.shape))
     found = by_metric(Robustness().evaluate(answers))
-    swapped = replace(answers, test=answers.twin)
+    swapped = replace(answers, test=answers.shifted_test)
 
     for name, evaluator in (("linear", Linear()), ("knn", KNN())):
         there, here = (by_metric(evaluator.evaluate(each))["accuracy"] for each in (swapped, answers))
@@ -76,7 +76,7 @@ def test_displacement_of_a_known_shift_is_its_size_over_the_spread(make_answers,
     x = stream.normal(size=(4000, 8))
     answers = make_answers((x, np.arange(4000) % 2), (x, np.arange(4000) % 2), (x, np.arange(4000) % 2))
     shifted = torch.as_tensor(x + share * np.eye(8)[0]).float()
-    answers = replace(answers, twin=replace(answers.test, features={"last": shifted}))
+    answers = replace(answers, shifted_test=replace(answers.test, features={"last": shifted}))
     found = by_metric(Robustness().evaluate(answers))
 
     assert found["displacement"].value == pytest.approx(share / np.sqrt(16), rel=0.02)
@@ -115,7 +115,7 @@ def test_constant_features_have_no_displacement(make_answers):
     """Nothing over nothing is left out instead of NaN."""
     part = (np.ones((60, 3)), np.arange(60) % 2)
     answers = make_answers(part, part, part)
-    found = Robustness().evaluate(replace(answers, twin=answers.test))
+    found = Robustness().evaluate(replace(answers, shifted_test=answers.test))
 
     assert "displacement" not in {score.metric for score in found}
 
@@ -123,4 +123,4 @@ def test_constant_features_have_no_displacement(make_answers):
 def test_without_a_twin_there_is_a_reason(make_answers, clouds):
     """The ruler was not asked, or there is none."""
     with pytest.raises(DataError, match="no shift twin"):
-        Robustness().evaluate(replace(sky(make_answers, clouds), twin=None))
+        Robustness().evaluate(replace(sky(make_answers, clouds), shifted_test=None))

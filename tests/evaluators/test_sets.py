@@ -1,11 +1,14 @@
-"""What the board knows of evaluators by name follows from the evaluators."""
+"""What the board knows of evaluators follows from the evaluators; and each says what a reader must know of it."""
 
 import re
 
 import pytest
 
-from astrojepa_bench.board.metrics import DETAILS, ORDER, SHARED
+from astrojepa_bench.board.columns import ACCURACY, RANKING
+from astrojepa_bench.board.metrics import SHARED
+from astrojepa_bench.builtin import astrojepa_evaluators
 from astrojepa_bench.cli import main
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.request import EVALUATOR_SETS
 
@@ -16,12 +19,21 @@ def offers():
     return {offer.name: offer for offer in load_registry().offers("evaluator")}
 
 
-def test_every_evaluator_of_the_ruler_has_its_place_in_the_table(offers):
-    """Only what plugins bring is sorted by name."""
+def test_evaluators_of_the_ruler_stand_in_their_own_order(offers):
+    """The board takes them and their order from where they are offered, and names none itself."""
     own = {name for name, offer in offers.items() if offer.factory.__module__.startswith("astrojepa_bench.")}
 
-    assert set(ORDER) == own
-    assert set(DETAILS) <= own
+    assert set(SHOWN) == own
+    assert tuple(SHOWN) == tuple(astrojepa_evaluators()) == NAMES
+    assert all(cls.metrics is SHOWN[name] for name, cls in astrojepa_evaluators().items())
+
+
+def test_board_orders_by_one_metric_and_lifts_in_one():
+    """Two of them would make the order a matter of chance."""
+    roles = [metric.role for metrics in SHOWN.values() for metric in metrics if metric.role]
+
+    assert sorted(roles) == ["lifts", "ranks"]
+    assert (RANKING.key, ACCURACY.key) == ("linear.balanced_accuracy", "linear.accuracy")
 
 
 def test_core_evaluators_request_what_is_counted_as_theirs(offers):
@@ -43,8 +55,13 @@ def test_core_evaluators_request_what_is_counted_as_theirs(offers):
 )
 def test_headline_metrics_are_shown(evaluator, shown, hidden):
     """Patterns that swallow a headline number would hide it from every reader of the table."""
-    assert not [metric for metric in shown if re.fullmatch(DETAILS[evaluator], metric)]
-    assert all(re.fullmatch(DETAILS[evaluator], metric) for metric in hidden)
+    metrics = SHOWN[evaluator]
+
+    def level(name):
+        return next((metric.level for metric in metrics if metric.describes(name)), "usual")
+
+    assert not [name for name in shown if level(name) == "detail"]
+    assert all(level(name) == "detail" for name in hidden)
 
 
 NAMES = (

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from astrojepa_bench.metric import Metric
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.templates.evaluator import TemplateEvaluator
 
@@ -63,6 +64,10 @@ class Undeclared(TemplateEvaluator):
     requires = ()
 
 
+class Misdescribed(TemplateEvaluator):
+    metrics = (Metric("accuracy", higher_is_better=False),)
+
+
 BROKEN = {
     "evaluator-scores": (Wordless, "metrics none"),
     "evaluator-truth": (Mispaired, "accuracy = "),
@@ -72,6 +77,7 @@ BROKEN = {
     "evaluator-order": (FirstRows, "in another"),
     "evaluator-predictions": (Renaming, "is no test galaxy"),
     "evaluator-one-class": (NeedsTwo, "needs two classes"),
+    "evaluator-metrics": (Misdescribed, "'accuracy' is described with higher_is_better=False"),
     "evaluator-declares": (Undeclared, "without 'label': DataError"),
 }
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from astrojepa_bench.types import Score
 
 version = 1  # raise it whenever a number changes
+
 Probabilities = Float[np.ndarray, "galaxy class"]
 BINS = 15
 
@@ -25,7 +26,7 @@ def nll_score(
     Chance is that of a guess which states the class shares of train for every galaxy.
 
     Args:
-        evaluator: who asks.
+        evaluator: whose score it is.
         truth: class index of each galaxy, each a column of `log_probability`.
         log_probability: natural logarithm, one column per class.
         train: class index of the galaxies that were fitted, every class present.
@@ -51,7 +52,7 @@ def ece_score(
 def expected_calibration_error(
     right: Bool[np.ndarray, " galaxy"], confidence: Float[np.ndarray, " galaxy"], bins: int = BINS
 ) -> float:
-    """Give the mean gap between stated confidence and share of right answers, over bins of equal width.
+    """Return the mean gap between stated confidence and share of right answers, over bins of equal width.
 
     The scatter of few galaxies in a bin is a gap as well, so a calibrated classifier has an error above 0: about
     .02 for 2,000 galaxies.

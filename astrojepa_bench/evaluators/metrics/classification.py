@@ -11,11 +11,12 @@ from sklearn.metrics import f1_score, recall_score
 from astrojepa_bench.types import Score
 
 version = 1  # raise it whenever a number changes
+
 Classes = Int[np.ndarray, " galaxy"]
 
 
 def accuracy(truth: Classes, predicted: Classes) -> float:
-    """Share of galaxies whose class was predicted."""
+    """Return the share of galaxies whose class was predicted."""
     return float((truth == predicted).mean())
 
 

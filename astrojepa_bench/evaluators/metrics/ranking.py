@@ -1,4 +1,4 @@
-"""Scores of a ranking by oddness, and what a random order would score."""
+"""Scores of a ranking by anomaly score, and what a random order would score."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from astrojepa_bench.types import ANOMALY_KINDS, Score
 
 version = 1  # raise it whenever a number changes
+
 Scores = Float[np.ndarray, " galaxy"]
 INSPECTED = 50  # pictures that a person looks through in an evening
 
 
 def scores_by_kind(
-    evaluator: str, oddness: Scores, kind: Int[np.ndarray, " galaxy"], prefix: str = ""
+    evaluator: str, found: Scores, kind: Int[np.ndarray, " galaxy"], prefix: str = ""
 ) -> list[Score]:
     """Score the ranking of all anomalies together, then of each kind without the other.
 
     Args:
-        evaluator: who scores.
-        oddness: larger is odder.
+        evaluator: whose scores they are.
+        found: anomaly score of each galaxy, larger is odder.
         kind: index into `ANOMALY_KINDS`, 0 for ordinary galaxies.
         prefix: put before the metrics' names.
     """
@@ -32,37 +33,37 @@ def scores_by_kind(
     scores: list[Score] = []
     for suffix, wanted in rankings:
         ranked = np.isin(kind, [0, *wanted])
-        scores += ranking_scores(evaluator, oddness[ranked], kind[ranked] > 0, suffix, prefix)
+        scores += ranking_scores(evaluator, found[ranked], kind[ranked] > 0, suffix, prefix)
     return scores
 
 
 def ranking_scores(
-    evaluator: str, oddness: Scores, odd: Bool[np.ndarray, " galaxy"], suffix: str = "", prefix: str = ""
+    evaluator: str, found: Scores, odd: Bool[np.ndarray, " galaxy"], suffix: str = "", prefix: str = ""
 ) -> list[Score]:
     """Score one ranking: AUROC, average precision, recall at the number of anomalies, precision at 50."""
     n, k = len(odd), int(odd.sum())
     top = min(INSPECTED, k)
-    auroc, mean_precision = float(roc_auc_score(odd, oddness)), float(average_precision_score(odd, oddness))
-    recall, precision = recall_at_k(odd, oddness, k), precision_at_k(odd, oddness, top)
-    found = {
-        "auroc": (auroc, 0.5, auroc_standard_error(odd, oddness)),
+    auroc, mean_precision = float(roc_auc_score(odd, found)), float(average_precision_score(odd, found))
+    recall, precision = recall_at_k(odd, found, k), precision_at_k(odd, found, top)
+    measured = {
+        "auroc": (auroc, 0.5, auroc_standard_error(odd, found)),
         "average_precision": (mean_precision, average_precision_chance(k, n), _binomial(mean_precision, k)),
         "recall_at_k": (recall, k / n, _binomial(recall, k)),
         f"precision_at_{INSPECTED}": (precision, k / n, _binomial(precision, top)),
     }
     return [
         Score(evaluator, f"{prefix}{metric}{suffix}", value, True, n, chance, error)
-        for metric, (value, chance, error) in found.items()
+        for metric, (value, chance, error) in measured.items()
     ]
 
 
 def recall_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> float:
-    """Give the share of anomalies among the k highest scores, in expectation over the order of equal ones."""
+    """Return the share of anomalies among the k highest scores, in expectation over the order of equal ones."""
     return precision_at_k(odd, score, k) * k / float(odd.sum())
 
 
 def precision_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> float:
-    """Give the share of the k highest scores that is anomalous, in expectation over the order of equal ones."""
+    """Return the share of the k highest scores that is anomalous, in expectation over the order of equal ones."""
     edge = np.sort(score)[::-1][k - 1]
     above, level = score > edge, score == edge
     drawn = (k - above.sum()) / level.sum()
@@ -70,7 +71,7 @@ def precision_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> f
 
 
 def auroc_standard_error(odd: Bool[np.ndarray, " galaxy"], score: Scores) -> float | None:
-    """Give DeLong's standard error; None where either side holds a single galaxy."""
+    """Return DeLong's standard error; None where either side holds a single galaxy."""
     odd_count, ordinary_count = int(odd.sum()), int((~odd).sum())
     if min(odd_count, ordinary_count) < 2:
         return None
@@ -81,7 +82,7 @@ def auroc_standard_error(odd: Bool[np.ndarray, " galaxy"], score: Scores) -> flo
 
 
 def average_precision_chance(odd: int, n: int) -> float:
-    """Give the mean average precision of a random order of `n` galaxies, `odd` of them anomalies.
+    """Return the mean average precision of a random order of `n` galaxies, `odd` of them anomalies.
 
     The anomaly at rank i stands above (i - 1)(odd - 1)/(n - 1) others in expectation, so its precision is
     (1 + that) / i; the mean over all ranks i.

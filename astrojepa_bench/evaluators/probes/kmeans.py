@@ -15,6 +15,7 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.streams import stream_seed
 
 version = 1  # raise it whenever a number changes
+
 Points = Float[Tensor, "galaxy dim"]
 Centres = Float[Tensor, "restart cluster dim"]
 CHUNK = 8192
@@ -116,7 +117,7 @@ def _plus_plus(points: Points, clusters: int, restarts: int, generator: torch.Ge
 
 
 def _lloyd(points: Points, centres: Centres, max_iterations: int) -> KMeansFit:
-    """Alternate assignment and means until every restart has settled; give the best of them."""
+    """Alternate assignment and means until every restart has settled; return the best of them."""
     enough = TOLERANCE * points.var(dim=0, correction=0).mean()
     for _ in range(max_iterations):
         labels, distances = _assign(points, centres)
@@ -134,7 +135,7 @@ def _lloyd(points: Points, centres: Centres, max_iterations: int) -> KMeansFit:
 def _assign(
     points: Points, centres: Centres
 ) -> tuple[Int[Tensor, "restart galaxy"], Float[Tensor, "restart galaxy"]]:
-    """Give the nearest centre of each point and its squared distance, for each restart."""
+    """Return the nearest centre of each point and its squared distance, for each restart."""
     parts = []
     for part in points.split(CHUNK):
         squared = _squared_distances(part, centres.flatten(0, 1)).unflatten(0, centres.shape[:2])

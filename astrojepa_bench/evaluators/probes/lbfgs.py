@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 version = 1  # raise it whenever a number changes
+
 Objective: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 MEMORY = 10
 HALVINGS = 30
@@ -56,7 +57,7 @@ def minimise(
     """Minimise convex problems together; a problem that has converged costs nothing more.
 
     Args:
-        objective: takes points (active, size) and the numbers of their problems (active,), gives values
+        objective: takes points (active, size) and the numbers of their problems (active,), returns values
             (active,) and gradients (active, size).
         start: where each problem starts.
         tolerance: gradient norm at which a problem is solved.

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from astrojepa_bench.evaluators.probes.lbfgs import minimise
 
 version = 1  # raise it whenever a number changes
+
 ROUGH = 30.0
 TOLERANCE = 1e-4
 MAX_STEPS = 1000
@@ -42,21 +43,21 @@ class LogisticFits:
     converged: Bool[Tensor, " fit"]
 
     def logits(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "fit galaxy class"]:
-        """Give the unnormalised log-probability of each class."""
+        """Return the unnormalised log-probability of each class."""
         features = features.to(self.weights.dtype)
         return torch.einsum("nd,fkd->fnk", features, self.weights) + self.bias[:, None]
 
     def predict(self, features: Float[Tensor, "galaxy dim"]) -> Int[Tensor, "fit galaxy"]:
-        """Give the most probable class of each galaxy, for each fit."""
+        """Return the most probable class of each galaxy, for each fit."""
         return self.logits(features).argmax(dim=-1)
 
     def log_probability(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "fit galaxy class"]:
-        """Give the log-probability of each class, in double precision: sums of it depend on no order."""
+        """Return the log-probability of each class, in double precision: sums of it depend on no order."""
         logits = torch.einsum("nd,fkd->fnk", features.double(), self.weights.double())
         return (logits + self.bias.double()[:, None]).log_softmax(dim=-1)
 
     def only(self, chosen: slice) -> LogisticFits:
-        """Give some of the fits."""
+        """Return some of the fits."""
         return LogisticFits(self.weights[chosen], self.bias[chosen], self.converged[chosen])
 
 
@@ -255,7 +256,7 @@ class _Problem:
 def _principal_axes(
     centred: Float[Tensor, "draw galaxy dim"],
 ) -> tuple[Float[Tensor, "draw dim rank"], Float[Tensor, "draw rank"]]:
-    """Give orthonormal axes that span the rows of each draw, and the variance along each.
+    """Return orthonormal axes that span the rows of each draw, and the variance along each.
 
     With fewer galaxies than dimensions the axes come from the smaller Gram matrix; directions that no galaxy
     points to carry no weight in a penalised fit, so the axes that rounding alone spans are set to zero.

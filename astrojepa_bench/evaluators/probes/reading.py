@@ -1,4 +1,4 @@
-"""How evaluators read answers: checked, and in an order that the order of the table cannot change."""
+"""How evaluators read features: checked, and in an order that the order of the table cannot change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LabelledGalaxies:
     ids: np.ndarray
 
 
-def read_labelled(answers: Features, split: Split, tap: str) -> LabelledGalaxies:
+def read_labelled(features: Features, split: Split, tap: str) -> LabelledGalaxies:
     """Read the labelled galaxies of a split; train and val are sorted by id, test keeps its order.
 
     Sums and random draws depend on the order of their terms in the last bits. Sorting what is fitted makes
@@ -41,7 +41,7 @@ def read_labelled(answers: Features, split: Split, tap: str) -> LabelledGalaxies
         ContractError: a feature is not finite.
         DataError: nothing in the split is labelled.
     """
-    found = answers.split(split)
+    found = features.split(split)
     rows = np.flatnonzero(found.label >= 0)
     if not len(rows):
         raise DataError(f"split '{split}' has no labelled galaxy; label some or leave this evaluator out")
@@ -75,12 +75,12 @@ def by_id(found: SplitFeatures, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray
 
 
 def read_ordinary(
-    answers: Features, split: Split, tap: str, without: int | None = None
+    features: Features, split: Split, tap: str, without: int | None = None
 ) -> Float[Tensor, "galaxy dim"]:
     """Read the features of all ordinary galaxies of a split, labelled or not, sorted by id.
 
     Args:
-        answers: what is read.
+        features: what is read.
         split: whose galaxies.
         tap: which features.
         without: a class that is left out.
@@ -89,7 +89,7 @@ def read_ordinary(
         ContractError: a feature is not finite.
         DataError: the split is empty.
     """
-    found = answers.split(split)
+    found = features.split(split)
     rows = np.flatnonzero((found.anomaly == 0) & ((found.label != without) | (without is None)))
     if not len(rows):
         raise DataError(f"split '{split}' has no ordinary galaxy; this evaluator needs some")

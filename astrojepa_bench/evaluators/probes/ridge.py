@@ -1,4 +1,4 @@
-"""Numbers from features: ridge regression, with its penalty chosen on validation, and nearest neighbours."""
+"""Numbers from features by ridge regression, with its penalty chosen on validation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
-from torch.nn import functional as F
 
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
 
 version = 1  # raise it whenever a number changes
-Features = Float[Tensor, "galaxy dim"]
-Targets = Float[Tensor, "galaxy target"]
 ALPHAS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
@@ -52,44 +48,22 @@ class Ridge:
         x, centre = scaling(train[0]).double(), train[1].double().mean(dim=0)
         gram, moment = x.T @ x, x.T @ (train[1].double() - centre)
         penalties = sorted(alphas, reverse=True)
-        paths = torch.stack([_solved(gram, moment, alpha) for alpha in penalties])
+        identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        roots = (torch.linalg.cholesky(gram + alpha * identity) for alpha in penalties)
+        paths = torch.stack([torch.cholesky_solve(moment, root) for root in roots])
         missed = (scaling(val[0]).double() @ paths + centre - val[1].double()).square().mean(dim=1)
         choice = missed.argmin(dim=0)  # the first of equals
         target = torch.arange(len(centre), device=choice.device)
         alpha = torch.tensor(penalties, dtype=torch.float64, device=choice.device)[choice]
         return cls(scaling, centre, paths[choice, :, target].T, alpha, missed[choice, target])
 
-    def predict(self, features: Features) -> Targets:
-        """Give the target of each galaxy."""
+    def predict(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "galaxy target"]:
+        """Predict the targets of each galaxy."""
         return self.scaling(features).double() @ self.weights + self.centre
 
 
-def _solved(
-    gram: Float[Tensor, "dim dim"], moment: Float[Tensor, "dim target"], alpha: float
-) -> Float[Tensor, "dim target"]:
-    penalised = gram + alpha * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.cholesky_solve(moment, torch.linalg.cholesky(penalised))
-
-
-def knn_mean(
-    train: tuple[Float[Tensor, "train_galaxy dim"], Float[np.ndarray, " train_galaxy"]],
-    features: Features,
-    k: int,
-) -> Float[np.ndarray, " galaxy"]:
-    """Average a number over the k nearest train galaxies, found as the evaluator `knn` finds them."""
-    mean = train[0].mean(dim=0)
-    near = KNeighborsRegressor(min(k, len(train[0]))).fit(_directions(train[0], mean), train[1])
-    predicted: Float[np.ndarray, " galaxy"] = near.predict(_directions(features, mean))
-    return predicted
-
-
-def _directions(features: Features, mean: Float[Tensor, " dim"]) -> Float[np.ndarray, "galaxy dim"]:
-    directions: Float[np.ndarray, "galaxy dim"] = F.normalize(features - mean, dim=1).cpu().numpy()
-    return directions
-
-
 def r_squared(truth: Float[np.ndarray, "*shape"], predicted: Float[np.ndarray, "*shape"]) -> float:
-    """Give the explained share of the variance over these galaxies: 1 - sum of squared errors / sum of squares.
+    """Return the explained share of the variance over these galaxies: 1 - sum of squared errors / sum of squares.
 
     Several columns (the sine and cosine of one angle) count together.
     """

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, Score, hookimpl
+from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, Metric, Score, hookimpl
 
 
 class TemplateEvaluator(Evaluator):
@@ -25,36 +25,37 @@ class TemplateEvaluator(Evaluator):
     """
 
     requires = ("label",)
+    metrics = (Metric("accuracy", "template %", scale=100, digits=1, level="headline"),)
 
-    def evaluate(self, answers: Features) -> Evaluation:
+    def evaluate(self, features: Features) -> Evaluation:
         """Choose the tap on val, report on test.
 
         Raises:
             DataError: a split has no labelled galaxy.
         """
-        if min(int((part.label >= 0).sum()) for part in (answers.train, answers.val, answers.test)) == 0:
+        if min(int((part.label >= 0).sum()) for part in (features.train, features.val, features.test)) == 0:
             raise DataError("a split has no labelled galaxy; give labels, or leave evaluator 'template' out")
-        tap = max(answers.taps, key=lambda name: self._accuracy(answers, name))
-        features, label, ids = answers.test.labelled(tap)
-        predicted = self._predict(answers, tap, features)
+        tap = max(features.taps, key=lambda name: self._accuracy(features, name))
+        tested, label, ids = features.test.labelled(tap)
+        predicted = self._predict(features, tap, tested)
         value, n = float((predicted == label).mean()), len(label)
         chance = float(np.bincount(label).max()) / n
         error = math.sqrt(value * (1 - value) / n)
         score = Score("template", "accuracy", value, higher_is_better=True, n=n, chance=chance, item_se=error)
         return Evaluation((score,), {"class": predicted}, ids, {"tap": tap})
 
-    def _accuracy(self, answers: Features, tap: str) -> float:
-        features, label, _ = answers.val.labelled(tap)
-        return float((self._predict(answers, tap, features) == label).mean())
+    def _accuracy(self, features: Features, tap: str) -> float:
+        validated, label, _ = features.val.labelled(tap)
+        return float((self._predict(features, tap, validated) == label).mean())
 
     def _predict(
-        self, answers: Features, tap: str, features: Float[Tensor, "galaxy dim"]
+        self, features: Features, tap: str, galaxies: Float[Tensor, "galaxy dim"]
     ) -> Int[np.ndarray, " galaxy"]:
-        known, label, _ = answers.train.labelled(tap)
+        known, label, _ = features.train.labelled(tap)
         spread = known.std(dim=0).clamp(min=1e-6)
         classes = np.unique(label)
         means = torch.stack([known[torch.from_numpy(label == each)].mean(dim=0) for each in classes])
-        nearest = torch.cdist(features / spread, means / spread).argmin(dim=1)
+        nearest = torch.cdist(galaxies / spread, means / spread).argmin(dim=1)
         predicted: Int[np.ndarray, " galaxy"] = classes[nearest.cpu().numpy()]
         return predicted
 

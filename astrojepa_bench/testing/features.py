@@ -1,8 +1,8 @@
-"""Invented answers for evaluators: features that are the truth, that know nothing of it, or something between."""
+"""Invented features for evaluators: the truth itself, features that know nothing of it, and some between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -12,17 +12,18 @@ from jaxtyping import Float
 
 from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.streams import numpy_stream
-from astrojepa_bench.types import Split
+from astrojepa_bench.types import Split, Tokens
 
-CLASSES, DIM, VIEWED, VIEWS = 4, 12, 40, 4
+CLASSES, DIM, VIEWED, VIEWS, TOKENS = 4, 12, 40, 4, 4
 ROWS: dict[Split, tuple[int, int]] = {"train": (160, 0), "val": (80, 0), "test": (160, 48)}
 Draw: TypeAlias = Callable[[SplitFeatures, np.random.Generator], Float[np.ndarray, "galaxy dim"]]
 
 
-def answers_of(draw: Draw, seed: int = 0) -> Features:
+def features_of(draw: Draw, seed: int = 0) -> Features:
     """Invent galaxies of four balanced classes, with anomalies in test, and draw two taps for them.
 
-    Redshift, the factor and the prediction error are independent of class; the twin is the same galaxies.
+    Redshift, the factor and the prediction error are independent of class; the shift twin is the same galaxies.
+    Each galaxy has four patch tokens: its features (tap `last`), each hardly changed.
     """
     stream, drawing = numpy_stream(seed, "invented answers"), numpy_stream(seed, "invented features")
     splits = {name: _with_features(_facts(name, stream), draw, drawing) for name in ROWS}
@@ -30,7 +31,27 @@ def answers_of(draw: Draw, seed: int = 0) -> Features:
     last = test.features["last"]
     spread = torch.from_numpy(drawing.normal(size=(VIEWED, VIEWS, last.shape[1]))).float()
     views = last[:VIEWED, None] + 1e-3 * spread
-    return Features(**splits, classes=CLASSES, seed=seed, views=views, twin=test)
+    return Features(
+        **splits, classes=CLASSES, seed=seed, augmented_views=views, shifted_test=test,
+        encode_tokens=_tokens_around(splits.values(), drawing),
+    )  # fmt: skip
+
+
+def _tokens_around(
+    splits: Iterable[SplitFeatures], stream: np.random.Generator
+) -> Callable[[np.ndarray], Tokens]:
+    known = {
+        name: row
+        for part in splits
+        for name, row in zip(part.ids.tolist(), part.features["last"], strict=True)
+    }
+    spread = torch.from_numpy(1e-3 * stream.normal(size=(TOKENS, 1))).float()
+
+    def encode_tokens(ids: np.ndarray) -> Tokens:
+        values = torch.stack([known[name] + spread for name in ids.tolist()])
+        return Tokens(values, torch.arange(TOKENS).expand(len(ids), -1))
+
+    return encode_tokens
 
 
 def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
@@ -45,8 +66,8 @@ def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
         anomaly,
         redshift=stream.uniform(0.0, 0.2, rows),
         factors={"axis_ratio": stream.uniform(0.1, 1.0, rows)},
-        fluxes=stream.uniform(0.1, 0.3, (rows, 3)).astype(np.float32),
-        errors=_errors(anomaly, stream) if name == "test" else {},
+        band_fluxes=stream.uniform(0.1, 0.3, (rows, 3)).astype(np.float32),
+        prediction_errors=_errors(anomaly, stream) if name == "test" else {},
     )
 
 
@@ -61,7 +82,7 @@ def _with_features(facts: SplitFeatures, draw: Draw, stream: np.random.Generator
 
 
 def truth(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
-    """One column per class, one for anomalies, and the numbers; with hardly any noise."""
+    """Draw one column per class, one for anomalies, and the numbers; with hardly any noise."""
     kind = np.where(facts.label < 0, CLASSES, facts.label)
     columns = [np.eye(CLASSES + 1)[kind], *(values[:, None] for values in facts.columns.values())]
     known = np.concatenate(columns, axis=1)
@@ -69,31 +90,26 @@ def truth(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray
 
 
 def hint(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
-    """The truth under noise, so that no score is perfect and none is chance."""
+    """Draw the truth under noise, so that no score is perfect and none is chance."""
     known = truth(facts, stream)
     return known + 0.6 * stream.normal(size=known.shape)
 
 
 def nothing(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
-    """Noise that knows nothing of any galaxy."""
+    """Draw noise that knows nothing of any galaxy."""
     return stream.normal(size=(len(facts.ids), DIM))
 
 
 def ignorance(seed: int = 0) -> Features:
-    """The galaxies of `answers_of(hint, seed)` under features, twins and prediction errors that know nothing."""
-    answers, stream = answers_of(nothing, seed), numpy_stream(seed, "ignorance")
-    errors = {name: stream.permutation(values) for name, values in answers.test.errors.items()}
-    test = replace(answers.test, errors=errors)
-    return replace(answers, test=test, twin=_with_features(test, nothing, stream))
-
-
-def shuffled(facts: SplitFeatures, stream: np.random.Generator) -> SplitFeatures:
-    """The same galaxies in another order."""
-    return rearranged(facts, stream.permutation(len(facts.ids)))
+    """Invent the galaxies of `features_of(hint, seed)` with features and prediction errors that know nothing."""
+    features, stream = features_of(nothing, seed), numpy_stream(seed, "ignorance")
+    errors = {name: stream.permutation(values) for name, values in features.test.prediction_errors.items()}
+    test = replace(features.test, prediction_errors=errors)
+    return replace(features, test=test, shifted_test=_with_features(test, nothing, stream))
 
 
 def rearranged(facts: SplitFeatures, order: np.ndarray) -> SplitFeatures:
-    """Rows of every column, in the given order."""
+    """Take rows of every column, in the given order."""
     return SplitFeatures(
         facts.ids[order],
         {tap: values[torch.from_numpy(order)] for tap, values in facts.features.items()},
@@ -101,24 +117,26 @@ def rearranged(facts: SplitFeatures, order: np.ndarray) -> SplitFeatures:
         facts.anomaly[order],
         None if facts.redshift is None else facts.redshift[order],
         {name: values[order] for name, values in facts.factors.items()},
-        None if facts.fluxes is None else facts.fluxes[order],
-        {name: values[order] for name, values in facts.errors.items()},
+        None if facts.band_fluxes is None else facts.band_fluxes[order],
+        {name: values[order] for name, values in facts.prediction_errors.items()},
     )
 
 
-def in_another_order(answers: Features, stream: np.random.Generator) -> Features:
-    """The same answers, each split in another order, the twin in that of the test galaxies."""
-    order = stream.permutation(len(answers.test.ids))
-    test = rearranged(answers.test, order)
-    train, val = (shuffled(answers.split(name), stream) for name in ("train", "val"))
-    return replace(answers, train=train, val=val, test=test, twin=test)
+def in_another_order(features: Features, stream: np.random.Generator) -> Features:
+    """Put each split into another order, the shift twin into that of the test galaxies."""
+
+    def shuffled(facts: SplitFeatures) -> SplitFeatures:
+        return rearranged(facts, stream.permutation(len(facts.ids)))
+
+    test, train, val = map(shuffled, (features.test, features.train, features.val))
+    return replace(features, train=train, val=val, test=test, shifted_test=test)
 
 
-def unlabelled(answers: Features, label: int = -1) -> Features:
-    """Give every ordinary galaxy the same label, or none."""
+def unlabelled(features: Features, label: int = -1) -> Features:
+    """Set the label of every ordinary galaxy to the same class, or to none."""
 
     def put(facts: SplitFeatures) -> SplitFeatures:
         return replace(facts, label=np.where(facts.label < 0, -1, label))
 
-    train, val, test = (put(answers.split(name)) for name in ROWS)
-    return replace(answers, train=train, val=val, test=test, twin=test)
+    train, val, test = (put(features.split(name)) for name in ROWS)
+    return replace(features, train=train, val=val, test=test, shifted_test=test)

@@ -8,49 +8,17 @@ from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.errors import ContractError
-from astrojepa_bench.evaluation import extras as requests_module
+from astrojepa_bench.evaluation import extras
 from astrojepa_bench.evaluation.extract import compute_features, encode_rows
-from astrojepa_bench.evaluation.extras import VIEWS, ExtrasContext, viewed_rows, with_requests
+from astrojepa_bench.evaluation.extras import VIEWS, AugmentedViews, ExtrasContext, with_extras
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors, token_errors
-from astrojepa_bench.evaluation.store import read_arrays, read_predictions
+from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
-from astrojepa_bench.runs.grid import run_grid
-from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.types import Loss, Prediction
-
-CURIOUS = '''
-import numpy as np
-
-from astrojepa_bench.plugin import Evaluation, Evaluator, Score, hookimpl
-
-
-class Curious(Evaluator):
-    """Says how much it was given."""
-
-    requires = {requires}
-    requests = {requests}
-    version = {version}
-
-    def evaluate(self, answers):
-        """Count."""
-        given = [answers.views, answers.twin, answers.test.errors or None, answers.test.fluxes]
-        found = sum(each is not None for each in given)
-        ids = answers.test.ids
-        return Evaluation(
-            (Score("curious", "given", float(found), True, len(ids)),), {{"row": np.arange(len(ids))}}, ids
-        )
-
-
-@hookimpl
-def astrojepa_evaluators():
-    """Offer it."""
-    return {{"curious": Curious}}
-'''
 
 
 class Guess(Objective):
@@ -104,30 +72,30 @@ def subject(sky):
 
 
 @pytest.fixture
-def answers(subject):
+def features(subject):
     """Encode them."""
     return compute_features(subject.objective.scored_encoder, subject.table, subject.galaxies.images, 0)
 
 
-def test_twin_shows_the_same_galaxies_through_other_eyes(subject, answers, tmp_path):
+def test_twin_shows_the_same_galaxies_through_other_eyes(subject, features, tmp_path):
     """Same ids, same labels, other pixels: the features are those of the twin's images."""
-    twin = with_requests(answers, ["twin"], subject, tmp_path / "a.h5").answers.twin
+    twin = with_extras(features, ["shifted_test"], subject, tmp_path / "a.h5").features.shifted_test
     table = Synthetic(galaxies=48, anomaly_fraction=0.1, instrument="shifted").load(
         32, subject.galaxies.cache
     )
     images = DeviceImages(table.images, torch.device("cpu"))
     directly = encode_rows(subject.objective.scored_encoder, images, subject.test)["last"]
 
-    assert np.array_equal(twin.ids, answers.test.ids)
-    assert np.array_equal(twin.label, answers.test.label)
-    assert not np.allclose(twin.features["last"], answers.test.features["last"], atol=1e-3)
+    assert np.array_equal(twin.ids, features.test.ids)
+    assert np.array_equal(twin.label, features.test.label)
+    assert not np.allclose(twin.features["last"], features.test.features["last"], atol=1e-3)
     assert torch.equal(twin.features["last"], directly)
 
 
-def test_views_are_of_one_galaxy_each(subject, answers, tmp_path):
+def test_views_are_of_one_galaxy_each(subject, features, tmp_path):
     """Views of a galaxy lie nearer to it than to the others, and every run sees the same galaxies."""
-    views = with_requests(answers, ["views"], subject, tmp_path / "a.h5").answers.views
-    rows = viewed_rows(subject.table)
+    views = with_extras(features, ["augmented_views"], subject, tmp_path / "a.h5").features.augmented_views
+    rows = AugmentedViews().rows(subject)
 
     assert views.shape == (len(rows), VIEWS, 16)
     assert (subject.table.anomaly[rows] == 0).all()
@@ -136,14 +104,14 @@ def test_views_are_of_one_galaxy_each(subject, answers, tmp_path):
     assert within > 0
 
 
-def test_fluxes_are_the_means_of_the_bands(subject, answers, tmp_path):
+def test_fluxes_are_the_means_of_the_bands(subject, features, tmp_path):
     """Every split carries the mean of each band of each of its images."""
-    found = with_requests(answers, ["fluxes"], subject, tmp_path / "a.h5").answers
+    found = with_extras(features, ["band_fluxes"], subject, tmp_path / "a.h5").features
     images = np.asarray(subject.table.images, dtype=float) / 255
 
     for split in ("train", "val", "test"):
         expected = images[subject.table.rows(split)].mean(axis=(2, 3))
-        assert found.split(split).fluxes == pytest.approx(expected, abs=1e-5)
+        assert found.split(split).band_fluxes == pytest.approx(expected, abs=1e-5)
 
 
 def test_prediction_error_is_the_mean_over_draws_of_known_errors(subject):
@@ -190,73 +158,19 @@ def test_an_error_that_is_not_finite_is_refused(subject):
         prediction_errors(subject.objective, None, subject.galaxies.images, subject.test[:3])
 
 
-def test_what_is_kept_is_not_computed_again(subject, answers, tmp_path, monkeypatch):
+def test_what_is_kept_is_not_computed_again(subject, features, tmp_path, monkeypatch):
     """A second asker reads the file; another version of the ruler, or other galaxies, make it anew."""
-    path, everything = tmp_path / "a.h5", ["views", "twin", "errors", "fluxes"]
-    first = with_requests(answers, everything, subject, path).answers
-    called = []
-    monkeypatch.setattr(requests_module, "_computed", lambda path, request, subject: called.append(request))
-    second = with_requests(answers, everything, subject, path).answers
+    path, wanted = tmp_path / "a.h5", ["augmented_views", "shifted_test", "prediction_errors", "band_fluxes"]
+    first = with_extras(features, wanted, subject, path).features
+    writes = []
+    monkeypatch.setattr(FeatureFile, "write", lambda self, groups: writes.extend(groups))
+    second = with_extras(features, wanted, subject, path).features
 
-    assert called == []
-    assert torch.equal(first.views, second.views)
-    assert torch.equal(first.twin.features["last"], second.twin.features["last"])
-    assert np.array_equal(first.test.errors["mean_squared"], second.test.errors["mean_squared"])
-    monkeypatch.setattr(requests_module, "VERSION", 99)
-    assert requests_module._kept(path, "views", subject) is None
-
-
-@pytest.fixture
-def curious(tmp_path, galaxies, tiny):
-    """Run `untrained` on the tiny galaxies with a curious evaluator."""
-
-    def run(requests, requires=(), version=1):
-        file = tmp_path / "curious.py"
-        file.write_text(CURIOUS.format(requests=requests, requires=requires, version=version))
-        fields = {
-            "objectives": "untrained", "evaluators": "curious", "floors": False, "dataset": "hdf5",
-            "budget": "tiny", "device": "cpu", "settings": {"dataset": {"path": str(galaxies)}},
-            "out": tmp_path / "out", "cache": tmp_path / "cache", "plugins": (file,),
-        }  # fmt: skip
-        return run_grid(make_request(fields), load_registry([file]), "tests").records[0]
-
-    return run
-
-
-def test_required_and_not_to_be_had_is_not_scored_with_the_reason(curious):
-    """A file has no shift twin, and a floor predicts nothing: each evaluator is told why."""
-    assert "no shift twin" in curious(("twin",), ("twin",)).not_scored["curious"]
-    assert "predicts nothing" in curious(("errors",), ("errors",), version=2).not_scored["curious"]
-    assert "no column 'redshift'" in curious((), ("redshift",), version=3).not_scored["curious"]
-
-
-def test_nothing_is_computed_for_an_evaluator_that_cannot_answer(curious):
-    """Sixteen draws of predictions take longer than some trainings; without a redshift they would be in vain."""
-    record = curious(("views",), ("redshift",))
-
-    assert "views" not in record.cost.evaluation
-    assert "no column 'redshift'" in record.not_scored["curious"]
-
-
-def test_requested_and_not_to_be_had_is_a_warning(curious):
-    """What is only welcome may be missing: the evaluator scores what it has, and the reader is told."""
-    record = curious(("twin", "fluxes", "views"))
-
-    assert record.value("curious", "given") == 2
-    assert any("curious: without twin: the dataset has no shift twin" in text for text in record.warnings)
-    assert {"features", "fluxes", "views", "curious"} <= set(record.cost.evaluation)
-    assert record.cost.eval_seconds == pytest.approx(sum(record.cost.evaluation.values()), abs=0.01)
-
-
-def test_predictions_are_kept_beside_the_features(curious, tmp_path):
-    """Paired tests read what each galaxy got; a later evaluation leaves the features as they were."""
-    record = curious(())
-    path = Store(tmp_path / "out").features_path(record.run_id)
-    before = read_arrays(path, "test")["last"]
-    curious(("fluxes",), version=2)
-    kept = read_predictions(path, "curious")
-
-    assert kept["row"].tolist() == list(range(len(kept["ids"])))
-    assert kept["ids"].dtype.kind == "U"
-    assert np.array_equal(read_arrays(path, "test")["last"], before)
-    assert read_predictions(path, "nobody") is None
+    assert writes == []
+    assert torch.equal(first.augmented_views, second.augmented_views)
+    assert torch.equal(first.shifted_test.features["last"], second.shifted_test.features["last"])
+    for name, values in first.test.prediction_errors.items():
+        assert np.array_equal(values, second.test.prediction_errors[name])
+    monkeypatch.setattr(extras, "VERSION", 99)
+    with_extras(features, ["augmented_views"], subject, path)
+    assert writes == ["extras/augmented_views"]
