@@ -13,7 +13,7 @@ from astrojepa_bench.metric import Metric, description_of
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
 from astrojepa_bench.runs.request import EVALUATOR_SETS
 
-LEAST_SECONDS = 0.05  # shorter ones are not told
+LEAST_SECONDS = 0.05  # shorter ones are left out
 SHARED = ("features", "augmented_views")  # what the core evaluators read, timed apart from them
 FORMERLY = {  # what extras were called in records before
     "views": "augmented_views",
@@ -88,10 +88,13 @@ def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
     if not core.issuperset(parts):
         sums["full"] = sum(parts.values())
     training = sum(record.cost.train_seconds or 0.0 for record in timed) / len(timed)
-    said = [f"{name} {_seconds(value)}{_share(value, training)}" for name, value in sums.items()]
-    told = sorted((-value, name) for name, value in parts.items() if value >= LEAST_SECONDS)
-    each = ", ".join(f"{name} {-value:.1f}" for value, name in told)
-    return [f"Scoring a run: {', '.join(said)}. Seconds on each part: {each}."]
+    sets = [
+        f"{name} {value:.{0 if value >= 10 else 1}f} s{_share(value, training)}"
+        for name, value in sums.items()
+    ]
+    longest = sorted((-value, name) for name, value in parts.items() if value >= LEAST_SECONDS)
+    each = ", ".join(f"{name} {-value:.1f}" for value, name in longest)
+    return [f"Scoring a run: {', '.join(sets)}. Seconds on each part: {each}."]
 
 
 def records_of(board: Board, section: Section) -> list[RunRecord]:
@@ -126,10 +129,6 @@ def _line(metric: str, said: Sequence[Sequence[Mapping[str, RecordedScore]]]) ->
     return MetricLine(
         metric, every[0].higher_is_better, (min(chance), max(chance)) if chance else None, cells
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
 
 
 def _share(value: float, training: float) -> str:

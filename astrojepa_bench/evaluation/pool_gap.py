@@ -45,7 +45,8 @@ def pool_gap(table: GalaxyTable) -> PoolGap | None:
     Features are those of an untrained vision transformer of fixed seed: they see compression, sky level and
     cut-out as well as galaxies, and no training has taught them to look away.
     """
-    rows = [_sample(table, split) for split in ("pool", "train")]
+    sorts: tuple[Split, ...] = ("pool", "train")
+    rows = [numpy_stream(0, f"pool gap {sort}").permutation(table.rows(sort))[:MOST] for sort in sorts]
     n = min(map(len, rows))
     if n < FOLDS:
         return None
@@ -54,7 +55,7 @@ def pool_gap(table: GalaxyTable) -> PoolGap | None:
 
 
 def tell_apart(a: Float[np.ndarray, "galaxy dim"], b: Float[np.ndarray, "galaxy dim"]) -> PoolGap:
-    """Ask a cross-validated logistic regression which of two equal numbers of galaxies each belongs to."""
+    """Measure how well a cross-validated logistic regression tells two equal numbers of galaxies apart."""
     is_b = np.repeat([0, 1], [len(a), len(b)])
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
@@ -64,10 +65,6 @@ def tell_apart(a: Float[np.ndarray, "galaxy dim"], b: Float[np.ndarray, "galaxy 
         float(balanced_accuracy_score(is_b, score > 0)),
         min(len(a), len(b)),
     )
-
-
-def _sample(table: GalaxyTable, split: Split) -> np.ndarray:
-    return numpy_stream(0, f"pool gap {split}").permutation(table.rows(split))[:MOST]
 
 
 def _features(table: GalaxyTable, rows: np.ndarray) -> Float[np.ndarray, "galaxy dim"]:

@@ -1,4 +1,4 @@
-"""From features to scores: evaluators are asked one by one, and where there is no score there is a reason."""
+"""From features to scores: evaluators score one by one, and where there is no score there is a reason."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Scored:
     Attributes:
         scores: one row a number, with its evaluator and its version.
         selection: what each evaluator chose on validation.
-        evaluators: version, options and description of the metrics of each evaluator that was asked.
+        evaluators: version, options and description of the metrics of each evaluator.
         not_scored: evaluators that had nothing to score, and why.
         warnings: what a reader should know, each behind the name of its evaluator.
         seconds: how long each evaluator and each extra took [s].
@@ -120,25 +120,25 @@ class Scored:
         return {**facts, **found, "cost": {**facts["cost"], **spent}}
 
     def holds(self, name: str, version: Mapping[str, str], options: Mapping[str, object]) -> bool:
-        """Whether an evaluator was asked already, in this version and with these options."""
+        """Whether an evaluator was evaluated already, in this version and with these options."""
         known = self.evaluators.get(name)
         return known is not None and (known.get("version"), known.get("options")) == (version, options)
 
     def without(self, names: Collection[str]) -> Scored:
         """Return this without what some evaluators found, since they score again; the time they took stays."""
+        known = {*names, *self.evaluators}
+
+        def author(warning: str) -> str:  # the longest name that fits: names may hold colons
+            return max((name for name in known if warning.startswith(f"{name}: ")), key=len, default="")
+
         return replace(
             self,
             scores=tuple(row for row in self.scores if row["evaluator"] not in names),
             selection={name: chosen for name, chosen in self.selection.items() if name not in names},
             evaluators={name: facts for name, facts in self.evaluators.items() if name not in names},
             not_scored={name: why for name, why in self.not_scored.items() if name not in names},
-            warnings=tuple(text for text in self.warnings if self._author(text, names) not in names),
+            warnings=tuple(text for text in self.warnings if author(text) not in names),
         )
-
-    def _author(self, warning: str, names: Collection[str]) -> str:
-        """Find whose warning it is: of the names that it begins with, the longest, since names may hold colons."""
-        known = {*names, *self.evaluators}
-        return max((name for name in known if warning.startswith(f"{name}: ")), key=len, default="")
 
     def plus(self, more: Scored) -> Scored:
         """Add what other evaluators found later."""
@@ -161,7 +161,7 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
     Args:
         context: objective, masker and galaxies.
         seed: of the run; names the evaluators' random streams.
-        evaluators: which to ask.
+        evaluators: which score it.
         path: the file of the run's features.
 
     Raises:
@@ -193,7 +193,7 @@ def evaluate(
 
     Args:
         features: with the extras that could be had.
-        evaluators: which to ask.
+        evaluators: which score it.
         missing: why an extra could not be had.
 
     Returns:

@@ -91,8 +91,8 @@ class Anomaly(Evaluator):
                 self.held_out is not None
             ),
         }
-        told = tuple(warning for warning, holds in warnings.items() if holds)
-        return Evaluation(tuple(scores), predictions, features.test.ids, selection, told)
+        held = tuple(warning for warning, holds in warnings.items() if holds)
+        return Evaluation(tuple(scores), predictions, features.test.ids, selection, held)
 
     def _scores_held_out(self, found: AnomalyScores, test: SplitFeatures, held_out: int) -> list[Score]:
         ordinary = (test.anomaly == 0) & (test.label >= 0)

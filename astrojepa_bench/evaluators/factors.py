@@ -83,11 +83,17 @@ class _Reader:
         self._test = read_features(features.test, "test", self.tap, self.test_rows)
 
     def groups(self) -> list[list[str]]:
-        """Group the columns that can be told by the galaxies of train and val for which they are known."""
+        """Group columns by the galaxies of train and val for which they are known.
+
+        Columns of too few galaxies of a split, or constant in train or test, are left out.
+        """
         groups: dict[bytes, list[str]] = {}
-        for name in filter(self._can_tell, self.features.test.columns):
-            known = np.concatenate([self._known(split, name) for split in ("train", "val")])
-            groups.setdefault(known.tobytes(), []).append(name)
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        for name in self.features.test.columns:
+            known = [self._known(split, name) for split in splits]
+            values = [self._values(split, name)[here] for split, here in zip(splits, known, strict=True)]
+            if min(map(len, values)) >= FEWEST and all(np.ptp(part) > 0 for part in (values[0], values[2])):
+                groups.setdefault(np.concatenate(known[:2]).tobytes(), []).append(name)
         return list(groups.values())
 
     def regress(self, names: list[str]) -> dict[str, Float[np.ndarray, "galaxy target"]]:
@@ -100,12 +106,6 @@ class _Reader:
     def truth(self, name: str) -> Float[np.ndarray, "galaxy target"]:
         """Return what is to be predicted for all ordinary test galaxies, NaN where undefined."""
         return targets(name, self._values("test", name)[self.test_rows])
-
-    def _can_tell(self, name: str) -> bool:
-        """Whether enough galaxies of each split have the number, and it varies in train and test."""
-        splits: tuple[Split, ...] = ("train", "val", "test")
-        known = [self._values(split, name)[self._known(split, name)] for split in splits]
-        return min(map(len, known)) >= FEWEST and all(np.ptp(part) > 0 for part in (known[0], known[2]))
 
     def _pair(self, split: Split, names: list[str]) -> tuple[Tensor, Tensor]:
         found = self.features.split(split)

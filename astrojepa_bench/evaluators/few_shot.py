@@ -37,7 +37,7 @@ class FewShot(Evaluator):
     and seeds see the same ones; larger draws contain the smaller ones. Features are standardised on all labelled
     train galaxies, which takes no label. For each number of galaxies, the inverse penalty C and the tap are
     those of the best validation balanced accuracy, averaged over the draws (the strongest penalty, then the first
-    tap, of equals): all of val is used for that, so this judges features and not a recipe for few labels. No
+    tap, of equals): all of val is used for that, so this measures features and not a recipe for few labels. No
     fixed C would be fair: between encoders the best one differs a hundredfold, which is worth 6 points.
 
     Chance: 1 / classes, for accuracy as well, since each class is drawn equally often. Golden number: equal to

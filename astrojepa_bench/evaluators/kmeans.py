@@ -1,4 +1,4 @@
-"""Whether galaxies of one class cluster without being told."""
+"""Whether galaxies of one class cluster without labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PERMUTATIONS = 100
 
 
 class KMeans(Evaluator):
-    """k-means with as many clusters as classes, fitted on train without labels, judged on test.
+    """k-means with as many clusters as classes, fitted on train without labels, scored on test.
 
     Measures whether the classes are the most prominent groups in the features (tap `last`, as they come:
     neither standardised nor normalised). Centres come from all ordinary train galaxies; each labelled test
@@ -62,11 +62,11 @@ class KMeans(Evaluator):
         """
         tap = features.taps[0]
         train, test = read_ordinary(features, "train", tap), read_labelled(features, "test", tap)
-        asked = min(features.classes, len(train))
-        fit = kmeans_torch(train, asked, n_init=self.n_init, seed=features.seed)
+        clusters = min(features.classes, len(train))
+        fit = kmeans_torch(train, clusters, n_init=self.n_init, seed=features.seed)
         cluster = nearest_centre(test.features.float(), fit.centres).cpu().numpy()
         used = len(fit.labels.unique())
-        selection: dict[str, float | str] = {"tap": tap, "clusters": float(asked)}
+        selection: dict[str, float | str] = {"tap": tap, "clusters": float(clusters)}
         warnings = (
             (f"{used} of {features.classes} clusters hold train galaxies",) if used < features.classes else ()
         )

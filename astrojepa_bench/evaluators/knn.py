@@ -76,8 +76,8 @@ class KNN(Evaluator):
             f"tap '{best.tap}' is constant; neighbours are arbitrary": not bool(best.directions.unit.any()),
         }
         selection: dict[str, float | str] = {"tap": best.tap, "val_accuracy": best.validation}
-        told = tuple(warning for warning, holds in warnings.items() if holds)
-        return Evaluation(scores, {"class": predicted}, test.ids, selection, told)
+        held = tuple(warning for warning, holds in warnings.items() if holds)
+        return Evaluation(scores, {"class": predicted}, test.ids, selection, held)
 
     def _voters(self, features: Features, tap: str) -> _Voters:
         train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)

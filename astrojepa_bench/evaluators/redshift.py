@@ -65,7 +65,10 @@ class Redshift(Evaluator):
             ContractError: a feature is not finite.
             DataError: too few galaxies have a number.
         """
-        ridges = {tap: self._ridge(features, tap) for tap in features.taps}
+        ridges = dict[str, Ridge]()
+        for each in features.taps:
+            train, val = self._read(features, "train", each), self._read(features, "val", each)
+            ridges[each] = Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
         tap, ridge = min(ridges.items(), key=lambda fitted: float(fitted[1].loss))  # the first of equals
         train, test = self._read(features, "train", tap), self._read(features, "test", tap)
         predicted = {
@@ -84,10 +87,6 @@ class Redshift(Evaluator):
             {"": "ridge"}.get(prefix, prefix.rstrip("_")): values for prefix, values in predicted.items()
         }
         return Evaluation(tuple(scores), {**answered, "truth": test.truth}, test.ids, selection)
-
-    def _ridge(self, features: Features, tap: str) -> Ridge:
-        train, val = self._read(features, "train", tap), self._read(features, "val", tap)
-        return Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
 
     def _read(self, features: Features, split: Split, tap: str) -> _Measured:
         """Read the ordinary galaxies whose number is known, sorted by id unless they are reported on."""

@@ -236,14 +236,10 @@ class _Problem:
         truth = self.galaxies.target[draw][:, None]
         loss = -log_p.gather(1, truth).mean(dim=-1)[:, 0] + (penalty * weights**2).sum(dim=(1, 2)) / 2
         residual = log_p.exp_().scatter_add_(1, truth, log_p.new_full((), -1.0).expand(truth.shape))
-        slope = self._slope(residual, counts).view_as(weights)
-        return loss, ((slope + penalty * weights) * scale).flatten(1)
-
-    def _slope(
-        self, residual: Float[Tensor, "active class galaxy"], counts: list[int]
-    ) -> Float[Tensor, "row axis"]:
         parts = zip(residual.split(counts), self.galaxies.inputs, strict=True)
-        return torch.cat([own.flatten(0, 1) @ inputs for own, inputs in parts]) / residual.shape[-1]
+        slopes = torch.cat([own.flatten(0, 1) @ inputs for own, inputs in parts]) / residual.shape[-1]
+        slope = slopes.view_as(weights)
+        return loss, ((slope + penalty * weights) * scale).flatten(1)
 
     def in_given_units(
         self, weights: Float[Tensor, "fit class axis"], converged: Bool[Tensor, " fit"]
