@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import pickle
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.files import replacing
 
 
 @dataclass
@@ -31,24 +34,48 @@ class Checkpointer:
 
     def write(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint in one step, so that a kill leaves the old one or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with replacing(self.path) as draft, draft.open("wb") as file:
             torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
         self._last = time.monotonic()
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
-        """Give the newest state, or None where there is none; never executes pickled code."""
+        """Read the newest state; None where there is none. Never executes pickled code.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         if not self.path.exists():
             return None
-        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        try:
+            state: object = torch.load(self.path, map_location=device, weights_only=True)
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            raise DataError(f"it cannot be read ({type(error).__name__})") from None
+        if not isinstance(state, dict):
+            raise DataError(f"it holds a {type(state).__name__}; expected a dictionary")
         return state
 
     def remove(self) -> None:
-        """Forget the run's checkpoint, and what earlier kills left half-written."""
+        """Remove the run's checkpoint."""
         self.path.unlink(missing_ok=True)
-        for partial in self.path.parent.glob(f"{self.path.stem}.*.partial"):
-            partial.unlink(missing_ok=True)
+
+
+def misfit(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    """Return why a state dict cannot be loaded, or None where every name, shape and type fits.
+
+    A state dict that is loaded without this check may be copied in part before the first misfit is met.
+
+    Args:
+        found: what was kept.
+        expected: the state dict of what it is to be loaded into.
+    """
+    strange = next((name for name in found if name not in expected), None)
+    if strange is not None:
+        return f"unexpected '{strange}'"
+    for name, value in expected.items():
+        if name not in found:
+            return f"'{name}' is missing"
+        kinds = [(tuple(each.shape), each.dtype) for each in (found[name], value) if torch.is_tensor(each)]
+        if len(kinds) == 1 or len(set(kinds)) > 1:
+            (shape, dtype), *_ = kinds
+            return f"'{name}' is {dtype} of shape {shape}"
+    return None

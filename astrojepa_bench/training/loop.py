@@ -7,8 +7,9 @@ was not.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +21,13 @@ from torch import nn
 from astrojepa_bench import events
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
-from astrojepa_bench.errors import DivergedError
+from astrojepa_bench.errors import DataError, DivergedError
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
-from astrojepa_bench.training.checkpoint import Checkpointer
+from astrojepa_bench.training.checkpoint import Checkpointer, misfit
 from astrojepa_bench.training.cost import StepCost, count_step
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.training.mask_health import averaged, measure_masks
@@ -36,6 +37,7 @@ from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 
 CURVE_POINTS = 100
 MONITOR_POINTS = 20
+READ_EVERY = 10
 
 Monitor = Callable[[Objective], float]
 
@@ -90,7 +92,7 @@ class Trainer:
         images: the table's images on the device.
         budget: how many images to see, and of how many galaxies at most.
         seed: names every random stream.
-        monitor: measures the effective rank of the judged encoder now and then.
+        monitor: measures the effective rank of the scored encoder now and then.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Trainer:
         self.optimiser = make_optimiser(objective, self.recipe)
         self.mask_numbers: list[dict[str, float]] = []
         self.checks = True
+        self.non_finite = torch.zeros((), device=self.device)  # 1 from the first step that diverged
 
     def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
         if not self.learns_labels:
@@ -130,26 +133,37 @@ class Trainer:
     def run(self, checkpoint: Checkpointer | None = None) -> TrainingResult:
         """Train to the last step, from the newest checkpoint if there is one.
 
+        Losses are read from the device every few steps only, since each reading holds a GPU up.
+
         Raises:
             DivergedError: a loss term or gradient is not finite.
         """
         self.objective.train()
         cost = self._count_cost()
         state = self._resume(checkpoint)
+        unread: list[_StepNumbers] = []
         while state.step < self.steps:
             began = time.perf_counter()
-            terms, norm = self._step(state.step)
-            self._watch(state, terms, norm)
+            try:
+                unread.append(self._step(state.step))
+            except Exception:
+                _read(unread)  # what raised may have met the numbers of a step that diverged: then say that
+                raise
             state.step += 1
+            saves = checkpoint is not None and checkpoint.due() and state.step < self.steps
+            pauses = saves or self._measures_rank(state.step) or state.step == self.steps
+            numbers = _read(unread) if pauses or len(unread) == READ_EVERY else {}
             state.seconds += time.perf_counter() - began
-            self._report(state, terms)
-            if checkpoint is not None and checkpoint.due() and state.step < self.steps:
+            if numbers:
+                unread.clear()
+                self._report(state, numbers)
+            if checkpoint is not None and saves:
                 checkpoint.write(self._snapshot(state))
         self.objective.eval()
         return TrainingResult(self.steps, self.batch_size, cost, state, averaged(self.mask_numbers))
 
     def batch_of(self, step: int, streams: Streams) -> GalaxyBatch:
-        """Give the galaxies of a step, turned, mirrored and shifted."""
+        """Return the galaxies of a step, turned, mirrored and shifted."""
         rows = self.order.at(step)
         raw = base_augment(self.images.raw(rows), streams.local("base"), mirror=self.mirror)
         index = torch.from_numpy(rows).to(self.device)
@@ -176,46 +190,56 @@ class Trainer:
         self.checks = False  # values were checked on the first batch; later checks would hold up a GPU
         return cost
 
-    def _step(self, step: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    def _step(self, step: int) -> _StepNumbers:
+        """Descend once. From the first step that is not finite, weights stay as they are, unread as it is yet."""
         set_schedule(self.optimiser, self.recipe, step, self.steps)
         loss = self.loss_of(self.objective, step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
         norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip)
-        if bool(torch.isfinite(norm)):
-            self.optimiser.step()
-            self.objective.after_step(Progress(step + 1, self.steps))
-        return {"total": loss.total.detach(), **{k: v.detach() for k, v in loss.terms.items()}}, norm
-
-    def _watch(self, state: TrainingState, terms: Mapping[str, torch.Tensor], norm: torch.Tensor) -> None:
-        bad = Loss(terms["total"], terms).first_non_finite()
-        if bad is None and not bool(torch.isfinite(norm)):
-            bad = "gradient norm"
-        if bad is not None:
-            raise DivergedError(state.step, bad)
-
-    def _report(self, state: TrainingState, terms: Mapping[str, torch.Tensor]) -> None:
-        last = state.step == self.steps
-        if self.monitor is not None and (last or state.step % max(1, self.steps // MONITOR_POINTS) == 0):
-            self.objective.eval()
-            state.ranks.append((state.step, self.monitor(self.objective)))
-            self.objective.train()
-        numbers = {name: float(value) for name, value in terms.items()}
-        if last or state.step % max(1, self.steps // CURVE_POINTS) == 0:
-            state.curve.append((state.step, numbers))
-        events.emit(
-            "step",
-            step=state.step,
-            steps=self.steps,
-            images_per_second=state.step * self.batch_size / max(state.seconds, 1e-9),
-            terms=numbers,
-            effective_rank=state.ranks[-1][1] if state.ranks else None,
+        self._note_non_finite(norm)
+        self.optimiser.found_inf = self.non_finite  # type: ignore[attr-defined] # how fused AdamW is told to skip
+        self.optimiser.step()
+        self.objective.after_step(Progress(step + 1, self.steps))
+        terms = {"total": loss.total, **loss.terms}
+        values = torch.stack(
+            [term.detach().to(self.device, torch.float64).reshape(()) for term in (*terms.values(), norm)]
         )
+        self._note_non_finite(values)
+        return _StepNumbers(step, tuple(terms), values)
+
+    def _note_non_finite(self, values: torch.Tensor) -> None:
+        self.non_finite = torch.maximum(self.non_finite, (~values.isfinite().all()).float())
+
+    def _measures_rank(self, step: int) -> bool:
+        return self.monitor is not None and self._is_point(step, MONITOR_POINTS)
+
+    def _is_point(self, step: int, points: int) -> bool:
+        return step == self.steps or step % max(1, self.steps // points) == 0
+
+    def _report(self, state: TrainingState, numbers: Mapping[int, dict[str, float]]) -> None:
+        """Note and announce the loss of the steps just read; the effective rank is that of the last of them."""
+        for step, terms in numbers.items():
+            if self.monitor is not None and self._measures_rank(step):
+                self.objective.eval()
+                state.ranks.append((step, self.monitor(self.objective)))
+                self.objective.train()
+            if self._is_point(step, CURVE_POINTS):
+                state.curve.append((step, terms))
+            events.emit(
+                "step",
+                step=step,
+                steps=self.steps,
+                images_per_second=state.step * self.batch_size / max(state.seconds, 1e-9),
+                terms=terms,
+                effective_rank=state.ranks[-1][1] if state.ranks else None,
+            )
 
     def _snapshot(self, state: TrainingState) -> dict[str, Any]:
         return {
             "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "steps": self.steps,
             "step": state.step,
             "seconds": state.seconds,
             "curve": state.curve,
@@ -223,10 +247,73 @@ class Trainer:
         }
 
     def _resume(self, checkpoint: Checkpointer | None) -> TrainingState:
-        saved = checkpoint.read(self.device) if checkpoint is not None else None
-        if saved is None:
+        """Load the newest checkpoint, or nothing of one that is damaged or that another code wrote."""
+        try:
+            saved = checkpoint.read(self.device) if checkpoint is not None else None
+            if saved is None:
+                return TrainingState()
+            self._check_fit(saved)
+        except DataError as error:
+            events.emit(
+                "note", text=f"the checkpoint of this run is not used: {error}; it trains from the start"
+            )
             return TrainingState()
         self.objective.load_state_dict(saved["objective"])
         self.optimiser.load_state_dict(saved["optimiser"])
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
         return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
+
+    def _check_fit(self, saved: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint before anything of it is loaded.
+
+        Raises:
+            DataError: it is of another run or was written by another version.
+        """
+        fresh = self._snapshot(TrainingState())
+        if saved.keys() != fresh.keys():
+            raise DataError("it was written by another version of the bench")
+        if saved["steps"] != self.steps or not 0 < saved["step"] < self.steps:
+            raise DataError(
+                f"it is at step {saved['step']} of {saved['steps']}, and this run has {self.steps}"
+            )
+        reason = misfit(saved["objective"], fresh["objective"])
+        trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        groups = [
+            [len(group["params"]) for group in each["optimiser"]["param_groups"]] for each in (saved, fresh)
+        ]
+        moments = saved["optimiser"]["state"]
+        if groups[0] != groups[1] or any(
+            moments[place]["exp_avg"].shape != trained[place].shape for place in moments
+        ):
+            reason = "the optimiser kept other parameters"
+        if reason is not None:
+            raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
+
+
+@dataclass(frozen=True)
+class _StepNumbers:
+    """What a step left on the device: its terms, `total` first, and behind them the gradient norm."""
+
+    step: int
+    terms: tuple[str, ...]
+    values: torch.Tensor
+
+
+def _read(unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
+    """Read the loss terms of some steps at once, by the number of steps that are done then.
+
+    Raises:
+        DivergedError: something is not finite; names the first step, and the term before the total it spoilt.
+    """
+    if not unread:
+        return {}
+    values = iter(torch.cat([each.values for each in unread]).tolist())
+    found = {}
+    for each in unread:
+        terms = {name: next(values) for name in each.terms}
+        ordered = {**{k: v for k, v in terms.items() if k != "total"}, "total": terms["total"]}
+        for name, value in {**ordered, "gradient norm": next(values)}.items():
+            if not math.isfinite(value):
+                raise DivergedError(each.step, name)
+        found[each.step + 1] = terms
+    return found

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from astrojepa_bench.errors import DivergedError
+from astrojepa_bench.events import listening
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import count_step
@@ -114,6 +116,86 @@ def test_order_of_a_step_does_not_depend_on_the_steps_before():
 
     for step in (6, 2, 9):
         np.testing.assert_array_equal(DataOrder(rows, 3, seed=1).at(step), batches[step])
+
+
+@pytest.mark.parametrize("state", ["damaged", "of other weights", "of another length", "of another version"])
+def test_a_checkpoint_that_does_not_fit_starts_the_run_again(make_trainer, tmp_path, state):
+    """The run says so and ends as if there had been no checkpoint; nothing of it reaches the weights."""
+    whole, path, heard = make_trainer(), tmp_path / "state.pt", []
+    whole.run()
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(steps=13 if state == "of another length" else 12).run(Killed(path, every_s=0))
+    if state == "damaged":
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        saved = torch.load(path, weights_only=True)
+        if state == "of other weights":
+            *_, last = saved["objective"]
+            saved["objective"] = {name: value * 0 for name, value in saved["objective"].items()}
+            saved["objective"][last] = torch.zeros(3, 5)
+        elif state == "of another version":
+            del saved["seconds"]
+        torch.save(saved, path)
+    again = make_trainer()
+    with listening(heard.append):
+        result = again.run(Checkpointer(path))
+
+    assert same(copied(again.objective), copied(whole.objective))
+    assert [step for step, _ in result.state.curve] == list(range(1, 13))
+    assert any("trains from the start" in event.fields.get("text", "") for event in heard)
+
+
+class HostReads(TorchDispatchMode):
+    """Counts how often a value is read from the device, each of which holds a GPU up."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+class Quiet(Explodes):
+    """Reads nothing itself, in any step."""
+
+    def loss(self, batch, draw, streams):
+        fit = self.encoder(batch.images).values.square().mean()
+        return Loss(fit, {"fit": fit.detach()})
+
+
+def test_a_step_reads_nothing_from_the_device(make_trainer):
+    """Terms are read together every few steps; no step waits for its own numbers."""
+    trainer = make_trainer(Quiet, steps=25)
+    with HostReads() as reads:
+        result = trainer.run()
+
+    assert reads.count == 0
+    assert [step for step, _ in result.state.curve] == list(range(1, 26))
+
+
+def test_steps_are_announced_in_order_with_their_own_numbers(make_trainer):
+    """Each step has one event, however late its numbers are read."""
+    heard = []
+    with listening(heard.append):
+        result = make_trainer(Quiet, steps=25).run()
+    steps = [(event.fields["step"], event.fields["terms"]) for event in heard if event.name == "step"]
+
+    assert steps == result.state.curve
+
+
+class Stumbles(Explodes):
+    """Diverges at step 3 and cannot go on at step 5."""
+
+    def loss(self, batch, draw, streams):
+        if streams.step == 5:
+            raise ValueError("no convergence")
+        return super().loss(batch, draw, streams)
+
+
+def test_what_follows_divergence_does_not_hide_it(make_trainer):
+    """An error in a step after the one that diverged is reported as the divergence that caused it."""
+    with pytest.raises(DivergedError, match=r"'other'.*step 3"):
+        make_trainer(Stumbles).run()
 
 
 @pytest.mark.parametrize(("explosive", "term"), [(Explodes, "other"), (ExplodesInGradient, "gradient norm")])
