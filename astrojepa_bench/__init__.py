@@ -1,11 +1,11 @@
 """Which self-supervised objective, with which masking, learns the best representation of galaxies?
 
-Importing this package costs no torch; what is asked for is imported then.
+Importing this package does not import torch; each name is imported when it is used.
 
-- `run`: train and score one entry.
+- `run`: train and score one entry; `sweep`: a grid of them.
 - `open_run`: a finished run, with its encoder and weights.
-- `extract_latents`: what a run makes of any galaxies.
-- `compute_jepa_anomaly_scores`: how odd they are, as a table.
+- `extract_latents`: the features that a run computes of any galaxies.
+- `compute_jepa_anomaly_scores`: their anomaly scores, as a table.
 - `visualize_full_latent_map`: what a run sees and predicts of one galaxy, as a figure.
 - `kmeans_torch`: k-means on the features' own device.
 """
@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrojepa_bench.api import run
+    from astrojepa_bench.api import run, sweep
     from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
     from astrojepa_bench.explore.anomalies import compute_jepa_anomaly_scores
     from astrojepa_bench.explore.latents import extract_latents
@@ -30,11 +30,13 @@ __all__ = [
     "kmeans_torch",
     "open_run",
     "run",
+    "sweep",
     "visualize_full_latent_map",
 ]
 
 _HOMES = {
     "run": "astrojepa_bench.api",
+    "sweep": "astrojepa_bench.api",
     "open_run": "astrojepa_bench.runs.open_run",
     "extract_latents": "astrojepa_bench.explore.latents",
     "compute_jepa_anomaly_scores": "astrojepa_bench.explore.anomalies",

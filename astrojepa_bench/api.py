@@ -1,28 +1,118 @@
-"""The main job as a Python call."""
+"""Training and scoring as Python calls: one run, or a grid of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
+from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.grid import run_grid
-from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.runs.grid import GridResult, run_grid
+from astrojepa_bench.runs.request import RunRequest, make_request
+
+OUT = Path("astrojepa-runs")
 
 
-def run(*, objective: str, masker: str = "random", seed: int = 0, **fields: Any) -> RunRecord:
-    """Train and score one entry with one seed, as `astrojepa-bench run` does, and give its record.
+def run(
+    objective: str,
+    masker: str = "random",
+    *,
+    encoder: str | None = None,
+    seed: int = 0,
+    dataset: str = "synthetic",
+    budget: str = "small",
+    evaluators: Sequence[str] = (),
+    settings: Mapping[str, object] | None = None,
+    out: Path | str = OUT,
+    cache: Path | str | None = None,
+    device: str = "auto",
+    pretraining: int | None = None,
+    plugins: Sequence[Path | str] = (),
+    **unknown: object,
+) -> RunRecord:
+    """Train and score one entry with one seed, as `astrojepa-bench run` does, and return its record.
+
+    What the output folder holds already is not done again.
 
     Args:
-        objective: name of the objective.
-        masker: name of the masker.
+        objective: name.
+        masker: name.
+        encoder: name; the budget's own if None.
         seed: pretraining seed.
-        fields: any other field of `RunRequest`: `dataset`, `budget`, `settings`, `out`, ...
+        dataset: name.
+        budget: name.
+        evaluators: names, or `core` (also if empty), or `full`.
+        settings: options: `{"dataset.path": "images.h5"}`, or by kind `{"dataset": {"path": "images.h5"}}`.
+        out: output folder.
+        cache: folder of converted galaxies; the user's if None.
+        device: `cpu`, `cuda` or `auto`.
+        pretraining: most galaxies to pretrain on; None: all.
+        plugins: plugin files to load beside what is installed.
+        unknown: refused, with the nearest argument.
 
     Raises:
         ConfigError: something is unknown or cannot be done.
         DataError: the dataset cannot be loaded.
     """
-    chosen = {"objectives": [objective], "maskers": [masker], "seeds": [seed], "floors": False}
-    request = make_request({**chosen, **fields})
+    for name in unknown:
+        if name in RunRequest.model_fields:
+            raise ConfigError(f"run() trains one entry with one seed and takes no '{name}'; use sweep(...)")
+        raise ConfigError(f"run() takes no '{name}'; {nearest(name, signature(run).parameters)}")
+    request = make_request(
+        {
+            "objectives": [objective],
+            "maskers": [masker],
+            "encoders": [] if encoder is None else [encoder],
+            "seeds": [seed],
+            "dataset": dataset,
+            "budget": budget,
+            "evaluators": list(evaluators),
+            "settings": _by_address(settings or {}),
+            "out": out,
+            "device": device,
+            "pretraining": pretraining,
+            "plugins": list(plugins),
+            "floors": False,
+            **({} if cache is None else {"cache": cache}),
+        }
+    )
+    if max(len(request.objectives), len(request.maskers), len(request.encoders)) > 1:
+        raise ConfigError("run() trains one entry with one seed; use sweep(...) for several")
     return run_grid(request, load_registry(request.plugins), "astrojepa_bench.run(...)").records[0]
+
+
+def sweep(request: RunRequest | None = None, **fields: Any) -> GridResult:
+    """Do what is missing of a grid of runs, as `astrojepa-bench run` does.
+
+    Args:
+        request: what is asked for.
+        fields: in place of a request, its fields: `objectives`, `maskers`, `seeds`, `suite`, …
+
+    Raises:
+        ConfigError: something is unknown or cannot be done.
+        DataError: the dataset cannot be loaded.
+    """
+    if request is not None and fields:
+        raise ConfigError(f"sweep() takes a request or fields of one, found both ({', '.join(fields)})")
+    if request is None:
+        settings = fields.get("settings")
+        given = {"settings": _by_address(settings)} if isinstance(settings, Mapping) else {}
+        request = make_request({**fields, **given})
+    return run_grid(request, load_registry(request.plugins), "astrojepa_bench.sweep(...)")
+
+
+def _by_address(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Sort options by the component that they are set on; `kind.option` becomes an entry of `kind`."""
+    found: dict[str, dict[str, object]] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.setdefault(key, {}).update(value)
+        else:
+            address, dot, option = key.rpartition(".")
+            if not dot:
+                raise ConfigError(f"settings: found '{key}'; expected 'kind.option', such as 'dataset.path'")
+            found.setdefault(address, {})[option] = value
+    return found

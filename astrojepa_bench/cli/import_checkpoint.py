@@ -66,7 +66,7 @@ def _scored(
     from astrojepa_bench.runs.assemble import load_galaxies
     from astrojepa_bench.runs.component import Component
     from astrojepa_bench.runs.grid import choose_device
-    from astrojepa_bench.runs.lookup import evaluators_named
+    from astrojepa_bench.runs.plan import evaluators_named
 
     settings = settings_of(arguments)
     named = [

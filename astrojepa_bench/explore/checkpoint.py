@@ -29,8 +29,8 @@ from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Objective
-from astrojepa_bench.runs.cell import RunContext, run_cell
-from astrojepa_bench.runs.component import Cell, Component
+from astrojepa_bench.runs.cell import run_cell
+from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.training.budgets import Budget
@@ -208,7 +208,7 @@ def score_checkpoint(
     """
     bench = RunContext(galaxies, checkpoint.budget, evaluators, store, command)
     own = _cell(checkpoint, registry)
-    records = [_told(run_cell(cell, bench)) for cell in (own, *_floors(own, registry))]
+    records = [_told(run_cell(cell, bench).record) for cell in (own, *_floors(own, registry))]
     said = records[0].model_copy(update={"warnings": _with(records[0].warnings, checkpoint.warnings)})
     store.write(said)
     return [said, *records[1:]]

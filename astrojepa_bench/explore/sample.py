@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +18,13 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import BATCH, encode_rows, load_features
 from astrojepa_bench.features import Features
-from astrojepa_bench.options import Offer, Settings, check_all_used, settings_for
+from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
-from astrojepa_bench.runs.open_run import OpenRun
+from astrojepa_bench.runs.open_run import OpenRun, reopen_galaxies
 from astrojepa_bench.types import GalaxyTable
 
 Latents = Float[Tensor, "galaxy dim"]
@@ -178,8 +177,10 @@ def chosen_sample(
     """
     offer = registry.get("dataset", name)
     check_all_used(settings, [offer])
-    piece = Component.of(offer, settings)
-    galaxies = _loaded(piece, run, cache)
+    component = Component.of(offer, settings)
+    galaxies = load_galaxies(
+        component, run.spec.size_px, cache or default_cache(), run.device, resident_bytes=0
+    )
     return _checked(Sample(run, galaxies.table, np.arange(len(galaxies.table)), galaxies=galaxies))
 
 
@@ -198,48 +199,15 @@ def own_sample(
         ConfigError: a file is needed and was not given, or an option is unknown.
         DataError: the galaxies cannot be read.
     """
-    offer = registry.get("dataset", run.record.dataset)
-    check_all_used(settings or {}, [offer])
-    piece = _own_dataset(run.record, offer, settings_for(settings or {}, offer))
-    galaxies = _loaded(piece, run, cache)
-    table = galaxies.table
-    _tell_others(run.record, table, _left_out(run.record, offer, piece))
-    return _checked(Sample(run, table, table.rows("test"), own=True, galaxies=galaxies))
-
-
-def _own_dataset(record: RunRecord, offer: Offer, given: Mapping[str, object]) -> Component:
-    recorded, files = record.options.get("dataset", {}), _files(offer)
-    needed = [o.name for o in offer.options if o.required and o.name in files and o.name not in given]
-    if needed:
-        name = recorded.get(needed[0], "a file")
-        raise ConfigError(
-            f"run {record.run_id} was scored on galaxies of {name} and a record keeps no folders; say where it "
-            f"lies with --set dataset.{needed[0]}=FILE, or choose other galaxies with -d DATASET"
-        )
-    kept = {option: value for option, value in recorded.items() if option not in files}
-    return Component.of(offer, {"dataset": {**kept, **given}})
-
-
-def _files(offer: Offer) -> set[str]:
-    return {option.name for option in offer.options if "Path" in option.type}
-
-
-def _left_out(record: RunRecord, offer: Offer, piece: Component) -> list[str]:
-    """Name the files that the run had and that were not given now."""
-    recorded = record.options.get("dataset", {})
-    missing = [file for file in sorted(_files(offer)) if recorded.get(file) and not piece.options.get(file)]
-    return [f"dataset.{file}={recorded[file]}" for file in missing]
-
-
-def _tell_others(record: RunRecord, table: GalaxyTable, left_out: list[str]) -> None:
-    if left_out:
-        events.emit("note", text=f"without {', '.join(left_out)} of the run: give the files with --set")
-    elif table.fingerprint != record.identity.get("fingerprint"):
-        events.emit("note", text=f"these are not the galaxies that run {record.run_id} was scored on")
-
-
-def _loaded(piece: Component, run: OpenRun, cache: Path | None) -> Galaxies:
-    return load_galaxies(piece, run.spec.size_px, cache or default_cache(), run.device, resident_bytes=0)
+    settings = settings or {}
+    check_all_used(settings, [registry.get("dataset", run.record.dataset)])
+    reopened = reopen_galaxies(
+        run, registry, settings, cache or default_cache(), run.device, resident_bytes=0
+    )
+    if reopened.differing is not None:
+        events.emit("note", text=reopened.differing)
+    table = reopened.galaxies.table
+    return _checked(Sample(run, table, table.rows("test"), own=True, galaxies=reopened.galaxies))
 
 
 def _checked(sample: Sample) -> Sample:

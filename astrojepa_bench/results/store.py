@@ -3,6 +3,7 @@
 ```
 out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
 out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
+out/leases/                                             who works on a run just now
 ```
 """
 
@@ -126,6 +127,16 @@ class Store:
     def features_path(self, run_id: str) -> Path:
         """Return where features and what evaluators predict of each galaxy are kept."""
         return self.out / "features" / f"{run_id}.h5"
+
+    def lease_path(self, run_id: str) -> Path:
+        """Return what a process locks while it works on a run."""
+        return self.out / "leases" / run_id
+
+    def remove_drafts(self, run_id: str) -> None:
+        """Remove files that killed processes left half-written; call it while holding the run's lease."""
+        for path in (self.weights_path(run_id), self.checkpoint_path(run_id), self.features_path(run_id)):
+            for draft in path.parent.glob(f"*{run_id}*.partial"):
+                draft.unlink(missing_ok=True)
 
     @cached_property
     def _formerly(self) -> dict[str, Path]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
@@ -16,12 +16,12 @@ from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
-from astrojepa_bench.runs.component import Cell, Component
+from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
 from astrojepa_bench.streams import numpy_stream, scoped_global
 from astrojepa_bench.types import GalaxyTable
 
-PREPARE_IMAGES = 10_000
-PREPARE_BYTES = 2 * 2**30
+FIT_IMAGES = 10_000
+FIT_BYTES = 2 * 2**30
 
 
 class SkipCell(Exception):  # noqa: N818 not an error: a pair that has no meaning
@@ -77,34 +77,29 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
         pretraining: most galaxies that may be learnt from; None: all of `train` and the pool.
 
     Raises:
-        SkipCell: the pieces do not fit together.
-        ContractError: a factory gave something that is not of its role.
+        SkipCell: the components do not fit together.
+        ContractError: a factory returned something that is not of its role.
     """
-    table, device = galaxies.table, galaxies.device
+    table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
-        encoder = cell.encoder.build(table.spec)
-    _check_role(cell.encoder, encoder, Encoder)
-    _prepare(encoder, galaxies, pretraining)
-    _check_fit(cell, encoder)
-    _check_labels(cell, table)
-    with scoped_global(cell.seed, "objective"):
-        objective = cell.objective.build(encoder, encoder.grid, table.classes)
-    _check_role(cell.objective, objective, Objective)
-    masker = None
-    if encoder.grid is not None:
-        masker = cell.masker.build(encoder.grid)
-        _check_role(cell.masker, masker, Masker)
-    return Assembly(objective.to(device), masker)
-
-
-def _prepare(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
-    """Let an encoder fit what it fits without gradients, on a fixed sample of pretraining galaxies."""
+        encoder: Encoder = _built(cell.encoder, Encoder, table.spec)
     if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
         _fit(encoder.fit_inputs, galaxies, pretraining)
+    if cell.objective.offer.declares("trains") and not any(p.requires_grad for p in encoder.parameters()):
+        raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
+    reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
+    if reason is not None:
+        raise SkipCell(reason)
+    if cell.objective.offer.declares("needs_labels"):
+        _check_labels(cell.objective.name, table)
+    with scoped_global(cell.seed, "objective"):
+        objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
+    masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
+    return Assembly(objective.to(galaxies.device), masker)
 
 
 def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
-    """Let a trained encoder fit how its features are read, on the same sample.
+    """Fit how features of a trained encoder are read, on the sample that its inputs were fitted on.
 
     Raises:
         SkipCell: the sample is too small for it.
@@ -113,44 +108,32 @@ def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -
         _fit(encoder.fit_readout, galaxies, pretraining)
 
 
+def _built(component: Component, role: type, *given: object) -> Any:  # noqa: ANN401 an instance of the role
+    made: object = component.build(*given)
+    if not isinstance(made, role):
+        raise ContractError(
+            f"{component.offer.title} returned a {type(made).__name__}; expected a subclass of {role.__name__}"
+        )
+    return made
+
+
 def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | None) -> None:
+    """Fit something without gradients, on a fixed sample of pretraining galaxies."""
+    table = galaxies.table
+    room = min(FIT_IMAGES, FIT_BYTES // (4 * int(np.prod(table.images.shape[1:]))))
+    rows = nested_subset(table.ids, table.pretraining_rows, pretraining)
+    sample = np.sort(numpy_stream(0, "prepare").permutation(rows)[:room])
     try:
-        fit(galaxies.images.batch(_preparation_rows(galaxies.table, pretraining)))
+        fit(galaxies.images.batch(sample))
     except ConfigError as error:
         raise SkipCell(str(error)) from None
 
 
-def _preparation_rows(table: GalaxyTable, pretraining: int | None) -> Int[np.ndarray, " row"]:
-    image_bytes = 4 * int(np.prod(table.images.shape[1:]))
-    room = min(PREPARE_IMAGES, PREPARE_BYTES // image_bytes)
-    rows = nested_subset(table.ids, table.pretraining_rows, pretraining)
-    return np.sort(numpy_stream(0, "prepare").permutation(rows)[:room])
-
-
-def _check_fit(cell: Cell, encoder: Encoder) -> None:
-    learns = any(parameter.requires_grad for parameter in encoder.parameters())
-    if cell.objective.offer.declares("trains") and not learns:
-        raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
-    if encoder.grid is None and cell.masker.offer.declares("hides"):
-        raise SkipCell(f"encoder '{cell.encoder.name}' has no patches to mask; use masker 'none'")
-    if encoder.grid is None and cell.objective.offer.declares("masks") == "required":
-        raise SkipCell(f"objective '{cell.objective.name}' needs patches; '{cell.encoder.name}' has none")
-
-
-def _check_labels(cell: Cell, table: GalaxyTable) -> None:
-    if not cell.objective.offer.declares("needs_labels"):
-        return
+def _check_labels(objective: str, table: GalaxyTable) -> None:
     labels = table.label[table.rows("train")]
     classes = np.unique(labels[labels >= 0])
     if len(classes) < 2:
         raise SkipCell(
-            f"objective '{cell.objective.name}' needs labels of two classes or more; {int((labels >= 0).sum())} of "
+            f"objective '{objective}' needs labels of two classes or more; {int((labels >= 0).sum())} of "
             f"{len(labels)} training galaxies carry one, of {len(classes)}"
-        )
-
-
-def _check_role(piece: Component, made: object, role: type) -> None:
-    if not isinstance(made, role):
-        raise ContractError(
-            f"{piece.offer.title} gave a {type(made).__name__}; expected a subclass of {role.__name__}"
         )

@@ -1,239 +1,188 @@
-"""One run: train, keep the weights, encode, evaluate, record. Whatever is already there is not done again."""
+"""One run: train, keep the weights, score, record. Whatever is already there is not done again."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import DataError
-from astrojepa_bench.evaluation.collapse import HealthWatch
+from astrojepa_bench import events
 from astrojepa_bench.evaluation.extras import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score
+from astrojepa_bench.files import locked
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import RunIdentity
-from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
-from astrojepa_bench.results.store import Store
-from astrojepa_bench.roles import Objective
-from astrojepa_bench.runs.assemble import Assembly, SkipCell, assemble, fit_readout
-from astrojepa_bench.runs.component import Cell, Component
-from astrojepa_bench.runs.failures import classify
-from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
-from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.runs.assemble import SkipCell, assemble
+from astrojepa_bench.runs.component import Cell, Component, RunContext
+from astrojepa_bench.runs.failures import Phase, classify
+from astrojepa_bench.runs.train import Trained, kept, train
+from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.training.checkpoint import Checkpointer
-from astrojepa_bench.training.loop import Trainer, TrainingResult
 
 
 @dataclass(frozen=True)
-class RunContext:
-    """What all cells of a request share.
+class CellResult:
+    """What became of a cell.
 
     Attributes:
-        galaxies: the dataset.
-        budget: what every entry is given.
-        evaluators: who judges.
-        store: where records go.
-        command: the words that asked for it.
+        record: of its run.
+        is_trained: whether it was trained now; else it was found, or only scored.
     """
 
-    galaxies: Galaxies
-    budget: Budget
-    evaluators: Sequence[Component]
-    store: Store
-    command: str
+    record: RunRecord
+    is_trained: bool = False
 
 
-@dataclass
-class _Draft:
-    """What is known of a run so far; becomes its record."""
+def run_cell(
+    cell: Cell, context: RunContext, *, index: int = 1, total: int = 1, wait: bool = True
+) -> CellResult:
+    """Do what is missing of one cell and write its record, whatever happens.
 
-    status: Status = "ok"
-    facts: dict[str, Any] = field(default_factory=dict)
-    phase: str = "building"
+    Every failure becomes a typed status; only an interrupt passes through. No other process works on the same
+    cell meanwhile.
+
+    Args:
+        cell: what to run.
+        context: on what, with what, and where to.
+        index: place of the cell in its grid, for those who watch.
+        total: how many cells the grid has.
+        wait: whether to wait for another process that works on it.
+
+    Raises:
+        LockedError: another process works on it, and `wait` is false.
+    """
+    identity, store = RunIdentity.of(cell, context.galaxies, context.budget), context.store
+    with locked(store.lease_path(identity.run_id), wait=wait):
+        known = store.find(identity.run_id)
+        if known is not None and is_finished(known, context.evaluators):
+            events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
+            return CellResult(known)
+        store.remove_drafts(identity.run_id)
+        events.emit("cell_started", index=index, total=total, label=cell.label)
+        began = time.perf_counter()
+        result = _attempt(cell, context, identity, known)
+        record = result.record
+        if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
+            store.write(record)
+        if record.status in SCORED:
+            Checkpointer(store.checkpoint_path(record.run_id)).remove()
+        summary, seconds = _summary(record), time.perf_counter() - began
+        events.emit("cell_ended", label=cell.label, status=record.status, summary=summary, seconds=seconds)
+        return result
 
 
-def cell_identity(cell: Cell, bench: RunContext) -> RunIdentity:
-    """Gather everything that can move the numbers of a cell."""
-    return RunIdentity.of(cell, bench.galaxies, bench.budget)
+def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunRecord | None) -> CellResult:
+    """Train and score a cell, or find out why not."""
+    galaxies, budget, store, run_id = context.galaxies, context.budget, context.store, identity.run_id
+    phase: Phase = "building"
+    try:
+        if cell.skip is not None:
+            raise SkipCell(cell.skip)
+        trained, earlier = kept(known, cell, context), known
+        if trained is None:
+            assembly, earlier = assemble(cell, galaxies, budget.galaxies), None
+            phase = "training"
+            checkpoint = Checkpointer(store.checkpoint_path(run_id))
+            trained = train(
+                assembly, galaxies, budget, cell.seed, checkpoint=checkpoint, command=context.command
+            )
+            write_weights(store.weights_path(run_id), trained.objective, DataFacts.of(galaxies.table))
+            store.features_path(run_id).unlink(missing_ok=True)  # of earlier weights, if there were any
+        phase = "scoring"
+        subject = ExtrasContext(trained.objective, trained.masker, galaxies)
+        missing = unscored(earlier, context.evaluators)
+        scored = score(subject, cell.seed, [each.ready() for each in missing], store.features_path(run_id))
+        if earlier is not None:
+            scored = _before(earlier, missing).plus(scored)
+        return CellResult(record_of(cell, context, identity, trained, scored), is_trained=earlier is None)
+    except SkipCell as reason:
+        return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=str(reason)))
+    except Exception as error:
+        parts = [*cell.components.values(), *context.evaluators]
+        ending = classify(error, phase, [part.offer for part in parts])
+        status, failure = ending.status, ending.failure
+        return CellResult(_without_scores(cell, context, identity, status=status, failure=failure))
 
 
-def _pieces(cell: Cell) -> dict[str, Component]:
-    return {"objective": cell.objective, "masker": cell.masker, "encoder": cell.encoder}
+# --- what is missing of a run ---------------------------------------------------------------------------------
 
 
-def finished(record: RunRecord | None, evaluators: Sequence[Component]) -> bool:
+def is_finished(record: RunRecord, evaluators: Iterable[Component]) -> bool:
     """Whether nothing is left to do: scored by every evaluator asked for, or ended for good."""
-    if record is None:
-        return False
     if record.status in ("skipped", "diverged"):
         return True  # the same request would skip or diverge again
     return record.status in SCORED and not unscored(record, evaluators)
 
 
-def unscored(record: RunRecord, evaluators: Sequence[Component]) -> list[Component]:
+def unscored(record: RunRecord | None, evaluators: Iterable[Component]) -> list[Component]:
     """Choose the evaluators that have not scored a run yet, in this version and with these options."""
-    kept = Scored.of_record(record.facts())
-    return [each for each in evaluators if not kept.holds(each.name, each.chain, each.recorded())]
+    done = Scored() if record is None else Scored.of_record(record.facts())
+    return [each for each in evaluators if not done.holds(each.name, each.chain, each.recorded())]
 
 
-def run_cell(cell: Cell, bench: RunContext) -> RunRecord:
-    """Do what is missing of one cell and write its record, whatever happens.
-
-    Every failure becomes a typed status; only an interrupt passes through.
-    """
-    identity = cell_identity(cell, bench)
-    known = bench.store.find(identity.run_id)
-    if known is not None and finished(known, bench.evaluators):
-        return known
-    draft = _Draft()
-    try:
-        if cell.skip is not None:
-            raise SkipCell(cell.skip)
-        _fill(draft, cell, bench, identity.run_id, known)
-    except SkipCell as reason:
-        draft = _Draft("skipped", {"skip_reason": str(reason)})
-    except Exception as error:
-        offers = [piece.offer for piece in (cell.objective, cell.masker, cell.encoder)]
-        outcome = classify(error, draft.phase, offers)
-        draft = _Draft(outcome.status, {"failure": outcome.failure})
-    record = _record(cell, bench, identity, draft)
-    bench.store.write(record)
-    if record.status in SCORED:
-        Checkpointer(bench.store.checkpoint_path(record.run_id)).remove()
-    return record
+def with_scores(record: RunRecord, replaced: Iterable[Component], scored: Scored) -> RunRecord:
+    """Return a record with what some evaluators found, in place of what they found before."""
+    return RunRecord.model_validate(_before(record, replaced).plus(scored).in_record(record.facts()))
 
 
-def _fill(draft: _Draft, cell: Cell, bench: RunContext, run_id: str, known: RunRecord | None) -> None:
-    assembly = assemble(cell, bench.galaxies, bench.budget.galaxies)
-    weights = bench.store.weights_path(run_id)
-    if known is not None and known.status in SCORED and _kept_weights(assembly.objective, weights):
-        draft.status, draft.facts = known.status, _kept(known)
-        missing = unscored(known, bench.evaluators)
-    else:
-        draft.phase = "training"
-        _train(draft, assembly, bench, cell.seed, run_id)
-        missing = list(bench.evaluators)
-    draft.phase = "scoring"
-    subject = ExtrasContext(assembly.objective, assembly.masker, bench.galaxies)
-    kept = Scored.of_record(draft.facts).without({each.name for each in missing})
-    path, ready = bench.store.features_path(run_id), [each.ready() for each in missing]
-    draft.facts = kept.plus(score(subject, cell.seed, ready, path)).in_record(draft.facts)
+def _before(record: RunRecord, replaced: Iterable[Component]) -> Scored:
+    return Scored.of_record(record.facts()).without({each.name for each in replaced})
 
 
-def _kept(record: RunRecord) -> dict[str, Any]:
-    # Environment and provenance are those of the training: what was scored later rests on its weights.
-    names = (
-        "scores", "selection", "warnings", "not_scored", "evaluators", "health", "training", "cost",
-        "environment", "provenance",
-    )  # fmt: skip
-    facts = record.facts()
-    return {name: facts[name] for name in names}
+# --- the record -----------------------------------------------------------------------------------------------
 
 
-def _train(draft: _Draft, assembly: Assembly, bench: RunContext, seed: int, run_id: str) -> None:
-    objective, galaxies = assembly.objective, bench.galaxies
-    watch = HealthWatch(objective, galaxies.table, galaxies.images)
-    draft.facts = _empty_facts(assembly)
-    if objective.trains:
-        trainer = Trainer(
-            objective, assembly.masker, galaxies.table, galaxies.images, bench.budget, seed, watch.rank
-        )
-        _reset_peak_memory(galaxies.device)
-        result = trainer.run(Checkpointer(bench.store.checkpoint_path(run_id)))
-        _note_training(draft.facts, trainer, result)
-    collapsed, numbers = watch.verdict(objective)
-    draft.facts["health"] |= {**numbers, **objective.health()}
-    draft.status = "collapsed" if collapsed and objective.trains else "ok"
-    # Only now: whitened features would hide a collapse.
-    fit_readout(objective.scored_encoder, galaxies, bench.budget.galaxies)
-    write_weights(bench.store.weights_path(run_id), objective, DataFacts.of(galaxies.table))
-    bench.store.features_path(run_id).unlink(
-        missing_ok=True
-    )  # features of earlier weights, if there were any
+def record_of(
+    cell: Cell, context: RunContext, identity: RunIdentity, trained: Trained, scored: Scored
+) -> RunRecord:
+    """Assemble the record of a run that was trained and scored."""
+    facts = {
+        **_entry(cell, context, identity),
+        "status": trained.status,
+        "health": trained.health,
+        "training": trained.training,
+        "cost": trained.cost.model_dump(),
+        "environment": trained.environment,
+        "provenance": trained.provenance,
+    }
+    return RunRecord.model_validate(scored.in_record(facts))
 
 
-def _empty_facts(assembly: Assembly) -> dict[str, Any]:
-    parameters = sum(parameter.numel() for parameter in assembly.objective.scored_encoder.parameters())
+def _without_scores(cell: Cell, context: RunContext, identity: RunIdentity, **ending: object) -> RunRecord:
+    """Assemble the record of a run that has no scores: its status, and the reason or failure behind it."""
+    facts = {
+        **_entry(cell, context, identity),
+        **ending,
+        "environment": describe_environment(context.galaxies.device),
+        "provenance": provenance(context.command),
+    }
+    return RunRecord.model_validate(facts)
+
+
+def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, Any]:
+    """Collect what was asked for, and the ids that follow from it."""
+    galaxies, options = context.galaxies, {kind: part.recorded() for kind, part in cell.components.items()}
     return {
-        "scores": [], "selection": {}, "warnings": [], "not_scored": {}, "evaluators": {}, "health": {},
-        "training": {"recipe": {}},
-        "cost": {"parameters": parameters, "train_seconds": 0.0, "tokens": 0, "flops": 0.0},
-    }  # fmt: skip
-
-
-def _note_training(facts: dict[str, Any], trainer: Trainer, result: TrainingResult) -> None:
-    seconds = result.state.seconds
-    facts["training"] = {
-        "steps": result.steps,
-        "images_seen": result.images_seen,
-        "epochs": round(result.images_seen / len(trainer.order.rows), 3),
-        "loss_curve": [(step, terms["total"]) for step, terms in result.state.curve],
-        "term_curves": _curves(result),
-        "rank_curve": result.state.ranks,
-        "recipe": dataclasses.asdict(trainer.recipe),
-    }
-    facts["cost"] |= {
-        "train_seconds": round(seconds, 3),
-        "tokens": result.cost.tokens * result.steps,
-        "flops": float(result.cost.flops) * result.steps,
-        "images_per_second": round(result.images_seen / max(seconds, 1e-9), 2),
-        "peak_memory_bytes": _peak_memory(trainer.device),
-    }
-    facts["health"] |= dict(result.masks)
-
-
-def _curves(result: TrainingResult) -> dict[str, list[tuple[int, float]]]:
-    names = result.state.curve[-1][1] if result.state.curve else {}
-    return {
-        name: [(step, terms[name]) for step, terms in result.state.curve] for name in names if name != "total"
+        **{kind: part.name for kind, part in cell.components.items()},
+        "dataset": galaxies.name,
+        "run_id": identity.run_id,
+        "entry_id": identity.entry_id,
+        "identity": identity.facts(),
+        "standing": cell.standing,
+        "seed": cell.seed,
+        "budget": context.budget.name,
+        "pretraining": context.budget.galaxies,
+        "options": {**options, "dataset": dict(galaxies.options)},
+        "altered": cell.altered,
     }
 
 
-def _reset_peak_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-
-
-def _kept_weights(objective: Objective, path: Path) -> bool:
-    """Load kept weights; false where there are none that fit: training gives them again."""
-    try:
-        read_weights(path, objective)
-    except DataError:
-        return False
-    return True
-
-
-def _record(cell: Cell, bench: RunContext, identity: RunIdentity, draft: _Draft) -> RunRecord:
-    pieces = _pieces(cell)
-    facts: dict[str, Any] = {
-        "environment": Environment.model_validate(describe_environment(bench.galaxies.device)),
-        "provenance": Provenance.model_validate(provenance(bench.command)),
-        **draft.facts,
-        **{kind: piece.name for kind, piece in pieces.items()},
-        "dataset": bench.galaxies.name,
-    }
-    return RunRecord(
-        run_id=identity.run_id,
-        entry_id=identity.entry_id,
-        status=draft.status,
-        standing=cell.standing,
-        seed=cell.seed,
-        budget=bench.budget.name,
-        pretraining=bench.budget.galaxies,
-        options={
-            **{kind: piece.recorded() for kind, piece in pieces.items()},
-            "dataset": dict(bench.galaxies.options),
-        },
-        altered=cell.altered,
-        identity=identity.facts(),
-        **facts,
-    )
+def _summary(record: RunRecord) -> str:
+    if record.failure is not None:
+        return f"{record.failure.origin} failed while {record.failure.phase}: {record.failure.message}"
+    if record.status not in SCORED:
+        return record.skip_reason or ""
+    named = {"linear": record.value("linear", "accuracy"), "k-NN": record.value("knn", "accuracy")}
+    return ", ".join(f"{name} accuracy {value:.3f}" for name, value in named.items() if value is not None)

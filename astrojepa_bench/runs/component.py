@@ -1,18 +1,21 @@
-"""Named pieces with their options, and the cells of a grid."""
+"""Named components with their options, the cells of a grid, and what all cells share."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.evaluation.score import ReadyEvaluator
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
-from astrojepa_bench.roles import Evaluator, Standing
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.roles import Encoder, Evaluator, Masker, Objective, Standing
+from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.versions import chain_of, version_text
 
 
@@ -87,7 +90,7 @@ class Component:
 
     @property
     def altered(self) -> dict[str, object]:
-        """Give the options that are not what they usually are, as recorded."""
+        """The options that are not what they usually are, as recorded."""
         usual = jsonable(self.usual)
         return {k: v for k, v in self.recorded().items() if k not in usual or usual[k] != v}
 
@@ -96,23 +99,23 @@ class Component:
         return jsonable(self.options)
 
     def identifying(self) -> dict[str, object]:
-        """Render the options that make runs differ: a file by what it holds, wherever it lies.
+        """Render the options that make runs differ: a file by a hash of its content, wherever it lies.
 
         Raises:
             ConfigError: a file that was asked for does not exist.
         """
-        files = {k: self._content(k, v) for k, v in self.options.items() if isinstance(v, Path)}
-        return jsonable({**self.options, **files})
-
-    def _content(self, option: str, path: Path) -> str:
-        """Hash a file, so that other weights under the same name are another run."""
-        try:
-            with path.expanduser().open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        except OSError as error:
-            raise ConfigError(
-                f"{self.offer.kind}.{option}={path} cannot be read ({error.strerror}); give the path of a file"
-            ) from None
+        hashes = {}
+        for option, path in self.options.items():
+            if isinstance(path, Path):
+                try:
+                    with path.expanduser().open("rb") as file:
+                        hashes[option] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+                except OSError as error:
+                    raise ConfigError(
+                        f"{self.offer.kind}.{option}={path} cannot be read ({error.strerror}); give the path of a "
+                        "file"
+                    ) from None
+        return jsonable({**self.options, **hashes})
 
 
 @dataclass(frozen=True)
@@ -132,16 +135,20 @@ class Cell:
     skip: str | None = None
 
     @property
+    def components(self) -> dict[str, Component]:
+        """Its components by kind."""
+        return {"objective": self.objective, "masker": self.masker, "encoder": self.encoder}
+
+    @property
     def altered(self) -> dict[str, dict[str, object]]:
-        """Give the options that are not the defaults, by kind."""
-        parts = {"objective": self.objective, "masker": self.masker, "encoder": self.encoder}
-        return {kind: piece.altered for kind, piece in parts.items() if piece.altered}
+        """The options that are not the defaults, by kind."""
+        return {kind: part.altered for kind, part in self.components.items() if part.altered}
 
     @property
     def label(self) -> str:
-        """Name it for a reader."""
-        parts = (self.objective, self.masker, self.encoder)
-        return f"{' + '.join(titled(part.name, part.altered) for part in parts)}, seed {self.seed}"
+        """Its name for a reader."""
+        parts = (titled(part.name, part.altered) for part in self.components.values())
+        return f"{' + '.join(parts)}, seed {self.seed}"
 
     @property
     def standing(self) -> Standing:
@@ -149,3 +156,45 @@ class Cell:
         mine: Standing = self.objective.offer.declares("standing")
         encoders: Standing = self.encoder.offer.declares("standing")
         return encoders if mine == "contestant" else mine
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all cells of a request share.
+
+    Attributes:
+        galaxies: the dataset.
+        budget: what every entry is given.
+        evaluators: what scores them.
+        store: where records go.
+        command: the command line or call that asked for them.
+    """
+
+    galaxies: Galaxies
+    budget: Budget
+    evaluators: Sequence[Component]
+    store: Store
+    command: str
+
+
+def reason_to_skip(
+    objective: Offer, masker: Offer, encoder: Offer, built: Encoder | None = None
+) -> str | None:
+    """Return why an objective cannot run with a masker and an encoder, or None.
+
+    Args:
+        objective: its offer; what it declares on its class is asked.
+        masker: its offer.
+        encoder: its offer.
+        built: the encoder itself, once there is one.
+    """
+    asked: type[Objective] = _class_of(objective, Objective)
+    reason = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+    if reason is None:
+        return None
+    return f"objective '{objective.name}' with encoder '{encoder.name}' and masker '{masker.name}': {reason}"
+
+
+def _class_of(offer: Offer, role: type) -> Any:  # noqa: ANN401 a subclass of the role
+    """Return the class that an offer makes, or the role itself where that is not known or is of another role."""
+    return offer.cls if offer.cls is not None and issubclass(offer.cls, role) else role

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 
 from astrojepa_bench.errors import BenchError, ContractError, DataError, DivergedError, PluginError
 from astrojepa_bench.options import Offer
 from astrojepa_bench.results.record import Failure, Origin, Status
+
+Phase: TypeAlias = Literal["building", "training", "scoring"]
 
 
 @dataclass(frozen=True)
@@ -21,44 +24,53 @@ class Ending:
     failure: Failure
 
 
-def classify(error: Exception, phase: str, offers: Iterable[Offer]) -> Ending:
-    """Say what an exception means for the board.
+def classify(error: Exception, phase: Phase, offers: Sequence[Offer]) -> Ending:
+    """Find out what an exception means for the board.
 
     Args:
         error: what was raised.
         phase: what was being done.
-        offers: the pieces of the cell, to find whose code raised.
+        offers: the components of the cell, its objective first, to find whose code raised.
     """
-    offers = list(offers)
-    plugin = _owner(error, offers)
     if isinstance(error, DivergedError):
         return Ending("diverged", _failure("plugin", phase, error, offers[0].plugin))
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         advice = f"{error}; lower objective.batch_size or take a smaller encoder"
         return Ending("oom", _failure("infrastructure", phase, advice, None))
-    origin = _origin(error, plugin)
-    return Ending("failed", _failure(origin, phase, error, plugin if origin == "plugin" else None))
-
-
-def _origin(error: Exception, plugin: str | None) -> Origin:
+    owner = _owner(error, offers)
+    origin: Origin = "harness"
     if isinstance(error, DataError):
-        return "data"
-    if isinstance(error, OSError):
-        return "infrastructure"
-    if plugin is not None or isinstance(error, PluginError | ContractError):
-        return "plugin"
-    return "harness"
+        origin = "data"
+    elif isinstance(error, OSError):
+        origin = "infrastructure"
+    elif owner is not None or isinstance(error, PluginError | ContractError):
+        origin = "plugin"
+    return Ending("failed", _failure(origin, phase, error, owner if origin == "plugin" else None))
 
 
-def _owner(error: Exception, offers: list[Offer]) -> str | None:
-    """Find the plugin whose module the traceback passed through last, if it is one of the cell's own."""
-    modules = {getattr(offer.factory, "__module__", None): offer.plugin for offer in offers}
-    names = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    owned = [modules[name] for name in names if name in modules]
-    return owned[-1] if owned and not owned[-1].startswith("astrojepa_bench.") else None
+def _owner(error: Exception, offers: Sequence[Offer]) -> str | None:
+    """Find the plugin to blame: of the object that acted innermost, where it belongs to one of the cell's own.
+
+    A frame belongs to a component if its `self` or `cls` is of that component's class, wherever the code of the
+    frame was written: a masker of one plugin that draws by the code of another is still the one that was asked.
+    A frame without such an object belongs to the component whose module it runs in. Shipped encoders and the
+    bench itself are nobody's plugin.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        acting = frame.f_locals.get("self", frame.f_locals.get("cls"))
+        kind = acting if isinstance(acting, type) else type(acting)
+        module = frame.f_globals.get("__name__")
+        owners = [offer for offer in offers if offer.cls is not None and issubclass(kind, offer.cls)]
+        owners += [
+            offer for offer in offers if getattr(offer.cls or offer.factory, "__module__", None) == module
+        ]
+        if owners:
+            return None if owners[0].plugin.startswith("astrojepa_bench.") else owners[0].plugin
+    return None
 
 
-def _failure(origin: Origin, phase: str, said: object, plugin: str | None) -> Failure:
-    prefix = "" if isinstance(said, str | BenchError) else f"{type(said).__name__}: "
-    message = " ".join(f"{prefix}{said}".split())[:2000]
+def _failure(origin: Origin, phase: Phase, cause: object, plugin: str | None) -> Failure:
+    prefix = "" if isinstance(cause, str | BenchError) else f"{type(cause).__name__}: "
+    message = " ".join(f"{prefix}{cause}".split())[:2000]
     return Failure(origin=origin, phase=phase, message=message, plugin=plugin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,13 @@ import torch
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.cell import RunContext, cell_identity, finished, run_cell
-from astrojepa_bench.runs.component import Cell
+from astrojepa_bench.runs.cell import CellResult, run_cell
+from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.training.budgets import Budget
@@ -59,25 +59,11 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     for note in plan.notes:
         events.emit("note", text=note)
     galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, device)
-    budget = within(plan.budget, galaxies.table)
-    bench = RunContext(galaxies, budget, plan.evaluators, store, command)
-    before = {record.run_id: record.provenance for record in store.records()}
-    records = [
-        _run_and_tell(cell, bench, index, len(plan.cells)) for index, cell in enumerate(plan.cells, start=1)
-    ]
-    trained = [
-        run.run_id for run in records if run.training.steps and before.get(run.run_id) != run.provenance
-    ]
-    return GridResult(tuple(records), tuple(store.path(record) for record in records), tuple(trained))
-
-
-def within(budget: Budget, table: GalaxyTable) -> Budget:
-    """Drop a limit on pretraining galaxies that limits nothing: such a run is the one without it."""
-    found = len(table.pretraining_rows)
-    if budget.galaxies is None or budget.galaxies < found:
-        return budget
-    events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
-    return dataclasses.replace(budget, galaxies=None)
+    budget = _within(plan.budget, galaxies.table)
+    results = _run_cells(plan.cells, RunContext(galaxies, budget, plan.evaluators, store, command))
+    records = tuple(result.record for result in results)
+    trained = tuple(each.record.run_id for each in results if each.is_trained)
+    return GridResult(records, tuple(store.path(record) for record in records), trained)
 
 
 def choose_device(name: str) -> torch.device:
@@ -92,28 +78,26 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _run_and_tell(cell: Cell, bench: RunContext, index: int, total: int) -> RunRecord:
-    known = bench.store.find(cell_identity(cell, bench).run_id)
-    if known is not None and finished(known, bench.evaluators):
-        events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
-        return known
-    events.emit("cell_started", index=index, total=total, label=cell.label)
-    began = time.perf_counter()
-    record = run_cell(cell, bench)
-    events.emit(
-        "cell_ended",
-        label=cell.label,
-        status=record.status,
-        summary=_summary(record),
-        seconds=time.perf_counter() - began,
-    )
-    return record
+def _within(budget: Budget, table: GalaxyTable) -> Budget:
+    """Drop a limit on pretraining galaxies that limits nothing: such a run is the one without it."""
+    found = len(table.pretraining_rows)
+    if budget.galaxies is None or budget.galaxies < found:
+        return budget
+    events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
+    return dataclasses.replace(budget, galaxies=None)
 
 
-def _summary(record: RunRecord) -> str:
-    if record.failure is not None:
-        return f"{record.failure.origin} failed while {record.failure.phase}: {record.failure.message}"
-    if record.status not in SCORED:
-        return record.skip_reason or ""
-    named = {"linear": record.value("linear", "accuracy"), "k-NN": record.value("knn", "accuracy")}
-    return ", ".join(f"{name} accuracy {value:.3f}" for name, value in named.items() if value is not None)
+def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]:
+    """Run every cell; those that another process is working on come last, and are waited for."""
+    results: dict[int, CellResult] = {}
+    total = len(cells)
+    for wait in (False, True):
+        for index, cell in enumerate(cells, start=1):
+            if index in results:
+                continue
+            try:
+                results[index] = run_cell(cell, context, index=index, total=total, wait=wait)
+            except LockedError:
+                note = f"[{index}/{total}] {cell.label}: another command is running it; it comes last here"
+                events.emit("note", text=note)
+    return [results[index] for index in sorted(results)]

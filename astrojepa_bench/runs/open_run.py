@@ -1,24 +1,28 @@
-"""A finished run, opened again: its record, its objective with the trained weights, its masker.
+"""A finished run, opened again: its record, its objective with the trained weights, its masker, its galaxies.
 
-Needs the record and the weights beside it, and nothing of the galaxies.
+The run itself needs the record and the weights, and nothing of the galaxies; they are loaded where something is
+to be computed of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import torch
 
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.data.device import RESIDENT_BYTES
+from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import emit
-from astrojepa_bench.options import Kind, Offer
+from astrojepa_bench.options import Kind, Settings, settings_for
 from astrojepa_bench.registry import Registry, load_registry
+from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Masker, Objective
+from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.weights import DataFacts, read_facts, read_weights
 from astrojepa_bench.streams import scoped_global
@@ -48,7 +52,7 @@ class OpenRun:
 
     @property
     def encoder(self) -> Encoder:
-        """The judged encoder: the one whose features were scored."""
+        """The encoder whose features were scored."""
         return self.objective.scored_encoder
 
     @property
@@ -67,6 +71,11 @@ class OpenRun:
         """How many classes its galaxies have."""
         return self.facts.classes
 
+    @property
+    def has_galaxies(self) -> bool:
+        """Whether it was trained or scored on galaxies; not so a model from elsewhere that was only imported."""
+        return bool(self.record.identity.get("fingerprint"))
+
 
 def open_run(where: str | Path, *, out: Path | str = OUT, registry: Registry | None = None) -> OpenRun:
     """Open a finished run; its galaxies need not be at hand.
@@ -74,10 +83,10 @@ def open_run(where: str | Path, *, out: Path | str = OUT, registry: Registry | N
     Args:
         where: a record's file, or the first letters of its id.
         out: output folder in which ids are looked up.
-        registry: whose pieces it is built from; all that are installed if None.
+        registry: offers the components that it is built from; all that are installed if None.
 
     Raises:
-        ConfigError: no run, or more than one, has that id; a piece of it is not installed.
+        ConfigError: no run, or more than one, has that id; a component of it is not installed.
         DataError: the run has no scores, or its weights are missing, damaged or of another version.
 
     Example:
@@ -86,8 +95,13 @@ def open_run(where: str | Path, *, out: Path | str = OUT, registry: Registry | N
     """
     store, record = find_run(where, Path(out))
     facts = read_facts(store.weights_path(record.run_id))
-    pieces = _pieces(record, registry or load_registry())
-    objective, masker = _built(pieces, facts, record.seed)
+    registry = registry or load_registry()
+    kinds: tuple[Kind, ...] = ("encoder", "objective", "masker")
+    parts = {kind: _recorded_component(record, kind, registry) for kind in kinds}
+    with scoped_global(record.seed, "opened"):  # initial weights are drawn and then overwritten
+        encoder: Encoder = parts["encoder"].build(facts.spec)
+        objective: Objective = parts["objective"].build(encoder, encoder.grid, facts.classes)
+    masker: Masker | None = None if encoder.grid is None else parts["masker"].build(encoder.grid)
     read_weights(store.weights_path(record.run_id), objective)
     return OpenRun(record, store, objective, masker, facts)
 
@@ -99,10 +113,10 @@ def find_run(where: str | Path, out: Path) -> tuple[Store, RunRecord]:
         ConfigError: nothing, or more than one, is found.
         DataError: the record has no scores.
     """
-    path = Path(where)
-    store = Store(out)
+    path, store = Path(where), Store(out)
     if path.suffix == ".json":
-        store = Store(_output_folder(path))
+        above = path.absolute().parents  # out / runs / dataset / pair / id.json
+        store = Store(above[min(3, len(above) - 1)])
     else:
         path = store.locate(str(where))
     record = store.read(path)
@@ -113,43 +127,104 @@ def find_run(where: str | Path, out: Path) -> tuple[Store, RunRecord]:
     return store, record
 
 
-def _output_folder(path: Path) -> Path:
-    """Climb from a record to its output folder: out / runs / dataset / pair / id.json."""
-    above = path.absolute().parents
-    return above[min(3, len(above) - 1)]
+def _recorded_component(record: RunRecord, kind: Kind, registry: Registry) -> Component:
+    """Resolve again what a record names, with the options that it had; emit a note where its version is another.
 
-
-def _pieces(record: RunRecord, registry: Registry) -> dict[str, Component]:
-    kinds: tuple[Kind, ...] = ("encoder", "objective", "masker")
-    return {kind: recorded_piece(record, kind, registry) for kind in kinds}
-
-
-def recorded_piece(record: RunRecord, kind: Kind, registry: Registry) -> Component:
-    """Build again what a record names, with the options it had; another version of it is told.
+    Files that weights once came from are left out where they need not be given: the run has its own weights now.
 
     Raises:
         ConfigError: it is not installed, or has lost an option since.
     """
     offer = registry.get(kind, getattr(record, kind))
-    piece = Component.of(offer, {kind: _without_files(offer, record.options.get(kind, {}))})
+    spare = {option.name for option in offer.options if "Path" in option.type and option.default is None}
+    options = {name: value for name, value in record.options.get(kind, {}).items() if name not in spare}
+    component = Component.of(offer, {kind: options})
     if record.is_edition_1:
-        now, was = piece.chain["own"], record.identity.get("versions", {}).get(kind)
+        now, was = component.chain["own"], record.identity.get("versions", {}).get(kind)
     else:
-        now, was = piece.version, version_text(record.identity["chain"][kind])
+        now, was = component.version, version_text(record.identity["chain"][kind])
     if was not in (None, now):
         emit("note", text=f"run {record.run_id}: {offer.title} is {now} now, was {was}")
-    return piece
+    return component
 
 
-def _without_files(offer: Offer, options: Mapping[str, object]) -> dict[str, object]:
-    """Leave out files that weights once came from, where they need not be given: the run has its own now."""
-    spare = {option.name for option in offer.options if "Path" in option.type and option.default is None}
-    return {name: value for name, value in options.items() if name not in spare}
+# --- its galaxies ---------------------------------------------------------------------------------------------
 
 
-def _built(pieces: dict[str, Component], facts: DataFacts, seed: int) -> tuple[Objective, Masker | None]:
-    with scoped_global(seed, "opened"):  # initial weights are drawn and then overwritten
-        encoder: Encoder = pieces["encoder"].build(facts.spec)
-        objective: Objective = pieces["objective"].build(encoder, encoder.grid, facts.classes)
-    masker = None if encoder.grid is None else pieces["masker"].build(encoder.grid)
-    return objective, masker
+@dataclass(frozen=True)
+class Reopened:
+    """The galaxies of a run, loaded again.
+
+    Attributes:
+        galaxies: as they are now.
+        differing: why they are not those that the run was scored on, in a sentence; None where they are.
+    """
+
+    galaxies: Galaxies
+    differing: str | None
+
+
+def reopen_galaxies(
+    run: OpenRun,
+    registry: Registry,
+    settings: Settings,
+    cache: Path,
+    device: torch.device,
+    *,
+    dataset: str | None = None,
+    resident_bytes: int = RESIDENT_BYTES,
+) -> Reopened:
+    """Load the galaxies of a run again: options as they are recorded, files as they are given now.
+
+    A record keeps the names of files and no folders. A file that is not given is taken where it lies in the
+    current folder; it is left out where the dataset can do without it.
+
+    Args:
+        run: a finished run.
+        registry: offers the dataset.
+        settings: options of the dataset, over those recorded.
+        cache: folder of converted galaxies.
+        device: where batches are wanted.
+        dataset: name of the dataset, where another one holds the same galaxies by now.
+        resident_bytes: images up to this size are copied to the device at once.
+
+    Raises:
+        ConfigError: a file is needed and was not given, or an option is unknown.
+        DataError: the galaxies cannot be read.
+    """
+    record = run.record
+    offer = registry.get("dataset", dataset or record.dataset)
+    given = settings_for(settings, offer)
+    recorded = record.options.get("dataset", {}) if offer.name == record.dataset else {}
+    files = [option for option in offer.options if "Path" in option.type and option.name not in given]
+    lost = [each for each in files if each.name in recorded and recorded[each.name] is not None]
+    lost = [each for each in lost if not Path(recorded[each.name]).expanduser().exists()]
+    for option in files:
+        if option.required and (option in lost or option.name not in recorded):
+            name = recorded.get(option.name, "a file")
+            raise ConfigError(
+                f"run {record.run_id} was scored on galaxies of {name}, which is not here, and a record keeps no "
+                f"folders; say where it lies with --set dataset.{option.name}=FILE, or name other galaxies with "
+                "-d DATASET"
+            )
+    left_out = {option.name for option in lost}
+    kept = {option: value for option, value in recorded.items() if option not in left_out}
+    component = Component.of(offer, {"dataset": {**kept, **given}})
+    galaxies = load_galaxies(component, run.spec.size_px, cache, device, resident_bytes)
+    return Reopened(
+        galaxies, _difference(record, galaxies, {name: recorded[name] for name in sorted(left_out)})
+    )
+
+
+def _difference(record: RunRecord, galaxies: Galaxies, left_out: dict[str, object]) -> str | None:
+    if left_out:
+        missing = ", ".join(f"dataset.{name}={value}" for name, value in left_out.items())
+        return f"without {missing} of run {record.run_id}: give the files with --set"
+    table = galaxies.table
+    found = {"fingerprint": table.fingerprint, "splits": split_hash(table.ids, table.split)}
+    if {name: record.identity.get(name) for name in found} == found:
+        return None
+    return (
+        f"dataset '{galaxies.name}' holds other galaxies: these are not the galaxies that run {record.run_id} was "
+        "trained and scored on (another fingerprint or split); set its options as they were"
+    )

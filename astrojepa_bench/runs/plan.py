@@ -1,9 +1,10 @@
-"""From a request to cells: the grid, merged where maskers do not matter, with the floors beside it."""
+"""From a request to cells: names looked up, the grid laid out, merged where maskers do not matter, floors last."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,9 +12,9 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.runs.component import Cell, Component
-from astrojepa_bench.runs.lookup import Found, find_blocks, find_evaluators
-from astrojepa_bench.runs.request import RunRequest
+from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
+from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest
+from astrojepa_bench.suites import Block
 from astrojepa_bench.training.budgets import Budget, find_budget
 
 Item = TypeVar("Item")
@@ -26,7 +27,7 @@ class Plan:
     Attributes:
         cells: the runs, floors last.
         dataset: where the galaxies come from.
-        evaluators: who judges.
+        evaluators: what scores them.
         budget: what every entry is given.
         notes: what was merged, and why.
     """
@@ -46,21 +47,108 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
             or a patch does not tile the image.
     """
     budget = dataclasses.replace(find_budget(request.budget), galaxies=request.pretraining)
-    blocks = find_blocks(request, registry, budget.encoder)
+    blocks = _find_blocks(request, registry, budget.encoder)
     dataset = registry.get("dataset", request.dataset)
-    evaluators = find_evaluators(request, registry)
-    check_all_used(
-        request.settings, [dataset, *evaluators, *(offer for block in blocks for offer in block.offers)]
-    )
-    pieces = _Pieces(request.settings, budget)
-    cells = _cells(request, registry, pieces, blocks)
-    judges = tuple(pieces(evaluator) for evaluator in evaluators)
-    return Plan(tuple(cells), pieces(dataset), judges, budget, tuple(_notes(blocks)))
+    evaluators = _find_evaluators(request, registry)
+    offers = [offer for block in blocks for offer in block.offers]
+    check_all_used(request.settings, [dataset, *evaluators, *offers])
+    resolve = _Resolver(request.settings, budget)
+    blind = _masker_without_masks(registry)
+    cells = [cell for block in blocks for cell in _block_cells(block, resolve, blind, request.seeds)]
+    if request.floors:
+        trained = _once(cell.encoder for cell in cells)
+        cells += _floor_cells(registry, resolve, blind, request.seeds, trained)
+    scored_by = tuple(resolve(evaluator) for evaluator in evaluators)
+    return Plan(tuple(_once(cells)), resolve(dataset), scored_by, budget, tuple(_notes(blocks)))
+
+
+# --- names ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Pieces:
-    """Resolves offers under one request and budget."""
+class _FoundBlock:
+    """A block whose names were looked up.
+
+    Attributes:
+        objectives, maskers, encoders: what meets what.
+        options: what the block itself sets on them.
+    """
+
+    objectives: tuple[Offer, ...]
+    maskers: tuple[Offer, ...]
+    encoders: tuple[Offer, ...]
+    options: Settings
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Everything in it."""
+        return (*self.objectives, *self.maskers, *self.encoders)
+
+
+def _find_blocks(request: RunRequest, registry: Registry, default_encoder: str) -> list[_FoundBlock]:
+    """Look up the objectives, maskers and encoders of a request; without a suite it is one block."""
+    if request.suite is None:
+        names = Block(objectives=request.objectives, maskers=request.maskers, encoders=request.encoders)
+        return [_find_block(names, registry, (default_encoder,))]
+    blocks = registry.suite(request.suite).suite.blocks
+    if request.encoders and all(block.encoders for block in blocks):
+        raise ConfigError(f"suite '{request.suite}' names its own encoders; leave out --encoder")
+    with _blaming_suite(request.suite, registry):
+        return [_find_block(block, registry, request.encoders or (default_encoder,)) for block in blocks]
+
+
+def _find_block(block: Block, registry: Registry, encoders: tuple[str, ...]) -> _FoundBlock:
+    found = _FoundBlock(
+        tuple(registry.get("objective", name) for name in block.objectives),
+        tuple(registry.get("masker", name) for name in block.maskers),
+        tuple(registry.get("encoder", name) for name in block.encoders or encoders),
+        block.options,
+    )
+    check_all_used(block.options, found.offers)
+    return found
+
+
+def _find_evaluators(request: RunRequest, registry: Registry) -> list[Offer]:
+    """Look up the evaluators asked for, or else the suite's, or else `core`."""
+    if request.evaluators or request.suite is None:
+        return evaluators_named(request.evaluators or ("core",), registry)
+    with _blaming_suite(request.suite, registry):
+        return evaluators_named(registry.suite(request.suite).suite.evaluators, registry)
+
+
+def evaluators_named(names: tuple[str, ...], registry: Registry) -> list[Offer]:
+    """Look evaluators up by name, or by the name of a set: `core`, or `full` for all that are on offer.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    wanted: list[str] = []
+    for name in names:
+        if name == "full":
+            wanted += [offer.name for offer in registry.offers("evaluator")]
+        else:
+            wanted += EVALUATOR_SETS.get(name, (name,))
+    return [registry.get("evaluator", name) for name in dict.fromkeys(wanted)]
+
+
+@contextmanager
+def _blaming_suite(suite: str, registry: Registry) -> Iterator[None]:
+    """Name the suite in an error that it caused: the user typed none of the names in it."""
+    title = registry.suite(suite).title
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            f"{title}: {error}; install what it names, or choose entries by --objective"
+        ) from None
+
+
+# --- options --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Resolves the options of offers under one request and budget."""
 
     settings: Settings
     budget: Budget
@@ -72,21 +160,65 @@ class _Pieces:
                 f"the suite itself sets {offer.kind}.{name}={fixed[name]} on '{offer.name}'; leave out that --set"
             )
         chosen = {f"{offer.kind}:{offer.name}": {**asked, **fixed}}
-        piece = Component.of(offer, chosen, {"patch": self.budget.patch_px})
-        patch = piece.options.get("patch")
+        component = Component.of(offer, chosen, {"patch": self.budget.patch_px})
+        patch = component.options.get("patch")
         if offer.kind == "encoder" and isinstance(patch, int):
             PatchGrid.tiling(self.budget.size_px, patch)
         if offer.kind in ("objective", "masker", "encoder"):
-            piece.identifying()  # a file that is not there is said now, before anything trains
-        return piece
+            component.identifying()  # a file that is not there is an error now, before anything trains
+        return component
 
 
-def _cells(request: RunRequest, registry: Registry, pieces: _Pieces, blocks: Sequence[Found]) -> list[Cell]:
-    blind = _without_masks(registry)
-    cells = [cell for block in blocks for cell in _block_cells(block, pieces, blind, request.seeds)]
-    if request.floors:
-        cells += _floors(registry, pieces, blind, request.seeds, _once(cell.encoder for cell in cells))
-    return _once(cells)
+# --- cells ----------------------------------------------------------------------------------------------------
+
+
+def _block_cells(
+    block: _FoundBlock, resolve: _Resolver, blind: Offer, seeds: Iterable[int]
+) -> Iterator[Cell]:
+    maskers = {offer.name: resolve(offer, block.options) for offer in block.maskers}  # all are checked
+    for encoder in block.encoders:
+        for objective in block.objectives:
+            merged = patchless(encoder) or objective.declares("masks") == "ignored"
+            for masker in [resolve(blind)] if merged else maskers.values():
+                parts = (resolve(objective, block.options), masker, resolve(encoder, block.options))
+                reason = _declared_reason(objective, masker.offer, encoder)
+                yield from (Cell(*parts, seed, reason) for seed in seeds)
+
+
+def _declared_reason(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
+    try:
+        return reason_to_skip(objective, masker, encoder)
+    except Exception:  # a plugin's; it is raised again, and recorded, where the cell is built
+        return None
+
+
+def _floor_cells(
+    registry: Registry, resolve: _Resolver, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Component]
+) -> Iterator[Cell]:
+    """Score each trained encoder untrained at every seed, and encoders without weights once."""
+    named = [component.offer for component in trained]
+    fixed = [resolve(offer) for offer in _floors_on_offer(registry, "encoder") if offer not in named]
+    wanted = [*((encoder, seeds) for encoder in trained), *((encoder, seeds[:1]) for encoder in fixed)]
+    for objective in _floors_on_offer(registry, "objective"):
+        for encoder, own_seeds in wanted:
+            yield from (Cell(resolve(objective), resolve(blind), encoder, seed) for seed in own_seeds)
+
+
+def _floors_on_offer(registry: Registry, kind: Kind) -> list[Offer]:
+    return [offer for offer in registry.offers(kind) if offer.declares("standing") == "floor"]
+
+
+def _masker_without_masks(registry: Registry) -> Offer:
+    """Find the masker that hands out no masks: what an objective that ignores masks is recorded with."""
+    blind = [offer for offer in registry.offers("masker") if not offer.declares("hides")]
+    if not blind:
+        raise ConfigError("no installed masker declares hides = False; reinstall astrojepa-bench")
+    return blind[0]
+
+
+def patchless(encoder: Offer) -> bool:
+    """Whether an encoder declares on its class that it has no patches, so that no masker can mean anything."""
+    return getattr(encoder.cls, "grid", "patches") is None
 
 
 def _once(items: Iterable[Item]) -> list[Item]:
@@ -98,58 +230,8 @@ def _once(items: Iterable[Item]) -> list[Item]:
     return kept
 
 
-def _block_cells(block: Found, pieces: _Pieces, blind: Offer, seeds: Iterable[int]) -> Iterator[Cell]:
-    maskers = {offer.name: pieces(offer, block.options) for offer in block.maskers}  # all are checked
-    for encoder in block.encoders:
-        for objective in block.objectives:
-            merged = patchless(encoder) or objective.declares("masks") == "ignored"
-            for masker in [pieces(blind)] if merged else maskers.values():
-                skip = _reason_to_skip(objective, masker.offer, encoder)
-                parts = (pieces(objective, block.options), masker, pieces(encoder, block.options))
-                yield from (Cell(*parts, seed, skip) for seed in seeds)
-
-
-def _floors(
-    registry: Registry, pieces: _Pieces, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Component]
-) -> Iterator[Cell]:
-    """Score each trained encoder untrained at every seed, and encoders without weights once."""
-    named = [piece.offer for piece in trained]
-    fixed = [pieces(offer) for offer in _floors_on_offer(registry, "encoder") if offer not in named]
-    wanted = [*((encoder, seeds) for encoder in trained), *((encoder, seeds[:1]) for encoder in fixed)]
-    for objective in _floors_on_offer(registry, "objective"):
-        for encoder, own_seeds in wanted:
-            yield from (Cell(pieces(objective), pieces(blind), encoder, seed) for seed in own_seeds)
-
-
-def _floors_on_offer(registry: Registry, kind: Kind) -> list[Offer]:
-    return [offer for offer in registry.offers(kind) if offer.declares("standing") == "floor"]
-
-
-def _without_masks(registry: Registry) -> Offer:
-    """Find the masker that hands out no masks: what an objective that ignores masks is recorded with."""
-    blind = [offer for offer in registry.offers("masker") if not offer.declares("hides")]
-    if not blind:
-        raise ConfigError("no installed masker declares hides = False; reinstall astrojepa-bench")
-    return blind[0]
-
-
-def patchless(encoder: Offer) -> bool:
-    """Whether an encoder says on its class that it has no patches, so that no masker can mean anything."""
-    return getattr(encoder.cls, "grid", "patches") is None
-
-
-def _reason_to_skip(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
-    if objective.declares("masks") != "required":
-        return None
-    if patchless(encoder):
-        return f"objective '{objective.name}' needs patches to mask and encoder '{encoder.name}' has none"
-    if not masker.declares("hides"):
-        return f"objective '{objective.name}' needs masks and masker '{masker.name}' hands out none"
-    return None
-
-
-def _notes(blocks: Sequence[Found]) -> list[str]:
-    """Say where maskers were asked for that an encoder cannot follow."""
+def _notes(blocks: Sequence[_FoundBlock]) -> list[str]:
+    """Name the encoders that cannot follow the maskers asked for."""
     asked = [block for block in blocks if any(masker.declares("hides") for masker in block.maskers)]
     names = [encoder.name for block in asked for encoder in block.encoders if patchless(encoder)]
     return [

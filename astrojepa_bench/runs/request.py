@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
+from astrojepa_bench.options import KINDS
 from astrojepa_bench.training.budgets import find_budget
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
@@ -144,12 +145,14 @@ def read_config(path: Path) -> dict[str, Any]:
     ```toml
     objectives = ["untrained"]
     seeds = 3
-    [masker]
+    [masker]                 # or [settings.masker], as `RunRequest` has it
     temperature = 0.5
+    ["masker:random"]    # for one of several
+    temperature = 0.7
     ```
 
     Raises:
-        ConfigError: the file is missing or not TOML.
+        ConfigError: the file is missing or not TOML, or has a table that is no kind, or sets something twice.
     """
     try:
         fields = tomllib.loads(path.read_text())
@@ -157,6 +160,16 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"--config {path}: {error.strerror}; give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not TOML: {error}") from None
-    settings = {key: fields.pop(key) for key in list(fields) if isinstance(fields[key], dict)}
-    settings.pop("settings", None)
+    tables = {key: fields.pop(key) for key in list(fields) if isinstance(fields[key], dict)}
+    nested = tables.pop("settings", {})
+    settings: dict[str, dict[str, Any]] = {}
+    for address, options in [*tables.items(), *nested.items()]:
+        if address.partition(":")[0] not in KINDS or not isinstance(options, dict):
+            raise ConfigError(
+                f"--config {path}: unknown table [{address}]; {nearest(address, [*KINDS, 'settings'])}"
+            )
+        for name, value in options.items():
+            if name in settings.setdefault(address, {}):
+                raise ConfigError(f"--config {path} sets {address}.{name} twice; leave one of them out")
+            settings[address][name] = value
     return {**fields, "settings": settings} if settings else fields

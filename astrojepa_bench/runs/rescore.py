@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluation.extras import ExtrasContext
-from astrojepa_bench.evaluation.score import Scored, score
+from astrojepa_bench.evaluation.score import score
+from astrojepa_bench.files import locked
 from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.identity import split_hash
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.binding import bound, is_unbound
-from astrojepa_bench.runs.cell import unscored
+from astrojepa_bench.runs.cell import unscored, with_scores
 from astrojepa_bench.runs.component import Component
-from astrojepa_bench.runs.lookup import evaluators_named
-from astrojepa_bench.runs.open_run import OpenRun, open_run
+from astrojepa_bench.runs.open_run import OpenRun, open_run, reopen_galaxies
+from astrojepa_bench.runs.plan import evaluators_named
+from astrojepa_bench.runs.weights import DataFacts, write_weights
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Rescored:
     Attributes:
         record: with the new scores in it.
         path: where it was written.
-        added: names of the evaluators that were asked now; the others had scored before.
+        added: names of the evaluators that scored now; the others had scored before.
     """
 
     record: RunRecord
@@ -55,7 +55,7 @@ def rescore(
     Args:
         where: the record's file, or the first letters of its id.
         evaluators: names, or `core`, or `full`.
-        registry: all pieces.
+        registry: all components on offer.
         out: output folder in which ids are looked up.
         cache: folder of converted galaxies.
         device: where features are computed, if they are not kept.
@@ -68,51 +68,39 @@ def rescore(
     """
     run = open_run(where, out=out, registry=registry)
     offers = evaluators_named(tuple(evaluators), registry)
-    source = registry.get("dataset", dataset or run.record.dataset)
-    check_all_used(settings, [source, *offers])
-    missing = unscored(run.record, pieces := [Component.of(offer, settings) for offer in offers])
-    path = run.store.path(run.record)
-    if not missing:
-        return Rescored(run.record, path, ())
-    galaxies = _galaxies(
-        run, Component.of(source, _dataset_options(run, source.name, settings)), cache, device
-    )
-    if is_unbound(run):
-        run = bound(run, galaxies)
-        missing = unscored(run.record, pieces)
-    record = _scored(run, galaxies, missing)
-    return Rescored(record, run.store.write(record), tuple(piece.name for piece in missing))
-
-
-def _dataset_options(run: OpenRun, name: str, settings: Settings) -> Settings:
-    """Take the options of the run, and what is set now over them."""
-    known = run.record.options.get("dataset", {}) if name == run.record.dataset else {}
-    now = {**settings.get("dataset", {}), **settings.get(f"dataset:{name}", {})}
-    return {"dataset": {**known, **now}}
-
-
-def _galaxies(run: OpenRun, piece: Component, cache: Path, device: torch.device) -> Galaxies:
-    for option, value in piece.options.items():
-        if isinstance(value, Path) and not value.expanduser().exists():
-            raise ConfigError(
-                f"the run's galaxies came from '{value}', which is not here; add --set dataset.{option}=PATH"
+    check_all_used(settings, [registry.get("dataset", dataset or run.record.dataset), *offers])
+    wanted = [Component.of(offer, settings) for offer in offers]
+    if not unscored(run.record, wanted):
+        return Rescored(run.record, run.store.path(run.record), ())
+    reopened = reopen_galaxies(run, registry, settings, cache, device, dataset=dataset)
+    if run.has_galaxies and reopened.differing is not None:
+        raise DataError(reopened.differing)
+    record = run.record if run.has_galaxies else record_on(run, reopened.galaxies)
+    with locked(run.store.lease_path(record.run_id)):
+        record = run.store.find(record.run_id) or record  # another process may have scored it meanwhile
+        missing = unscored(record, wanted)
+        if not run.has_galaxies:
+            write_weights(
+                run.store.weights_path(record.run_id), run.objective, DataFacts.of(reopened.galaxies.table)
             )
-    galaxies = load_galaxies(piece, run.spec.size_px, cache, device)
-    if is_unbound(run):
-        return galaxies
-    table, identity = galaxies.table, run.record.identity
-    found = {"fingerprint": table.fingerprint, "splits": split_hash(table.ids, table.split)}
-    if {name: identity.get(name) for name in found} != found:
-        raise DataError(
-            f"dataset '{piece.name}' holds other galaxies than run {run.record.run_id} was trained and tested on "
-            "(another fingerprint or split); set its options as they were"
-        )
-    return galaxies
+        subject = ExtrasContext(run.objective.to(device), run.masker, reopened.galaxies)
+        path = run.store.features_path(record.run_id)
+        scored = score(subject, record.seed, [each.ready() for each in missing], path)
+        record = with_scores(record, missing, scored)
+        return Rescored(record, run.store.write(record), tuple(each.name for each in missing))
 
 
-def _scored(run: OpenRun, galaxies: Galaxies, missing: Sequence[Component]) -> RunRecord:
-    subject = ExtrasContext(run.objective.to(galaxies.device), run.masker, galaxies)
-    facts, path = run.record.facts(), run.store.features_path(run.record.run_id)
-    kept = Scored.of_record(facts).without({each.name for each in missing})
-    found = score(subject, run.record.seed, [each.ready() for each in missing], path)
-    return RunRecord.model_validate(kept.plus(found).in_record(facts))
+def record_on(run: OpenRun, galaxies: Galaxies) -> RunRecord:
+    """Return the record of a run that was imported without galaxies as that of the same model on these galaxies.
+
+    Its id is the one that it would have got if it had been imported and scored on them at once.
+    """
+    identity = RunIdentity.read(run.record.identity).on(galaxies)
+    facts = {
+        "run_id": identity.run_id,
+        "entry_id": identity.entry_id,
+        "dataset": galaxies.name,
+        "options": {**run.record.options, "dataset": dict(galaxies.options)},
+        "identity": identity.facts(),
+    }
+    return run.record.model_copy(update=facts)

@@ -1,12 +1,11 @@
 """The weights of a run: the whole objective, with what the images looked like, in one safetensors file.
 
-Kept whole (teacher, predictor, projector) and not only the judged encoder, so that a finished run can still
-predict. The facts beside the tensors are enough to build the run again where its galaxies are not at hand.
+Kept whole (teacher, predictor, projector) and not only the scored encoder, so that a finished run can still
+predict. The facts in the same file are enough to build the run again where its galaxies are not at hand.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.files import replacing
 from astrojepa_bench.roles import Objective
+from astrojepa_bench.training.checkpoint import misfit
 from astrojepa_bench.types import GalaxyTable, ImageSpec
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a run knows of the galaxies it was trained on.
+    """What a run knows of the galaxies that it was trained on.
 
     Attributes:
         spec: bands, size and training statistics of the images.
@@ -38,7 +39,7 @@ class DataFacts:
 
     @classmethod
     def of(cls, table: GalaxyTable) -> DataFacts:
-        """Take the facts from the galaxies themselves."""
+        """Read the facts off the galaxies themselves."""
         return cls(table.spec, table.classes, table.card.class_names, table.card.name)
 
 
@@ -47,34 +48,40 @@ _FACTS = TypeAdapter(DataFacts)
 
 def write_weights(path: Path, objective: Objective, facts: DataFacts) -> None:
     """Write every parameter and buffer of an objective, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     # Cloned, because the format refuses tensors that share memory (an encoder that is known by two names).
     state = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in objective.state_dict().items()
     }
-    save_file(state, partial, metadata={"galaxies": _FACTS.dump_json(facts).decode()})
-    partial.replace(path)
+    with replacing(path) as draft:
+        save_file(state, draft, metadata={"galaxies": _FACTS.dump_json(facts).decode()})
 
 
 def read_weights(path: Path, objective: Objective) -> None:
     """Load kept weights into an objective that was built as it was then, and leave it in evaluation mode.
 
+    Names and shapes are compared before anything is copied, so weights that are refused change nothing.
+
     Raises:
         DataError: the file is missing, damaged, or of another objective.
     """
     try:
-        objective.load_state_dict(load_file(path))
+        state = load_file(path)
     except FileNotFoundError:
         raise _missing(path) from None
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} cannot be read ({error}); delete it and run again") from None
-    except RuntimeError as error:
+    reason = misfit(state, objective.state_dict())
+    if reason is None:
+        try:
+            objective.load_state_dict(state)
+        except RuntimeError as error:  # an objective may be choosier than its names and shapes
+            reason = " ".join(str(error).split())[:200]
+    if reason is not None:
         raise DataError(
-            f"{path} does not fit the objective built from the record ({_first_line(error)}); its plugin has "
-            "changed since: run again"
-        ) from None
+            f"{path} does not fit the objective built from the record ({reason}); its plugin has changed since: "
+            "run again"
+        )
     objective.eval()
 
 
@@ -91,13 +98,9 @@ def read_facts(path: Path) -> DataFacts:
         raise _missing(path) from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} does not say what its galaxies were ({type(error).__name__}); delete it and run again"
+            f"{path} does not tell what its galaxies were ({type(error).__name__}); delete it and run again"
         ) from None
 
 
 def _missing(path: Path) -> DataError:
     return DataError(f"no weights at {path}; issue the command of the record again (see `show`) to make them")
-
-
-def _first_line(error: RuntimeError) -> str:
-    return " ".join(str(error).split())[:200]

@@ -19,6 +19,7 @@ from tune import features_of, galaxies_of, request_of, scores
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.assemble import assemble
 from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.train import train
 
 ENCODERS = ("profile", "vit-micro", "vit-micro-rings")
 
@@ -29,14 +30,18 @@ def main(trials_file):
     registry = load_registry()
     plans = [make_plan(request_of(wanted, untrained(encoder)), registry) for encoder in ENCODERS]
     galaxies = galaxies_of(wanted, plans[0])
-    measured, *read = (
-        features_of(assemble(plan.cells[0], galaxies).objective.scored_encoder, galaxies) for plan in plans
-    )
+    measured, *read = (features_of(encoder_of(plan, galaxies), galaxies) for plan in plans)
     show("profile", measured, galaxies.table)
     for name, taps in zip(ENCODERS[1:], read, strict=True):
         joined = {tap: torch.cat([values, measured["last"]], dim=1) for tap, values in taps.items()}
         show(name, taps, galaxies.table)
         show(f"{name} and profile", joined, galaxies.table)
+
+
+def encoder_of(plan, galaxies):
+    """Build the encoder of a plan's one cell, ready to be scored."""
+    cell = plan.cells[0]
+    return train(assemble(cell, galaxies), galaxies, plan.budget, cell.seed).objective.scored_encoder
 
 
 def untrained(encoder):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +27,14 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch.nn import functional as F
 
-from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.evaluation.extract import encode_rows
 from astrojepa_bench.evaluators.probes.logistic import fit_logistic
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.assemble import assemble, fit_readout, load_galaxies
+from astrojepa_bench.runs.assemble import assemble, load_galaxies
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
-from astrojepa_bench.training.loop import Trainer
+from astrojepa_bench.runs.train import train
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1.0)  # weaker penalties overfit two thousand galaxies and take most of the time
 FOLDS, NEIGHBOURS, TEMPERATURE = 5, 20, 0.07
@@ -102,28 +100,20 @@ def galaxies_of(wanted, plan):
 
 def run_trial(plan, galaxies):
     """Train one cell and score it without test galaxies."""
-    cell, table = plan.cells[0], galaxies.table
-    assembly = assemble(cell, galaxies)
-    objective = assembly.objective
-    watch = HealthWatch(objective, table, galaxies.images)
-    began, terms = time.perf_counter(), {}
-    if objective.trains:
-        trainer = Trainer(objective, assembly.masker, table, galaxies.images, plan.budget, cell.seed)
-        terms = trainer.run().state.curve[-1][1]
-    seconds = time.perf_counter() - began
-    collapsed, health = watch.verdict(objective)
+    cell = plan.cells[0]
+    trained = train(assemble(cell, galaxies), galaxies, plan.budget, cell.seed)
+    curves = {"total": trained.training.loss_curve, **trained.training.term_curves}
     return {
-        **scores(features_of(objective.scored_encoder, galaxies), table),
-        "effective_rank": round(health["effective_rank"], 2),
-        "collapsed": collapsed,
-        "seconds": round(seconds),
-        "terms": json.dumps({name: round(value, 4) for name, value in terms.items()}),
+        **scores(features_of(trained.objective.scored_encoder, galaxies), galaxies.table),
+        "effective_rank": round(trained.health["effective_rank"], 2),
+        "collapsed": trained.status == "collapsed",
+        "seconds": round(trained.cost.train_seconds),
+        "terms": json.dumps({name: round(curve[-1][1], 4) for name, curve in curves.items() if curve}),
     }
 
 
 def features_of(encoder, galaxies):
     """Read every tap of the labelled train and val galaxies."""
-    fit_readout(encoder, galaxies, None)
     return encode_rows(encoder.eval(), galaxies.images, labelled(galaxies.table))
 
 
@@ -162,8 +152,8 @@ def held_out(features, label, is_val):
 def cross_validated(features, label):
     """Give the same over five folds, one C for all of them."""
     loss, right = np.zeros((len(C_GRID), len(label))), np.zeros((len(C_GRID), len(label)))
-    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(label, label):
-        loss[:, test], right[:, test] = fitted(features, label, train, test)
+    for rest, fold in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(label, label):
+        loss[:, fold], right[:, fold] = fitted(features, label, rest, fold)
     best = loss.mean(axis=1).argmin()
     return float(loss[best].mean()), float(right[best].mean())
 

@@ -7,7 +7,7 @@ import pytest
 from astrojepa_bench.cli import arguments
 from astrojepa_bench.cli.run import request_from
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.runs.request import make_request, parse_seeds
+from astrojepa_bench.runs.request import make_request, parse_seeds, read_config
 
 
 def asked(*words):
@@ -90,3 +90,33 @@ def test_pretraining_on_no_galaxy_is_refused(galaxies):
     """At least one galaxy is needed to learn from."""
     with pytest.raises(ConfigError, match="pretraining: Input should be greater than or equal to 1"):
         make_request({"objectives": "a", "pretraining": galaxies})
+
+
+def config(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return read_config(path)
+
+
+def test_options_in_a_config_file_are_heard_in_either_form(tmp_path):
+    """`[masker]` and `[settings.masker]` set the same; both may stand in one file."""
+    short = config(tmp_path, '[masker]\ntau = 0.5\n["masker:blocks"]\ntau = 0.7')
+    long = config(tmp_path, '[settings.masker]\ntau = 0.5\n[settings."masker:blocks"]\ntau = 0.7')
+    both = config(tmp_path, '[masker]\ntau = 0.5\n[settings."masker:blocks"]\ntau = 0.7')
+
+    assert short == long == both == {"settings": {"masker": {"tau": 0.5}, "masker:blocks": {"tau": 0.7}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[maskr]\ntau = 1", r"unknown table \[maskr\]; did you mean 'masker'"),
+        ("[settings.maskr]\ntau = 1", r"unknown table \[maskr\]"),
+        ("[settings]\ntau = 1", r"unknown table \[tau\]"),
+        ("[masker]\ntau = 1\n[settings.masker]\ntau = 2", r"sets masker\.tau twice"),
+    ],
+)
+def test_a_table_that_is_no_kind_is_refused(tmp_path, text, complaint):
+    """A setting that reaches nothing is a mistake, not a comment."""
+    with pytest.raises(ConfigError, match=complaint):
+        config(tmp_path, text)

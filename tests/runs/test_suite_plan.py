@@ -190,7 +190,10 @@ def test_without_patches_each_objective_runs_once(registry):
 
     assert named(found.cells) == [(name, "none", "flat") for name in ("driven", "free", "blind")]
     assert [bool(cell.skip) for cell in found.cells] == [True, False, False]
-    assert found.cells[0].skip == "objective 'driven' needs patches to mask and encoder 'flat' has none"
+    assert found.cells[0].skip == (
+        "objective 'driven' with encoder 'flat' and masker 'none': the objective needs patches to mask and the "
+        "encoder has none"
+    )
     assert found.notes == (
         "encoder 'flat' has no patches to mask: each objective runs once with it, without masks",
     )

@@ -1,0 +1,152 @@
+"""From an assembly to a trained one: trained now, or read back from what an earlier command kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.evaluation.collapse import HealthWatch
+from astrojepa_bench.events import emit
+from astrojepa_bench.results.environment import describe_environment, provenance
+from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
+from astrojepa_bench.roles import Masker, Objective
+from astrojepa_bench.runs.assemble import Assembly, assemble, fit_readout
+from astrojepa_bench.runs.component import Cell, RunContext
+from astrojepa_bench.runs.weights import read_weights
+from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.training.checkpoint import Checkpointer
+from astrojepa_bench.training.loop import Trainer, TrainingResult
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An objective that was trained to the end, and what its record says of that.
+
+    Attributes:
+        objective: in evaluation mode, on the galaxies' device.
+        masker: None for encoders without patches.
+        status: `collapsed` where the scored encoder has, else `ok`.
+        training: steps, curves, recipe.
+        cost: parameters, seconds, tokens, operations.
+        health: numbers about the representation and the masks.
+        environment, provenance: where, when and by which command it was trained; whatever is scored later rests
+            on these weights.
+    """
+
+    objective: Objective
+    masker: Masker | None
+    status: Status
+    training: Training
+    cost: Cost
+    health: Mapping[str, float]
+    environment: Environment
+    provenance: Provenance
+
+
+def train(
+    assembly: Assembly,
+    galaxies: Galaxies,
+    budget: Budget,
+    seed: int,
+    *,
+    checkpoint: Checkpointer | None = None,
+    command: str = "",
+) -> Trained:
+    """Train an objective, judge whether it collapsed, and fit how its features are read.
+
+    Args:
+        assembly: what to train; objectives that do not train are left as they are.
+        galaxies: what it sees.
+        budget: how many images, and of how many galaxies at most.
+        seed: names every random stream.
+        checkpoint: where the state is kept meanwhile.
+        command: the command line or call that asked for it.
+
+    Raises:
+        DivergedError: a loss term or gradient is not finite.
+        SkipCell: there are too few galaxies to fit the readout on.
+    """
+    objective, device = assembly.objective, galaxies.device
+    watch = HealthWatch(objective, galaxies.table, galaxies.images)
+    parameters = sum(parameter.numel() for parameter in objective.scored_encoder.parameters())
+    training, cost = Training(), Cost(parameters=parameters, train_seconds=0.0, tokens=0, flops=0.0)
+    masks: Mapping[str, float] = {}
+    if objective.trains:
+        trainer = Trainer(
+            objective, assembly.masker, galaxies.table, galaxies.images, budget, seed, watch.rank
+        )
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        result = trainer.run(checkpoint)
+        training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
+    collapsed, numbers = watch.verdict(objective)
+    health = {**masks, **numbers, **objective.health()}
+    fit_readout(
+        objective.scored_encoder, galaxies, budget.galaxies
+    )  # only now: whitening would hide a collapse
+    status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
+    environment = Environment.model_validate(describe_environment(device))
+    origin = Provenance.model_validate(provenance(command))
+    return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
+
+
+def _curves(trainer: Trainer, result: TrainingResult) -> Training:
+    curve = result.state.curve
+    terms = [name for name in (curve[-1][1] if curve else {}) if name != "total"]
+    return Training(
+        steps=result.steps,
+        images_seen=result.images_seen,
+        epochs=round(result.images_seen / len(trainer.order.rows), 3),
+        loss_curve=[(step, values["total"]) for step, values in curve],
+        term_curves={name: [(step, values[name]) for step, values in curve] for name in terms},
+        rank_curve=result.state.ranks,
+        recipe=dataclasses.asdict(trainer.recipe),
+    )
+
+
+def _spent(parameters: int, result: TrainingResult, device: torch.device) -> Cost:
+    return Cost(
+        parameters=parameters,
+        train_seconds=round(result.state.seconds, 3),
+        tokens=result.cost.tokens * result.steps,
+        flops=float(result.cost.flops) * result.steps,
+        images_per_second=round(result.images_seen / max(result.state.seconds, 1e-9), 2),
+        peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    )
+
+
+def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained | None:
+    """Read back what an earlier command trained; None where there is nothing, or it does not fit any more.
+
+    The objective is built for it alone: what a load that failed may have left in it trains nothing.
+
+    Raises:
+        SkipCell: the components do not fit together.
+    """
+    if record is None or record.status not in SCORED:
+        return None
+    weights = context.store.weights_path(record.run_id)
+    if not weights.exists():
+        return None
+    assembly = assemble(cell, context.galaxies, context.budget.galaxies)
+    try:
+        read_weights(weights, assembly.objective)
+    except DataError as error:
+        emit("note", text=f"{error}; run {record.run_id} is trained again")
+        return None
+    return Trained(
+        objective=assembly.objective,
+        masker=assembly.masker,
+        status=record.status,
+        training=record.training,
+        cost=record.cost,
+        health=record.health,
+        environment=record.environment,
+        provenance=record.provenance,
+    )

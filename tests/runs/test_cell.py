@@ -1,0 +1,157 @@
+"""One cell: what is kept is used if it fits, nothing is trained twice, and no scored record is lost."""
+
+import threading
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from astrojepa_bench.events import listening
+from astrojepa_bench.files import LockedError, locked
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs import cell as cell_module
+from astrojepa_bench.runs import grid as grid_module
+from astrojepa_bench.runs.assemble import load_galaxies
+from astrojepa_bench.runs.cell import CellResult, run_cell
+from astrojepa_bench.runs.component import RunContext
+from astrojepa_bench.runs.grid import _run_cells
+from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.request import make_request
+
+LEARNS = """
+        tokens = self.encoder.taps(batch.images)["last"]
+        return Loss((tokens.mean(0) ** 2).mean(), {})"""
+
+
+@pytest.fixture
+def world(tmp_path, galaxies, tiny, plugin):
+    """Plan two seeds of an objective that learns a little; give the context and the cells."""
+    file = plugin("learns", LEARNS)
+    request = make_request(
+        {
+            "objectives": "learns", "evaluators": "knn", "floors": False, "dataset": "hdf5", "budget": "tiny",
+            "settings": {"dataset": {"path": str(galaxies)}}, "seeds": "2", "plugins": (file,),
+        }
+    )  # fmt: skip
+    plan = make_plan(request, load_registry([file]))
+    sky = load_galaxies(plan.dataset, 64, tmp_path / "cache", torch.device("cpu"))
+    return RunContext(sky, plan.budget, plan.evaluators, Store(tmp_path / "out"), "tests"), plan.cells
+
+
+def more(context, *names):
+    """Ask for other evaluators."""
+    offers = [load_registry().get("evaluator", name) for name in names]
+    evaluators = tuple(cell_module.Component.of(offer, {}) for offer in offers)
+    return RunContext(context.galaxies, context.budget, evaluators, context.store, context.command)
+
+
+def weights_of(context, record):
+    kept = load_file(context.store.weights_path(record.run_id))
+    return {name: value.clone() for name, value in kept.items()}  # the file itself is overwritten below
+
+
+@pytest.mark.parametrize("damage", ["another shape", "a name too many", "cut off"])
+def test_weights_that_do_not_fit_seed_no_training(world, damage):
+    """Refused weights must not reach the objective, not even those before the one that does not fit."""
+    context, (cell, _) = world
+    first = run_cell(cell, context).record
+    path, expected, heard = context.store.weights_path(first.run_id), weights_of(context, first), []
+    if damage == "cut off":
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        wrong = {name: torch.full_like(value, 3.0) for name, value in expected.items()}
+        *_, last = wrong
+        wrong["stranger" if damage == "a name too many" else last] = torch.zeros(3, 5, 7)
+        save_file(wrong, path, metadata={"galaxies": "{}"})
+    with listening(heard.append):
+        again = run_cell(cell, more(context, "knn", "collapse"))
+
+    assert again.is_trained
+    assert any("is trained again" in event.fields.get("text", "") for event in heard)
+    found = weights_of(context, first)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_two_commands_never_train_one_cell(world):
+    """The second waits, and then finds what the first has written."""
+    context, (cell, _) = world
+    first = run_cell(cell, context)
+    content = context.store.path(first.record).read_text()
+    context.store.path(first.record).unlink()
+    results, lease = [], context.store.lease_path(first.record.run_id)
+    with locked(lease):
+        with pytest.raises(LockedError):
+            run_cell(cell, context, wait=False)
+        second = threading.Thread(target=lambda: results.append(run_cell(cell, context)))
+        second.start()
+        second.join(1.0)
+        assert second.is_alive()  # it waits
+        context.store.path(first.record).write_text(content)
+    second.join(60)
+
+    assert first.is_trained
+    assert [each.is_trained for each in results] == [False]
+    assert results[0].record == first.record
+
+
+def test_cells_that_others_run_come_last(world, monkeypatch):
+    """A grid goes on with the cells that are free, and comes back for the others."""
+    context, cells = world
+    record, asked = run_cell(cells[0], context).record, []
+
+    def run(cell, context, *, index, total, wait):
+        asked.append((index, wait))
+        if index == 1 and not wait:
+            raise LockedError
+        return CellResult(record.model_copy(update={"seed": index}))
+
+    monkeypatch.setattr(grid_module, "run_cell", run)
+    results = _run_cells(cells, context)
+
+    assert asked == [(1, False), (2, False), (1, True)]
+    assert [result.record.seed for result in results] == [1, 2]
+
+
+def test_a_failure_never_replaces_a_scored_record(world, monkeypatch):
+    """What was scored stays on disk when a later evaluation of it fails; the failure is returned."""
+    context, (cell, _) = world
+    first = run_cell(cell, context).record
+
+    def fails(*_):
+        raise RuntimeError("no space for features")
+
+    monkeypatch.setattr(cell_module, "score", fails)
+    second = run_cell(cell, more(context, "knn", "collapse")).record
+
+    assert second.status == "failed"
+    assert context.store.find(first.run_id) == first
+
+
+def test_drafts_of_killed_processes_are_removed(world):
+    """A run that was killed while it wrote leaves half a file; the run that follows leaves none."""
+    context, (cell, _) = world
+    run_id = run_cell(cell, context).record.run_id
+    store = context.store
+    drafts = [
+        path.with_name(f".{path.name}.12ab.partial")
+        for path in (store.weights_path(run_id), store.checkpoint_path(run_id), store.features_path(run_id))
+    ]
+    for draft in drafts:
+        draft.parent.mkdir(exist_ok=True)
+        draft.write_bytes(b"half")
+    run_cell(cell, more(context, "knn", "collapse"))
+
+    assert not [path for path in store.out.rglob("*") if path.suffix in (".partial", ".lock")]
+
+
+def test_identity_and_record_are_looked_up_once(world, monkeypatch):
+    """A finished grid is issued again at the cost of one look at each record."""
+    context, (cell, _) = world
+    run_cell(cell, context)
+    looked = []
+    find = Store.find
+    monkeypatch.setattr(Store, "find", lambda self, run_id: looked.append(run_id) or find(self, run_id))
+    run_cell(cell, context)
+
+    assert len(looked) == 1

@@ -1,0 +1,67 @@
+"""Runs as Python calls: one entry and seed, or a grid."""
+
+import pytest
+
+import astrojepa_bench
+from astrojepa_bench import run, sweep
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+
+SKY = {"dataset.galaxies": 60}
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Name a budget of 64 small images, and where things go."""
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 64, "vit-micro", "tests"))
+    return {"out": tmp_path / "out", "cache": tmp_path / "cache", "device": "cpu", "budget": "tiny"}
+
+
+def test_a_run_gives_the_record_of_its_one_cell(places):
+    """Options come as `kind.option` or by kind; what is there is found again."""
+    record = run("untrained", evaluators=("knn",), settings=SKY, seed=3, **places)
+    again = run("untrained", evaluators=("knn",), settings={"dataset": {"galaxies": 60}}, seed=3, **places)
+
+    assert (record.status, record.seed, record.objective) == ("ok", 3, "untrained")
+    assert record.options["dataset"]["galaxies"] == 60
+    assert again == record
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"seeds": [0, 1]}, "takes no 'seeds'; use sweep"),
+        ({"suite": "baseline"}, "takes no 'suite'; use sweep"),
+        ({"sed": 1}, "takes no 'sed'; did you mean 'seed'"),
+        ({"masker": "random,brightness"}, "one entry"),
+        ({"settings": {"path": "x"}}, r"expected 'kind\.option'"),
+    ],
+)
+def test_what_is_not_one_run_is_refused(wrong, complaint):
+    """Of two seeds asked for, one record would come back and the other be lost."""
+    with pytest.raises(ConfigError, match=complaint):
+        run("untrained", **wrong)
+
+
+def test_a_sweep_gives_every_record(places):
+    """By fields, or by a request."""
+    fields = {
+        "objectives": "untrained",
+        "evaluators": "knn",
+        "floors": False,
+        "seeds": [0, 1],
+        "settings": SKY,
+    }
+    result = sweep(**fields, **places)
+    again = sweep(make_request({**fields, **places, "settings": {"dataset": {"galaxies": 60}}}))
+
+    assert [record.seed for record in result.records] == [0, 1]
+    assert again.records == result.records
+    with pytest.raises(ConfigError, match="a request or fields"):
+        sweep(make_request({"objectives": "untrained"}), seeds=[0])
+
+
+def test_names_of_the_public_face_are_there():
+    """Each is imported when it is used."""
+    assert all(callable(getattr(astrojepa_bench, name)) for name in astrojepa_bench.__all__)
