@@ -7,7 +7,7 @@ import pytest
 
 from astrojepa_bench.explore.anomalies import anomaly_table
 from astrojepa_bench.explore.figures import bar_length, display_note, draw_bar, picture_bytes, rgb, scale_note
-from astrojepa_bench.explore.mosaic import mosaic_figure, anomalies_figure, scales_differ
+from astrojepa_bench.explore.mosaic import anomalies_figure, mosaic_figure, scales_differ
 from astrojepa_bench.explore.sample import Sample
 
 ROWS = [0, 1, 2]

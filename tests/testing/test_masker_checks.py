@@ -85,7 +85,7 @@ BROKEN = {
     "masker-refuses": (Obliging, "were drawn on a grid of 64"),
     "masker-streams": (OneStream, "two streams gave the same masks"),
     "masker-independent": (InStep, "all images of a batch got the same masks"),
-    "masker-oddities": (NeedsLight, "all-zero image"),
+    "masker-edge-cases": (NeedsLight, "all-zero image"),
     "masker-bands": (ThirdBand, "IndexError"),
     "masker-input": (Dimming, "in place"),
 }
