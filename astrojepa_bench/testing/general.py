@@ -15,7 +15,6 @@ import torch
 
 from astrojepa_bench.options import jsonable, resolve
 from astrojepa_bench.roles import ROLES
-from astrojepa_bench.signatures import Option
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct

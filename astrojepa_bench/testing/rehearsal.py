@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from torch import Tensor
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.geometry.patches import choose_patches
-from astrojepa_bench.options import Kind
-from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
+from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global, stream_seed
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.features import features_of, hint
