@@ -5,7 +5,7 @@ import torch
 
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.testing import checks_of
-from astrojepa_bench.testing.templates.masker import Template
+from astrojepa_bench.testing.templates.masker import TemplateMasker as Template
 
 
 class Silent(Template):

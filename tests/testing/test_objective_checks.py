@@ -6,7 +6,7 @@ import pytest
 
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.rehearsal import Drawer
-from astrojepa_bench.testing.templates.objective import Template
+from astrojepa_bench.testing.templates.objective import TemplateObjective as Template
 from astrojepa_bench.types import Loss, Prediction, Recipe
 
 
