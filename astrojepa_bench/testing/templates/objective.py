@@ -16,6 +16,7 @@ class TemplateObjective(bench.Objective):
     """
 
     masks = "required"
+    version = 1
 
     def __init__(
         self, encoder: bench.Encoder, grid: bench.PatchGrid, classes: int, *, visible: float = 0.25
