@@ -1,10 +1,10 @@
-"""What can go wrong, and which error says so.
+"""The errors of the bench.
 
-`ConfigError`: what was asked for cannot be done (unknown name, impossible size).
-`DataError`: a file is not what it says. `PluginError`: a plugin cannot be loaded or collides with another.
-`ContractError`: a plugin returned what its role forbids. `DivergedError`: training left the finite numbers.
+`ConfigError`: a request cannot be met (unknown name, impossible size).
+`DataError`: a file does not hold what it should. `PluginError`: a plugin cannot be loaded or collides with another.
+`ContractError`: a plugin broke the contract of its role. `DivergedError`: the loss or a gradient became non-finite.
 
-Every message tells what was found, what was expected and what to do, in one line.
+Every message states what was found, what was expected and what to do, in one line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 
 class BenchError(Exception):
-    """Root of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and mend."""
 
 
 class ConfigError(BenchError):
@@ -22,7 +22,7 @@ class ConfigError(BenchError):
 
 
 class DataError(BenchError):
-    """A file does not hold what was promised."""
+    """A file does not hold what it should."""
 
 
 class PluginError(BenchError):
@@ -34,7 +34,7 @@ class ContractError(BenchError):
 
 
 class DivergedError(BenchError):
-    """The loss or a gradient left the finite numbers.
+    """The loss or a gradient became non-finite.
 
     Attributes:
         step: optimiser step at which it happened, counted from 0.
@@ -48,7 +48,7 @@ class DivergedError(BenchError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Phrase the nearest known names as a question, or list what is known.
+    """Suggest the nearest known names in a question, and list all known ones.
 
     Example:
         >>> nearest("brightnes", ["random", "brightness"])

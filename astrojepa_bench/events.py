@@ -1,4 +1,4 @@
-"""What happens while it happens: events, those who listen, and progress over anything slow.
+"""Events, their listeners, and progress of slow tasks.
 
 Nothing here prints. The command line listens and draws; plugins listen through `astrojepa_observe`.
 """
@@ -16,10 +16,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened.
+    """Something that happened.
 
     Attributes:
-        name: what: `task_started`, `task_advanced`, `task_ended` (any slow task), `step` (one optimiser
+        name: `task_started`, `task_advanced`, `task_ended` (any slow task), `step` (one optimiser
             step), `cell_started`, `cell_ended` (one run of the grid), `note` (a line for the reader).
         fields: the facts, by name.
     """
@@ -33,14 +33,14 @@ _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(
 
 
 def emit(name: str, **fields: object) -> None:
-    """Tell every listener."""
+    """Send an event to every listener."""
     for listener in _listeners.get():
         listener(Event(name, fields))
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Let `listener` hear every event inside this scope."""
+    """Send every event inside this scope to `listener`."""
     token = _listeners.set((*_listeners.get(), listener))
     try:
         yield
@@ -49,13 +49,13 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def track(items: Iterable[Item], *, task: str, total: int, unit: str = "images") -> Iterator[Item]:
-    """Pass items on and report progress: for any loop that can take more than two seconds.
+    """Yield the items and report progress: for any loop that can take more than two seconds.
 
     Args:
-        items: what to pass on.
-        task: what is being done, for the reader ("drawing galaxies").
-        total: how many units there will be.
-        unit: what one step is.
+        items: the items.
+        task: name of the task, for the reader ("drawing galaxies").
+        total: number of items.
+        unit: name of the items.
     """
     emit("task_started", task=task, total=total, unit=unit)
     try:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, TypeAlias, get_type_hints
 
 Factory: TypeAlias = Callable[..., Any]
@@ -186,10 +187,8 @@ def _resolved(written: object, scope: dict[str, Any]) -> Any:  # noqa: ANN401 an
     if written is REQUIRED:
         return Any
 
-    def probe() -> None: ...
-
-    probe.__annotations__ = {"written": written}
-    return get_type_hints(probe, globalns=scope, include_extras=True)["written"]
+    annotated = SimpleNamespace(__annotations__={"written": written})
+    return get_type_hints(annotated, globalns=scope, include_extras=True)["written"]
 
 
 # --- documentation ---------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def stream_seed(seed: int, name: str, step: int = 0, rank: int = 0) -> int:
 
 
 def numpy_stream(seed: int, name: str, step: int = 0) -> np.random.Generator:
-    """Give a NumPy generator for the named stream (data order, splits, few-shot draws)."""
+    """Return a NumPy generator for the named stream (data order, splits, few-shot draws)."""
     return np.random.default_rng(stream_seed(seed, name, step))
 
 
@@ -61,11 +61,11 @@ class Streams:
     _made: dict[str, torch.Generator] = field(default_factory=dict)
 
     def local(self, name: str) -> torch.Generator:
-        """Give the stream that differs between ranks: augmentations, masks, dropout."""
+        """Return the stream that differs between ranks: augmentations, masks, dropout."""
         return self._stream(f"local/{name}", self.rank)
 
     def shared(self, name: str) -> torch.Generator:
-        """Give the stream that all ranks share: block sizes, random slices."""
+        """Return the stream that all ranks share: block sizes, random slices."""
         return self._stream(f"shared/{name}", 0)
 
     def _stream(self, name: str, rank: int) -> torch.Generator:

@@ -1,8 +1,7 @@
-"""What flows through a run: galaxies, masks, tokens, losses, scores.
+"""The types that flow through a run: galaxies, tokens, losses, scores.
 
-Each is a frozen dataclass that checks its own invariants where it is made. Checks that read *values* from
-the device (and so would hold up a GPU) live in `validate` methods, which a run calls on its first batch and
-tests call on every batch.
+Each is a frozen dataclass that checks its own invariants when it is made, without reading values from the device,
+which would stall a GPU.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ANOMALY_KINDS = ("none", "physical", "artefact")
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What every image of a dataset looks like, and how an encoder is to normalise it.
+    """Format of every image of a dataset, and the statistics that normalise it.
 
     Attributes:
         bands: band names in channel order, e.g. `("z", "r", "g")`.
@@ -50,7 +49,7 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class Card:
-    """Where a dataset comes from and how it may be used."""
+    """Origin of a dataset and its terms of use."""
 
     name: str
     licence: str
@@ -76,8 +75,8 @@ class GalaxyTable:
         label: class index, -1 unknown.
         anomaly: index into `ANOMALY_KINDS`; anything but 0 lies in `test` and has no label.
         anomaly_type: name of the anomaly ("lens"), empty for ordinary galaxies.
-        redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if nobody knows any.
-        group: sky group; rows of one group show overlapping sky and share a split. None: every row alone.
+        redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if all are unknown.
+        group: sky group; rows of one group show overlapping sky and share a split. None: every row is its own.
         factors: physical truth by name (simulated galaxies), NaN where undefined.
     """
 
@@ -136,7 +135,7 @@ class GalaxyTable:
 
     @property
     def classes(self) -> int:
-        """How many classes there are, by name or by label."""
+        """Number of classes, by name or by label."""
         return max(len(self.card.class_names), int(self.label.max(initial=-1)) + 1)
 
     def rows(self, *splits: Split) -> Int[np.ndarray, " row"]:
@@ -145,7 +144,7 @@ class GalaxyTable:
 
     @property
     def pretraining_rows(self) -> Int[np.ndarray, " row"]:
-        """Rows an encoder may learn from: `train` and `pool`; nothing that chooses or reports."""
+        """Rows an encoder may learn from: `train` and `pool`, never `val` or `test`."""
         return self.rows("train", "pool")
 
 
@@ -172,7 +171,7 @@ class GalaxyBatch:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What an encoder makes of the patches it saw.
+    """Output of an encoder for the visible patches.
 
     Attributes:
         values: one vector a token.
@@ -191,7 +190,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predicted and actual latents, block by block, for judging one galaxy at a time.
+    """Predicted and actual latents, block by block, so that errors can be computed for each galaxy.
 
     Attributes:
         predicted, actual: latents of the same shape.
@@ -209,33 +208,33 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Loss:
-    """A total to descend and the named terms to watch."""
+    """The total to minimise and the named terms to record."""
 
     total: Float[Tensor, ""]
     terms: Mapping[str, Float[Tensor, ""]]
 
     def first_non_finite(self) -> str | None:
-        """Name the first term that is not finite, or None (reads values from the device)."""
+        """Return the name of the first term that is not finite, or None (reads values from the device)."""
         named = {**self.terms, "total": self.total}
         return next((name for name, value in named.items() if not math.isfinite(float(value.detach()))), None)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training run is: `step` of `steps` optimiser steps are done."""
+    """Progress of a training run: `step` of `steps` optimiser steps are done."""
 
     step: int
     steps: int
 
     @property
     def share(self) -> float:
-        """Done share of the run, 0 to 1."""
+        """Share of the run that is done, 0 to 1."""
         return self.step / self.steps
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an objective wants to be optimised; everything here is recorded with the run.
+    """Optimiser settings of an objective; all of them are recorded with the run.
 
     Attributes:
         learning_rate: peak of the warm-up + cosine schedule.
@@ -261,12 +260,12 @@ class Score:
     """One number about one encoder.
 
     Attributes:
-        evaluator, metric: who measured what.
+        evaluator, metric: names of both.
         value: the number, finite.
         higher_is_better: its direction.
-        n: how many test galaxies it rests on.
-        chance: what a representation that knows nothing scores; None where that has no meaning.
-        item_se: standard error from the finite test set, where it has a formula.
+        n: number of test galaxies it is computed from.
+        chance: the value for uninformative features; None where that has no meaning.
+        item_se: standard error from the finite test set, where a formula exists.
     """
 
     evaluator: str
@@ -286,14 +285,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator answers.
+    """Result of an evaluator.
 
     Attributes:
         scores: the numbers.
-        predictions: per-galaxy answers by name, aligned with `ids`.
+        predictions: predictions per galaxy by name, aligned with `ids`.
         ids: ids of the galaxies predicted.
-        selection: what was chosen on the validation split ("C": 0.1, "tap": "last4").
-        warnings: what a reader of the numbers should know.
+        selection: choices made on the validation split ("C": 0.1, "tap": "last4").
+        warnings: caveats for readers of the scores.
     """
 
     scores: tuple[Score, ...]

@@ -1,6 +1,10 @@
-"""Checks every shape and type annotation of the ruler and of the contestants while the tests run."""
+"""Checks every shape and type annotation of the ruler and of the contestants while the tests run.
+
+And shares between the processes of a test run what takes long to make.
+"""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +13,7 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported; processes that tests start inherit it
 
+import pytest
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException
 from hypothesis import settings
@@ -34,3 +39,32 @@ checker.check = check
 
 # Before anything of ours is imported, or it would be imported unchecked.
 install_import_hook(["astrojepa_bench", *PLUGINS], "annotations_checked.check")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Run folders in two processes; for single files their start would take longer than the tests."""
+    if all(Path(argument.partition("::")[0]).suffix == ".py" for argument in config.args):
+        return 0
+    config.option.dist = "worksteal"  # neighbours stay together, and with them the fixtures of their module
+    return 2
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Fill a folder once, whichever process of the test run needs it first; tests only read it."""
+    from astrojepa_bench.files import locked  # not before the hook above
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+
+    def folder_of(name, fill):
+        folder, finished = root / name, root / f"{name}.finished"
+        with locked(folder):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # left by a process that failed half-way
+                folder.mkdir(parents=True)
+                fill(folder)
+                finished.touch()
+        return folder
+
+    return folder_of

@@ -1,6 +1,7 @@
 """The house rules that a reader of one file cannot see: who may import whom, and who may print."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ RULER = ROOT / "astrojepa_bench"
 MODULES = sorted(RULER.rglob("*.py"))
 TEXTS = sorted(path for path in RULER.rglob("*") if path.suffix in {".py", ".html", ".md"})
 PLUGINS = sorted((ROOT / "plugins").glob("astrojepa_*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # Each room may import itself and the rooms above it.
 ROOMS = (
@@ -25,10 +27,11 @@ ROOMS = (
     "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
+FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}
 
 
 def name_of(path: Path) -> str:
-    """Give the dotted name of a module of the ruler, without the package."""
+    """Return the dotted name of a module of the ruler, without the package."""
     parts = path.relative_to(RULER).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -133,6 +136,70 @@ def test_no_global_random_numbers(path):
 def test_no_file_is_over_400_lines(path):
     """A file that needs a table of contents is two files."""
     assert len(path.read_text().splitlines()) <= 400
+
+
+def test_every_room_exists():
+    """A room that was renamed or given up leaves the list."""
+    gone = [room for room in ROOMS if not (RULER / room).is_dir() and not (RULER / f"{room}.py").is_file()]
+
+    assert gone == []
+    assert len(set(ROOMS)) == len(ROOMS)
+
+
+def test_no_class_has_the_name_of_another():
+    """A reader who meets a public name in a message or a traceback finds one class of that name."""
+    homes = {}
+    for path in [*MODULES, *PLUGINS]:
+        for name in defined_in(path, ast.ClassDef):
+            homes.setdefault(name, []).append(path.name)
+
+    assert {name: where for name, where in homes.items() if len(where) > 1 and name[0] != "_"} == {}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_class_is_imported_from_the_module_that_defines_it(path):
+    """One import path a class, but for the authors' door, the public face, and the face of the kit."""
+    wrong = [
+        f"{path.name}:{node.lineno} imports {alias.name} from {node.module}, which only imports it"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module not in FACES
+        for alias in node.names
+        if alias.name in handed_on(node.module)
+    ]
+
+    assert wrong == []
+
+
+def defined_in(path, *kinds):
+    """List the names that a module defines at its top level, by the kind of their definition."""
+    return [node.name for node in ast.parse(path.read_text()).body if isinstance(node, kinds)]
+
+
+@functools.cache
+def handed_on(module):
+    """List the classes that a module of ours imports from another one of ours."""
+    path = ROOT / Path(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not module.startswith("astrojepa_bench") or not file.is_file():
+        return frozenset()
+    imports = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if node.module and node.module.startswith("astrojepa_bench")]
+    return frozenset(
+        alias.name
+        for node in ours
+        for alias in node.names
+        if not alias.name.isupper() and alias.name[0].isupper()
+    )
+
+
+@pytest.mark.parametrize("path", [*MODULES, *PLUGINS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_speak_as_the_trade_does(path):
+    """Return, Compute, Raise: what a function does, in the words of everyone's libraries."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented)]
+    openings = [(ast.get_docstring(node) or "").partition("\n")[0] for node in nodes]
+
+    assert [line for line in openings if line.startswith(("Give ", "Gives ", "Say ", "Says "))] == []
 
 
 def test_public_face_costs_no_torch():

@@ -9,7 +9,7 @@ from pathlib import Path
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.anomalies import anomaly_table, check_score
 from astrojepa_bench.explore.figures import write_figure
-from astrojepa_bench.explore.mosaic import oddest_figure
+from astrojepa_bench.explore.mosaic import anomalies_figure
 from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
 
 SHOWN = 10
@@ -23,7 +23,7 @@ def execute(arguments: Namespace) -> int:
     with looking(arguments) as sample:
         frame = anomaly_table(sample, arguments.by)
         write_table(frame, arguments.out)
-        write_figure(oddest_figure(sample, frame, arguments.by), mosaic)
+        write_figure(anomalies_figure(sample, frame, arguments.by), mosaic)
     columns = ["rank", "index", "id", "class", *frame.columns.intersection(["anomaly_type", "redshift"])]
     first = frame[[*columns, arguments.by]].head(SHOWN)
     if arguments.json:

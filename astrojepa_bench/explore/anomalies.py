@@ -1,4 +1,4 @@
-"""How odd each galaxy is, by distance in feature space and by prediction error."""
+"""Anomaly scores of galaxies, by distance in feature space and by prediction error."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NEIGHBOURS = 10
 BY_DISTANCE = ("knn_distance", "mahalanobis_distance")
 BY_ERROR = ("mean_mse", "max_mse", "mean_cosine", "min_cosine", "prediction_error")
 SCORES = (*BY_DISTANCE, *BY_ERROR)
-LOWER_IS_ODDER = frozenset({"mean_cosine", "min_cosine"})
+LOWER_IS_STRANGER = frozenset({"mean_cosine", "min_cosine"})
 Scores = Mapping[str, Float[np.ndarray, " galaxy"]]
 
 
 def compute_jepa_anomaly_scores(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> pd.DataFrame:
-    """Score how odd galaxies are, oddest first.
+    """Score how anomalous galaxies are, highest score first.
 
     Args:
         run: a finished run (`open_run`).
@@ -45,24 +45,24 @@ def compute_jepa_anomaly_scores(run: OpenRun, dataset: GalaxyTable | Dataset | N
 
 
 def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
-    """Give the scores of each galaxy beside what is known of it, oddest first.
+    """Return the anomaly scores of each galaxy with its facts, the most anomalous first.
 
     | column | what |
     |---|---|
-    | `rank` | 1 for the oddest by the column `by` |
+    | `rank` | 1 for the most anomalous by the column `by` |
     | `knn_distance` | mean standardised distance to the 10 nearest training galaxies, as evaluator `anomaly` |
     | `mahalanobis_distance` | from the mean of the training galaxies, shrunk covariance |
     | `mean_mse`, `max_mse` | mean and largest squared error of the predicted tokens |
-    | `mean_cosine`, `min_cosine` | mean and smallest cosine of prediction and truth (lower is odder) |
+    | `mean_cosine`, `min_cosine` | mean and smallest cosine of prediction and truth (lower is more anomalous) |
     | `prediction_error` | mean_mse + max_mse / 2 + (1 - mean_cosine) / 10 |
 
     Errors are averages over 16 seeded draws of masks; they are NaN where the objective predicts nothing, and
     compare views where it predicts no patches. Where the table has no training galaxies, distances are to the
-    galaxies that are looked at. A galaxy is never its own neighbour. Numbers have six significant digits.
+    galaxies of the sample. A galaxy is never its own neighbour. Numbers have six significant digits.
 
     Args:
         sample: the galaxies.
-        by: the score that ranks.
+        by: the score to rank by.
 
     Raises:
         ConfigError: there is no such score, or the objective has none.
@@ -74,30 +74,27 @@ def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
     """
     check_score(by)
     scores = {**distance_scores(sample), **error_scores(sample)}
-    order = np.lexsort((sample.table.ids[sample.rows], -_oddness(scores, by)))
+    if np.isnan(scores[by]).all():
+        raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
+    ascending = scores[by] if by in LOWER_IS_STRANGER else -scores[by]
+    order = np.lexsort((sample.table.ids[sample.rows], ascending))
     frame = facts_table(sample).assign(**scores).iloc[order].reset_index(drop=True)
     frame.insert(0, "rank", np.arange(1, len(frame) + 1))
     return frame
 
 
 def check_score(name: str) -> None:
-    """Refuse a score that does not exist, before anything slow is done.
+    """Check the name of a score before any slow work.
 
     Raises:
-        ConfigError: with the scores that are known.
+        ConfigError: there is no such score; names the known ones.
     """
     if name not in SCORES:
         raise ConfigError(f"unknown anomaly score '{name}'; {nearest(name, SCORES)}")
 
 
-def _oddness(scores: Scores, by: str) -> Float[np.ndarray, " galaxy"]:
-    if np.isnan(scores[by]).all():
-        raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
-    return -scores[by] if by in LOWER_IS_ODDER else scores[by]
-
-
 def distance_scores(sample: Sample) -> Scores:
-    """Measure how far each galaxy lies from the reference galaxies, in the order of the sample."""
+    """Compute the distance of each galaxy from the reference galaxies, in the order of the sample."""
     reference = sample.reference.double()
     features = sample.latents.double()
     near = neighbour_scores(reference, features, NEIGHBOURS)
@@ -111,7 +108,7 @@ def distance_scores(sample: Sample) -> Scores:
 
 
 def error_scores(sample: Sample) -> Scores:
-    """Measure how badly the objective predicts each galaxy, in the order of the sample; NaN if it does not."""
+    """Compute how badly the objective predicts each galaxy, in the order of the sample; NaN where it cannot."""
     errors = _errors(sample)
     if errors is None:
         name = sample.run.record.objective
@@ -126,7 +123,7 @@ def error_scores(sample: Sample) -> Scores:
 
 
 def _errors(sample: Sample) -> Scores | None:
-    """Read the errors kept beside a run's answers, or compute and keep them; others are computed each time."""
+    """Read the errors stored with a run's features, or compute and store them; others are computed each time."""
     run, kept = sample.run, sample.kept
     if kept is None or sample.galaxies is None:
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)

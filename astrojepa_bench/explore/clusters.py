@@ -1,4 +1,4 @@
-"""k-means clusters of latents: what is in them, and how pure they are."""
+"""k-means clusters of latents: their members, and how well they agree with the classes."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.streams import numpy_stream
 
-UNLABELLED = 10  # clusters where no class says how many,
-MEMBERS = 5  # or so many fewer that each holds about these
+UNLABELLED = 10  # clusters where the number of classes is unknown,
+MEMBERS = 5  # or fewer, so that each holds about five galaxies
 EXAMPLES = 8
 CELL_IN = 0.85
 
 
 @dataclass(frozen=True)
 class Purity:
-    """How well clusters and classes agree, over `n` labelled galaxies.
+    """Agreement of clusters and classes, over `n` labelled galaxies.
 
     Attributes:
         purity: share of galaxies of the most frequent class of their cluster.
-        chance: what the same clusters score with permuted labels (mean over 100).
+        chance: purity of the same clusters with permuted labels (mean over 100).
         ami: adjusted mutual information, 0 by chance.
         n: labelled galaxies.
     """
@@ -53,14 +53,14 @@ class Purity:
 
 @dataclass(frozen=True)
 class Clusters:
-    """A sample in clusters, the largest first.
+    """A sample divided into clusters, the largest first.
 
     Attributes:
         sample: the galaxies.
         cluster: number of each galaxy's cluster.
         distance: of each galaxy to the centre of its cluster.
         number: how many clusters there are, empty ones included.
-        purity: against the labels; None where none are known.
+        purity: agreement with the labels; None where none are known.
     """
 
     sample: Sample
@@ -71,7 +71,7 @@ class Clusters:
 
 
 def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
-    """Cluster the reference galaxies by k-means, and let each galaxy of the sample join its nearest centre.
+    """Cluster the reference galaxies by k-means and assign each galaxy of the sample to its nearest centre.
 
     On a run's own test galaxies, with the default number, these are the clusters of evaluator `kmeans`.
 
@@ -85,22 +85,17 @@ def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
         DataError: a feature is not finite.
     """
     features, reference = sample.latents, sample.reference
-    asked = _usual_number(sample) if number is None else number
-    if not 1 <= asked <= len(reference):
-        raise ConfigError(
-            f"asked for {asked} clusters of {len(reference)} galaxies; give 1 to {len(reference)}"
-        )
+    most = len(reference)
+    usual = min(sample.table.classes or min(UNLABELLED, max(1, most // MEMBERS)), most)
+    asked = usual if number is None else number
+    if not 1 <= asked <= most:
+        raise ConfigError(f"asked for {asked} clusters of {most} galaxies; give 1 to {most}")
     centres = kmeans_torch(reference, asked, seed=sample.run.record.seed).centres
     cluster = nearest_centre(features, centres).numpy()
     agreement = _agreement(sample, cluster)  # before renumbering, or its chance would not be the evaluator's
     distance = (features - centres[cluster]).norm(dim=1).double().numpy()
     order = np.argsort(-np.bincount(cluster, minlength=asked), kind="stable")
     return Clusters(sample, np.argsort(order)[cluster], rounded(distance), asked, agreement)
-
-
-def _usual_number(sample: Sample) -> int:
-    most = len(sample.reference)
-    return min(sample.table.classes or min(UNLABELLED, max(1, most // MEMBERS)), most)
 
 
 def _agreement(sample: Sample, cluster: Int[np.ndarray, " galaxy"]) -> Purity | None:
@@ -121,7 +116,7 @@ def _agreement(sample: Sample, cluster: Int[np.ndarray, " galaxy"]) -> Purity | 
 
 
 def cluster_members(clusters: Clusters) -> pd.DataFrame:
-    """Give what is known of each galaxy, with its `cluster` and `centre_distance`, in the order of the sample."""
+    """Return the facts of each galaxy with its `cluster` and `centre_distance`, in the order of the sample."""
     facts = facts_table(clusters.sample)
     return facts.assign(cluster=clusters.cluster, centre_distance=clusters.distance)
 
@@ -150,7 +145,7 @@ def class_counts(clusters: Clusters) -> Int[np.ndarray, "cluster class"]:
 
 @styled
 def clusters_figure(clusters: Clusters) -> Figure:
-    """Draw the share of each class in each cluster beside the galaxies nearest to its centre."""
+    """Draw the share of each class in each cluster, and the galaxies nearest to its centre."""
     sample, labelled = clusters.sample, clusters.purity is not None
     classes = len(sample.classes) if labelled else 0
     left = max(0.55 * classes, 2.5) if labelled else 1.0
@@ -160,7 +155,9 @@ def clusters_figure(clusters: Clusters) -> Figure:
         clusters.number, EXAMPLES + 1, width_ratios=[left / CELL_IN, *[1] * EXAMPLES], hspace=0, wspace=0
     )
     _draw_shares(figure.add_subplot(grid[:, 0]), clusters, labelled)
-    shown = _nearest(clusters)
+    order = np.argsort(clusters.distance, kind="stable")
+    nearest = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(clusters.number)]
+    shown = [sample.rows[member].tolist() for member in nearest]
     every = [row for rows in shown for row in rows]
     each = scales_differ(sample.table, every)
     for cluster, rows in enumerate(shown):
@@ -178,7 +175,7 @@ def clusters_figure(clusters: Clusters) -> Figure:
 
 
 def title_of(clusters: Clusters) -> str:
-    """Say how many clusters there are and how well they agree with the classes."""
+    """Return the number of clusters and their agreement with the classes, as a title."""
     found = clusters.purity
     if found is None:
         return f"{clusters.number} k-means clusters"
@@ -186,12 +183,6 @@ def title_of(clusters: Clusters) -> str:
         f"{clusters.number} k-means clusters: purity {found.purity:.3f} (chance {found.chance:.3f}), "
         f"adjusted mutual information {found.ami:.3f} (chance 0), {found.n:,} labelled galaxies"
     )
-
-
-def _nearest(clusters: Clusters) -> list[list[int]]:
-    order = np.argsort(clusters.distance, kind="stable")
-    members = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(clusters.number)]
-    return [clusters.sample.rows[member].tolist() for member in members]
 
 
 def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:

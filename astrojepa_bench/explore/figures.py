@@ -1,4 +1,4 @@
-"""What all figures share: palette and markers, bands, scale bars, notes below, and files."""
+"""Shared by all figures: palette and markers, bands, scale bars, notes, and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import GalaxyTable
 
-# Told apart without colour vision (Okabe & Ito 2008), and by marker without any colour.
+# Distinct without colour vision (Okabe & Ito 2008), and by marker in black and white.
 COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#882255", "#B8A900", "#785EF0", "#8B5A2B",
 )  # fmt: skip
@@ -30,19 +30,19 @@ DPI = 150
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 BARS_ARCSEC = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 LONGEST_BAR = 0.4  # of the image's side
-# Names come from data: a dollar sign in one is no formula.
+# Names come from data: a dollar sign in one does not begin a formula.
 styled = rc_context({"text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "astrojepa-bench"})
 
 
 def new_figure(width_in: float, height_in: float, title: str) -> Figure:
-    """Give an empty figure that belongs to no window and needs no closing."""
+    """Return an empty figure that belongs to no window and needs no closing."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained", dpi=DPI)
     figure.suptitle("\n".join(_wrapped(title, width_in)), fontsize=10)
     return figure
 
 
 def annotate(figure: Figure, *notes: str) -> None:
-    """Write what a reader must know below a figure."""
+    """Write notes below a figure."""
     lines = _wrapped(" · ".join(filter(None, notes)), float(figure.get_figwidth()))
     figure.supxlabel("\n".join(lines), fontsize=7, color="0.3")
 
@@ -52,35 +52,33 @@ def _wrapped(text: str, width_in: float) -> list[str]:
 
 
 def provenance_note(sample: Sample) -> str:
-    """Say which run saw which galaxies."""
+    """Return which run saw which galaxies."""
     return f"{sample.title} seen by {sample.run_title}"
 
 
 def display_note(table: GalaxyTable) -> str:
-    """Say which band is shown in which colour, and where the origin is.
+    """Return which band is shown in which colour, and where the origin is.
 
     Example:
         >>> display_note(table)  # doctest: +SKIP
         'R=z G=r B=g, row 0 at the top'
     """
-    return f"{_channels(table.spec.bands)}, row 0 at the top"
-
-
-def _channels(bands: Sequence[str]) -> str:
-    if tuple(bands) == ("red", "green", "blue"):
-        return "colours as in the files"  # whose filters nobody named
-    if len(bands) == 1:
-        return f"grey={bands[0]}"
-    if len(bands) == 2:
-        return f"R={bands[0]} G=mean B={bands[1]}"
-    # A picture whose bands are their own numbers tells which of them are shown.
-    numbers = np.arange(len(bands), dtype=np.uint8)[:, None, None]
-    red, green, blue = as_rgb(numbers, bands)[0, 0].tolist()
-    return f"R={bands[red]} G={bands[green]} B={bands[blue]}"
+    bands = table.spec.bands
+    if bands == ("red", "green", "blue"):
+        channels = "colours as in the files"  # their filters are unknown
+    elif len(bands) == 1:
+        channels = f"grey={bands[0]}"
+    elif len(bands) == 2:
+        channels = f"R={bands[0]} G=mean B={bands[1]}"
+    else:  # an image whose pixels are the numbers of its bands shows which of them are displayed
+        numbers = np.arange(len(bands), dtype=np.uint8)[:, None, None]
+        red, green, blue = as_rgb(numbers, bands)[0, 0].tolist()
+        channels = f"R={bands[red]} G={bands[green]} B={bands[blue]}"
+    return f"{channels}, row 0 at the top"
 
 
 def rgb(table: GalaxyTable, row: int) -> UInt8[np.ndarray, "height width 3"]:
-    """Give the display picture of one galaxy."""
+    """Return one galaxy as a display picture."""
     return as_rgb(np.asarray(table.images[row]), table.spec.bands)
 
 
@@ -88,7 +86,7 @@ def rgb(table: GalaxyTable, row: int) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def pixel_scale(table: GalaxyTable, row: int) -> float | None:
-    """Give the pixel scale of a galaxy's image [arcsec/px], or None where it is unknown."""
+    """Return the pixel scale of a galaxy's image [arcsec/px], or None where it is unknown."""
     scale = float("nan") if table.pixel_scale is None else float(table.pixel_scale[row])
     return scale if np.isfinite(scale) and scale > 0 else None
 
@@ -113,7 +111,7 @@ def draw_bar(axes: Axes, table: GalaxyTable, row: int) -> None:
 
 
 def scale_note(table: GalaxyTable, rows: Sequence[int]) -> str:
-    """Say where there is no scale bar, and why."""
+    """Return why some pictures have no scale bar; empty where all have one."""
     known = sum(pixel_scale(table, row) is not None for row in rows)
     if known == len(rows):
         return ""
@@ -124,10 +122,10 @@ def scale_note(table: GalaxyTable, rows: Sequence[int]) -> str:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a file name whose ending is no picture, before anything slow is done.
+    """Check the ending of a picture's file name before any slow work.
 
     Raises:
-        ConfigError: with the endings that are known.
+        ConfigError: unknown ending; names the known ones.
     """
     if path.suffix.lower() not in PICTURES:
         raise ConfigError(
@@ -136,7 +134,7 @@ def check_picture(path: Path) -> None:
 
 
 def write_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure in the format that the name of the file says.
+    """Write a figure in the format of the file's ending.
 
     Raises:
         ConfigError: the ending is unknown, or the file cannot be written.
@@ -146,9 +144,9 @@ def write_figure(figure: Figure, path: Path) -> Path:
     return path
 
 
-@styled  # the salt of SVG's names is read when the file is written
+@styled  # SVG's salt is read when the file is written
 def picture_bytes(figure: Figure, kind: str = "png") -> bytes:
-    """Render a figure; the same figure gives the same bytes, since no date is written into it."""
+    """Render a figure; the same figure gives the same bytes, since no date is written."""
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, metadata=undated)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from astrojepa_bench.explore.sample import Sample, sample_of
-from astrojepa_bench.explore.tables import astropy_table, check_format, columns_of, facts_table, table_bytes
+from astrojepa_bench.explore.tables import astropy_table, check_format, columns_of, facts_table
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
-Columns = Mapping[str, np.ndarray]
+LATENT_FORMATS = (".h5", ".npz", ".parquet", ".fits")
 
 
 def extract_latents(
@@ -46,7 +45,7 @@ def extract_latents(
 
 
 def write_latents(sample: Sample, path: Path) -> Path:
-    """Write latents beside ids, labels, splits, redshifts and positions, as far as they are known.
+    """Write latents with ids, labels, splits, and known redshifts and positions.
 
     HDF5 and NumPy hold one array a column (`latents` is galaxy by dim); Parquet a list and FITS a vector a row.
 
@@ -55,50 +54,30 @@ def write_latents(sample: Sample, path: Path) -> Path:
         DataError: a feature is not finite.
     """
     check_format(path, LATENT_FORMATS)
-    facts = facts_table(sample).drop(columns="viewer", errors="ignore")
-    content = {**columns_of(facts), "latents": sample.latents.numpy()}
-    write_atomically(path, LATENT_FORMATS[path.suffix.lower()](content, sample))
+    write_atomically(path, _file_of(sample, path.suffix.lower()))
     return path
 
 
-def _attributes(sample: Sample) -> dict[str, str]:
-    record = sample.run.record
-    return {"run_id": record.run_id, "run": record.title, "galaxies": sample.title, "tap": "last"}
-
-
-def _hdf5(columns: Columns, sample: Sample) -> bytes:
+def _file_of(sample: Sample, ending: str) -> bytes:
+    columns = columns_of(facts_table(sample).drop(columns="viewer", errors="ignore"))
+    latents, record = sample.latents.numpy(), sample.run.record
+    attributes = {"run_id": record.run_id, "run": record.title, "galaxies": sample.title, "tap": "last"}
     stream = io.BytesIO()
-    with h5py.File(stream, "w") as file:
-        file.attrs.update(_attributes(sample))
-        for name, values in columns.items():
-            text = values.dtype.kind == "U"
-            file.create_dataset(name, data=values.astype(object) if text else values)
+    match ending:
+        case ".h5":
+            with h5py.File(stream, "w") as file:
+                file.attrs.update(attributes)
+                for name, values in {**columns, "latents": latents}.items():
+                    file.create_dataset(
+                        name, data=values.astype(object) if values.dtype.kind == "U" else values
+                    )
+        case ".npz":
+            arrays: dict[str, Any] = {**columns, "latents": latents, **attributes}
+            np.savez_compressed(stream, **arrays)
+        case ".parquet":
+            pd.DataFrame(columns).assign(latents=list(latents)).to_parquet(stream, index=False)
+        case ".fits":
+            table = astropy_table({**columns, "latents": latents})
+            table.meta.update({"RUN_ID": record.run_id, "TAP": "last"})
+            table.write(stream, format="fits")
     return stream.getvalue()
-
-
-def _npz(columns: Columns, sample: Sample) -> bytes:
-    stream = io.BytesIO()
-    arrays: dict[str, Any] = {**columns, **{k: np.array(v) for k, v in _attributes(sample).items()}}
-    np.savez_compressed(stream, **arrays)
-    return stream.getvalue()
-
-
-def _parquet(columns: Columns, sample: Sample) -> bytes:
-    stream = io.BytesIO()
-    frame = pd.DataFrame({name: values for name, values in columns.items() if values.ndim == 1})
-    frame.assign(latents=list(columns["latents"])).to_parquet(stream, index=False)
-    return stream.getvalue()
-
-
-def _fits(columns: Columns, sample: Sample) -> bytes:
-    table = astropy_table(columns)
-    table.meta.update({"RUN_ID": sample.run.record.run_id, "TAP": "last"})
-    return table_bytes(table, "fits")
-
-
-LATENT_FORMATS: Mapping[str, Callable[[Columns, Sample], bytes]] = {
-    ".h5": _hdf5,
-    ".npz": _npz,
-    ".parquet": _parquet,
-    ".fits": _fits,
-}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib import colormaps
@@ -40,7 +38,7 @@ from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
-HIDDEN = 216  # grey of a patch that is not seen [of 255]
+HIDDEN = 216  # grey of a hidden patch [0 to 255]
 DIMMED = 0.35
 LINES = ("-", "--", "-.", ":")
 ON_DARK = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7")
@@ -55,8 +53,8 @@ def visualize_full_latent_map(
 
     Args:
         run: a finished run (`open_run`).
-        dataset: whose galaxies; None: the run's own test galaxies.
-        idx: place of the galaxy among them.
+        dataset: the galaxies; None: the run's own test galaxies.
+        idx: number of the galaxy among them.
 
     Returns:
         see `latents_figure`.
@@ -73,12 +71,12 @@ def latents_figure(sample: Sample, index: int) -> Figure:
     """Draw five panels: galaxy, context, targets, patch cosine, patch squared error.
 
     Context and targets are those of the first of 16 seeded draws of masks; each patch's cosine and error are
-    averages over the draws that hid it. An objective that predicts no patches shows the views that it compares
-    instead, one that predicts nothing says so.
+    averages over the draws that hid it. For an objective that predicts no patches, the views that it compares are
+    drawn instead; if it predicts nothing, a note says so.
 
     Args:
         sample: the galaxies.
-        index: place of the galaxy in the sample.
+        index: number of the galaxy in the sample.
 
     Raises:
         ConfigError: there is no such galaxy.
@@ -121,7 +119,7 @@ def _patches_figure(sample: Sample, index: int, errors: PatchErrors, grid: Patch
 
 
 def _side(table: GalaxyTable, row: int) -> tuple[float, str]:
-    """Give the side of the image and its unit: arcsec where the pixel scale is known, else pixels."""
+    """Return the side of the image and its unit: arcsec where the pixel scale is known, else pixels."""
     scale = pixel_scale(table, row)
     return (table.spec.size_px * scale, "arcsec") if scale else (float(table.spec.size_px), "pixel")
 
@@ -145,7 +143,7 @@ def _enlarged(mask: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _only(picture: Pixels, patches: Int[np.ndarray, " patch"], grid: PatchGrid) -> Pixels:
-    """Show some patches and grey out the others."""
+    """Return a picture in which all but some patches are grey."""
     shown: Pixels = np.where(
         _enlarged(_patch_mask(patches, grid), len(picture)), picture, np.uint8(HIDDEN)
     ).astype(np.uint8)
@@ -175,7 +173,7 @@ def _draw_targets(
 
 
 def _outline(mask: np.ndarray) -> Float[np.ndarray, "edge 2 2"]:
-    """Give the edges between patches inside and outside, as (x, y) pairs in units of patches."""
+    """Return the edges between patches inside and outside a mask, as (x, y) pairs in units of patches."""
     padded = np.pad(mask, 1)
     rows, columns = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
     level = np.stack([np.stack([columns, rows], 1), np.stack([columns + 1, rows], 1)], axis=1)
@@ -201,48 +199,41 @@ def _draw_patches(
 
 
 def _views_figure(sample: Sample, index: int, found: Comparison) -> Figure:
-    row, seen = sample.row_of(index), found.seen if found.prediction is not None else []
+    row, grid, name = sample.row_of(index), sample.run.encoder.grid, sample.run.record.objective
+    if found.prediction is None:
+        explanation = f"objective '{name}' predicts nothing: there are no predicted latents to compare"
+        seen, labels = [], []
+    else:
+        cosine, squared = agreement(found.prediction)
+        means = f"mean cosine {cosine.mean():.3f}, mean squared error {squared.mean():.3g}"
+        explanation = (
+            f"objective '{name}' predicts no patches; it compares views, one vector each: {means} (one draw)"
+        )
+        seen, labels = found.seen, _view_labels(found.seen, cosine.mean(axis=1), squared.mean(axis=1))
     width = max(7.0, (1 + len(seen)) * 2.1)
     figure = new_figure(width, min(PANEL_IN, width / (1 + len(seen))) + 1.3, _title(sample, index))
     panels = figure.subplots(1, 1 + len(seen), squeeze=False)[0]
     side, unit = _side(sample.table, row)
     _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")
-    for axes, view, label in zip(panels[1:], seen, _view_labels(found), strict=True):
-        axes.imshow(_view_picture(sample, view), origin="upper", interpolation="nearest")
+    for axes, view, label in zip(panels[1:], seen, labels, strict=True):
+        pixels = np.rint(np.clip(view.image, 0, 1) * 255).astype(np.uint8)
+        picture = as_rgb(pixels, sample.table.spec.bands)
+        visible = picture if view.keep is None or grid is None else _only(picture, view.keep, grid)
+        axes.imshow(visible, origin="upper", interpolation="nearest")
         axes.set_title(label, fontsize=7.5)
         axes.set_axis_off()
-    annotate(figure, _explanation(sample, found), *_notes(sample, row))
+    annotate(figure, explanation, *_notes(sample, row))
     return figure
 
 
-def _explanation(sample: Sample, found: Comparison) -> str:
-    name = sample.run.record.objective
-    if found.prediction is None:
-        return f"objective '{name}' predicts nothing: there are no predicted latents to compare"
-    cosine, squared = agreement(found.prediction)
-    means = f"mean cosine {cosine.mean():.3f}, mean squared error {squared.mean():.3g}"
-    return f"objective '{name}' predicts no patches; it compares views, one vector each: {means} (one draw)"
-
-
-def _view_labels(found: Comparison) -> Sequence[str]:
+def _view_labels(views: list[Seen], cosine: np.ndarray, squared: np.ndarray) -> list[str]:
     """Name the views; each with its own agreement where every view has a prediction."""
-    names = [_view_name(number, seen) for number, seen in enumerate(found.seen, start=1)]
-    if found.prediction is None:
-        return []
-    cosine, squared = (values.mean(axis=1) for values in agreement(found.prediction))
+    names = [
+        f"view {number}" if view.keep is None else f"view {number}, {len(view.keep)} patches"
+        for number, view in enumerate(views, start=1)
+    ]
     if len(cosine) != len(names):
         return names
     return [
         f"{name}\ncosine {c:.3f}, error {s:.3g}" for name, c, s in zip(names, cosine, squared, strict=True)
     ]
-
-
-def _view_name(number: int, seen: Seen) -> str:
-    return f"view {number}" if seen.keep is None else f"view {number}, {len(seen.keep)} patches"
-
-
-def _view_picture(sample: Sample, seen: Seen) -> Pixels:
-    pixels = np.rint(np.clip(seen.image, 0, 1) * 255).astype(np.uint8)
-    picture = as_rgb(pixels, sample.table.spec.bands)
-    grid = sample.run.encoder.grid
-    return picture if seen.keep is None or grid is None else _only(picture, seen.keep, grid)

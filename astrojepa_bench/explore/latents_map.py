@@ -1,9 +1,8 @@
-"""What a run sees of one galaxy, what it has to predict, and how well it does, patch by patch."""
+"""Context, targets and prediction errors of one galaxy, patch by patch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
@@ -21,11 +20,11 @@ from astrojepa_bench.types import GalaxyBatch, Prediction
 
 @dataclass(frozen=True)
 class Seen:
-    """One image that the encoder was given.
+    """One image as the encoder received it.
 
     Attributes:
         image: in [0, 1].
-        keep: the patches it saw of it; None for all.
+        keep: the visible patches; None for all.
     """
 
     image: Float[np.ndarray, "band height width"]
@@ -34,39 +33,41 @@ class Seen:
 
 @dataclass
 class Comparison:
-    """What an objective compares of one galaxy, under one draw of masks.
+    """An objective's prediction for one galaxy, under one draw of masks.
 
     Attributes:
         prediction: predicted and actual latents; None if it predicts nothing.
-        masks: what the masker drew, in order.
-        seen: what the trained encoder was given, in order.
+        masks: the masks drawn, in order.
+        seen: the inputs of the trained encoder, in order.
     """
 
     prediction: Prediction | None = None
     masks: list[Masks] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
-    @property
-    def by_patch(self) -> bool:
-        """Whether predictions have places on the image."""
-        return self.prediction is not None and self.prediction.positions is not None
-
 
 @torch.no_grad()
 def compare(sample: Sample, row: int, draw: int = 0) -> Comparison:
-    """Let an objective predict one galaxy, and watch what it draws and encodes meanwhile.
+    """Let an objective predict one galaxy, and record its masks and the encoder's inputs.
 
     Args:
-        sample: whose run predicts.
-        row: of the sample's table.
-        draw: number of the draw of masks and views; the same number gives the same ones.
+        sample: the run and its galaxies.
+        row: row of the sample's table.
+        draw: number of the draw of masks and views; equal numbers draw equal masks and views.
     """
     streams = Streams(stream_seed(0, f"latents/{sample.table.ids[row]}"), draw, sample.device)
     index = torch.tensor([row], device=sample.device)
     batch = GalaxyBatch(sample.images.batch(np.array([row])), index, torch.full_like(index, -1))
     found, objective = Comparison(), sample.run.objective
+
+    def record_input(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor | None]) -> None:
+        images = given[0] if given else named["images"]
+        keep = given[1] if len(given) > 1 else named.get("keep")
+        for number, image in enumerate(() if images is None else images.float().cpu().numpy()):
+            found.seen.append(Seen(image, None if keep is None else keep[number].cpu().numpy()))
+
     draw_masks = MaskDraw(sample.run.masker, streams, watch=lambda _, masks: found.masks.append(masks))
-    watching = objective.encoder.register_forward_pre_hook(partial(_note_input, found), with_kwargs=True)
+    watching = objective.encoder.register_forward_pre_hook(record_input, with_kwargs=True)
     try:
         found.prediction = objective.predict(batch, draw_masks, streams)
     finally:
@@ -74,25 +75,14 @@ def compare(sample: Sample, row: int, draw: int = 0) -> Comparison:
     return found
 
 
-def _note_input(
-    found: Comparison, encoder: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor | None]
-) -> None:
-    images = given[0] if given else named["images"]
-    keep = given[1] if len(given) > 1 else named.get("keep")
-    if images is None:
-        return
-    for number, image in enumerate(images.float().cpu().numpy()):
-        found.seen.append(Seen(image, None if keep is None else keep[number].cpu().numpy()))
-
-
 @dataclass(frozen=True)
 class PatchErrors:
-    """How well each patch of a galaxy is predicted, averaged over the draws of masks that hid it.
+    """Prediction errors of each patch of a galaxy, averaged over the draws of masks that hid it.
 
     Attributes:
-        context: patches seen in the first draw.
-        targets: blocks predicted in the first draw.
-        cosine: of predicted and actual latents, NaN where a patch was never predicted.
+        context: visible patches of the first draw.
+        targets: predicted blocks of the first draw.
+        cosine: between predicted and actual latents, NaN where a patch was never predicted.
         squared: squared error, mean over dimensions, likewise.
     """
 
@@ -106,40 +96,33 @@ def patch_errors(sample: Sample, row: int, draws: int = DRAWS) -> PatchErrors | 
     """Predict one galaxy under several draws of masks.
 
     Args:
-        sample: whose run predicts.
-        row: of the sample's table.
-        draws: how many.
+        sample: the run and its galaxies.
+        row: row of the sample's table.
+        draws: number of draws.
 
     Returns:
         None for an objective that predicts no patches.
     """
     grid, first = sample.run.encoder.grid, compare(sample, row)
-    if grid is None or not first.by_patch or not first.masks:
+    if grid is None or not first.masks or first.prediction is None or first.prediction.positions is None:
         return None
-    found = [first, *(compare(sample, row, draw) for draw in range(1, draws))]
-    places, cosines, squares = zip(*(_by_patch(each) for each in found), strict=True)
-    hidden = first.prediction.positions if first.prediction else None
+    every = [first, *(compare(sample, row, draw) for draw in range(1, draws))]
+    predicted = [found.prediction for found in every if found.prediction is not None]
+    hidden = [found.positions for found in predicted if found.positions is not None]
+    places = np.concatenate([positions.flatten().cpu().numpy() for positions in hidden])
+    cosines, squares = zip(*map(agreement, predicted), strict=True)
     return PatchErrors(
         first.masks[0].context[0].cpu().numpy(),
-        np.empty((0, 0), dtype=int) if hidden is None else hidden[0].cpu().numpy(),
-        _averaged(np.concatenate(places), np.concatenate(cosines), grid),
-        _averaged(np.concatenate(places), np.concatenate(squares), grid),
+        hidden[0][0].cpu().numpy(),
+        _averaged(places, np.concatenate(cosines, axis=None), grid),
+        _averaged(places, np.concatenate(squares, axis=None), grid),
     )
-
-
-def _by_patch(found: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give place, cosine and squared error of each predicted token."""
-    prediction = found.prediction
-    if prediction is None or prediction.positions is None:
-        return np.empty(0, dtype=int), np.empty(0), np.empty(0)
-    cosine, squared = agreement(prediction)
-    return prediction.positions.flatten().cpu().numpy(), cosine.flatten(), squared.flatten()
 
 
 def agreement(
     prediction: Prediction,
 ) -> tuple[Float[np.ndarray, "block token"], Float[np.ndarray, "block token"]]:
-    """Give the cosine and the squared error (mean over dimensions) of each latent of the first galaxy."""
+    """Compute the cosine and the squared error (mean over dimensions) of each latent of the first galaxy."""
     predicted, actual = prediction.predicted[0].double(), prediction.actual[0].double()
     squared = (predicted - actual).square().mean(dim=-1)
     return F.cosine_similarity(predicted, actual, dim=-1).cpu().numpy(), squared.cpu().numpy()

@@ -1,9 +1,10 @@
-"""Latents laid out on a plane: by t-SNE, UMAP or principal components."""
+"""Two-dimensional maps of latents, by t-SNE, UMAP or principal components."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,11 +17,11 @@ from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError, DataError, nearest
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, SCORES, distance_scores, error_scores
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import facts_table, spelt
+from astrojepa_bench.explore.tables import facts_table
 from astrojepa_bench.streams import numpy_stream, stream_seed
 
 METHODS = ("tsne", "umap", "pca")
-MOST = 5_000  # galaxies on a map; more are drawn by lot
+MOST = 5_000  # galaxies on a map; of more, a random choice
 FEWEST = 5
 COMPONENTS = 50
 PERPLEXITY = 30.0
@@ -29,14 +30,14 @@ Plane = Float[np.ndarray, "galaxy 2"]
 
 @dataclass(frozen=True)
 class LatentMap:
-    """Where galaxies lie on a plane.
+    """Positions of galaxies on a plane.
 
     Attributes:
         sample: the galaxies.
-        index: which places of the sample are on the map.
-        places: of these, on the plane.
+        index: which galaxies of the sample are on the map.
+        places: their positions on the plane.
         axes: label of each axis, with its unit.
-        method: how it was made, for a reader.
+        method: how the map was made, for a reader.
     """
 
     sample: Sample
@@ -47,9 +48,9 @@ class LatentMap:
 
 
 def make_map(sample: Sample, method: str = "tsne") -> LatentMap:
-    """Lay the latents of a sample out on a plane; of more than 5,000 galaxies, 5,000 chosen by lot.
+    """Map the latents of a sample to a plane; of more than 5,000 galaxies, a random 5,000.
 
-    Latents are taken as they come, centred. For t-SNE and UMAP they are first reduced to 50 principal
+    Latents are centred and not scaled. For t-SNE and UMAP they are first reduced to 50 principal
     components. t-SNE is computed by openTSNE where it is installed, else by scikit-learn; UMAP needs umap-learn.
 
     Args:
@@ -65,7 +66,10 @@ def make_map(sample: Sample, method: str = "tsne") -> LatentMap:
         2018 (arXiv 1802.03426), 15 neighbours.
     """
     check_method(method)
-    index = _by_lot(len(sample))
+    index = np.arange(len(sample))
+    if len(index) > MOST:
+        events.emit("note", text=f"map: {MOST:,} of {len(index):,} galaxies, chosen at random")
+        index = np.sort(numpy_stream(0, "map").permutation(len(index))[:MOST])
     latents = sample.latents.double().numpy()[index]
     if len(latents) < FEWEST or np.allclose(latents, latents[0], rtol=1e-6, atol=1e-12):
         raise DataError(
@@ -77,10 +81,10 @@ def make_map(sample: Sample, method: str = "tsne") -> LatentMap:
 
 
 def check_method(method: str) -> None:
-    """Refuse a method that does not exist or is not installed, before anything slow is done.
+    """Check that a method exists and is installed before any slow work.
 
     Raises:
-        ConfigError: with the methods that are known, or the library that is missing.
+        ConfigError: unknown method, or its library is missing.
     """
     if method not in METHODS:
         raise ConfigError(f"unknown method '{method}'; {nearest(method, METHODS)}")
@@ -90,22 +94,11 @@ def check_method(method: str) -> None:
         )
 
 
-def _by_lot(galaxies: int) -> Int[np.ndarray, " galaxy"]:
-    if galaxies <= MOST:
-        return np.arange(galaxies)
-    events.emit("note", text=f"map: {MOST:,} of {galaxies:,} galaxies, chosen by lot")
-    return np.sort(numpy_stream(0, "map").permutation(galaxies)[:MOST])
-
-
 def _pca(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentMap:
     fit = PCA(2, svd_solver="full").fit(latents)
-    labels = [f"PC {number} ({share:.0%} of variance)" for number, share in enumerate(_shares(fit), start=1)]
-    return replace(empty, places=fit.transform(latents), axes=(labels[0], labels[1]), method="PCA")
-
-
-def _shares(fit: PCA) -> list[float]:
-    shares: list[float] = fit.explained_variance_ratio_.tolist()
-    return shares
+    first, second = fit.explained_variance_ratio_.tolist()
+    axes = (f"PC 1 ({first:.0%} of variance)", f"PC 2 ({second:.0%} of variance)")
+    return replace(empty, places=fit.transform(latents), axes=axes, method="PCA")
 
 
 def _reduced(latents: Float[np.ndarray, "galaxy dim"]) -> Float[np.ndarray, "galaxy component"]:
@@ -117,29 +110,21 @@ def _reduced(latents: Float[np.ndarray, "galaxy dim"]) -> Float[np.ndarray, "gal
 def _tsne(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentMap:
     points, perplexity = _reduced(latents), min(PERPLEXITY, (len(latents) - 1) / 3)
     seed, fast = stream_seed(0, "t-SNE") % 2**31, importlib.util.find_spec("openTSNE") is not None
-    made = _opentsne if fast else _sklearn_tsne
     with _waiting(f"t-SNE of {len(latents):,} galaxies"):
-        places = made(points, perplexity, seed)
+        if fast:
+            import openTSNE  # an optional dependency
+
+            layout = openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed).fit(points)
+        else:
+            layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
     library = "openTSNE" if fast else "scikit-learn"
     axes = ("t-SNE 1 (arbitrary units)", "t-SNE 2 (arbitrary units)")
-    return replace(empty, places=places, axes=axes, method=f"t-SNE, perplexity {perplexity:.3g}, {library}")
-
-
-def _sklearn_tsne(points: Float[np.ndarray, "galaxy component"], perplexity: float, seed: int) -> Plane:
-    places: Plane = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
-    return places
-
-
-def _opentsne(points: Float[np.ndarray, "galaxy component"], perplexity: float, seed: int) -> Plane:
-    import openTSNE
-
-    return np.asarray(
-        openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed).fit(points)
-    )
+    method = f"t-SNE, perplexity {perplexity:.3g}, {library}"
+    return replace(empty, places=np.asarray(layout), axes=axes, method=method)
 
 
 def _umap(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentMap:
-    from umap import UMAP
+    from umap import UMAP  # an optional dependency that takes seconds to import
 
     neighbours = min(15, len(latents) - 1)
     seed = stream_seed(0, "UMAP") % 2**31
@@ -149,30 +134,27 @@ def _umap(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentM
     return replace(empty, places=np.asarray(places), axes=axes, method=f"UMAP, {neighbours} neighbours")
 
 
-class _waiting:  # noqa: N801 used as a context manager
-    """Tell listeners that a library is busy, which says nothing until it is done."""
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-
-    def __enter__(self) -> None:
-        events.emit("task_started", task=self.task, total=1, unit="map")
-
-    def __exit__(self, *_: object) -> None:
-        events.emit("task_ended", task=self.task)
+@contextmanager
+def _waiting(task: str) -> Iterator[None]:
+    """Report a task that makes no progress visible until it ends."""
+    events.emit("task_started", task=task, total=1, unit="map")
+    try:
+        yield
+    finally:
+        events.emit("task_ended", task=task)
 
 
-# --- what a map can be coloured by ------------------------------------------------------------------------------
+# --- colours of a map -------------------------------------------------------------------------------------------
 
 
 def map_table(latent_map: LatentMap) -> pd.DataFrame:
-    """Give what is known of each galaxy on the map, with its place (`x`, `y`)."""
+    """Return the facts of each galaxy on the map with its position (`x`, `y`)."""
     facts = facts_table(latent_map.sample).iloc[latent_map.index].reset_index(drop=True)
     return facts.assign(x=latent_map.places[:, 0], y=latent_map.places[:, 1])
 
 
 def usual_colour(sample: Sample) -> str:
-    """Choose what a map is coloured by: class, else redshift, else the distance to the nearest galaxies."""
+    """Choose the column that colours a map: class, else redshift, else the distance to the nearest galaxies."""
     table, rows = sample.table, sample.rows
     if (table.label[rows] >= 0).any():
         return "class"
@@ -181,7 +163,7 @@ def usual_colour(sample: Sample) -> str:
 
 
 def colour_column(sample: Sample, name: str) -> np.ndarray:
-    """Give a column that a map can be coloured by: of the facts, the attributes, or the anomaly scores.
+    """Return a column to colour a map by: one of the facts, the attributes, or the anomaly scores.
 
     Raises:
         ConfigError: there is no such column, or nothing in it.
@@ -200,7 +182,7 @@ def colour_column(sample: Sample, name: str) -> np.ndarray:
 
 
 def _kinds(facts: pd.DataFrame) -> np.ndarray:
-    """Give the class of each galaxy; anomalies have none and are told by their kind."""
+    """Return the class of each galaxy; for anomalies, which have none, their kind."""
     kinds = facts["class"].to_numpy().astype(object)
     if "anomaly" in facts:
         odd = facts["anomaly"].to_numpy() != ""
@@ -212,11 +194,3 @@ def _known(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f" and not np.isfinite(values).any():
         raise ConfigError(f"column '{name}' is empty for these galaxies; colour by another one")
     return values
-
-
-UNITS: Mapping[str, str] = {"ra": "deg", "dec": "deg", "pixel_scale": "arcsec/px"}
-
-
-def column_label(name: str) -> str:
-    """Write the name of a column with its unit."""
-    return f"{spelt(name)} [{UNITS[name]}]" if name in UNITS else spelt(name)

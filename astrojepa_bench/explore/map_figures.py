@@ -1,8 +1,9 @@
-"""Pictures of a map: points coloured by a column, or a tiling by the galaxies themselves."""
+"""Pictures of a map: points coloured by a column, or a tiling with the galaxies themselves."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import cycle
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -22,13 +23,15 @@ from astrojepa_bench.explore.figures import (
     rgb,
     styled,
 )
-from astrojepa_bench.explore.map import LatentMap, colour_column, column_label, usual_colour
+from astrojepa_bench.explore.map import LatentMap, colour_column, usual_colour
+from astrojepa_bench.explore.tables import column_label
 
 MOST_KINDS = 12
 TILE_PX = 48
 TILES = range(6, 62, 2)  # along a side
-FILLED = 500  # tiles that are wanted
-NO_CLASS = ("unlabelled", "anomaly", "artefact")
+FILLED = 500  # wanted number of tiles with a galaxy
+# Colour, marker and layer of what has no class: unlabelled galaxies below the others, anomalies as crosses on top.
+NO_CLASS = {"unlabelled": (UNKNOWN, ".", 1), "anomaly": ("black", "x", 3), "artefact": ("0.45", "+", 3)}
 
 
 @styled
@@ -36,8 +39,8 @@ def map_figure(latent_map: LatentMap, colour: str | None = None) -> Figure:
     """Draw each galaxy as a point.
 
     Args:
-        latent_map: where they lie.
-        colour: column that colours them (see `colour_column`); class, redshift or anomaly score if None.
+        latent_map: positions of the galaxies.
+        colour: column to colour by (see `colour_column`); class, redshift or anomaly score if None.
 
     Raises:
         ConfigError: there is no such column.
@@ -52,16 +55,12 @@ def map_figure(latent_map: LatentMap, colour: str | None = None) -> Figure:
     if values.dtype.kind in "fiu" and name != "label":
         _draw_numbers(axes, latent_map.places, values.astype(float), column_label(name))
     else:
-        _draw_kinds(axes, latent_map, values.astype(str), _order(latent_map, name))
-    _label_axes(axes, latent_map)
-    annotate(figure, latent_map.method, provenance_note(sample))
-    return figure
-
-
-def _label_axes(axes: Axes, latent_map: LatentMap) -> None:
+        _draw_kinds(axes, latent_map.places, values.astype(str), sample.classes if name == "class" else [])
     axes.set_xlabel(latent_map.axes[0])
     axes.set_ylabel(latent_map.axes[1])
     axes.set_aspect("equal", adjustable="datalim")
+    annotate(figure, latent_map.method, provenance_note(sample))
+    return figure
 
 
 def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.ndarray, label: str) -> None:
@@ -87,52 +86,35 @@ def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.
         figure.colorbar(points, ax=axes, label=label, extend="both" if known.sum() > 100 else "neither")
 
 
-def _order(latent_map: LatentMap, name: str) -> list[str]:
-    return latent_map.sample.classes if name == "class" else []
-
-
-def _draw_kinds(axes: Axes, latent_map: LatentMap, values: np.ndarray, order: list[str]) -> None:
-    counts = Counter(values.tolist())
+def _draw_kinds(
+    axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.ndarray, order: list[str]
+) -> None:
+    """Draw classes in their own colours, the rarest as one, and what has no class below or on top."""
+    counts, size = Counter(values.tolist()), _size(len(values))
     kinds = [kind for kind in dict.fromkeys(order) if kind in counts and kind not in NO_CLASS]
     kinds += sorted(
         (kind for kind in counts if kind not in (*kinds, *NO_CLASS)), key=lambda kind: -counts[kind]
     )
-    size = _size(len(values))
-    _draw_classless(axes, latent_map.places, values, size)
-    for number, kind in enumerate(kinds[:MOST_KINDS]):
-        _draw_kind(axes, latent_map.places[values == kind], number, f"{kind} ({counts[kind]:,})", size)
-    others = np.isin(values, kinds[MOST_KINDS:])
-    if others.any():
-        text = f"{len(kinds) - MOST_KINDS} others ({others.sum():,})"
-        axes.scatter(*_xy(latent_map.places[others]), s=size, color=UNKNOWN, marker=".", label=text)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, markerscale=1.6, frameon=False)
-
-
-def _draw_kind(
-    axes: Axes, places: Float[np.ndarray, "galaxy 2"], number: int, label: str, size: float
-) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    axes.scatter(*_xy(places), s=size, color=colour, marker=marker, linewidths=0, alpha=0.8, label=label)
-
-
-def _draw_classless(
-    axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.ndarray, size: float
-) -> None:
-    """Draw what has no class: unlabelled galaxies below, anomalies as crosses."""
-    looks = {"unlabelled": (UNKNOWN, "."), "anomaly": ("black", "x"), "artefact": ("0.45", "+")}
-    for kind, (colour, marker) in looks.items():
-        chosen = values == kind
-        if chosen.any():
-            label = f"{kind} ({chosen.sum():,})"
+    for kind, (colour, marker, layer) in NO_CLASS.items():
+        if kind in counts:
             axes.scatter(
-                *_xy(places[chosen]),
+                *_xy(places[values == kind]),
                 s=1.5 * size,
                 color=colour,
                 marker=marker,
                 linewidths=0.8,
-                label=label,
-                zorder=1 if kind == "unlabelled" else 3,
+                label=f"{kind} ({counts[kind]:,})",
+                zorder=layer,
             )
+    for kind, colour, marker in zip(kinds[:MOST_KINDS], cycle(COLOURS), cycle(MARKERS), strict=False):
+        label = f"{kind} ({counts[kind]:,})"
+        chosen = places[values == kind]
+        axes.scatter(*_xy(chosen), s=size, color=colour, marker=marker, linewidths=0, alpha=0.8, label=label)
+    others = np.isin(values, kinds[MOST_KINDS:])
+    if others.any():
+        text = f"{len(kinds) - MOST_KINDS} others ({others.sum():,})"
+        axes.scatter(*_xy(places[others]), s=size, color=UNKNOWN, marker=".", label=text)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, markerscale=1.6, frameon=False)
 
 
 def _xy(places: Float[np.ndarray, "galaxy 2"]) -> tuple[np.ndarray, np.ndarray]:
@@ -140,13 +122,13 @@ def _xy(places: Float[np.ndarray, "galaxy 2"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _elongation(places: Float[np.ndarray, "galaxy 2"]) -> float:
-    """Give height over width of a map, within what fits on a page."""
+    """Return height over width of a map, limited to what fits on a page."""
     width, height = (places.max(axis=0) - places.min(axis=0)).tolist()
     return float(np.clip(height / max(width, 1e-9), 0.35, 1.3))
 
 
 def _size(galaxies: int) -> float:
-    """Let few points be large and many small."""
+    """Choose the size of points: large if few, small if many."""
     return float(np.clip(20_000 / galaxies, 8, 45))
 
 
@@ -155,10 +137,12 @@ def _size(galaxies: int) -> float:
 
 @styled
 def thumbnail_map_figure(latent_map: LatentMap) -> Figure:
-    """Tile the map: each tile shows the galaxy nearest to its middle, of those that lie in it."""
+    """Tile the map: each tile shows the galaxy in it that is nearest to its middle."""
     sample = latent_map.sample
     low, span = _square(latent_map.places)
-    side = _tiles((latent_map.places - low) / span)
+    scaled = (latent_map.places - low) / span
+    wanted = min(FILLED, len(scaled) / 2)  # about 500 tiles that hold galaxies, or one for two galaxies
+    side = next((side for side in TILES if len(_chosen(scaled * side, side)) >= wanted), TILES[-1])
     canvas = _canvas(latent_map, low, span, side)
     corners = _corners(latent_map.places, span / side)
     figure = new_figure(9.0, 8.4 * _elongation(corners) + 1.1, "Latents, as the galaxies themselves")
@@ -173,21 +157,15 @@ def thumbnail_map_figure(latent_map: LatentMap) -> Figure:
     return figure
 
 
-def _tiles(scaled: Float[np.ndarray, "galaxy 2"]) -> int:
-    """Choose how many tiles lie along a side, so that about 500 of them hold galaxies, or one in two galaxies."""
-    wanted = min(FILLED, len(scaled) / 2)
-    return next((side for side in TILES if len(_chosen(scaled * side, side)) >= wanted), TILES[-1])
-
-
 def _square(places: Float[np.ndarray, "galaxy 2"]) -> tuple[Float[np.ndarray, " 2"], float]:
-    """Give the lower corner and the side of a square around the map."""
+    """Return the lower corner and the side of a square around the map."""
     low, high = places.min(axis=0), places.max(axis=0)
     span = 1.001 * float((high - low).max())
     return (low + high - span) / 2, span
 
 
 def _corners(places: Float[np.ndarray, "galaxy 2"], margin: float) -> Float[np.ndarray, "corner 2"]:
-    """Give the lower left and upper right corner of what is shown."""
+    """Return the lower left and the upper right corner of the visible part."""
     return np.stack([places.min(axis=0) - margin, places.max(axis=0) + margin])
 
 
@@ -199,14 +177,11 @@ def _canvas(
     for galaxy in _chosen(scaled, side).tolist():
         column, row = scaled[galaxy].astype(int).tolist()
         top = (side - 1 - row) * TILE_PX
-        picture = Image.fromarray(rgb(latent_map.sample.table, _row(latent_map, galaxy)))
+        table_row = int(latent_map.sample.rows[latent_map.index[galaxy]])
+        picture = Image.fromarray(rgb(latent_map.sample.table, table_row))
         tile = picture.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
         canvas[top : top + TILE_PX, column * TILE_PX : (column + 1) * TILE_PX] = np.asarray(tile)
     return canvas
-
-
-def _row(latent_map: LatentMap, galaxy: int) -> int:
-    return int(latent_map.sample.rows[latent_map.index[galaxy]])
 
 
 def _chosen(scaled: Float[np.ndarray, "galaxy 2"], side: int) -> Int[np.ndarray, " tile"]:

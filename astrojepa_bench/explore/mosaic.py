@@ -45,10 +45,10 @@ def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], 
     """Draw galaxies five a row.
 
     Args:
-        sample: whose galaxies.
+        sample: the run and its galaxies.
         rows: rows of the sample's table.
         captions: one a galaxy.
-        title: above them all.
+        title: title of the figure.
     """
     lines = max(1, math.ceil(len(rows) / COLUMNS))
     figure = new_figure(COLUMNS * CELL_IN, lines * (CELL_IN + 0.3) + 0.8, title)
@@ -65,32 +65,33 @@ def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], 
 
 
 def scales_differ(table: GalaxyTable, rows: Sequence[int]) -> bool:
-    """Say whether pictures need a bar each: one bar is enough where every picture has the same scale."""
+    """Return whether each picture needs its own scale bar; one bar is enough where all scales are equal."""
     scales = [pixel_scale(table, row) or math.nan for row in rows]
     return not (np.isfinite(scales).all() and max(scales) <= 1.01 * min(scales))
 
 
-def oddest_figure(sample: Sample, frame: pd.DataFrame, by: str = "knn_distance", number: int = 25) -> Figure:
-    """Draw the first galaxies of an anomaly table, each with its rank, score and what is known of it.
+def anomalies_figure(
+    sample: Sample, frame: pd.DataFrame, by: str = "knn_distance", number: int = 25
+) -> Figure:
+    """Draw the first galaxies of an anomaly table, each with its rank, score and class.
 
     Args:
         sample: the galaxies.
-        frame: `anomaly_table` of them.
-        by: the score that ranked.
+        frame: their `anomaly_table`.
+        by: the score that the table is ranked by.
         number: how many at most.
     """
     first = frame.head(number)
-    captions = [_caption(fact, by) for _, fact in first.iterrows()]
+    captions = [
+        f"{fact['rank']}. score {fact[by]:.3g}, index {fact['index']}\n{described(fact)}"
+        for _, fact in first.iterrows()
+    ]
     rows = sample.rows[first["index"].to_numpy()].tolist()
-    return mosaic_figure(sample, rows, captions, f"The {len(first)} oddest by {spelt(by)}")
-
-
-def _caption(fact: pd.Series[Any], by: str) -> str:
-    return f"{fact['rank']}. score {fact[by]:.3g}, index {fact['index']}\n{described(fact)}"
+    return mosaic_figure(sample, rows, captions, f"The {len(first)} most anomalous by {spelt(by)}")
 
 
 def described(fact: pd.Series[Any]) -> str:
-    """Say in a few words what a galaxy of a facts table is: its class or kind of anomaly, and redshift."""
+    """Describe a galaxy of a facts table in a few words: its class or kind of anomaly, and redshift."""
     kind = str(fact.get("anomaly_type") or fact["class"] or "").replace("_", " ")
     redshift = fact.get("redshift")
     known = isinstance(redshift, float) and math.isfinite(redshift)

@@ -1,8 +1,6 @@
-"""Similarity search: which galaxies look to a run most like a given one."""
+"""Similarity search: the galaxies whose latents are nearest to those of a given one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,13 +26,13 @@ def find_neighbours(sample: Sample, index: int, number: int = NEIGHBOURS) -> pd.
     """Find the galaxies of a sample that are most similar to one of them.
 
     Args:
-        sample: the galaxies that are searched.
-        index: place of the query in the sample.
-        number: how many neighbours, all if there are fewer.
+        sample: the galaxies to search.
+        index: number of the query in the sample.
+        number: how many neighbours; all if there are fewer.
 
     Returns:
-        what is known of the query (`rank` 0) and its neighbours, nearest first, with `similarity`: the cosine of
-        their features, from which the mean of the reference galaxies was subtracted as evaluator `knn` does.
+        facts of the query (`rank` 0) and its neighbours, nearest first, with `similarity`: the cosine of their
+        features after subtracting the mean of the reference galaxies, as in evaluator `knn`.
 
     Raises:
         ConfigError: there is no such galaxy.
@@ -44,7 +42,10 @@ def find_neighbours(sample: Sample, index: int, number: int = NEIGHBOURS) -> pd.
     directions = F.normalize(sample.latents.double() - sample.reference.double().mean(dim=0), dim=1)
     similarity = rounded((directions @ directions[index]).numpy())
     order = np.lexsort((sample.table.ids[sample.rows], -similarity))
-    chosen = [index, *order[order != index][:number].tolist()]  # twins must not displace the query
+    chosen = [
+        index,
+        *order[order != index][:number].tolist(),
+    ]  # an identical galaxy must not displace the query
     frame = facts_table(sample).assign(similarity=similarity).iloc[chosen].reset_index(drop=True)
     frame.insert(0, "rank", np.arange(len(frame)))
     return frame
@@ -65,12 +66,8 @@ def neighbours_figure(sample: Sample, index: int, number: int = NEIGHBOURS) -> F
     for axes, row, (_, fact) in zip(
         figure.subplots(1, len(rows), squeeze=False)[0], rows, frame.iterrows(), strict=True
     ):
-        draw_galaxy(axes, sample.table, row, _caption(fact))
+        place = "query" if fact["rank"] == 0 else f"{fact['rank']}. cos {fact['similarity']:.3f}"
+        draw_galaxy(axes, sample.table, row, f"{place}, index {fact['index']}\n{described(fact)}")
     notes = (display_note(sample.table), scale_note(sample.table, rows), provenance_note(sample))
     annotate(figure, "cos: cosine of the features, mean subtracted", *notes)
     return figure
-
-
-def _caption(fact: pd.Series[Any]) -> str:
-    place = "query" if fact["rank"] == 0 else f"{fact['rank']}. cos {fact['similarity']:.3f}"
-    return f"{place}, index {fact['index']}\n{described(fact)}"

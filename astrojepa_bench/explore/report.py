@@ -1,7 +1,7 @@
-"""Everything about a run as one HTML page: what it scored, how it was trained, and how it sees its galaxies.
+"""Everything about a run as one HTML page: scores, training, and pictures of its galaxies and latents.
 
-A part that cannot be had (no labels, no redshifts, an objective that predicts nothing, too few galaxies for a map)
-leaves its reason in its place.
+Where a part cannot be made (no labels, no redshifts, an objective that predicts nothing, too few galaxies for a
+map), the page gives the reason.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
-import pandas as pd
+from matplotlib.figure import Figure
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError
@@ -20,7 +20,7 @@ from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, tit
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.map import make_map, usual_colour
 from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
-from astrojepa_bench.explore.mosaic import oddest_figure
+from astrojepa_bench.explore.mosaic import anomalies_figure
 from astrojepa_bench.explore.neighbours import neighbours_figure
 from astrojepa_bench.explore.report_figures import (
     confusion_figure,
@@ -33,15 +33,12 @@ from astrojepa_bench.explore.report_page import Part, ReportPicture, ReportSecti
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import VIEWER, spelt
 from astrojepa_bench.results.identity import canonical_json
-from astrojepa_bench.results.record import RecordedScore, RunRecord
+from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.streams import numpy_stream
 
-ODDEST = 25
+ANOMALIES = 25
 LOOKED_AT = 3  # galaxies whose latents and neighbours are drawn
-PROBES = {
-    "linear": "linear probe",
-    "knn": "k-NN vote",
-}  # whose predictions make the confusion matrix, best first
+PROBES = {"linear": "linear probe", "knn": "k-NN vote"}  # of these, the first with predictions is shown
 
 
 def report(sample: Sample) -> str:
@@ -50,18 +47,17 @@ def report(sample: Sample) -> str:
     The same run and galaxies give the same page.
 
     Args:
-        sample: the run, and the galaxies that it is shown with.
+        sample: the run and its galaxies.
     """
     record = sample.run.record
-    made = _Report(sample)
-    writers = made.sections
+    writers = _Report(sample).sections
     tracked = events.track(writers.items(), task="writing the report", total=len(writers), unit="sections")
     sections = [ReportSection(title, write()) for title, write in tracked]
     return render(f"{record.title} on {record.dataset}", f"{sample.run_title}; {sample.title}", sections)
 
 
 def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
-    """Make parts, or say why there are none: one that fails must not take the others with it."""
+    """Make parts, or the reason why there are none: one failure must not spoil the rest of the page."""
     try:
         return list(make())
     except BenchError as error:
@@ -69,7 +65,7 @@ def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
 
 
 class _Report:
-    """Writes the sections; what several of them read is made once.
+    """Writes the sections; what several of them need is computed once.
 
     Args:
         sample: the run and its galaxies.
@@ -81,7 +77,7 @@ class _Report:
 
     @property
     def sections(self) -> Mapping[str, Callable[[], list[Part]]]:
-        """Who writes what, in the order of the page."""
+        """The writers of the sections, in the order of the page."""
         return {
             "Scores": self.scores,
             "Training": self.training,
@@ -99,7 +95,18 @@ class _Report:
 
     def scores(self) -> list[Part]:
         classes = self.sample.classes if self.sample.own else []
-        rows = [_score_row(score, classes) for score in self.record.scores]
+        rows = [
+            (
+                score.evaluator,
+                _metric_name(score.metric, classes),
+                f"{score.value:.4f}",
+                "" if score.item_se is None else f"{score.item_se:.4f}",
+                "" if score.chance is None else f"{score.chance:.4f}",
+                "higher" if score.higher_is_better else "lower",
+                f"{score.n:,}",
+            )
+            for score in self.record.scores
+        ]
         headings = ("evaluator", "metric", "value", "± item error", "chance", "better", "galaxies")
         parts: list[Part] = [Text(warning, "warning") for warning in self.record.warnings]
         if rows:
@@ -110,14 +117,17 @@ class _Report:
         return parts + [Text(f"{name} not scored: {reason}", "absent") for name, reason in reasons]
 
     def training(self) -> list[Part]:
-        parts: list[Part] = [Text(f"Ended {_ended(self.record)}.")]
-        if curves_of(self.record):
-            alt = f"curves of {', '.join(curves_of(self.record))} over the steps of the training"
+        record, done = self.record, self.record.training
+        seen = f"{done.images_seen:,} images ({done.epochs:.3g} epochs)"
+        ended = f"Ended {record.status} after {seen}, seed {record.seed}, budget {record.budget}."
+        parts: list[Part] = [Text(ended)]
+        if curves_of(record):
+            alt = f"curves of {', '.join(curves_of(record))} over the steps of the training"
             caption = "An effective rank that falls towards 1 is a collapse; measured on training galaxies."
-            parts.append(ReportPicture.of(training_figure(self.record), alt, caption))
+            parts.append(ReportPicture.of(training_figure(record), alt, caption))
         else:
             parts.append(Text("Nothing was trained here, so there are no curves.", "absent"))
-        facts = geometry_of(self.record.health)
+        facts = geometry_of(record.health)
         return parts + ([Table(("health", "value"), facts, numbers=frozenset({1}))] if facts else [])
 
     def provenance(self) -> list[Part]:
@@ -160,11 +170,6 @@ class _Report:
 
     # -- from the galaxies --
 
-    @cached_property
-    def oddities(self) -> pd.DataFrame:
-        """All galaxies, oddest first."""
-        return anomaly_table(self.sample)
-
     def map(self) -> list[Part]:
         laid_out = make_map(self.sample)
         by = spelt(usual_colour(self.sample))
@@ -178,79 +183,53 @@ class _Report:
         ]
 
     def anomalies(self) -> list[Part]:
-        first = self.oddities.head(ODDEST)
+        every = anomaly_table(self.sample)
+        first = every.head(ANOMALIES)
         picture = ReportPicture.of(
-            oddest_figure(self.sample, self.oddities, number=ODDEST),
-            f"pictures of the {len(first)} oddest galaxies",
-            "Odd is far from its ten nearest training galaxies.",
+            anomalies_figure(self.sample, every, number=ANOMALIES),
+            f"pictures of the {len(first)} most anomalous galaxies",
+            "The higher the score, the farther from the ten nearest training galaxies.",
         )
-        return [picture, _oddest_table(first)]
+        named = ["rank", "index", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES, "viewer"]
+        shown = first[[name for name in named if name in first and not first[name].isin(["", np.nan]).all()]]
+        numbers = frozenset(i for i, name in enumerate(shown) if shown[name].dtype.kind in "if")
+        rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+        headings = [spelt(str(name)) for name in shown]
+        return [picture, Table(headings, rows, numbers=numbers, link=VIEWER.split("{")[0])]
 
     def clusters(self) -> list[Part]:
         found = find_clusters(self.sample)
-        return [
-            ReportPicture.of(
-                clusters_figure(found),
-                "clusters, and the galaxies nearest to their centres",
-                f"{title_of(found)}.",
-            )
-        ]
+        alt = "clusters, and the galaxies nearest to their centres"
+        return [ReportPicture.of(clusters_figure(found), alt, f"{title_of(found)}.")]
 
     @cached_property
     def looked_at(self) -> list[int]:
-        """A few galaxies, by lot, the same for every run on them."""
+        """A few galaxies, chosen at random, the same for every run on them."""
         drawn = numpy_stream(0, "report").permutation(len(self.sample))[:LOOKED_AT]
         return sorted(drawn.tolist())
 
     def latents(self) -> list[Part]:
-        return [part for index in self.looked_at for part in _tried(partial(self._latents, index), "panels")]
+        return self._for_each(latents_figure, "context and predictions of galaxy", "panels")
 
     def neighbours(self) -> list[Part]:
-        return [
-            part for index in self.looked_at for part in _tried(partial(self._neighbours, index), "strip")
-        ]
+        return self._for_each(neighbours_figure, "the galaxies most similar to galaxy", "strip")
 
-    def _latents(self, index: int) -> list[Part]:
-        return [
-            ReportPicture.of(
-                latents_figure(self.sample, index), f"what the run sees and predicts of galaxy {index}"
-            )
-        ]
+    def _for_each(self, draw: Callable[[Sample, int], Figure], alt: str, what: str) -> list[Part]:
+        def one(index: int) -> list[Part]:
+            return [ReportPicture.of(draw(self.sample, index), f"{alt} {index}")]
 
-    def _neighbours(self, index: int) -> list[Part]:
-        return [
-            ReportPicture.of(
-                neighbours_figure(self.sample, index), f"galaxy {index} and the galaxies most similar to it"
-            )
-        ]
+        return [part for index in self.looked_at for part in _tried(partial(one, index), what)]
 
 
 # --- rows and cells -----------------------------------------------------------------------------------------
 
 
-def _score_row(score: RecordedScore, classes: Sequence[str]) -> tuple[str, ...]:
-    return (
-        score.evaluator,
-        _metric_name(score.metric, classes),
-        f"{score.value:.4f}",
-        "" if score.item_se is None else f"{score.item_se:.4f}",
-        "" if score.chance is None else f"{score.chance:.4f}",
-        "higher" if score.higher_is_better else "lower",
-        f"{score.n:,}",
-    )
-
-
 def _metric_name(metric: str, classes: Sequence[str]) -> str:
-    """Write a metric for a reader: a recall by the name of its class, where the galaxies are the run's own."""
+    """Spell out a metric: a recall with the name of its class, where the galaxies are the run's own."""
     kind, _, number = metric.rpartition("_")
     if kind == "recall" and number.isdigit() and int(number) < len(classes):
         return f"recall of {classes[int(number)]}"
     return metric.replace("_", " ")
-
-
-def _ended(record: RunRecord) -> str:
-    seen = f"{record.training.images_seen:,} images ({record.training.epochs:.3g} epochs)"
-    return f"{record.status} after {seen}, seed {record.seed}, budget {record.budget}"
 
 
 def _facts_table(caption: str, facts: Mapping[str, object]) -> Table:
@@ -264,15 +243,6 @@ def _facts_table(caption: str, facts: Mapping[str, object]) -> Table:
 
 def _written(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value)
-
-
-def _oddest_table(first: pd.DataFrame) -> Table:
-    named = ["rank", "index", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES, "viewer"]
-    shown = first[[name for name in named if name in first and not first[name].isin(["", np.nan]).all()]]
-    numbers = frozenset(i for i, name in enumerate(shown) if shown[name].dtype.kind in "if")
-    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
-    headings = [spelt(str(name)) for name in shown]
-    return Table(headings, rows, numbers=numbers, link=VIEWER.split("{")[0])
 
 
 def _cell(value: object) -> str:

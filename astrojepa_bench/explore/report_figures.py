@@ -1,4 +1,4 @@
-"""Pictures that only a report has: how training went, and what the probe takes for what."""
+"""Pictures that only a report has: training curves, and the confusion matrix of a probe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Int
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from astrojepa_bench.evaluation.store import Arrays
@@ -20,7 +19,7 @@ ACROSS = 3
 
 
 def curves_of(record: RunRecord) -> dict[str, Curve]:
-    """Give the curves of a training that have points: total loss, its terms, effective rank."""
+    """Return the curves of a training that have points: total loss, its terms, effective rank."""
     training = record.training
     terms = training.term_curves if len(training.term_curves) > 1 else {}  # one term alone is the loss
     named = {"loss": training.loss_curve, **terms, "effective rank": training.rank_curve}
@@ -29,7 +28,7 @@ def curves_of(record: RunRecord) -> dict[str, Curve]:
 
 @styled
 def training_figure(record: RunRecord) -> Figure:
-    """Draw the loss, each of its terms, and the effective rank, step by step; each on its own axis."""
+    """Draw the loss, each of its terms, and the effective rank over the steps, each in its own panel."""
     curves = curves_of(record)
     lines = math.ceil(len(curves) / ACROSS)
     figure = new_figure(ACROSS * PANEL_IN, lines * 2.2 + 0.9, "Training")
@@ -37,7 +36,15 @@ def training_figure(record: RunRecord) -> Figure:
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-        _draw_curve(axes, name, curve)
+        steps, values = zip(*curve, strict=True)
+        rank = name == "effective rank"
+        marker = "." if len(curve) < 30 else ""
+        axes.plot(steps, values, color=COLOURS[3 if rank else 0], linewidth=1.2, marker=marker, markersize=4)
+        axes.set_xlabel("step")
+        axes.set_ylabel(name)
+        axes.grid(color="0.9")
+        if rank:
+            axes.set_ylim(bottom=0)
     annotate(
         figure,
         f"{record.training.images_seen:,} images in {record.training.steps:,} steps, run {record.run_id[:8]}",
@@ -45,30 +52,12 @@ def training_figure(record: RunRecord) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Axes, name: str, curve: Curve) -> None:
-    steps, values = zip(*curve, strict=True)
-    rank = name == "effective rank"
-    axes.plot(
-        steps,
-        values,
-        color=COLOURS[3 if rank else 0],
-        linewidth=1.2,
-        marker="." if len(curve) < 30 else "",
-        markersize=4,
-    )
-    axes.set_xlabel("step")
-    axes.set_ylabel(name)
-    axes.grid(color="0.9")
-    if rank:
-        axes.set_ylim(bottom=0)
-
-
 def confusion_of(predictions: Arrays, table: GalaxyTable) -> Int[np.ndarray, "truth predicted"] | None:
-    """Count true against predicted classes; None where none of the galaxies predicted stand in the table.
+    """Count true against predicted classes; None if the table holds none of the predicted galaxies.
 
     Args:
-        predictions: `ids` and `class` of each galaxy, as an evaluator kept them.
-        table: knows the true labels.
+        predictions: `ids` and `class` of each galaxy, as stored by an evaluator.
+        table: has the true labels.
     """
     label = dict(zip(table.ids.astype(str).tolist(), table.label.tolist(), strict=True))
     truth = np.array([label.get(name, -1) for name in predictions["ids"].tolist()], dtype=np.int64)
@@ -82,7 +71,7 @@ def confusion_of(predictions: Arrays, table: GalaxyTable) -> Int[np.ndarray, "tr
 
 @styled
 def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[str], probe: str) -> Figure:
-    """Draw which class is taken for which: each row sums to 100 % of a true class."""
+    """Draw a confusion matrix: each row sums to 100 % of a true class."""
     side = max(4.5, 0.62 * len(classes) + 2.2)
     figure = new_figure(side + 0.6, side, f"True class, and class by {probe}")
     axes = figure.subplots()
@@ -112,5 +101,5 @@ def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[s
 
 
 def geometry_of(health: Mapping[str, int | float]) -> list[tuple[str, str]]:
-    """Write the health of a run, name by name."""
+    """Format the health of a run as names and values."""
     return [(name.replace("_", " "), f"{value:.4g}") for name, value in sorted(health.items())]

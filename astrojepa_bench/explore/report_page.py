@@ -1,4 +1,4 @@
-"""The page of a report: sections of text, tables and pictures, written as one self-contained HTML file."""
+"""The page of a report: sections of text, tables and pictures, rendered as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Text:
     """A paragraph.
 
     Attributes:
-        text: what it says; markup in it is shown, not obeyed.
-        kind: `text`, `absent` (why something is not here) or `warning`.
+        text: the words; markup in them is shown, not interpreted.
+        kind: `text`, `absent` (why a part is missing) or `warning`.
     """
 
     text: str
@@ -33,8 +33,8 @@ class ReportPicture:
     """A picture inside the page.
 
     Attributes:
-        alt: what it shows, for those who cannot see it.
-        caption: what stands below it.
+        alt: a description for readers who cannot see it.
+        caption: the text below it.
         content: the PNG, in base64.
         wide_px, high_px: its size on the page [CSS pixel].
     """
@@ -48,7 +48,7 @@ class ReportPicture:
 
     @classmethod
     def of(cls, figure: Figure, alt: str, caption: str = "") -> ReportPicture:
-        """Draw a figure."""
+        """Render a figure."""
         width, height = (round(CSS_PX_PER_INCH * float(inches)) for inches in figure.get_size_inches())
         return cls(alt, caption, base64.b64encode(picture_bytes(figure)).decode(), width, height)
 
@@ -60,10 +60,10 @@ class Table:
     Attributes:
         headings: of the columns.
         rows: one text a column.
-        caption: what stands above it.
-        numbers: columns that are set flush right.
-        code: whether all but the first column are written as code.
-        link: cells that start so are links.
+        caption: the text above it.
+        numbers: columns aligned to the right.
+        code: whether all columns but the first are set as code.
+        link: cells with this prefix are links.
     """
 
     kind: ClassVar[str] = "table"
@@ -80,11 +80,11 @@ Part: TypeAlias = Text | ReportPicture | Table
 
 @dataclass(frozen=True)
 class ReportSection:
-    """One heading and what stands below it.
+    """A section of the page.
 
     Attributes:
-        title: the heading.
-        parts: in order.
+        title: its heading.
+        parts: its content, in order.
     """
 
     title: str
@@ -92,12 +92,12 @@ class ReportSection:
 
     @property
     def anchor(self) -> str:
-        """Name it in links inside the page."""
+        """Name of the section in links inside the page."""
         return self.title.lower().replace(" ", "-")
 
 
 def render(title: str, subtitle: str, sections: Iterable[ReportSection]) -> str:
-    """Write the page. It loads nothing, runs no script, and shows every text as it is, whatever stands in it."""
+    """Render the page. It loads nothing, runs no script, and escapes every text."""
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.explore"),
         autoescape=True,

@@ -1,14 +1,14 @@
-"""What is known of the galaxies as a table, and tables as files that astronomers' programs read."""
+"""Facts of the galaxies as a table, and tables as files in formats that astronomers use."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from astropy.table import Table
 from jaxtyping import Float
 
 from astrojepa_bench.errors import ConfigError
@@ -16,15 +16,15 @@ from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import ANOMALY_KINDS
 
-if TYPE_CHECKING:
-    from astropy.table import Table
-
 VIEWER = "https://www.legacysurvey.org/viewer?ra={ra:.6f}&dec={dec:.6f}&layer=ls-dr9&zoom=16"
-UNITS: Mapping[str, str] = {"ra": "deg", "dec": "deg", "pixel_scale": "arcsec"}  # of a pixel
+UNITS: Mapping[str, str] = {"ra": "deg", "dec": "deg", "pixel_scale": "arcsec / pix"}  # as astropy reads them
+TABLE_FORMATS: Mapping[str, str] = {
+    ".csv": "csv", ".parquet": "parquet", ".fits": "fits", ".vot": "votable", ".xml": "votable",
+}  # fmt: skip
 
 
 def facts_table(sample: Sample) -> pd.DataFrame:
-    """Give what is known of each galaxy: one row a galaxy, in the order of the sample.
+    """Return the facts of each galaxy: one row a galaxy, in the order of the sample.
 
     Columns: `index` (its place in the sample), `id`, `split`, `label` (-1 unknown), `class`; and where any galaxy
     has one `anomaly` (`physical` or `artefact`), `anomaly_type`, `redshift`, `ra` and `dec` [deg], `viewer` (a
@@ -41,15 +41,10 @@ def facts_table(sample: Sample) -> pd.DataFrame:
         known = getattr(table, name)
         if known is not None and np.isfinite(known[rows]).any():
             frame[name] = known[rows]
-    return _with_links(frame)
-
-
-def _with_links(frame: pd.DataFrame) -> pd.DataFrame:
-    if not {"ra", "dec"} <= set(frame):
-        return frame
-    places = zip(frame["ra"].tolist(), frame["dec"].tolist(), strict=True)
-    links = [viewer_link(ra, dec) for ra, dec in places]
-    return frame.assign(viewer=np.array(links, dtype=str))
+    if {"ra", "dec"} <= set(frame):
+        places = zip(frame["ra"].tolist(), frame["dec"].tolist(), strict=True)
+        frame["viewer"] = np.array([viewer_link(ra, dec) for ra, dec in places], dtype=str)
+    return frame
 
 
 def viewer_link(ra: float, dec: float) -> str:
@@ -63,7 +58,7 @@ def viewer_link(ra: float, dec: float) -> str:
 
 
 def spelt(column: str) -> str:
-    """Write the name of a column as a reader would.
+    """Spell out the name of a column.
 
     Example:
         >>> spelt("knn_distance")
@@ -72,81 +67,62 @@ def spelt(column: str) -> str:
     return column.replace("_", " ").replace("knn", "k-NN").replace("mse", "squared error")
 
 
+def column_label(name: str) -> str:
+    """Spell out the name of a column with its unit.
+
+    Example:
+        >>> column_label("ra")
+        'ra [deg]'
+    """
+    return f"{spelt(name)} [{UNITS[name]}]" if name in UNITS else spelt(name)
+
+
 # --- files --------------------------------------------------------------------------------------------------
 
 
-def check_format(path: Path, formats: Mapping[str, object]) -> None:
-    """Refuse a file name whose ending nothing here writes, before anything slow is done.
+def check_format(path: Path, formats: Collection[str]) -> None:
+    """Check the ending of a file name before any slow work.
 
     Raises:
-        ConfigError: with the endings that are known, or the library that is missing.
+        ConfigError: unknown ending; names the known ones.
     """
     if path.suffix.lower() not in formats:
         raise ConfigError(f"--out {path}: unknown ending '{path.suffix}'; use one of {', '.join(formats)}")
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table in the format that the name of the file says; the same table gives the same bytes.
+    """Write a table in the format of the file's ending; the same table gives the same bytes.
 
     Raises:
-        ConfigError: the ending is unknown, a library is missing, or the file cannot be written.
+        ConfigError: the ending is unknown, or the file cannot be written.
     """
     check_format(path, TABLE_FORMATS)
-    write_atomically(path, TABLE_FORMATS[path.suffix.lower()](frame))
+    stream = io.BytesIO()
+    match kind := TABLE_FORMATS[path.suffix.lower()]:
+        case "csv":
+            frame.to_csv(stream, index=False, lineterminator="\n")
+        case "parquet":
+            frame.to_parquet(stream, index=False)
+        case _:
+            astropy_table(columns_of(frame)).write(stream, format=kind)
+    write_atomically(path, stream.getvalue())
     return path
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False, lineterminator="\n").encode()
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    stream = io.BytesIO()
-    frame.to_parquet(stream, index=False)
-    return stream.getvalue()
-
-
-def _astropy(kind: str) -> Callable[[pd.DataFrame], bytes]:
-    def write(frame: pd.DataFrame) -> bytes:
-        return table_bytes(astropy_table(columns_of(frame)), kind)
-
-    return write
-
-
 def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Give the columns of a table as NumPy numbers or text, which every format knows."""
-    return {str(name): _plain(frame[name]) for name in frame}
-
-
-def _plain(column: pd.Series[Any]) -> np.ndarray:
-    values = column.to_numpy()
-    return values if values.dtype.kind in "if" else values.astype(str)
+    """Return the columns of a table as NumPy numbers or text, which every format can hold."""
+    arrays = {str(name): frame[name].to_numpy() for name in frame}
+    return {
+        name: values if values.dtype.kind in "if" else values.astype(str) for name, values in arrays.items()
+    }
 
 
 def astropy_table(columns: Mapping[str, np.ndarray]) -> Table:
     """Make an astropy table, with units where a column has one."""
-    from astropy.table import Table
-
     table = Table(dict(columns))
     for name in set(columns) & set(UNITS):
         table[name].unit = UNITS[name]
     return table
-
-
-def table_bytes(table: Table, kind: str) -> bytes:
-    """Write an astropy table as `fits` or `votable`."""
-    stream = io.BytesIO()
-    table.write(stream, format=kind)
-    return stream.getvalue()
-
-
-TABLE_FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".fits": _astropy("fits"),
-    ".vot": _astropy("votable"),
-    ".xml": _astropy("votable"),
-}
 
 
 def rounded(values: Float[np.ndarray, " galaxy"], digits: int = 6) -> Float[np.ndarray, " galaxy"]:

@@ -1,4 +1,4 @@
-"""The conformance kit: what every piece must keep to, as checks that name what is wrong and how to mend it.
+"""The conformance kit: the rules for every component, as checks that report a fault and how to mend it.
 
 A contributor's test file needs no more than this; pytest shows each check as a test of its own:
 
@@ -11,7 +11,7 @@ class TestRinglike(MaskerChecks):
     factory = Ringlike
 ```
 
-`astrojepa-bench check NAME` runs the same checks. On a CPU, in seconds, on invented galaxies, without a network.
+`astrojepa-bench check NAME` runs the same checks: on a CPU, in seconds, on invented galaxies, without a network.
 """
 
 from astrojepa_bench.testing.checks import Check, NotApplicable, Outcome

@@ -1,4 +1,4 @@
-"""What a check is: a claim about a piece, a way to find out, and what to do if it does not hold."""
+"""A check: a claim about a component, a test of it, and how to mend what fails."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
 Finder: TypeAlias = Callable[[Subject], str | None]
 
 
-class NotApplicable(Exception):  # noqa: N818 not an error: the claim has no meaning for this piece
-    """Raised by a check that says nothing about a piece; carries the reason."""
+class NotApplicable(Exception):  # noqa: N818 not an error: the claim has no meaning for this component
+    """Raised by a check that does not apply to a component; carries the reason."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found.
+    """Result of one check.
 
     Attributes:
-        id: which check.
+        id: id of the check.
         verdict: `passed`, `failed`, or `skipped` where the claim has no meaning.
-        claim: what ought to hold, in one sentence.
-        found: what was found instead, or why it was skipped; empty if it holds.
-        fix: how to mend it; empty unless it failed.
+        claim: the rule, in one sentence.
+        found: the fault, or the reason for skipping; empty if it passed.
+        fix: how to mend the fault; empty unless it failed.
     """
 
     id: str
@@ -50,9 +50,9 @@ class Check:
 
     Attributes:
         id: unique among the checks.
-        claim: one sentence that is true of every piece in order.
-        fix: how to mend a piece of which it is not.
-        find: says what is wrong with a piece, or None.
+        claim: one sentence that holds for every correct component.
+        fix: how to mend a component that breaks it.
+        find: returns the fault of a component, or None.
     """
 
     id: str
@@ -61,13 +61,13 @@ class Check:
     find: Finder
 
     def run(self, piece: Subject) -> Outcome:
-        """Apply the rule; whatever the piece raises is a finding too."""
+        """Apply the rule; an error raised by the component is a fault too."""
         try:
             with generators_kept():
                 found = self.find(piece)
         except NotApplicable as reason:
             return Outcome(self.id, "skipped", self.claim, str(reason))
-        except Exception as error:  # a piece may raise anything
+        except Exception as error:  # a component may raise anything
             found = _raised(error, piece)
         if found is None:
             return Outcome(self.id, "passed", self.claim)
@@ -75,7 +75,7 @@ class Check:
 
 
 def _raised(error: Exception, piece: Subject) -> str:
-    """Say what a piece raised, and on which of its own lines: a report without a traceback needs them."""
+    """Describe an error and the component's own line that raised it: a report shows no traceback."""
     inner = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
     frames = traceback.extract_tb(inner.__traceback__)
     lines = [frame.lineno for frame in frames if piece.file and Path(frame.filename) == piece.file.absolute()]
@@ -84,10 +84,10 @@ def _raised(error: Exception, piece: Subject) -> str:
 
 
 class Rules:
-    """The checks of one kind of piece, in the order in which they are written.
+    """The checks of one kind of component, in the order of their definition.
 
     Args:
-        kind: prefix of their ids; None for rules that hold of every piece.
+        kind: prefix of their ids; None for rules of every kind.
     """
 
     def __init__(self, kind: Kind | None = None) -> None:
@@ -95,7 +95,7 @@ class Rules:
         self.checks: list[Check] = []
 
     def __call__(self, name: str, claim: str, fix: str) -> Callable[[Finder], Finder]:
-        """Make a check of a function that says what is wrong."""
+        """Make a check from a function that returns the fault, or None."""
 
         def keep(find: Finder) -> Finder:
             self.checks.append(Check(f"{self.prefix}{name}", claim, fix, find))

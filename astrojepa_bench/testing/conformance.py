@@ -1,4 +1,4 @@
-"""The checks as classes for pytest: a subclass names a piece, and each check becomes a test of its own."""
+"""The checks as classes for pytest: a subclass names a component, and each check becomes a test of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Conformance:
     """Base of the classes below; pytest collects subclasses whose names begin with `Test`.
 
     Attributes:
-        factory: the piece: its class, or the function that makes it.
-        options: what to set on it, beside its defaults.
+        factory: the component's class, or the function that makes it.
+        options: options to set; the others keep their defaults.
     """
 
     kind: ClassVar[Kind]
@@ -33,23 +33,20 @@ class Conformance:
 
     @classmethod
     def subject(cls) -> Subject:
-        """Give the piece with its options: the same for all tests of the class, which share what takes long."""
+        """Return the component with its options, shared by all tests of the class with what takes long to make."""
         if "_subject" not in vars(cls):
-            cls._subject = subject_of(cls._offer(), {cls.kind: cls.options})
+            given: Any = vars(cls)["factory"]  # not cls.factory, which makes a function a method
+            factory = given.__func__ if isinstance(given, staticmethod) else given
+            name = getattr(factory, "__name__", cls.__name__)
+            facts = (factory.__module__, "tests", "")
+            offer = Offer(cls.kind, name, factory, *facts, summary_of(factory), option_schema(factory))
+            cls._subject = subject_of(offer, {cls.kind: cls.options})
         return cls._subject
-
-    @classmethod
-    def _offer(cls) -> Offer:
-        given: Any = vars(cls)["factory"]  # read past the class: a function must not become a method
-        factory = given.__func__ if isinstance(given, staticmethod) else given
-        name = getattr(factory, "__name__", cls.__name__)
-        facts = (factory.__module__, "tests", "")
-        return Offer(cls.kind, name, factory, *facts, summary_of(factory), option_schema(factory))
 
 
 def _as_test(tests: type[Conformance], check: Check) -> Callable[[object], None]:
     def test(self: object) -> None:
-        __tracebackhide__ = True  # the finding says more than our own lines do
+        __tracebackhide__ = True  # the finding is more useful than these lines
         outcome = check.run(tests.subject())
         if outcome.verdict == "skipped":
             raise SkipTest(outcome.found)
@@ -61,30 +58,30 @@ def _as_test(tests: type[Conformance], check: Check) -> Callable[[object], None]
 
 
 class MaskerChecks(Conformance):
-    """What every masker keeps to."""
+    """The rules for every masker."""
 
     kind = "masker"
 
 
 class ObjectiveChecks(Conformance):
-    """What every objective keeps to."""
+    """The rules for every objective."""
 
     kind = "objective"
 
 
 class EncoderChecks(Conformance):
-    """What every encoder keeps to."""
+    """The rules for every encoder."""
 
     kind = "encoder"
 
 
 class EvaluatorChecks(Conformance):
-    """What every evaluator keeps to."""
+    """The rules for every evaluator."""
 
     kind = "evaluator"
 
 
 class DatasetChecks(Conformance):
-    """What every dataset keeps to."""
+    """The rules for every dataset."""
 
     kind = "dataset"

@@ -1,4 +1,4 @@
-"""Rules for datasets: nobody stands on both sides of a split, and the same request gives the same galaxies."""
+"""Rules for datasets: no galaxy is in two splits, and equal requests load equal galaxies."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def find_sky(piece: Subject) -> str | None:
     if table.ra is None or table.dec is None:
         raise NotApplicable("it gives no positions on the sky")
     known = np.flatnonzero(np.isfinite(table.ra) & np.isfinite(table.dec))
-    pairs = known[_near(table.ra[known], table.dec[known], _field(table))]
+    scale = np.nan if table.pixel_scale is None else np.nanmedian(table.pixel_scale)
+    side_arcsec = float(scale * table.spec.size_px) if np.isfinite(scale) else FIELD_ARCSEC
+    pairs = known[_near(table.ra[known], table.dec[known], side_arcsec)]
     apart = table.split[pairs[:, 0]] != table.split[pairs[:, 1]]
     if not apart.any():
         return None
@@ -82,14 +84,8 @@ def find_sky(piece: Subject) -> str | None:
     return f"{int(apart.sum())} pairs overlap across splits, '{first}' and '{second}' among them"
 
 
-def _field(table: GalaxyTable) -> float:
-    """Give the side of an image [arcsec]: as far apart, two images do not overlap."""
-    scale = np.nan if table.pixel_scale is None else np.nanmedian(table.pixel_scale)
-    return float(scale * table.spec.size_px) if np.isfinite(scale) else FIELD_ARCSEC
-
-
 def _near(ra: np.ndarray, dec: np.ndarray, arcsec: float) -> np.ndarray:
-    """List pairs of positions closer than that, by their chord on the unit sphere."""
+    """List pairs of positions closer than an angle, by their chord on the unit sphere."""
     lon, lat = np.radians(ra), np.radians(dec)
     points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
     chord = 2 * np.sin(np.radians(arcsec / 3600) / 2)

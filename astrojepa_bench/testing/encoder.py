@@ -1,4 +1,4 @@
-"""Rules for encoders: what they declare is true, and a hidden patch is hidden."""
+"""Rules for encoders: declarations are true, and hidden patches do not reach the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.checks import NotApplicable, Rules
-from astrojepa_bench.testing.rehearsal import BATCH, build, construct
+from astrojepa_bench.testing.rehearsal import FEW, build, construct
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.types import Tokens
 
@@ -21,7 +21,7 @@ rules = Rules("encoder")
 def encode(
     encoder: Encoder, images: Float[Tensor, "batch band height width"], keep: Tensor | None = None
 ) -> Tokens:
-    """Encode without gradient, which must give tokens."""
+    """Encode without gradient; raise unless the output is `Tokens`."""
     with torch.no_grad():
         tokens = encoder(images) if keep is None else encoder(images, keep=keep)
     if not isinstance(tokens, Tokens):
@@ -29,19 +29,19 @@ def encode(
     return tokens
 
 
-def kept(grid: PatchGrid, batch: int = BATCH) -> Int[Tensor, "batch token"]:
-    """Keep another third of the patches of each image, not in order."""
+def kept(grid: PatchGrid, batch: int = FEW) -> Int[Tensor, "batch token"]:
+    """Choose a different third of the patches for each image, not in order."""
     every = torch.arange(grid.patches)
     return torch.stack([every.roll(7 * row).flip(0)[: grid.patches // 3] for row in range(batch)])
 
 
 def apart(first: Tensor, second: Tensor) -> float:
-    """Give the largest difference, relative to the largest value."""
+    """Return the largest difference, relative to the largest value."""
     return float((first - second).abs().max() / first.abs().max().clamp(min=1e-6))
 
 
 def patched(encoder: Encoder) -> PatchGrid:
-    """Give the grid of an encoder with patches.
+    """Return the grid of an encoder with patches.
 
     Raises:
         NotApplicable: it has none.
@@ -59,16 +59,16 @@ def patched(encoder: Encoder) -> PatchGrid:
 def find_tokens(piece: Subject) -> str | None:
     """Compare declared and real shapes."""
     encoder: Encoder = build(piece)
-    tokens = encode(encoder, galaxies.images(BATCH))
+    tokens = encode(encoder, galaxies.images(FEW))
     batch, count, dim = tokens.values.shape
-    if (batch, dim) != (BATCH, encoder.dim):
-        return f"tokens of shape {(batch, count, dim)} for {BATCH} images and dim = {encoder.dim}"
+    if (batch, dim) != (FEW, encoder.dim):
+        return f"tokens of shape {(batch, count, dim)} for {FEW} images and dim = {encoder.dim}"
     if not bool(tokens.values.isfinite().all()):
         return "tokens that are not finite"
     if encoder.grid is None:
         return None
     every = torch.arange(encoder.grid.patches)
-    complete = torch.equal(tokens.positions.sort(dim=1).values, every.expand(BATCH, -1))
+    complete = torch.equal(tokens.positions.sort(dim=1).values, every.expand(FEW, -1))
     return None if complete else f"{count} tokens that do not stand on each of {len(every)} patches once"
 
 
@@ -81,10 +81,10 @@ def find_taps(piece: Subject) -> str | None:
     """Look at each tap."""
     encoder: Encoder = build(piece)
     with torch.no_grad():
-        taps = encoder.taps(galaxies.images(BATCH))
+        taps = encoder.taps(galaxies.images(FEW))
     if "last" not in taps:
         return f"taps {', '.join(taps) or 'none'} without 'last'"
-    wrong = [name for name, values in taps.items() if values.ndim != 2 or len(values) != BATCH]
+    wrong = [name for name, values in taps.items() if values.ndim != 2 or len(values) != FEW]
     wrong += [name for name, values in taps.items() if not bool(values.isfinite().all())]
     return f"tap '{wrong[0]}' has shape {tuple(taps[wrong[0]].shape)} or is not finite" if wrong else None
 
@@ -96,7 +96,7 @@ def find_taps(piece: Subject) -> str | None:
 )
 def find_batch(piece: Subject) -> str | None:
     """Encode a batch turned round, and one galaxy alone."""
-    encoder, shown = build(piece), galaxies.images(BATCH)
+    encoder, shown = build(piece), galaxies.images(FEW)
     together = encode(encoder, shown).values
     if apart(together, encode(encoder, shown.flip(0)).values.flip(0)) > CLOSE:
         return "the order of the batch changes the tokens"
@@ -142,12 +142,12 @@ def find_image_sizes(piece: Subject) -> str | None:
 def find_hidden(piece: Subject) -> str | None:
     """Change every hidden pixel."""
     encoder: Encoder = build(piece)
-    grid, shown = patched(encoder), galaxies.images(BATCH)
+    grid, shown = patched(encoder), galaxies.images(FEW)
     keep = kept(grid)
     first = encode(encoder, shown, keep)
     if not torch.equal(first.positions, keep):
         return "positions are not the kept patches in their order"
-    seen = torch.zeros(BATCH, grid.patches).scatter(1, keep, 1.0).view(BATCH, 1, grid.rows, grid.columns)
+    seen = torch.zeros(FEW, grid.patches).scatter(1, keep, 1.0).view(FEW, 1, grid.rows, grid.columns)
     pixels = torch.nn.functional.interpolate(seen, scale_factor=grid.patch_px, mode="nearest")
     other = torch.where(pixels.bool(), shown, 1 - shown)
     return None if torch.equal(first.values, encode(encoder, other, keep).values) else "hidden pixels leak"
@@ -164,7 +164,7 @@ def find_gradients(piece: Subject) -> str | None:
     trained = {name: value for name, value in encoder.named_parameters() if value.requires_grad}
     if not trained:
         raise NotApplicable("it has nothing to train")
-    shown = galaxies.images(BATCH)
+    shown = galaxies.images(FEW)
     sum(
         values.square().mean() for values in (*encoder.taps(shown).values(), encoder(shown).values)
     ).backward()
@@ -179,7 +179,7 @@ def find_gradients(piece: Subject) -> str | None:
 )
 def find_state(piece: Subject) -> str | None:
     """Load one encoder's state into another."""
-    first, second, shown = build(piece), build(piece, seed=1), galaxies.images(BATCH)
+    first, second, shown = build(piece), build(piece, seed=1), galaxies.images(FEW)
     second.load_state_dict(first.state_dict())
     same = torch.equal(encode(first, shown).values, encode(second, shown).values)
     return None if same else "an encoder with the same state gives other tokens"

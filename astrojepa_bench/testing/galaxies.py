@@ -1,4 +1,4 @@
-"""Invented galaxies: enough like the real ones to be learnt from, drawn in milliseconds."""
+"""Invented galaxies: similar enough to real ones to learn from, drawn in milliseconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def images(
     count: int, *, bands: int = 3, size_px: int = SIZE_PX, seed: int = 0
 ) -> Float[Tensor, "batch band height width"]:
     """Draw exponential discs of three axis ratios on a noisy sky, in [0, 1]; row i is of class i modulo 3."""
-    return _drawn(count, bands, size_px, seed).clone()  # a piece may spoil what it is shown
+    return _drawn(count, bands, size_px, seed).clone()  # a component may change them in place
 
 
 @functools.lru_cache(maxsize=16)
@@ -48,13 +48,13 @@ def _drawn(count: int, bands: int, size_px: int, seed: int) -> Float[Tensor, "ba
 
 
 def batch_of(shown: Float[Tensor, "batch band height width"], *, labelled: bool = False) -> GalaxyBatch:
-    """Put images into a batch, with labels or with none."""
+    """Put images into a batch, with labels or without."""
     rows = torch.arange(len(shown))
     return GalaxyBatch(shown, rows, rows % CLASSES if labelled else torch.full_like(rows, -1))
 
 
-def stored_oddities(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band height width"]]:
-    """Give images that a file of bytes can hold and that break careless arithmetic."""
+def stored_edge_cases(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band height width"]]:
+    """Return 8-bit images that break careless arithmetic."""
     galaxy = images(1, size_px=size_px)[0]
     lone = torch.zeros_like(galaxy)
     lone[:, size_px // 3, size_px // 2] = 1.0
@@ -69,13 +69,13 @@ def stored_oddities(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band 
     }
 
 
-def oddities(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band height width"]]:
-    """Give these and what processing can make of images: negative sky, borders without data."""
+def edge_cases(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band height width"]]:
+    """Return these, and products of image processing: negative sky, borders without data."""
     galaxy = images(1, size_px=size_px)[0]
     bordered = galaxy.clone()
     bordered[:, :4], bordered[:, :, -4:] = torch.nan, torch.nan
     return {
-        **stored_oddities(size_px),
+        **stored_edge_cases(size_px),
         "negative sky": galaxy - 2 * SKY,
         "NaN border": bordered,
     }

@@ -1,4 +1,4 @@
-"""Rules for every kind of piece: built from its defaults, explained, repeatable, and without side effects."""
+"""Rules for every kind of component: built from its defaults, documented, repeatable, without side effects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import torch
 
 from astrojepa_bench.options import jsonable, resolve
 from astrojepa_bench.roles import ROLES
-from astrojepa_bench.signatures import Option
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct
@@ -35,19 +34,18 @@ def find_builds(piece: Subject) -> str | None:
 
 @rules(
     "documented",
-    "It says what it is, and its options have types and explanations.",
+    "It has a docstring, and its options have types and explanations.",
     "write a class docstring with an `Args:` entry for each keyword-only parameter, and annotate them",
 )
 def find_documented(piece: Subject) -> str | None:
-    """Look for words and types that are missing."""
+    """Look for missing words and types."""
     faults = [] if piece.offer.summary else ["no docstring"]
-    faults += [fault for option in piece.offer.options for fault in _undocumented(option)]
+    for option in piece.offer.options:
+        if option.type in ("", "Any"):
+            faults.append(f"option '{option.name}' has no type")
+        if not option.doc:
+            faults.append(f"option '{option.name}' has no explanation")
     return "; ".join(faults) or None
-
-
-def _undocumented(option: Option) -> list[str]:
-    missing = {"type": option.type not in ("", "Any"), "explanation": bool(option.doc)}
-    return [f"option '{option.name}' has no {what}" for what, there in missing.items() if not there]
 
 
 @rules(
@@ -71,7 +69,7 @@ def find_options(piece: Subject) -> str | None:
     "declare `version = 1` on the class and raise it when its numbers change",
 )
 def find_version(piece: Subject) -> str | None:
-    """Ask for its version, as a record does."""
+    """Read its version, as a record does."""
     chain_of(piece.offer.factory)
     declared = piece.offer.declares("version")
     if isinstance(declared, int | None) and not isinstance(declared, bool):
@@ -82,7 +80,7 @@ def find_version(piece: Subject) -> str | None:
 @rules(
     "quick-import",
     f"Importing its module costs less than {IMPORT_S:g} s of processor time.",
-    "move downloads, training and large tables from the module into the piece",
+    "move downloads, training and large tables from the module into the class or function",
 )
 def find_quick_import(piece: Subject) -> str | None:
     """Execute the module once more, under another name, and measure the processor's time."""
@@ -105,7 +103,7 @@ def find_quick_import(piece: Subject) -> str | None:
 
 @rules(
     "picklable",
-    "It can be pickled and copied, so that it can run in another process and be rehearsed.",
+    "It can be pickled and copied, so that it can run in another process.",
     "keep no lambdas, generators, open files or local functions as attributes",
 )
 def find_picklable(piece: Subject) -> str | None:
@@ -119,7 +117,7 @@ def find_picklable(piece: Subject) -> str | None:
 @rules(
     "global-random",
     "It draws nothing from global random generators and seeds none.",
-    "draw from the generator or the streams that are handed in; for NumPy make numpy.random.default_rng(seed)",
+    "draw from the generator or the streams that are passed in; for NumPy make numpy.random.default_rng(seed)",
 )
 def find_global_random(piece: Subject) -> str | None:
     """Look at the global generators after it acted."""
@@ -130,13 +128,16 @@ def find_global_random(piece: Subject) -> str | None:
 @rules(
     "own-weights",
     "Equal seeds start from equal weights, and different seeds from different ones.",
-    "leave the global generator of torch as it is handed in: a constructor never seeds it",
+    "leave the global generator of torch alone: a constructor never seeds it",
 )
 def find_own_weights(piece: Subject) -> str | None:
     """Build it from two seeds, one of them twice."""
     if piece.offer.kind not in ("encoder", "objective"):
         raise NotApplicable("it has no weights")
-    first, same, other = (_weights(piece, seed) for seed in (0, 0, 1))
+    first, same, other = (
+        [value for value in construct(piece, seed).parameters() if value.requires_grad and value.ndim > 1]
+        for seed in (0, 0, 1)
+    )
     if not first:
         raise NotApplicable("it has no weights of its own")
     if not all(map(torch.equal, first, same)):
@@ -144,25 +145,20 @@ def find_own_weights(piece: Subject) -> str | None:
     return "two seeds start from the same weights" if all(map(torch.equal, first, other)) else None
 
 
-def _weights(piece: Subject, seed: int) -> list[torch.Tensor]:
-    made = construct(piece, seed)
-    return [value for value in made.parameters() if value.requires_grad and value.ndim > 1]
-
-
 @rules(
     "repeatable",
-    "Acting twice on the same input gives the same output, to the last bit.",
-    "draw every random number from the generator or streams handed in, and keep no state between calls",
+    "Equal inputs give equal outputs, to the last bit.",
+    "draw every random number from the generator or streams passed in, and keep no state between calls",
 )
 def find_repeatable(piece: Subject) -> str | None:
-    """Act again, and let another instance act, under another state of torch's generator."""
+    """Act again, and with another instance, under another state of torch's generator."""
     first = act_of(piece)
     with scoped_global(1, "elsewhere"):
-        another = act_again(piece, build(piece))
+        another = act_again(piece, build(piece, anew=True))
     if not _equal(first.output, another):
         return "another instance gave something else"
     if piece.offer.kind == "dataset":
-        return None  # it has loaded twice by now
+        return None  # it has loaded twice already
     return (
         None if _equal(first.output, act_again(piece, first.made)) else "the second call gave something else"
     )
@@ -180,10 +176,10 @@ def _same(first: object, second: object) -> bool:
 
 @rules(
     "no-files",
-    "It writes no files, but for a dataset in the cache folder that it is given.",
-    "return what you have to say; datasets convert below `cache_dir`",
+    "It writes no files, except for a dataset in its cache folder.",
+    "return results; datasets convert below `cache_dir`",
 )
 def find_no_files(piece: Subject) -> str | None:
-    """Look at what it wrote while it was built and acted."""
+    """Look for files written while it was built and used."""
     written = act_of(piece).written
     return f"wrote {Path(written[0]).name}" if written else None

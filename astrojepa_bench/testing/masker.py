@@ -1,4 +1,4 @@
-"""Rules for maskers: exactly what was asked for, anywhere but in step, whatever the image shows."""
+"""Rules for maskers: exact sizes, no overlap, independent images, and no image that breaks them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import GRID, build, generator
 from astrojepa_bench.testing.subject import Subject
 
-DRAWN = 125  # images each of the cases below: a thousand masks and more
+DRAWN = 125  # images in each of the cases below: more than a thousand masks
 GRIDS = (GRID, PatchGrid.tiling(56, 4), PatchGrid.tiling(16, 4))
 SIZES = MaskSizes(16, 4, 12)
 rules = Rules("masker")
 
 
 def cases() -> Iterator[tuple[PatchGrid, MaskSizes]]:
-    """Give what published objectives ask for, on three grids: blocks, one set alone, one block."""
+    """Yield the sizes of published objectives on three grids: blocks, one set alone, one block."""
     for grid in GRIDS:
         yield grid, MaskSizes.rounded(grid, context=0.25, targets=4, target=0.15)
         yield grid, MaskSizes.rounded(grid, context=0.15)
@@ -31,22 +31,22 @@ def cases() -> Iterator[tuple[PatchGrid, MaskSizes]]:
 
 
 def masking(piece: Subject) -> Masker:
-    """Build a masker that hands out masks.
+    """Build a masker that draws masks.
 
     Raises:
-        NotApplicable: it declares that it hands out none.
+        NotApplicable: it declares `hides = False`.
     """
     masker: Masker = build(piece)
     if not masker.hides:
-        raise NotApplicable("it declares that it hands out no masks")
+        raise NotApplicable("it declares that it draws no masks")
     return masker
 
 
 def sound(piece: Subject) -> Masker:
-    """Build a masker whose masks of ordinary galaxies are in order.
+    """Build a masker whose masks of ordinary galaxies are correct.
 
     Raises:
-        NotApplicable: they are not, which other checks say; what it does elsewhere would only repeat it.
+        NotApplicable: they are not; other checks report that, and this one would only repeat it.
     """
     masker = masking(piece)
     try:
@@ -59,7 +59,7 @@ def sound(piece: Subject) -> Masker:
 def draw(
     masker: Masker, images: Float[Tensor, "batch band height width"], sizes: MaskSizes = SIZES, seed: int = 0
 ) -> Masks:
-    """Draw masks, which must be masks."""
+    """Draw masks; raise unless the output is `Masks`."""
     masks = masker.draw(images, sizes, generator(seed))
     if not isinstance(masks, Masks):
         raise TypeError(f"draw returned {type(masks).__name__}; expected Masks")
@@ -76,11 +76,11 @@ def drawn(piece: Subject) -> Iterator[tuple[PatchGrid, MaskSizes, Masks]]:
 
 @rules(
     "declares",
-    "It hands out masks if and only if it declares so.",
+    "It draws masks if and only if it declares so.",
     "set `hides = False` on a masker whose draw returns None, and on no other",
 )
 def find_declares(piece: Subject) -> str | None:
-    """Compare what it declares with what it does."""
+    """Compare the declaration with a draw."""
     masker: Masker = build(piece)
     masks = masker.draw(galaxies.images(2), SIZES, generator())
     if (masks is not None) == masker.hides:
@@ -172,7 +172,7 @@ def find_refuses(piece: Subject) -> str | None:
 @rules(
     "streams",
     "Another stream gives other masks.",
-    "draw from the generator that is handed in",
+    "draw from the generator that is passed in",
 )
 def find_streams(piece: Subject) -> str | None:
     """Compare two streams."""
@@ -195,18 +195,18 @@ def find_independent(piece: Subject) -> str | None:
 
 
 @rules(
-    "oddities",
+    "edge-cases",
     "Images without light, without noise, saturated or with gaps get proper masks too.",
     "guard divisions by a spread or a sum that can be 0, and let weights of no finite value fall back on 1",
 )
-def find_oddities(piece: Subject) -> str | None:
-    """Mask every odd image."""
+def find_edge_cases(piece: Subject) -> str | None:
+    """Mask every edge case."""
     masker = sound(piece)
-    for name, image in galaxies.oddities().items():
+    for name, image in galaxies.edge_cases().items():
         shown = image.expand(4, -1, -1, -1).contiguous()
         try:
             draw(masker, shown).validate(GRID, SIZES)
-        except Exception as error:  # a piece may raise anything
+        except Exception as error:  # a component may raise anything
             return f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None
 
@@ -226,7 +226,7 @@ def find_bands(piece: Subject) -> str | None:
 
 @rules(
     "input",
-    "The images that it looks at stay as they are.",
+    "It does not change the images.",
     "use operations that return new tensors, not those that end in _",
 )
 def find_input(piece: Subject) -> str | None:

@@ -1,4 +1,4 @@
-"""Rules for objectives: a finite loss that can be descended, masks as declared, a teacher that only follows."""
+"""Rules for objectives: a finite loss that falls, masks as declared, a teacher without gradients."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import (
     BATCH,
+    Anywhere,
     Drawer,
+    Nowhere,
     build,
     drawer_for,
     labelled_batch,
     loss_of,
+    small_encoder,
     streams_of,
 )
 from astrojepa_bench.testing.subject import Subject
@@ -33,10 +36,10 @@ rules = Rules("objective")
 
 
 def trained(piece: Subject) -> Objective:
-    """Build an objective that learns.
+    """Build an objective in training mode.
 
     Raises:
-        NotApplicable: it declares that it does not.
+        NotApplicable: it declares `trains = False`.
     """
     objective: Objective = build(piece)
     if not objective.trains:
@@ -44,24 +47,22 @@ def trained(piece: Subject) -> Objective:
     return objective.train()
 
 
-def finite_or_fault(objective: Objective, batch: GalaxyBatch) -> str | None:
-    """Name the first term of the loss, or the gradient, that is not finite."""
-    loss = loss_of(objective, batch)
+def finite_or_fault(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None) -> str | None:
+    """Return the first term of the loss, or the first gradient, that is not finite."""
+    loss = loss_of(objective, batch, draw)
     bad = loss.first_non_finite()
     if bad is not None:
         return f"loss term '{bad}' is not finite"
     if objective.trains:
         loss.total.backward()
-    wrong = [name for name, value in objective.named_parameters() if not _is_finite(value.grad)]
-    return f"the gradient of {wrong[0]} is not finite" if wrong else None
-
-
-def _is_finite(gradient: Tensor | None) -> bool:
-    return gradient is None or bool(gradient.isfinite().all())
+    for name, value in objective.named_parameters():
+        if value.grad is not None and not bool(value.grad.isfinite().all()):
+            return f"the gradient of {name} is not finite"
+    return None
 
 
 def descend(objective: Objective, batch: GalaxyBatch, steps: int) -> list[float]:
-    """Take optimiser steps on one batch, always with the same masks and views; gives the losses."""
+    """Take optimiser steps on one batch, always with the same masks and views; return the losses."""
     recipe, losses = objective.recipe(), []
     optimiser = make_optimiser(objective, recipe)
     for step in range(steps):
@@ -88,13 +89,13 @@ def find_finite(piece: Subject) -> str | None:
 
 
 @rules(
-    "oddities",
+    "edge-cases",
     "Blank, constant and saturated images give a finite loss and gradient.",
     "add a small constant under square roots and to denominators that can be 0",
 )
-def find_oddities(piece: Subject) -> str | None:
-    """Compute the loss on a batch of each odd image alone, and on all together."""
-    stored = galaxies.stored_oddities()
+def find_edge_cases(piece: Subject) -> str | None:
+    """Compute the loss on a batch of each edge case alone, and on all together."""
+    stored = galaxies.stored_edge_cases()
     shown = {name: image.expand(8, -1, -1, -1).contiguous() for name, image in stored.items()}
     shown["all of them"] = torch.stack([*stored.values(), *galaxies.images(3)])
     for name, images in shown.items():
@@ -106,21 +107,21 @@ def find_oddities(piece: Subject) -> str | None:
 
 
 class Constant(TokenViT):
-    """An encoder that has collapsed: every token of every image is the same."""
+    """A collapsed encoder: every token of every image is the same."""
 
     def forward(
         self,
         images: Float[Tensor, "batch band height width"],
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
-        """Forget what was seen."""
+        """Return the same token everywhere."""
         tokens = super().forward(images, keep)
         return Tokens(0 * tokens.values + 1, tokens.positions)
 
 
 @rules(
     "collapse",
-    "Features that are all alike give a finite loss and gradient, so that a collapse is reported as one.",
+    "Identical features give a finite loss and gradient, so that a collapse is reported as one.",
     "add a small constant under square roots: the gradient of a standard deviation of 0 is infinite",
 )
 def find_collapse(piece: Subject) -> str | None:
@@ -171,20 +172,17 @@ def find_learns(piece: Subject) -> str | None:
 
 
 @rules(
-    "judged",
-    "Training moves the encoder that is scored.",
-    "return the trained encoder from judged, and move a teacher in after_step",
+    "scored-encoder",
+    "Training changes the encoder that is scored.",
+    "return the trained encoder from scored_encoder, and move a teacher in after_step",
 )
-def find_judged(piece: Subject) -> str | None:
-    """Take a few steps, and look at the features that would be scored."""
+def find_scored_encoder(piece: Subject) -> str | None:
+    """Take a few steps, and compare the features that would be scored."""
     objective, shown = trained(piece), galaxies.images(4)
     before = _features(objective, shown)
     descend(objective, labelled_batch(objective), 3)
-    return (
-        "three steps left its features as they were"
-        if torch.equal(before, _features(objective, shown))
-        else None
-    )
+    after = _features(objective, shown)
+    return "three steps left its features as they were" if torch.equal(before, after) else None
 
 
 @torch.no_grad()
@@ -197,7 +195,7 @@ def _features(objective: Objective, shown: Tensor) -> Tensor:
 
 @rules(
     "teacher",
-    "A teacher gets no gradient, and computing the loss moves no weights.",
+    "A teacher gets no gradient, and computing the loss changes no weights.",
     "wrap the teacher in torch.no_grad(), requires_grad_(False), and move it in after_step only",
 )
 def find_teacher(piece: Subject) -> str | None:
@@ -207,26 +205,22 @@ def find_teacher(piece: Subject) -> str | None:
     loss_of(objective, labelled_batch(objective)).total.backward()
     moved = [name for name, value in objective.named_parameters() if not torch.equal(value, before[name])]
     if moved:
-        return f"loss moved {moved[0]}"
+        return f"loss changed {moved[0]}"
     online = {id(value) for value in objective.encoder.parameters()}
-    judged = dict(objective.scored_encoder.named_parameters())
-    if any(id(value) in online for value in judged.values()):
+    scored = dict(objective.scored_encoder.named_parameters())
+    if any(id(value) in online for value in scored.values()):
         return None
-    taught = [name for name, value in judged.items() if value.grad is not None]
-    return (
-        f"the judged encoder is another than the trained one, yet {taught[0]} got a gradient"
-        if taught
-        else None
-    )
+    taught = [name for name, value in scored.items() if value.grad is not None]
+    return f"the scored encoder is not the trained one, yet {taught[0]} got a gradient" if taught else None
 
 
 @rules(
     "masks",
     "It uses masks as it declares: required, optional or ignored.",
-    "set `masks` on the class, and ask draw only for masks that are used",
+    "set `masks` on the class, draw only masks that are used, and ask draw.hides first where they are optional",
 )
 def find_masks(piece: Subject) -> str | None:
-    """Count the masks that it asks for, and withhold them where they are optional."""
+    """Count its draws, and let it do without masks where they are optional."""
     objective: Objective = build(piece).train()
     draw = Drawer(streams_of())
     loss_of(objective, labelled_batch(objective), draw)
@@ -241,11 +235,11 @@ def find_masks(piece: Subject) -> str | None:
 
 @rules(
     "same-images",
-    "Masks are drawn on the very images that are encoded: in an augmented view the galaxy lies elsewhere.",
-    "call draw(views, sizes) with the views that go to the encoder",
+    "Masks are drawn for the very images that are encoded: an augmentation moves the galaxy.",
+    "call draw(views, sizes) with the views that are encoded",
 )
 def find_same_images(piece: Subject) -> str | None:
-    """Compare what was masked with what was encoded."""
+    """Compare the masked images with the encoded ones."""
     objective: Objective = build(piece).train()
     draw, encoded = Drawer(streams_of()), []
 
@@ -269,7 +263,7 @@ def _equal(first: Tensor, second: Tensor | None) -> bool:
 
 @rules(
     "labels",
-    "It looks at labels if and only if it declares that it needs them.",
+    "It reads labels if and only if it declares that it needs them.",
     "set `needs_labels = True` on the class of an objective that reads batch.labels",
 )
 def find_labels(piece: Subject) -> str | None:
@@ -323,7 +317,7 @@ def find_state(piece: Subject) -> str | None:
 
 @rules(
     "prediction",
-    "What it predicts, it predicts for every galaxy.",
+    "It predicts for every galaxy, or for none.",
     "return Prediction(predicted, actual) of shape (batch, block, token, dim), or None",
 )
 def find_prediction(piece: Subject) -> str | None:
@@ -340,7 +334,7 @@ def find_prediction(piece: Subject) -> str | None:
 
 
 class Patchless(Encoder):
-    """A convolutional network in the small: one token an image, no patches."""
+    """A small convolutional network: one token an image, no patches."""
 
     grid = None
 
@@ -360,14 +354,29 @@ class Patchless(Encoder):
 
 
 @rules(
-    "no-patches",
-    "Without a need for masks it works with an encoder without patches, such as a ConvNet.",
-    "handle grid = None, or declare masks = 'required'",
+    "skip",
+    "It runs with every encoder and masker that its `skip` does not refuse.",
+    "return the reason from skip(encoder, masker), ask draw.hides before drawing, and handle grid = None",
 )
-def find_no_patches(piece: Subject) -> str | None:
-    """Compute the loss with a ConvNet."""
-    if piece.offer.declares("masks") == "required":
-        raise NotApplicable("it needs patches")
-    with scoped_global(0, "check objective"):
-        objective: Objective = piece.build(Patchless(galaxies.image_spec()), None, galaxies.CLASSES)
-    return finite_or_fault(objective.train(), labelled_batch(objective))
+def find_skip(piece: Subject) -> str | None:
+    """Compute the loss with and without masks, and with an encoder without patches, unless refused."""
+    refusing, ran = type(build(piece)).skip, False
+    for kind, masker in ((TokenViT, Anywhere), (TokenViT, Nowhere), (Patchless, Nowhere)):
+        with scoped_global(0, "check objective"):
+            encoder = small_encoder() if kind is TokenViT else Patchless(galaxies.image_spec())
+            reasons = [refusing(kind, masker), refusing(encoder, masker)]
+            wrong = [reason for reason in reasons if reason is not None and not isinstance(reason, str)]
+            if wrong or "" in reasons:
+                return f"skip returned {[*wrong, ''][0]!r}, expected a reason or None"
+            if any(reasons):
+                continue
+            objective: Objective = piece.build(encoder, encoder.grid, galaxies.CLASSES)
+        fault = finite_or_fault(
+            objective.train(), labelled_batch(objective), Drawer(streams_of(), hides=masker.hides)
+        )
+        if fault:
+            return f"encoder {kind.__name__}, {'' if masker.hides else 'no '}masks: {fault}"
+        ran = True
+    if not ran:
+        raise NotApplicable("it refuses every encoder of the checks")
+    return None

@@ -1,11 +1,11 @@
-"""One small act of each kind of piece: built as the bench builds it, doing its verb once."""
+"""Rehearsals: each kind of component built as the bench builds it, doing its verb once on invented galaxies."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from torch import Tensor
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.geometry.patches import choose_patches
-from astrojepa_bench.options import Kind
-from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
+from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.streams import Streams, scoped_global, stream_seed
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.features import features_of, hint
@@ -31,25 +30,35 @@ from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, To
 GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
 CPU = torch.device("cpu")
 BATCH = 12
+FEW = 4  # images for an encoder, which may be large
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    """Give a stream of its own for each seed."""
+    """Return a generator; every seed has its own."""
     return torch.Generator().manual_seed(stream_seed(seed, "check"))
 
 
-def build(piece: Subject, seed: int = 0) -> Any:  # noqa: ANN401 the role depends on the kind
-    """Build a piece as the bench does, an encoder fitted where it is to be fitted."""
+def build(piece: Subject, seed: int = 0, *, anew: bool = False) -> Any:  # noqa: ANN401 the role depends on the kind
+    """Build a component as the bench does, an encoder fitted and in evaluation mode.
+
+    Args:
+        piece: the component.
+        seed: of its weights.
+        anew: whether an encoder is made once more instead of copied, which for a large one takes seconds.
+    """
     if piece.offer.kind != "encoder":
         return construct(piece, seed)
-    encoder = construct(piece, seed)
-    if type(encoder).fit_inputs is Encoder.fit_inputs and type(encoder).fit_readout is Encoder.fit_readout:
-        return encoder.eval()
-    return copy.deepcopy(piece.once(("fitted", seed), lambda: _fitted(encoder)))
+    if anew:
+        return _fitted(piece, seed)
+    original = piece.once(("fitted", seed), lambda: _fitted(piece, seed))
+    try:
+        return copy.deepcopy(original)
+    except Exception:  # the rule `picklable` reports it
+        return _fitted(piece, seed)
 
 
 def construct(piece: Subject, seed: int = 0, *, bands: int = 3) -> Any:  # noqa: ANN401 the role depends on the kind
-    """Call the factory with what the bench gives to its kind, weights from the seed's stream."""
+    """Call the factory with the arguments of its role; weights come from the seed's stream."""
     with scoped_global(seed, f"check {piece.offer.kind}"):
         match piece.offer.kind:
             case "masker":
@@ -62,26 +71,27 @@ def construct(piece: Subject, seed: int = 0, *, bands: int = 3) -> Any:  # noqa:
     return piece.build()
 
 
-def _fitted(encoder: Encoder) -> Encoder:
+def _fitted(piece: Subject, seed: int) -> Encoder:
+    encoder: Encoder = construct(piece, seed)
     encoder.fit_inputs(galaxies.images(128, seed=1))
     encoder.fit_readout(galaxies.images(128, seed=1))
     return encoder.eval()
 
 
 def small_encoder(seed: int = 0) -> TokenViT:
-    """Build the encoder that objectives are checked with: 8x8 patches, milliseconds a batch."""
+    """Build the encoder for checks of objectives: 8x8 patches, milliseconds a batch."""
     with scoped_global(seed, "check encoder"):
         return TokenViT(galaxies.image_spec(), patch=galaxies.PATCH_PX, width=32, depth=2, heads=2)
 
 
 @dataclass(frozen=True)
 class Act:
-    """A piece that did its verb once.
+    """One use of a component.
 
     Attributes:
-        made: the piece.
-        output: what it gave.
-        disturbed: global random generators that moved.
+        made: the component.
+        output: its output.
+        disturbed: global random generators whose state changed.
         written: files that were written.
     """
 
@@ -92,54 +102,40 @@ class Act:
 
 
 def act_of(piece: Subject) -> Act:
-    """Let a piece act once, watched; what it did is kept."""
-    return piece.once("act", lambda: _watched(piece))
+    """Use a component once and watch for side effects; later calls return the same act."""
+
+    def watched() -> Act:
+        outputs: list[tuple[object, ...]] = []
+        with files_written() as written:
+            made = build(piece)
+            disturbed = disturbed_by(lambda: outputs.append(act_again(piece, made)))
+        return Act(made, outputs[0], tuple(disturbed), tuple(written))
+
+    return piece.once("act", watched)
 
 
-def act_again(piece: Subject, made: object) -> tuple[object, ...]:
-    """Let a piece, or another one like it, act once more."""
-    return _VERBS[piece.offer.kind](made)
-
-
-def _watched(piece: Subject) -> Act:
-    outputs: list[tuple[object, ...]] = []
-    with files_written() as written:
-        made = build(piece)
-        disturbed = disturbed_by(lambda: outputs.append(act_again(piece, made)))
-    return Act(made, outputs[0], tuple(disturbed), tuple(written))
-
-
-# --- the five verbs --------------------------------------------------------------------------------------
-
-
-def _draw(masker: Masker) -> tuple[object, ...]:
-    masks = masker.draw(galaxies.images(BATCH), MaskSizes(16, 4, 12), generator())
-    return () if masks is None else (masks.context, masks.targets)
-
-
-def _encode(encoder: Encoder) -> tuple[object, ...]:
-    with torch.no_grad():
-        tokens: Tokens = encoder(galaxies.images(BATCH))
-    return tokens.values, tokens.positions
-
-
-def _lose(objective: Objective) -> tuple[object, ...]:
-    loss = loss_of(objective.eval(), labelled_batch(objective))
-    return loss.total.detach(), *(loss.terms[name].detach() for name in sorted(loss.terms))
-
-
-def _evaluate(evaluator: Evaluator) -> tuple[object, ...]:
-    found: Evaluation = evaluator.evaluate(features_of(hint))
-    return found.scores, dict(found.selection)
-
-
-def _load(dataset: Dataset) -> tuple[object, ...]:
-    table = load_into_memory(dataset, galaxies.SIZE_PX)
+def act_again(piece: Subject, made: Any) -> tuple[object, ...]:  # noqa: ANN401 the role depends on the kind
+    """Let a component, or another instance of it, do its verb, and return the output."""
+    match piece.offer.kind:
+        case "masker":
+            masks = made.draw(galaxies.images(BATCH), MaskSizes(16, 4, 12), generator())
+            return () if masks is None else (masks.context, masks.targets)
+        case "encoder":
+            with torch.no_grad():
+                tokens: Tokens = made(galaxies.images(FEW))
+            return tokens.values, tokens.positions
+        case "objective":
+            loss = loss_of(made.eval(), labelled_batch(made))
+            return loss.total.detach(), *(loss.terms[name].detach() for name in sorted(loss.terms))
+        case "evaluator":
+            found: Evaluation = made.evaluate(features_of(hint))
+            return found.scores, dict(found.selection)
+    table = load_into_memory(made, galaxies.SIZE_PX)
     return table.fingerprint, torch.from_numpy(table.images), tuple(table.ids.tolist())
 
 
 def load_into_memory(dataset: Dataset, size_px: int) -> GalaxyTable:
-    """Load galaxies with an empty cache, which goes, and memory maps with it."""
+    """Load galaxies through an empty cache, which is removed again with its memory maps."""
     with cache_folder() as folder:
         table: object = dataset.load(size_px, folder)
         if not isinstance(table, GalaxyTable):
@@ -147,23 +143,14 @@ def load_into_memory(dataset: Dataset, size_px: int) -> GalaxyTable:
         return replace(table, images=np.array(table.images))
 
 
-_VERBS: Mapping[Kind, Callable[[Any], tuple[object, ...]]] = {
-    "masker": _draw,
-    "encoder": _encode,
-    "objective": _lose,
-    "evaluator": _evaluate,
-    "dataset": _load,
-}
-
-
 @contextlib.contextmanager
 def cache_folder() -> Iterator[Path]:
-    """Lend a folder for converted galaxies, in the system's own place for what does not last."""
+    """Make a temporary folder for converted galaxies."""
     with tempfile.TemporaryDirectory(prefix=LENT, ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
-# --- what an objective is given --------------------------------------------------------------------------
+# --- inputs of an objective --------------------------------------------------------------------------
 
 
 class Anywhere(Masker):
@@ -180,8 +167,19 @@ class Anywhere(Masker):
         return Masks(context, targets)
 
 
+class Nowhere(Masker):
+    """Draws no masks."""
+
+    hides = False
+
+    def draw(
+        self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes, generator: torch.Generator
+    ) -> None:
+        """Return None."""
+
+
 class Drawer:
-    """Draws uniform random masks for an objective, and remembers what it was asked.
+    """Draws uniform random masks for an objective, and records them.
 
     Attributes:
         hides: whether there are masks to be had.
@@ -203,12 +201,12 @@ class Drawer:
 
 
 def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:
-    """Give galaxies, with labels if the objective declares that it needs them."""
+    """Return a batch of galaxies, with labels if the objective declares that it needs them."""
     return galaxies.batch_of(galaxies.images(count, seed=seed), labelled=objective.needs_labels)
 
 
 def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None, step: int = 0) -> Loss:
-    """Compute a loss as the training loop does, layers' own randomness included."""
+    """Compute a loss as the training loop does, with the layers' own random numbers."""
     streams = draw.streams if draw is not None else streams_of(step)
     with scoped_global(0, "layers", step):
         loss: object = objective.loss(batch, draw or drawer_for(objective, streams), streams)
@@ -218,10 +216,10 @@ def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None
 
 
 def streams_of(step: int = 0) -> Streams:
-    """Give the streams of one step."""
+    """Return the streams of one step."""
     return Streams(0, step, CPU)
 
 
 def drawer_for(objective: Objective, streams: Streams) -> Drawer:
-    """Draw masks for objectives that can use them."""
+    """Return a drawer, without masks for objectives that cannot use them."""
     return Drawer(streams, hides=objective.masks != "ignored" and objective.grid is not None)

@@ -1,4 +1,4 @@
-"""All checks of a piece, applied."""
+"""All checks of a component, applied."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _RULES: Mapping[Kind, Rules] = {
     "evaluator": evaluator.rules,
 }
 UNBUILT = "it cannot be built"
-# What a check sets unless it is asked otherwise: patches that tile its images, and not too much to draw.
+# Options that checks set by default: patches that tile the images, and few galaxies.
 SMALL: Mapping[str, object] = {"patch": PATCH_PX, "galaxies": 200}
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the checks said of one piece.
+    """Results of all checks of one component.
 
     Attributes:
-        offer: the piece.
-        outcomes: one for each check; the rest are skipped if it cannot be built.
+        offer: the component.
+        outcomes: one for each check; all but the first are skipped if it cannot be built.
     """
 
     offer: Offer
@@ -45,12 +45,12 @@ class Report:
 
 
 def checks_of(kind: Kind) -> tuple[Check, ...]:
-    """Give the checks of one kind of piece: those of every piece, then its own."""
+    """Return the checks of one kind of component: the general ones, then its own."""
     return (*general.rules.checks, *_RULES[kind].checks)
 
 
 def subject_of(offer: Offer, settings: Settings | None = None) -> Subject:
-    """Resolve the options of a piece, small where nothing else is asked for.
+    """Resolve the options of a component; sizes are small by default.
 
     Raises:
         ConfigError: an option is unknown, of the wrong type, or has to be set.
@@ -60,28 +60,25 @@ def subject_of(offer: Offer, settings: Settings | None = None) -> Subject:
 
 
 def conform(piece: Subject) -> Report:
-    """Apply every check to a piece."""
+    """Apply every check to a component."""
     first, *others = checks_of(piece.offer.kind)
     outcomes = [first.run(piece)]
     if outcomes[0].verdict == "failed":
-        return Report(piece.offer, (*outcomes, *(_unbuilt(check) for check in others)))
+        skipped = [Outcome(check.id, "skipped", check.claim, UNBUILT) for check in others]
+        return Report(piece.offer, (*outcomes, *skipped))
     title = f"checking {piece.offer.kind} {piece.name}"
     outcomes += [check.run(piece) for check in track(others, task=title, total=len(others), unit="checks")]
     return Report(piece.offer, tuple(outcomes))
 
 
 def absent(subject: Subject) -> str | None:
-    """Say why a piece cannot be had here: it asks for an option, or its data were never fetched."""
+    """Return why a component is not available here: it needs an option, or its data were never fetched."""
     try:
         made = construct(subject)
         if subject.offer.kind == "dataset":
             subject.once(("table", SIZE_PX), lambda: load_into_memory(made, SIZE_PX))
     except (ConfigError, DataError) as error:
         return str(error)
-    except Exception:  # whatever else is wrong is for the checks to say
+    except Exception:  # the checks report every other fault
         return None
     return None
-
-
-def _unbuilt(check: Check) -> Outcome:
-    return Outcome(check.id, "skipped", check.claim, UNBUILT)

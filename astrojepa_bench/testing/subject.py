@@ -1,4 +1,4 @@
-"""A piece under check, and what was costly to make for it."""
+"""A component under check, with what was costly to make for it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Subject(Component):
-    """A piece with resolved options; checks share what takes long, such as loaded galaxies.
+    """A component with resolved options; checks share what takes long to make, such as loaded galaxies.
 
     Attributes:
-        kept: what was made for it, by name.
+        kept: these things, by name.
     """
 
     kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -31,7 +31,7 @@ class Subject(Component):
         return None if file is None else Path(file)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Make something the first time it is asked for."""
+        """Return something, made at the first call."""
         if key not in self.kept:
             self.kept[key] = make()
         made: Made = self.kept[key]

@@ -1,4 +1,4 @@
-"""What a piece does behind one's back: global random numbers drawn, files written."""
+"""Watch for side effects: global random numbers drawn, files written."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _GENERATORS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "numpy.random": (get_state, set_state),
     "torch": (torch.default_generator.get_state, torch.default_generator.set_state),
 }
-LENT = "astrojepa-check-"  # how the names of cache folders begin that a check lends to a dataset
+LENT = "astrojepa-check-"  # prefix of the cache folders that checks lend to datasets
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGES = {"os.mkdir", "os.rename", "os.symlink", "os.link"}
-_written: list[str] | None = None  # an audit hook can not be taken out again, only told to look away
+_written: list[str] | None = None  # None: not watching; an audit hook cannot be removed
 _hooked = False
 
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Put the global random generators back as they were, whoever drew from them inside this scope."""
+    """Restore the global random generators at the end of this scope."""
     before = {name: read() for name, (read, _) in _GENERATORS.items()}
     try:
         yield
@@ -38,7 +38,7 @@ def generators_kept() -> Iterator[None]:
 
 
 def disturbed_by(action: Callable[[], object]) -> list[str]:
-    """Act, name the global random generators whose state changed, and put them back.
+    """Act, return the global random generators whose state changed, and restore them.
 
     Where beartype is loaded, Python's own generator cannot be watched: beartype draws from it itself.
     """
@@ -57,9 +57,11 @@ def _same(state: object, other: object) -> bool:
 
 @contextmanager
 def files_written() -> Iterator[list[str]]:
-    """Collect the paths that are written or changed inside this scope, but for those in a lent cache."""
-    global _written
-    _install_hook()
+    """Collect the paths written or changed inside this scope, except those in a lent cache."""
+    global _written, _hooked
+    if not _hooked:
+        sys.addaudithook(_notice)
+        _hooked = True
     seen: list[str] = []
     _written = []
     try:
@@ -70,17 +72,10 @@ def files_written() -> Iterator[list[str]]:
 
 
 def _is_excused(path: str) -> bool:
-    """Devices and compiled modules are nobody's files; a dataset may fill the cache that it was lent."""
+    """Devices and compiled modules do not count; a dataset may fill the cache that it was lent."""
     place = Path(path)
     lent = any(part.startswith(LENT) for part in place.parts)
     return lent or place.is_relative_to("/dev") or "__pycache__" in place.parts
-
-
-def _install_hook() -> None:
-    global _hooked
-    if not _hooked:
-        sys.addaudithook(_notice)
-        _hooked = True
 
 
 def _notice(event: str, details: tuple[Any, ...]) -> None:

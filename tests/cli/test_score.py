@@ -1,6 +1,7 @@
 """`score`: more evaluators for a finished run, on the same galaxies and without training."""
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -14,37 +15,48 @@ from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.training.budgets import BUDGETS, Budget
 
 
+@pytest.fixture(scope="session")
+def trained(shared):
+    """Write 240 galaxies of 32 px in three shapes, train a run of two steps on them and score it by k-NN."""
+
+    def fill(folder):
+        rng = np.random.default_rng(0)
+        label = np.arange(240) % 3
+        y, x = np.mgrid[-16:16, -16:16]
+        shapes = [np.exp(-(x**2 + y**2) / 20), np.exp(-(x**2 / 60 + y**2 / 5))]
+        shapes.append(np.exp(-((np.hypot(x, y) - 8) ** 2) / 5))
+        bright = rng.uniform(0.4, 1, 240)  # redshifts go with it
+        shown = np.stack([shapes[kind] for kind in label])[..., None] * bright[:, None, None, None]
+        images = shown * [180, 200, 150]
+        with h5py.File(folder / "tiny.h5", "w") as file:
+            file["images"] = np.clip(images + rng.normal(20, 4, images.shape), 0, 255).astype(np.uint8)
+            file["ans"], file["redshift"] = label, 0.3 * (1 - bright) + 0.01
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
+            request = make_request(
+                {
+                    "objectives": "lejepa", "evaluators": "knn", "floors": False, "dataset": "hdf5",
+                    "budget": "tiny", "device": "cpu", "out": folder / "out", "cache": folder / "cache",
+                    "settings": {"dataset": {"path": str(folder / "tiny.h5")}, "objective": {"slices": 16}},
+                }
+            )  # fmt: skip
+            run_grid(request, load_registry(), "tests")
+
+    return shared("scored", fill)
+
+
 @pytest.fixture
-def galaxies(tmp_path):
-    """Write 240 galaxies of 32 px in three shapes, with redshifts that go with their brightness."""
-    rng = np.random.default_rng(0)
-    label = np.arange(240) % 3
-    y, x = np.mgrid[-16:16, -16:16]
-    shapes = [np.exp(-(x**2 + y**2) / 20), np.exp(-(x**2 / 60 + y**2 / 5))]
-    shapes.append(np.exp(-((np.hypot(x, y) - 8) ** 2) / 5))
-    bright = rng.uniform(0.4, 1, 240)
-    images = (
-        np.stack([shapes[kind] for kind in label])[..., None] * bright[:, None, None, None] * [180, 200, 150]
-    )
-    path = tmp_path / "tiny.h5"
-    with h5py.File(path, "w") as file:
-        file["images"] = np.clip(images + rng.normal(20, 4, images.shape), 0, 255).astype(np.uint8)
-        file["ans"], file["redshift"] = label, 0.3 * (1 - bright) + 0.01
+def galaxies(finished, tmp_path):
+    """Find the galaxies of the run."""
+    return tmp_path / "tiny.h5"
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    """Copy the run and its galaxies; give its path."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    [path] = (tmp_path / "out" / "runs").rglob("*.json")
     return path
-
-
-@pytest.fixture
-def finished(tmp_path, galaxies, monkeypatch):
-    """Train a run of two steps and score it by k-NN; give its path."""
-    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
-    request = make_request(
-        {
-            "objectives": "lejepa", "evaluators": "knn", "floors": False, "dataset": "hdf5", "budget": "tiny",
-            "settings": {"dataset": {"path": str(galaxies)}, "objective": {"slices": 16}}, "device": "cpu",
-            "out": tmp_path / "out", "cache": tmp_path / "cache",
-        }
-    )  # fmt: skip
-    return run_grid(request, load_registry(), "tests").paths[0]
 
 
 @pytest.fixture

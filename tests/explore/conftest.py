@@ -17,36 +17,42 @@ from astrojepa_bench.training.budgets import BUDGETS, Budget
 
 
 @pytest.fixture(scope="session")
-def galaxies(tmp_path_factory):
+def galaxies(shared):
     """Write 120 noisy galaxies of 32 px in two classes, with redshifts and places."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 90, (120, 32, 32, 3), dtype=np.uint8)
-    images[::2, 10:22, 10:22] += 100
-    path = tmp_path_factory.mktemp("galaxies") / "tiny.h5"
-    with h5py.File(path, "w") as file:
-        file["images"], file["ans"] = images, np.arange(120) % 2
-        file["redshift"], file["pxscale"] = rng.uniform(0, 0.2, 120), np.full(120, 0.262)
-        file["ra"], file["dec"] = rng.uniform(0, 90, 120), rng.uniform(-5, 5, 120)
-    return path
+
+    def fill(folder):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 90, (120, 32, 32, 3), dtype=np.uint8)
+        images[::2, 10:22, 10:22] += 100
+        with h5py.File(folder / "tiny.h5", "w") as file:
+            file["images"], file["ans"] = images, np.arange(120) % 2
+            file["redshift"], file["pxscale"] = rng.uniform(0, 0.2, 120), np.full(120, 0.262)
+            file["ra"], file["dec"] = rng.uniform(0, 90, 120), rng.uniform(-5, 5, 120)
+
+    return shared("explored-galaxies", fill) / "tiny.h5"
 
 
 @pytest.fixture(scope="session")
-def trained(galaxies, tmp_path_factory):
+def trained(galaxies, shared):
     """Train and score one objective on them; the record's file."""
 
     def train(objective, seen, evaluators, **options):
-        folder = tmp_path_factory.mktemp("run")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, seen, "vit-micro", "tests"))
-            request = make_request(
-                {
-                    "objectives": objective, "maskers": "random", "dataset": "hdf5", "budget": "tiny",
-                    "floors": False, "evaluators": evaluators, "out": folder / "out", "cache": folder / "cache",
-                    "device": "cpu", "settings": {"dataset": {"path": str(galaxies)},
-                                                  "objective": {"batch_size": 32, **options}},
-                }
-            )  # fmt: skip
-            return run_grid(request, load_registry(), "astrojepa-bench run").paths[0]
+        def fill(folder):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, seen, "vit-micro", "tests"))
+                request = make_request(
+                    {
+                        "objectives": objective, "maskers": "random", "dataset": "hdf5", "budget": "tiny",
+                        "floors": False, "evaluators": evaluators, "out": folder / "out",
+                        "cache": folder / "cache", "device": "cpu",
+                        "settings": {"dataset": {"path": str(galaxies)},
+                                     "objective": {"batch_size": 32, **options}},
+                    }
+                )  # fmt: skip
+                run_grid(request, load_registry(), "astrojepa-bench run")
+
+        [path] = (shared(f"explored-{objective}-{seen}", fill) / "out" / "runs").rglob("*.json")
+        return path
 
     return train
 

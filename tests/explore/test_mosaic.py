@@ -7,7 +7,7 @@ import pytest
 
 from astrojepa_bench.explore.anomalies import anomaly_table
 from astrojepa_bench.explore.figures import bar_length, display_note, draw_bar, picture_bytes, rgb, scale_note
-from astrojepa_bench.explore.mosaic import mosaic_figure, oddest_figure, scales_differ
+from astrojepa_bench.explore.mosaic import anomalies_figure, mosaic_figure, scales_differ
 from astrojepa_bench.explore.sample import Sample
 
 ROWS = [0, 1, 2]
@@ -73,7 +73,7 @@ def test_filters_are_claimed_only_where_they_are_named(table):
 def test_the_oddest_are_captioned_in_their_order(sample):
     """Rank, score, place in the sample, class and redshift of the galaxy that is drawn."""
     frame = anomaly_table(sample)
-    figure = oddest_figure(sample, frame, number=7)
+    figure = anomalies_figure(sample, frame, number=7)
     titles = [axes.get_title() for axes in figure.axes[:7]]
 
     for title, (_, fact) in zip(titles, frame.head(7).iterrows(), strict=True):

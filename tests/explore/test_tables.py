@@ -12,7 +12,14 @@ from astrojepa_bench import extract_latents
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.latents import LATENT_FORMATS, write_latents
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import TABLE_FORMATS, facts_table, rounded, viewer_link, write_table
+from astrojepa_bench.explore.tables import (
+    TABLE_FORMATS,
+    column_label,
+    facts_table,
+    rounded,
+    viewer_link,
+    write_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +52,11 @@ def test_what_is_written_is_read_back(facts, tmp_path, ending):
 
 
 def test_columns_carry_their_units(facts, tmp_path):
-    """Degrees and arcseconds, where the format knows units."""
+    """Degrees and arcseconds a pixel, where the format knows units, and in the labels of figures."""
     found = Table.read(write_table(facts, tmp_path / "facts.fits"))
 
-    assert (str(found["ra"].unit), str(found["pixel_scale"].unit)) == ("deg", "arcsec")
+    assert (str(found["ra"].unit), str(found["pixel_scale"].unit)) == ("deg", "arcsec / pix")
+    assert column_label("pixel_scale") == "pixel scale [arcsec / pix]"
 
 
 @pytest.mark.parametrize("ending", LATENT_FORMATS)

@@ -13,14 +13,14 @@ from numpy.random import get_state
 
 from astrojepa_bench.options import KINDS
 from astrojepa_bench.testing import MaskerChecks, checks_of, general
-from astrojepa_bench.testing.templates.encoder import Template as Encoder
-from astrojepa_bench.testing.templates.masker import Template
+from astrojepa_bench.testing.templates.encoder import TemplateEncoder as Encoder
+from astrojepa_bench.testing.templates.masker import TemplateMasker as Template
 from astrojepa_bench.testing.watching import disturbed_by
 
 SLOW_MODULE = """
 import time
 
-from astrojepa_bench.testing.templates.masker import Template
+from astrojepa_bench.testing.templates.masker import TemplateMasker as Template
 
 began = time.process_time()
 while time.process_time() < began + 0.2:

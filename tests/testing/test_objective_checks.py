@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from astrojepa_bench.testing import checks_of
-from astrojepa_bench.testing.templates.objective import Template
+from astrojepa_bench.testing.rehearsal import Drawer
+from astrojepa_bench.testing.templates.objective import TemplateObjective as Template
 from astrojepa_bench.types import Loss, Prediction, Recipe
 
 
@@ -52,7 +53,7 @@ class Uphill(Template):
         return changed(loss, 2 * loss.total.detach() - loss.total)
 
 
-class JudgedAtTheStart(Template):
+class ScoredAtTheStart(Template):
     def __init__(self, encoder, grid, classes):
         super().__init__(encoder, grid, classes)
         self.start = copy.deepcopy(encoder)
@@ -62,7 +63,7 @@ class JudgedAtTheStart(Template):
         return self.start
 
 
-class TaughtTeacher(JudgedAtTheStart):
+class TaughtTeacher(ScoredAtTheStart):
     def loss(self, batch, draw, streams):
         loss = super().loss(batch, draw, streams)
         return changed(loss, loss.total + self.start(batch.images).values.square().mean())
@@ -113,14 +114,32 @@ class Optional(Template):
     masks = "optional"
 
 
+class NeedsPatches(Optional):
+    def loss(self, batch, draw, streams):
+        return super().loss(batch, draw if draw.hides else Drawer(streams), streams)
+
+
+class Refusing(NeedsPatches):
+    @classmethod
+    def skip(cls, encoder, masker):
+        needs = None if getattr(encoder, "grid", "patches") else "it needs patches"
+        return super().skip(encoder, masker) or needs
+
+
+class Evasive(NeedsPatches):
+    @classmethod
+    def skip(cls, encoder, masker):
+        return super().skip(encoder, masker) or ("" if masker.hides else None)
+
+
 BROKEN = {
     "objective-finite": (NotANumber, "'total' is not finite"),
-    "objective-oddities": (OverContrast, "all-zero image: loss term 'total'"),
+    "objective-edge-cases": (OverContrast, "all-zero image: loss term 'total'"),
     "objective-collapse": (OverSpread, "is not finite"),
     "objective-one-galaxy": (OverPairs, "'total' is not finite"),
     "objective-gradients": (Detached, "no gradient reaches the encoder"),
     "objective-learns": (Uphill, "the loss went from"),
-    "objective-judged": (JudgedAtTheStart, "three steps left its features as they were"),
+    "objective-scored-encoder": (ScoredAtTheStart, "three steps left its features as they were"),
     "objective-teacher": (TaughtTeacher, "got a gradient"),
     "objective-masks": (Undeclared, "declares that it ignores masks, but draws some"),
     "objective-same-images": (Mirrored, "the encoder saw other images than the masker"),
@@ -128,7 +147,7 @@ BROKEN = {
     "objective-recipe": (StandingStill, "learning_rate=0.0"),
     "objective-state": (Counting, "with the same state the loss is"),
     "objective-prediction": (HalfAPrediction, "6 predictions for 12 galaxies"),
-    "objective-no-patches": (Optional, "raised"),
+    "objective-skip": (Optional, "raised ConfigError: the objective asked for masks"),
 }
 
 
@@ -143,6 +162,23 @@ def test_check_finds_the_objective_that_breaks_it(fault, check):
     factory, words = BROKEN[check]
 
     assert words in fault("objective", check, factory)
+
+
+@pytest.mark.parametrize(
+    ("factory", "found"),
+    [(NeedsPatches, "raised TypeCheckError"), (Evasive, "skip returned '', expected a reason or None")],
+    ids=["no patches", "no reason"],
+)
+def test_pairs_that_fail_are_to_be_refused_with_a_reason(fault, factory, found):
+    """An encoder without patches is met as well as a masker that draws nothing."""
+    assert found in fault("objective", "objective-skip", factory)
+
+
+def test_refused_pairs_are_not_tried(outcomes):
+    """A reason is an answer."""
+    outcome = outcomes("objective", Refusing, "objective-skip")["objective-skip"]
+
+    assert outcome.verdict == "passed", outcome
 
 
 def test_every_objective_check_has_a_control():

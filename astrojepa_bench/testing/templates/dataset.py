@@ -26,6 +26,8 @@ class TemplateDataset(Dataset):
         seed: of everything random.
     """
 
+    version = 1
+
     def __init__(self, *, galaxies: int = 1000, seed: int = 0) -> None:
         if galaxies < 40:
             raise ConfigError(f"dataset.galaxies={galaxies} does not fill three splits; give at least 40")

@@ -24,6 +24,8 @@ class TemplateEncoder(Encoder):
         width: token width, a multiple of 4.
     """
 
+    version = 1
+
     mean: Tensor
     std: Tensor
 

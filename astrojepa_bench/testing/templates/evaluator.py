@@ -24,6 +24,8 @@ class TemplateEvaluator(Evaluator):
     Chance: the test share of the largest class.
     """
 
+    version = 1
+
     requires = ("label",)
     metrics = (Metric("accuracy", "template %", scale=100, digits=1, level="headline"),)
 

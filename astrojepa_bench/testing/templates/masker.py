@@ -16,6 +16,8 @@ class TemplateMasker(Masker):
         width: how far from the centre the preference reaches [patch]; large values are uniform.
     """
 
+    version = 1
+
     def __init__(self, grid: PatchGrid, *, width: float = 2.0) -> None:
         super().__init__(grid)
         row, column = torch.arange(grid.rows) + 0.5, torch.arange(grid.columns) + 0.5

@@ -1,4 +1,4 @@
-"""Objective `template`: tells the mean colour of the whole image from the few patches that are seen.
+"""Objective `template`: predicts the mean colour of the whole image from a few visible patches.
 
 Source: nothing to cite yet; name the paper, the equation and every deviation.
 """
@@ -16,6 +16,7 @@ class TemplateObjective(bench.Objective):
     """
 
     masks = "required"
+    version = 1
 
     def __init__(
         self, encoder: bench.Encoder, grid: bench.PatchGrid, classes: int, *, visible: float = 0.25
@@ -27,8 +28,6 @@ class TemplateObjective(bench.Objective):
     def loss(self, batch: bench.GalaxyBatch, draw: bench.Draw, streams: bench.Streams) -> bench.Loss:
         """Compute the mean squared error of the colours."""
         masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise bench.ConfigError("objective 'template' needs masks; choose a masker that hands them out")
         seen = self.encoder(batch.images, keep=masks.context).values.mean(dim=1)
         error = (self.head(seen) - batch.images.mean(dim=(2, 3))).square().mean()
         return bench.Loss(error, {"colour": error})
