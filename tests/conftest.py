@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; processes that tests start inherit it
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported; processes that tests start inherit it
 
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException
