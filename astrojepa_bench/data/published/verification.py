@@ -81,13 +81,15 @@ def _examined(found: Verification, file: Hdf5File) -> Verification:
     rows = np.array([row_of(picture) for picture in pictures if isinstance(picture, Picture)], dtype=ROW)
     with reading(found.path), h5py.File(found.path) as opened:
         dtypes = {name: str(item.dtype) for name, item in opened.items() if isinstance(item, h5py.Dataset)}
+    known = file.number("pxscale")
+    scales, counts = np.unique(known[known > 0], return_counts=True)
     return replace(
         found,
         layout=ANY_LAYOUT if release is None else release.title,
         shape=file.shape,
         dtypes=dtypes,
         classes=_classes(catalogue),
-        pixel_scales=_counts(file.number("pxscale")[file.number("pxscale") > 0]),
+        pixel_scales={str(scale): int(n) for scale, n in zip(scales.tolist(), counts, strict=True)},
         defects=_defects(catalogue, rows),
     )
 
@@ -96,11 +98,6 @@ def _classes(catalogue: Catalogue) -> dict[str, int]:
     _, first, counts = np.unique(catalogue.label, return_index=True, return_counts=True)
     names = catalogue.kinds()[first].tolist()
     return {name or "unlabelled": int(count) for name, count in zip(names, counts, strict=True)}
-
-
-def _counts(values: np.ndarray) -> dict[str, int]:
-    found, counts = np.unique(values, return_counts=True)
-    return {str(value): int(count) for value, count in zip(found.tolist(), counts, strict=True)}
 
 
 def _defects(catalogue: Catalogue, rows: np.ndarray) -> dict[str, int]:

@@ -61,7 +61,9 @@ class Hdf5File:
             asked = () if label is None else (label,)
             names = {*(name for name in COLUMNS if name in file), *asked}
             columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
-            return cls(path, label, shape, columns, _texts(file), _class_names(file, names))
+            words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
+            attributes = {name.lower(): _text(value) for name, value in words.items()}
+            return cls(path, label, shape, columns, attributes, _class_names(file, names))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -216,10 +218,6 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
         )
     values: np.ndarray = file[name][:]
     return values
-
-
-def _texts(file: h5py.File) -> dict[str, str]:
-    return {key.lower(): _text(value) for key, value in file.attrs.items() if isinstance(value, str | bytes)}
 
 
 def _text(value: object) -> str:

@@ -84,8 +84,14 @@ class HubRows:
             raise DataError(f"{title} has no rows; expected at least one galaxy")
         chosen, declared, notes = _chosen(filled)
         present = _present(title, columns, next(iter(chosen.values())).column_names)
+        used = [rows.select_columns(sorted(set(present.values()))) for rows in chosen.values()]
+        image, kind = present["image"], library().Image
+        stored = [  # images not decoded: a bad one must not end the reading
+            rows.cast_column(image, kind(decode=False)) if isinstance(rows.features[image], kind) else rows
+            for rows in used
+        ]
         try:
-            joined = library().concatenate_datasets([_stored(rows, present) for rows in chosen.values()])
+            joined = library().concatenate_datasets(stored)
         except ValueError as error:  # the library says which column it is
             reason = " ".join(str(error).split())
             raise DataError(f"{title}: splits differ in a column ({reason}); name another column") from None
@@ -239,13 +245,6 @@ def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[s
                 f"{title} has no column '{name}'; set dataset.{role} to another{way_out}: {nearest(name, known)}"
             )
     return {role: name for role, name in columns.items() if name in known}
-
-
-def _stored(rows: datasets.Dataset, columns: Mapping[str, str]) -> datasets.Dataset:
-    """Select the columns that are used, images not decoded: a bad one must not end the reading."""
-    used, image = rows.select_columns(sorted(set(columns.values()))), columns["image"]
-    is_image = isinstance(used.features[image], library().Image)
-    return used.cast_column(image, library().Image(decode=False)) if is_image else used
 
 
 def _file(cell: Cell) -> bytes:

@@ -11,7 +11,6 @@ from jaxtyping import Bool
 
 from astrojepa_bench.data.convert import cached, fingerprint, stack
 from astrojepa_bench.data.splitting.near_duplicates import NEAR_DUPLICATES, near_duplicates
-from astrojepa_bench.types import Images
 
 MOST_PAIRS = 400_000_000  # about half an hour of one core
 
@@ -46,14 +45,12 @@ def showing(
     key = fingerprint("leaks", NEAR_DUPLICATES, held, digests)
 
     def compare(folder: Path) -> None:
-        parts = [_rows(part, f"{key}-{place}", cache_dir) for place, part in enumerate((new, *known))]
+        parts = [
+            part.images if len(part.rows) == len(part.images) else stack([part], f"{key}-{place}", cache_dir)
+            for place, part in enumerate((new, *known))
+        ]
         found = [near_duplicates(parts[0], other, task=task).row_a for other in parts[1:]]
         np.save(folder / "rows.npy", np.unique(np.concatenate(found)))
 
     rows = np.load(cached(cache_dir, key, compare, "leaks") / "rows.npy")
     return np.isin(np.arange(len(new[1])), rows)
-
-
-def _rows(part: Part, key: str, cache_dir: Path) -> Images:
-    images, rows = part
-    return images if len(rows) == len(images) else stack([part], key, cache_dir)

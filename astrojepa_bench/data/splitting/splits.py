@@ -179,7 +179,10 @@ def sky_groups(
     left, right = np.concatenate(pairs).T
     links = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(len(digests),) * 2)
     count, component = connected_components(links, directed=False)
-    return _named(digests.astype(str), component, count)
+    names = digests.astype(str)
+    order = np.lexsort((names, component))
+    smallest = names[order][np.searchsorted(component[order], np.arange(count))]
+    return smallest[component]
 
 
 def _chained(same: Int[np.ndarray, " galaxy"]) -> Int[np.ndarray, "pair 2"]:
@@ -213,12 +216,6 @@ def _chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     angle = np.radians(np.minimum(arcsec / 3600, 180))  # nothing is farther than across the sky
     chord: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
     return chord
-
-
-def _named(digests: np.ndarray, component: Int[np.ndarray, " galaxy"], count: int) -> np.ndarray:
-    order = np.lexsort((digests, component))
-    starts = np.searchsorted(component[order], np.arange(count))
-    return digests[order][starts][component]
 
 
 def conflicting(names: np.ndarray, labels: Int[np.ndarray, " galaxy"]) -> Bool[np.ndarray, " galaxy"]:

@@ -59,7 +59,10 @@ class Canvas:
 
     def add(self, shape: Light, share: float, spectral_type: float) -> None:
         """Add a component of unit flux that holds `share` of the galaxy's r light."""
-        for band, flux in enumerate(self._fluxes(share, spectral_type)):
+        g_r, r_z = colours(self.galaxy.redshift, spectral_type)
+        offset = self.galaxy.colour_offset
+        fluxes = band_fluxes(self.flux * share, g_r + offset[0], r_z + offset[1])
+        for band, flux in enumerate(fluxes):
             self.light[band] += np.float32(flux) * shape
 
     def add_points(
@@ -85,11 +88,6 @@ class Canvas:
         """Apparent magnitudes in z, r, g: the galaxy's own in r, and the colours of what has been drawn."""
         sums = self.light.sum(axis=(1, 2), dtype=np.float64)
         return tuple((self.galaxy.magnitude - 2.5 * np.log10(sums / sums[1])).tolist())
-
-    def _fluxes(self, share: float, spectral_type: float) -> tuple[float, float, float]:
-        g_r, r_z = colours(self.galaxy.redshift, spectral_type)
-        offset = self.galaxy.colour_offset
-        return band_fluxes(self.flux * share, g_r + offset[0], r_z + offset[1])
 
 
 def splat(
