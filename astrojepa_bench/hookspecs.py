@@ -1,4 +1,4 @@
-"""How plugins speak: hooks that each return a mapping by name (of factories, of suites), and one that listens.
+"""The hooks of plugins: each returns a mapping by name (of factories, suites, importers), and one listens.
 
 A plugin is a module (entry-point group `astrojepa_bench`, or `--plugin FILE.py`) with functions decorated by
 `hookimpl` and named as below. A factory is usually the class itself.
@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from astrojepa_bench.events import Event
+    from astrojepa_bench.importers import Importer
     from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
     from astrojepa_bench.suites import Suite
 
@@ -52,5 +53,10 @@ def astrojepa_suites() -> Mapping[str, Suite]:  # type: ignore[empty-body]
 
 
 @hookspec
+def astrojepa_importers() -> Mapping[str, Importer]:  # type: ignore[empty-body]
+    """Offer readers of models trained elsewhere, by name of the format."""
+
+
+@hookspec
 def astrojepa_observe(event: Event) -> None:
-    """Hear what happens: steps, cells, slow tasks."""
+    """Receive an event: a step, a cell, a slow task."""

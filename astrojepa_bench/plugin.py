@@ -6,7 +6,7 @@ Contestants import this module, torch, numpy and timm, and nothing else of ours.
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
-from astrojepa_bench.encoders.weights import load_weights
+from astrojepa_bench.encoders.weights import load_weights, read_state
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.features import Features, TokenBatch
@@ -23,6 +23,7 @@ from astrojepa_bench.geometry.patches import (
 from astrojepa_bench.geometry.sky import DETECTED, signal_to_noise
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
+from astrojepa_bench.importers import Imported, Importer
 from astrojepa_bench.metric import Metric
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
@@ -60,6 +61,8 @@ __all__ = [
     "GalaxyBatch",
     "GalaxyTable",
     "ImageSpec",
+    "Imported",
+    "Importer",
     "Loss",
     "MaskSizes",
     "Masker",
@@ -85,6 +88,7 @@ __all__ = [
     "draw_square",
     "hookimpl",
     "load_weights",
+    "read_state",
     "rectangle_of",
     "rectangle_patches",
     "signal_to_noise",

@@ -26,6 +26,7 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
+from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
 from astrojepa_bench.signatures import option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
@@ -79,6 +80,7 @@ class Registry:
     failures: list[LoadFailure] = field(default_factory=list)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     _suites: dict[str, SuiteOffer] = field(default_factory=dict)
+    _importers: dict[str, ImporterOffer] = field(default_factory=dict)
     _plugins: list[str] = field(default_factory=list)
     _observers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
 
@@ -135,6 +137,20 @@ class Registry:
             raise ConfigError(f"unknown suite '{name}'; {nearest(name, self._suites)}{self._hints(name)}")
         return self._suites[name]
 
+    def importers(self) -> tuple[ImporterOffer, ...]:
+        """Return the importers on offer, by name."""
+        return tuple(self._importers[name] for name in sorted(self._importers))
+
+    def importer(self, name: str) -> ImporterOffer:
+        """Look an importer up by the name of its format.
+
+        Raises:
+            ConfigError: nobody offers it.
+        """
+        if name not in self._importers:
+            raise ConfigError(f"unknown format '{name}'; {nearest(name, self._importers)}{self._hints(name)}")
+        return self._importers[name]
+
     def observe(self, event: Event) -> None:
         """Let every observing plugin hear an event; one that raises is not asked again."""
         for plugin, manager in list(self._observers.items()):
@@ -167,6 +183,8 @@ class Registry:
                 self._claim(offer)
         for suite in self._attempt(source, strict, partial(_offered_suites, source, manager)) or ():
             _only_one("suite", self._suites.setdefault(suite.name, suite), suite)
+        for importer in self._attempt(source, strict, partial(_offered_importers, source, manager)) or ():
+            _only_one("importer", self._importers.setdefault(importer.name, importer), importer)
 
     def _claim(self, offer: Offer) -> None:
         _only_one(offer.kind, self._offers.setdefault((offer.kind, offer.name), offer), offer)
@@ -249,7 +267,7 @@ def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         names = [caller.name for caller in callers if not caller.has_spec()]
-        hooks = [*HOOKS, "astrojepa_suites", "astrojepa_observe"]
+        hooks = [*HOOKS, "astrojepa_suites", "astrojepa_importers", "astrojepa_observe"]
         raise PluginError(f"unknown hook '{names[0]}'; {nearest(names[0], hooks)}") from error
     if not callers:
         raise PluginError("it offers nothing: no function is decorated with @hookimpl")
@@ -277,6 +295,21 @@ def _offered_suites(source: _Source, manager: pluggy.PluginManager) -> list[Suit
     return offers
 
 
+def _offered_importers(source: _Source, manager: pluggy.PluginManager) -> list[ImporterOffer]:
+    hook, offers = "astrojepa_importers", []
+    for mapping in manager.hook.astrojepa_importers():
+        if not isinstance(mapping, Mapping):
+            raise PluginError(
+                f"{hook} returned {type(mapping).__name__}; expected a mapping, name to importer"
+            )
+        for name, read in mapping.items():
+            called = _checked_name(hook, name)
+            if not callable(read):
+                raise PluginError(f"{hook} offers '{name}' as {type(read).__name__}; expected a function")
+            offers.append(ImporterOffer(called, read, source.plugin, source.package))
+    return offers
+
+
 def _suite_offer(source: _Source, name: object, suite: object) -> SuiteOffer:
     if not isinstance(suite, Suite):
         raise PluginError(
@@ -301,7 +334,9 @@ def _checked_name(hook: str, name: object) -> str:
     return name
 
 
-def _only_one(kind: str, first: Offer | SuiteOffer, offer: Offer | SuiteOffer) -> None:
+def _only_one(
+    kind: str, first: Offer | SuiteOffer | ImporterOffer, offer: Offer | SuiteOffer | ImporterOffer
+) -> None:
     """Refuse the second of two offers of one name, whichever was meant."""
     if first is not offer:
         raise PluginError(

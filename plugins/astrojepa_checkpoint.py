@@ -1,6 +1,6 @@
 """Objective `astrojepa`: a checkpoint of AstroJEPA's model zoo, scored as it is, predictor and all.
 
-Nothing is trained. The file gives a target encoder (the judged one: its mean token is the latent of AstroJEPA's
+Nothing is trained. The file gives a target encoder (the scored one: its mean token is the latent of AstroJEPA's
 notebooks), the context encoder and predictor trained beside it, and one patch embedding for both encoders.
 
 Predictions are made as published, leak included. The context encoder runs over *all* patches and forbids attending
@@ -22,7 +22,10 @@ Source: github.com/FurqanBhat/AstroJEPA, published module, and its masks. Deviat
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Callable, Mapping
+from math import isqrt
 from pathlib import Path
 from typing import cast
 
@@ -33,9 +36,13 @@ from torch import Tensor, nn
 
 from astrojepa_bench.plugin import (
     ConfigError,
+    DataError,
     Draw,
     Encoder,
     GalaxyBatch,
+    ImageSpec,
+    Imported,
+    Importer,
     Loss,
     MaskSizes,
     Objective,
@@ -44,6 +51,7 @@ from astrojepa_bench.plugin import (
     Streams,
     hookimpl,
     load_weights,
+    read_state,
 )
 
 OURS = {
@@ -51,6 +59,21 @@ OURS = {
     "target_encoder.": "encoder.body.",
     "context_encoder.": "context.",
 }
+KERNEL, POSITIONS = "patch_embed.proj.weight", "target_encoder.pos_embed"
+SURVEY = "Galaxy10 DECaLS"  # what the published models were trained on
+BANDS = ("z", "r", "g")
+CLASS_NAMES = (
+    "Disturbed Galaxies",
+    "Merging Galaxies",
+    "Round Smooth Galaxies",
+    "In-between Round Smooth Galaxies",
+    "Cigar Shaped Smooth Galaxies",
+    "Barred Spiral Galaxies",
+    "Unbarred Tight Spiral Galaxies",
+    "Unbarred Loose Spiral Galaxies",
+    "Edge-on Galaxies without Bulge",
+    "Edge-on Galaxies with Bulge",
+)
 
 
 class AstroJEPA(Objective):
@@ -121,7 +144,7 @@ class AstroJEPA(Objective):
         return self.encoder
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Give zero: there is nothing to learn."""
+        """Return zero: there is nothing to learn."""
         return Loss(batch.images.new_zeros(()), {})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
@@ -172,6 +195,99 @@ def marked(
     """Mark the given places of a set of tokens."""
     nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
     return nowhere.scatter(1, places, True)
+
+
+# --- sizes, read off the file ----------------------------------------------------------------------------
+
+
+def read_checkpoint(path: Path) -> Imported:
+    """Read the sizes of a checkpoint off its tensors, without running any code in it.
+
+    Raises:
+        ConfigError: there is no such file.
+        DataError: it is damaged, would run code, or is no checkpoint of AstroJEPA.
+    """
+    state = read_state(path, "import-checkpoint")
+    missing = [name for name in (KERNEL, POSITIONS) if name not in state]
+    if missing or state[KERNEL].ndim != 4 or state[POSITIONS].ndim != 3:
+        found = ", ".join(sorted(state)[:3])
+        raise DataError(
+            f"{path.name} is no checkpoint of AstroJEPA: no usable '{KERNEL}' and '{POSITIONS}' among {found}, …"
+        )
+    patches, width = state[POSITIONS].shape[1:]
+    bands, patch = state[KERNEL].shape[1:3]
+    side = isqrt(patches)
+    if side * side != patches:
+        raise DataError(
+            f"{path.name} has {patches} positions, which fill no square; give a checkpoint of square images"
+        )
+    around = what_is_around(path)
+    heads = heads_of(path, around)
+    half = (0.5,) * bands  # as published: x = (g - 0.5) / 0.5
+    names = BANDS if bands == len(BANDS) else tuple(f"band {i}" for i in range(bands))
+    return Imported(
+        objective="astrojepa",
+        masker="brightness-seed",
+        encoder="astrojepa-vit",
+        dataset="galaxy10",
+        options={
+            "objective": {"weights": path, "depth": layers_of(state, "predictor"), "heads": heads},
+            "encoder": {
+                "patch": patch, "width": width, "depth": layers_of(state, "target_encoder"), "heads": heads
+            },
+        },
+        spec=ImageSpec(names, side * patch, half, half),
+        class_names=CLASS_NAMES,
+        galaxies=SURVEY,
+        patch_px=patch,
+        warnings=(
+            f"{path.name}: trained elsewhere{progress_of(around)}, as published on {SURVEY} in a random split; "
+            "it has most likely seen test galaxies of that survey, without their labels",
+        ),
+    )  # fmt: skip
+
+
+def layers_of(state: Mapping[str, Tensor], part: str) -> int:
+    """Count the layers of a transformer."""
+    return len({found[1] for name in state if (found := re.match(rf"{part}\.blocks\.layers\.(\d+)\.", name))})
+
+
+def what_is_around(path: Path) -> Mapping[str, object]:
+    """Read what stands around the tensors; nothing in a file that holds tensors only."""
+    try:
+        found = torch.load(path, "cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):  # safetensors
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def heads_of(path: Path, around: Mapping[str, object]) -> int:
+    """Read the number of attention heads, which no tensor tells.
+
+    Raises:
+        DataError: the file does not say it.
+    """
+    config = around.get("config")
+    heads = config.get("num_heads") if isinstance(config, Mapping) else None
+    if not isinstance(heads, int):
+        raise DataError(
+            f"{path.name} does not say how many attention heads it has (config.num_heads), and its tensors cannot "
+            "tell; save the published dictionary around model_state_dict"
+        )
+    return heads
+
+
+def progress_of(around: Mapping[str, object]) -> str:
+    """Describe how long it was trained; empty where the file does not say."""
+    named = {"epoch": around.get("epoch"), "validation loss": around.get("val_loss")}
+    known = [f"{name} {value:.4g}" for name, value in named.items() if isinstance(value, int | float)]
+    return f" ({', '.join(known)})" if known else ""
+
+
+@hookimpl
+def astrojepa_importers() -> Mapping[str, Importer]:
+    """Offer the reader of AstroJEPA's checkpoints."""
+    return {"astrojepa": read_checkpoint}
 
 
 @hookimpl

@@ -22,9 +22,9 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Each room may import itself and the rooms above it.
 ROOMS = (
     "errors", "files", "metric", "geometry", "types", "streams", "events", "features", "roles", "suites",
-    "hookspecs", "data", "encoders", "plugin", "signatures", "syntax", "versions", "options", "registry",
-    "training", "evaluators", "builtin", "evaluation", "results", "runs", "api", "testing", "board", "explore",
-    "cli", "__main__",
+    "importers", "hookspecs", "data", "encoders", "plugin", "signatures", "syntax", "versions", "options",
+    "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs", "api", "testing", "board",
+    "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}

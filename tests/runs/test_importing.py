@@ -6,15 +6,20 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from astrojepa_checkpoint import BANDS, CLASS_NAMES, SURVEY, read_checkpoint
 from torch import nn
 
 from astrojepa_bench import open_run
 from astrojepa_bench.board.render import check_board
 from astrojepa_bench.cli import main
-from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.explore.checkpoint import read_checkpoint
+from astrojepa_bench.data.published.releases import DECALS
+from astrojepa_bench.errors import ConfigError, DataError, PluginError
+from astrojepa_bench.importers import Imported
+from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs.importing import read_model
 from astrojepa_bench.streams import scoped_global
+from astrojepa_bench.types import ImageSpec
 
 WIDTH, HEADS = 24, 3
 
@@ -82,9 +87,15 @@ def test_sizes_are_read_off_the_file(checkpoint):
     """Only the number of heads is nowhere in the tensors."""
     found = read_checkpoint(checkpoint)
 
-    assert (found.size_px, found.patch, found.bands) == (32, 8, 3)
-    assert (found.width, found.depth, found.heads, found.predictor_depth) == (24, 2, 3, 3)
-    assert found.progress == " (epoch 99, validation loss 0.0334)"
+    assert (found.spec.size_px, found.patch_px, found.spec.bands) == (32, 8, ("z", "r", "g"))
+    assert found.options["encoder"] == {"patch": 8, "width": 24, "depth": 2, "heads": 3}
+    assert found.options["objective"] == {"weights": checkpoint, "depth": 3, "heads": 3}
+    assert "trained elsewhere (epoch 99, validation loss 0.0334)" in found.warnings[0]
+
+
+def test_the_plugin_and_the_ruler_agree_on_what_the_models_were_trained_on():
+    """The plugin may not import the ruler's list of releases, so its copy is compared."""
+    assert (DECALS.title, DECALS.bands, DECALS.class_names) == (SURVEY, BANDS, CLASS_NAMES)
 
 
 def test_imported_run_opens_with_the_latents_of_the_original(checkpoint, original, tmp_path, capsys):
@@ -207,3 +218,104 @@ def test_options_of_scoring_need_galaxies(checkpoint, tmp_path, capsys):
 
     assert code == 2
     assert "-d DATASET" in capsys.readouterr().err
+
+
+PLUGIN = """
+import torch
+from astrojepa_bench.plugin import DataError, Imported, hookimpl
+
+def picky(path):
+    raise DataError("its first tensor is blue; give a green one")
+
+def broken(path):
+    raise ZeroDivisionError("oh")
+
+def shapeless(path):
+    return {"encoder": "vit"}
+
+@hookimpl
+def astrojepa_importers():
+    return {"picky": picky, "broken": broken, "shapeless": shapeless}
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path, capsys):
+    """Import a file with a plugin of other importers; gives exit code and stderr."""
+    (tmp_path / "foreign.py").write_text(PLUGIN)
+
+    def run(path, *words):
+        words = ["import-checkpoint", str(path), "--out", str(tmp_path / "zoo"), *words]
+        code = main([*words, "--plugin", str(tmp_path / "foreign.py")])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def test_every_importer_that_refuses_a_file_is_named_with_its_reason(tmp_path):
+    """Each is asked in turn, and the message says why none of them took the file."""
+    plugin = tmp_path / "foreign.py"
+    plugin.write_text(PLUGIN.replace(', "broken": broken, "shapeless": shapeless', ""))
+    torch.save({"embed.weight": torch.zeros(2, 2)}, tmp_path / "odd.pth")
+    with pytest.raises(DataError) as caught:
+        read_model(tmp_path / "odd.pth", load_registry([plugin]))
+
+    assert "importer 'astrojepa' (plugin astrojepa_checkpoint): odd.pth is no checkpoint" in str(caught.value)
+    assert "importer 'picky' (plugin foreign): its first tensor is blue" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (
+            "picky",
+            "no importer takes 100jepa.pth: importer 'picky' (plugin foreign): its first tensor is blue",
+        ),
+        ("broken", "importer 'broken' (plugin foreign) failed on 100jepa.pth: ZeroDivisionError: oh"),
+        ("shapeless", "importer 'shapeless' (plugin foreign) returned a dict; expected Imported"),
+        ("pickly", "unknown format 'pickly'; did you mean 'picky'"),
+    ],
+)
+def test_format_asks_one_importer_alone(foreign, checkpoint, form, said):
+    """And what goes wrong in it is told in one line that names its plugin."""
+    code, err = foreign(checkpoint, "--format", form)
+
+    assert code == 2
+    assert said in err
+    assert foreign(checkpoint, "--format", "astrojepa")[0] == 0
+
+
+def test_missing_file_is_told_before_any_importer_is_asked(foreign, tmp_path):
+    """Not once for each format."""
+    code, err = foreign(tmp_path / "gone.pth")
+
+    assert code == 2
+    assert "no file at" in err
+    assert "importer" not in err
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ('["a"]', "astrojepa_importers returned list; expected a mapping"),
+        ('{"a": 3}', "astrojepa_importers offers 'a' as int; expected a function"),
+        ('{"a b": print}', "astrojepa_importers offers the name 'a b'"),
+        ('{"astrojepa": print}', "two plugins offer importer 'astrojepa'"),
+    ],
+)
+def test_what_is_no_importer_is_refused_when_it_is_loaded(tmp_path, returned, said):
+    """The plugin that offers it is named."""
+    hook = "@hookimpl\ndef astrojepa_importers():\n    return "
+    plugin = tmp_path / "odd_importers.py"
+    plugin.write_text(f"from astrojepa_bench.plugin import hookimpl\n\n{hook}{returned}\n")
+    with pytest.raises(PluginError, match=said) as caught:
+        load_registry([plugin])
+
+    assert "odd_importers" in str(caught.value)
+
+
+def test_an_importer_sets_options_of_what_a_model_is_built_from():
+    """A misspelt kind would be dropped in silence."""
+    spec = ImageSpec(("r",), 32, (0.5,), (0.5,))
+    with pytest.raises(ConfigError, match="options of 'encodr'; expected objective, masker or encoder"):
+        Imported("a", "b", "c", "d", spec, options={"encodr": {"width": 3}})
