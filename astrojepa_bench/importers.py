@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.types import ImageSpec
+
+if TYPE_CHECKING:  # the registry knows importers, and names are checked without torch
+    from astrojepa_bench.types import ImageSpec
 
 
 @dataclass(frozen=True)

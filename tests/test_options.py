@@ -263,6 +263,14 @@ def test_settings_are_split_by_kind_piece_and_option():
     }
 
 
+def test_a_value_may_hold_dots_and_equals_signs():
+    """The option ends at the first sign; a path below it is nobody's name."""
+    assert parse_settings(["dataset:hdf5.path=a/x.y=z.h5", "dataset.path=x.y=z.h5"]) == {
+        "dataset:hdf5": {"path": "a/x.y=z.h5"},
+        "dataset": {"path": "x.y=z.h5"},
+    }
+
+
 @pytest.mark.parametrize("text", ["masker", "masker.tau", "tau=1", "=1", "masker.=1", "", "maskr.tau=1"])
 def test_malformed_settings_are_refused(text):
     """Anything but KIND.OPTION=VALUE with one of the five kinds is an error, never a guess."""

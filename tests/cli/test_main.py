@@ -1,9 +1,11 @@
 """The command line answers at once, says what is wrong in one line, and ends with the agreed code."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -20,7 +22,7 @@ def imported_by(*words):
     return {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["list", "--help"], ["run", "--help"], ["data", "info", "--help"]])
 def test_help_imports_nothing_heavy(words):
     """Help that waits for torch is not read."""
     imported = imported_by(*words)
@@ -124,3 +126,69 @@ def test_every_verb_takes_the_common_flags():
     assert arguments.debug
     assert not arguments.strict_plugins
     assert arguments.module == "doctor"
+
+
+def test_every_row_of_the_table_names_a_module_and_a_summary():
+    """A row that is wrong would be noticed only by whoever types it."""
+    rows = [*VERBS.values(), *(row for verb in VERBS.values() for row in verb.actions.values())]
+
+    for row in rows:
+        assert row.summary.endswith(".")
+        assert row.actions or callable(import_module(f"astrojepa_bench.cli.{row.module}").execute)
+
+
+@pytest.mark.parametrize("before", [["--plugin", "{ring}"], ["--plugin={ring}", "--debug"]])
+def test_common_flags_may_stand_before_the_command(ring, capsys, before):
+    """`--plugin F list` is how many programs are called; F is no command."""
+    code = main([*(word.format(ring=ring) for word in before), "list"])
+
+    assert code == 0
+    assert "ringmasks" in capsys.readouterr().out
+
+
+REFUSED = [
+    (["rnu", "-o", "untrained"], "unknown command 'rnu'", "pydantic"),
+    (["run", "--objectiv", "untrained"], "unrecognized arguments: --objectiv", "pydantic"),
+    (["run", "-o", "untrained", "--set", "masker"], "'masker' is not KIND.OPTION=VALUE", "torch"),
+    (["run", "-o", "untraned"], "unknown objective 'untraned'", "trainer"),
+    (["run", "-o", "untrained", "-m", "rndom"], "unknown masker 'rndom'", "trainer"),
+    (["run", "-o", "untrained", "-e", "vit-nano"], "unknown encoder 'vit-nano'", "trainer"),
+    (["run", "-o", "untrained", "-d", "synthetik"], "unknown dataset 'synthetik'", "trainer"),
+    (["run", "--suite", "baselin"], "unknown suite 'baselin'", "trainer"),
+    (["run", "-o", "untrained", "-E", "knnn"], "unknown evaluator 'knnn'", "trainer"),
+    (["run", "-o", "untrained", "-m", "none", "--set", "masker.tau=1"], "has no option 'tau'", "trainer"),
+    (["run", "-o", "untrained", "--set", "dataset.galaxis=9"], "no dataset has an option 'galaxis'", "trainer"),
+    (["run", "-o", "untrained", "--set", "masker:rndom.tau=1"], "unknown masker 'rndom'", "trainer"),
+    (["score", "3f9a", "-E", "core,knnn"], "unknown evaluator 'knnn'", "trainer"),
+    (["embed", "3f9a", "--out", "x.h5", "-d", "synthetik"], "unknown dataset 'synthetik'", "explore"),
+]
+LOADED = {
+    "pydantic": ["pydantic", "astrojepa_bench.cli.names"],
+    "torch": ["torch", "astrojepa_bench.cli.run"],
+    "trainer": ["astrojepa_bench.cli.run", "astrojepa_bench.runs.cell", "astrojepa_bench.board.render"],
+    "explore": ["astrojepa_bench.cli.embed", "astrojepa_bench.explore.sample"],
+}
+CHILD = """
+import json, sys
+from astrojepa_bench.cli import main
+for words in json.load(sys.stdin):
+    try:
+        code = main(words)
+    except SystemExit as left:
+        code = left.code
+    print(code, *sys.modules, file=sys.stdout)
+"""
+
+
+def test_what_nobody_offers_is_refused_before_the_command_is_imported():
+    """In one line, with code 2: neither a verb's module nor what it works with is loaded for a slip."""
+    asked = json.dumps([words for words, *_ in REFUSED])
+    command = [sys.executable, "-c", CHILD]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    messages = [line for line in done.stderr.splitlines() if not line.startswith(("usage", " "))]
+    answers = [line.split() for line in done.stdout.splitlines()]
+
+    for (words, said, kept_out), message, (code, *modules) in zip(REFUSED, messages, answers, strict=True):
+        assert said in message, words
+        assert code == "2", words
+        assert set(LOADED[kept_out]) & set(modules) == set(), words

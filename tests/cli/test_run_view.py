@@ -1,7 +1,10 @@
 """What `run` ends with: the board, or every metric where more was asked than the board has columns for."""
 
+import json
+
 import pytest
 
+from astrojepa_bench.board import render
 from astrojepa_bench.cli.run import show
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
@@ -26,7 +29,7 @@ def result(tmp_path):
         seed=0, budget="smoke", scores=scores, environment={"torch": "2.8.0"},
     )  # fmt: skip
     path = Store(tmp_path).write(record)
-    return GridResult((record,), (path,))
+    return GridResult((record,), (path,), (record.run_id,))
 
 
 def request(tmp_path, *evaluators):
@@ -50,3 +53,29 @@ def test_the_core_is_printed_entry_by_entry(result, tmp_path, capsys, asked):
 
     assert "↑" not in text
     assert "alpha + random" in text
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_board_is_read_and_built_once(result, tmp_path, monkeypatch, as_json):
+    """Reading hundreds of records is most of the time of a command that finds everything done."""
+    calls = []
+
+    def counted(made):
+        return lambda *given: calls.append(made.__name__) or made(*given)
+
+    monkeypatch.setattr(render, "build_board", counted(render.build_board))
+    monkeypatch.setattr(Store, "records", counted(Store.records))
+    show(result, request(tmp_path), as_json=as_json)
+
+    assert sorted(calls) == ["build_board", "records"]
+
+
+def test_json_names_records_what_was_trained_and_the_board(result, tmp_path, capsys):
+    """Nothing else stands on stdout; scripts rely on these keys."""
+    show(result, request(tmp_path), as_json=True)
+
+    assert json.loads(capsys.readouterr().out) == {
+        "records": [str(path) for path in result.paths],
+        "trained": [record.run_id for record in result.records],
+        "board": str(tmp_path / "README.md"),
+    }
