@@ -22,7 +22,9 @@ def imported_by(*words):
     return {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list", "--help"], ["run", "--help"], ["data", "info", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["list", "--help"], ["run", "--help"], ["data", "info", "--help"]]
+)
 def test_help_imports_nothing_heavy(words):
     """Help that waits for torch is not read."""
     imported = imported_by(*words)
@@ -157,7 +159,11 @@ REFUSED = [
     (["run", "--suite", "baselin"], "unknown suite 'baselin'", "trainer"),
     (["run", "-o", "untrained", "-E", "knnn"], "unknown evaluator 'knnn'", "trainer"),
     (["run", "-o", "untrained", "-m", "none", "--set", "masker.tau=1"], "has no option 'tau'", "trainer"),
-    (["run", "-o", "untrained", "--set", "dataset.galaxis=9"], "no dataset has an option 'galaxis'", "trainer"),
+    (
+        ["run", "-o", "untrained", "--set", "dataset.galaxis=9"],
+        "no dataset has an option 'galaxis'",
+        "trainer",
+    ),
     (["run", "-o", "untrained", "--set", "masker:rndom.tau=1"], "unknown masker 'rndom'", "trainer"),
     (["score", "3f9a", "-E", "core,knnn"], "unknown evaluator 'knnn'", "trainer"),
     (["embed", "3f9a", "--out", "x.h5", "-d", "synthetik"], "unknown dataset 'synthetik'", "explore"),
