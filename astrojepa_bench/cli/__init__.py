@@ -61,7 +61,7 @@ def _dispatch(words: list[str]) -> int:
         return 2
     chosen = Namespace(**{**vars(parser.parse_args(rest)), **vars(given)})
     import_module("astrojepa_bench.cli.names").check_names(chosen)
-    code: int = import_module(f"astrojepa_bench.cli.{chosen.module}").execute(chosen)
+    code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
     sys.stdout.flush()  # a reader that went away is noticed here and not at exit
     return code
 
@@ -74,7 +74,7 @@ def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:
 
 
 def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:
-    """Build the parser of the named verbs; it leaves the module of the chosen one in `module`."""
+    """Build the parser of the named verbs; it leaves the module of the chosen one in `does`."""
     parser = ArgumentParser(
         PROGRAM,
         description="Which self-supervised objective, with which masking, learns galaxies best?",
@@ -100,7 +100,7 @@ def _add_verbs(parser: ArgumentParser, metavar: str, verbs: Mapping[str, Verb]) 
             _add_verbs(child, "ACTION", verb.actions)
         else:
             arguments.common(child)
-            child.set_defaults(module=verb.module)
+            child.set_defaults(does=verb.module)
 
 
 def _report(message: str, code: int, debug: bool) -> int:

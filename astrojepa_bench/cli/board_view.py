@@ -1,4 +1,4 @@
-"""The board on a terminal: spreads and the least telling columns give way until it fits."""
+"""The board on a terminal: spreads and the least important columns are left out until it fits."""
 
 from __future__ import annotations
 
@@ -31,28 +31,27 @@ _ENTRY = 1  # position of the column of names
 
 def board_view(board: Board, width: int) -> RenderableType:
     """Draw the board for a terminal of `width` characters."""
-    return Group(*(part for section in board.sections for part in _section_view(board, section, width)))
+    parts: list[RenderableType] = []
+    for section in board.sections:
+        columns = _fitting(section, width)
+        remarks = [*section_remarks(section), *scoring_cost(records_of(board, section))]
+        if tuple(columns) != section.columns:
+            remarks.append("More columns and every spread stand in README.md.")
+        table = [_table(section, columns, _entry_width(width))] if section.rows else []
+        parts += [Text(view_title(section), style="bold"), Text(), *table, Text()]
+        parts += [*(Text(f"· {line}", style="dim") for line in remarks), Text()]
+    return Group(*parts)
 
 
 def board_text(board: Board, width: int) -> str:
-    """Write the board as plain text, at most `width` characters wide."""
+    """Return the board as plain text, at most `width` characters wide."""
     stream = io.StringIO()
     Console(file=stream, width=width, color_system=None, force_terminal=False).print(board_view(board, width))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _section_view(board: Board, section: Section, width: int) -> list[RenderableType]:
-    columns = _fitting(section, width)
-    remarks = [*section_remarks(section), *scoring_cost(records_of(board, section))]
-    if tuple(columns) != section.columns:
-        remarks.append("More columns and every spread stand in README.md.")
-    title = Text(view_title(section), style="bold")
-    table = [_table(section, columns, _entry_width(width))] if section.rows else []
-    return [title, Text(), *table, Text(), *(Text(f"· {line}", style="dim") for line in remarks), Text()]
-
-
 def section_remarks(section: Section) -> list[str]:
-    """Say what a reader must know, and why entries have no rank or did not run."""
+    """Return what a reader must know, and why entries have no rank or did not run."""
     remarks = [SHORT_RULE, *section.notes] if section.rows else [*section.notes]
     remarks += [f"Not ranked: {reason}" for reason in unranked_reasons(section)]
     return remarks + [f"Skipped: {reason}" for reason in skipped_reasons(section)]
@@ -75,7 +74,7 @@ def _fitting(section: Section, width: int) -> list[Column]:
 
 
 def _entry_width(width: int) -> int:
-    """Say at which width the names of entries fold: they may take a third of a narrow terminal."""
+    """Return the width at which names of entries fold: they may take a third of a narrow terminal."""
     return max(16, min(28, width // 3))
 
 
@@ -93,7 +92,7 @@ def _longest_word(text: str) -> str:
 
 
 def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
-    """Write the rows, without the encoder that most of them share: it stands in the title."""
+    """Return the rows as text, without the encoder that most of them share: it stands in the title."""
     lines = table_lines(section, columns)
     short = [short_label(section, row) for row in section.rows]
     return [[line[0], name, *line[2:]] for line, name in zip(lines, short, strict=False)] + lines[
@@ -102,7 +101,7 @@ def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
 
 
 def short_label(section: Section, row: Row) -> str:
-    """Name an entry without the encoder that most entries of the section share."""
+    """Return the name of an entry, without the encoder that most entries of the section share."""
     usual = _usual_encoder(section)
     if row.encoder != usual:
         return row.label
@@ -110,7 +109,7 @@ def short_label(section: Section, row: Row) -> str:
 
 
 def _usual_encoder(section: Section) -> str:
-    """Give the encoder that several rows share most, or the only one; empty where every row has its own."""
+    """Return the encoder that several rows share most, or the only one; empty where every row has its own."""
     counts = Counter(row.encoder for row in section.rows)
     name, times = max(sorted(counts.items()), key=lambda item: item[1], default=("", 0))
     return name if times > 1 or len(counts) == 1 else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from rich import box
@@ -31,7 +30,11 @@ def execute(arguments: Namespace) -> int:
     if arguments.json:
         print(json.dumps([*map(offer_facts, offers), *map(suite_facts, suites)], indent=2))
     else:
-        _print_rows(offers, suites)
+        rows = [*map(_row, offers), *(("suite", s.name, s.plugin, s.suite.summary, "", "") for s in suites)]
+        if on_terminal():
+            _print_table(rows)
+        else:
+            _print_lines(rows)
     for failure in registry.failures:
         print(f"failed to load: {failure}", file=sys.stderr)
     return 0
@@ -40,14 +43,6 @@ def execute(arguments: Namespace) -> int:
 def on_terminal() -> bool:
     """Whether a person is looking."""
     return sys.stdout.isatty()
-
-
-def _print_rows(offers: Iterable[Offer], suites: Iterable[SuiteOffer]) -> None:
-    rows = [*map(_row, offers), *(("suite", s.name, s.plugin, s.suite.summary, "", "") for s in suites)]
-    if on_terminal():
-        _print_table(rows)
-    else:
-        _print_lines(rows)
 
 
 def offer_facts(offer: Offer) -> dict[str, object]:

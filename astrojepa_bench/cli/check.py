@@ -44,7 +44,8 @@ def _offers(arguments: Namespace) -> list[Offer]:
 
 def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Offer]:
     """Find what a file offers, whether it is installed or not."""
-    installed = [offer for offer in registry.offers() if _lies_at(offer.plugin, path)]
+    files = ((offer, getattr(sys.modules.get(offer.plugin), "__file__", None)) for offer in registry.offers())
+    installed = [offer for offer, file in files if file and path.exists() and path.samefile(file)]
     if installed:
         return installed
     registry = load_registry([*arguments.plugin, path], arguments.strict_plugins)
@@ -54,11 +55,6 @@ def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Off
             f"{path.name} offers no component to check; return some from a hook such as astrojepa_maskers"
         )
     return offers
-
-
-def _lies_at(plugin: str, path: Path) -> bool:
-    file = getattr(sys.modules.get(plugin), "__file__", None)
-    return file is not None and path.exists() and Path(file).samefile(path)
 
 
 def _named(text: str, registry: Registry) -> list[Offer]:

@@ -1,4 +1,4 @@
-"""All metrics on a terminal: one line each, entries side by side, what chance scores beside them."""
+"""All metrics on a terminal: one line each, with the level of chance, entries side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
-from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup, MetricLine, metric_groups, records_of, scoring_cost
 from astrojepa_bench.board.statistics import Summary
@@ -39,20 +38,26 @@ def metrics_text(board: Board, width: int) -> str:
 def _section_lines(board: Board, section: Section, width: int) -> list[str]:
     groups = metric_groups(board, section)
     table = _table(section, groups, width) if section.rows else []
-    remarks = [_EXPLAINED, *_left_out(groups), *scoring_cost(records_of(board, section))]
+    remarks = [_EXPLAINED]
+    counts = [f"{group.evaluator} {group.details}" for group in groups if group.details]
+    if counts:
+        remarks.append(f"More metrics stand in board.csv and in the records: {', '.join(counts)}.")
+    remarks += scoring_cost(records_of(board, section))
     odd = [f"{_ODD} {short_label(section, row)}: {row.status}" for row in section.rows if row.status != "ok"]
     remarks = [*odd, *(remarks if table else []), *section_remarks(section)]
-    title = textwrap.wrap(view_title(section), width, break_on_hyphens=False)
-    return [*title, "", *table, "", *(f for line in remarks for f in _remark(line, width)), ""]
+    title = _wrapped(view_title(section), width)
+    return [
+        *title,
+        "",
+        *table,
+        "",
+        *(line for text in remarks for line in _wrapped(f"· {text}", width, 2)),
+        "",
+    ]
 
 
-def _left_out(groups: Sequence[MetricGroup]) -> list[str]:
-    counts = [f"{group.evaluator} {group.details}" for group in groups if group.details]
-    return [f"More metrics stand in board.csv and in the records: {', '.join(counts)}."] if counts else []
-
-
-def _remark(text: str, width: int) -> list[str]:
-    return textwrap.wrap(f"· {text}", width, subsequent_indent="  ", break_on_hyphens=False)
+def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 # --- the table: the first way of writing it that fits ----------------------------------------------------
@@ -63,21 +68,20 @@ def _table(section: Section, groups: Sequence[MetricGroup], width: int) -> list[
     labels = [short_label(section, row) for row in section.rows]
     names = [_words(label, row) for label, row in zip(labels, section.rows, strict=True)]
     letters = [[letter(at)] for at in range(len(labels))]
-    legend = [line for at, label in enumerate(labels) for line in _legend(letter(at), label, width)]
+    legend = [
+        line for at, label in enumerate(labels) for line in _wrapped(f"{letter(at)}  {label}", width, 3)
+    ]
     spread, plain = (_lines(section, groups, spreads=spreads) for spreads in (True, False))
     for titles, lines in ((names, spread), (letters, spread), (names, plain)):
         if _entry_width(titles, lines) <= _room(lines, width) // len(titles) - len(_GAP):
             return [*([*legend, ""] if titles is letters else []), *_written(titles, lines)]
     at_once = max(1, _room(plain, width) // (_entry_width(letters, plain) + len(_GAP)))
-    parts = [
-        _written(letters[start : start + at_once], _some(plain, start, at_once))
-        for start in range(0, len(letters), at_once)
-    ]
-    return [*legend, *(line for part in parts for line in ("", *part))]
-
-
-def _some(lines: Sequence[_Cells], start: int, count: int) -> list[_Cells]:
-    return [replace(line, values=line.values[start : start + count]) for line in lines]
+    written = [*legend]
+    for start in range(0, len(letters), at_once):
+        part = slice(start, start + at_once)
+        lines = [replace(line, values=line.values[part]) for line in plain]
+        written += ["", *_written(letters[part], lines)]
+    return written
 
 
 def _entry_width(titles: Sequence[Sequence[str]], lines: Sequence[_Cells]) -> int:
@@ -91,7 +95,7 @@ def _left_widths(lines: Sequence[_Cells]) -> list[int]:
 
 
 def _room(lines: Sequence[_Cells], width: int) -> int:
-    """Give the characters left for the entries."""
+    """Return how many characters are left for the entries."""
     return width - sum(_left_widths(lines)) - 2 * len(_GAP)
 
 
@@ -124,7 +128,7 @@ def _folded(line: _Cells, lefts: Sequence[int], entry: int) -> list[str]:
 
 
 def letter(position: int) -> str:
-    """Give the letter of an entry.
+    """Return the letter of an entry.
 
     Example:
         >>> letter(0), letter(25), letter(26)
@@ -132,10 +136,6 @@ def letter(position: int) -> str:
     """
     before, last = divmod(position, len(ascii_uppercase))
     return (letter(before - 1) if before else "") + ascii_uppercase[last]
-
-
-def _legend(name: str, label: str, width: int) -> list[str]:
-    return textwrap.wrap(f"{name}  {label}", width, subsequent_indent="   ", break_on_hyphens=False)
 
 
 def _words(label: str, row: Row) -> list[str]:
@@ -168,31 +168,23 @@ def _standing(section: Section) -> list[_Cells]:
 
 
 def _training(section: Section, *, spreads: bool) -> list[_Cells]:
-    """Write what the board knows beside scores: lift, cost, masks."""
+    """Return the lines of what the board knows besides scores: lift, cost, masks."""
     columns = [column for column in section.columns if column.place != "scores"]
     if not columns:
         return []
-    head = _Cells(("training", "", ""), ("",) * len(section.rows))
-    return [head, *(_cost_line(section, column, spreads=spreads) for column in columns)]
-
-
-def _cost_line(section: Section, column: Column, *, spreads: bool) -> _Cells:
-    plain = column if spreads else replace(column, style="mean")
-    values = tuple(plain.text(row.cells.get(column.key)) for row in section.rows)
-    return _Cells((f"  {column.title}", "", ""), values)
+    lines = [_Cells(("training", "", ""), ("",) * len(section.rows))]
+    for column in columns:
+        shown = column if spreads else replace(column, style="mean")
+        values = tuple(shown.text(row.cells.get(column.key)) for row in section.rows)
+        lines.append(_Cells((f"  {column.title}", "", ""), values))
+    return lines
 
 
 def _cells(line: MetricLine, *, spreads: bool) -> _Cells:
     direction = "↑" if line.higher_is_better else "↓"
+    levels = list(dict.fromkeys(number(level) for level in line.chance or ()))
     values = tuple(_value(cell, spreads=spreads) for cell in line.cells)
-    return _Cells((f"  {line.metric}", direction, _chance(line.chance)), values)
-
-
-def _chance(levels: tuple[float, float] | None) -> str:
-    if levels is None:
-        return ""
-    low, high = (number(level) for level in levels)
-    return low if low == high else f"{low}–{high}"
+    return _Cells((f"  {line.metric}", direction, "–".join(levels)), values)
 
 
 def _value(cell: Summary | None, *, spreads: bool) -> str:

@@ -35,14 +35,15 @@ def settings_of(arguments: Namespace) -> dict[str, dict[str, str]]:
     return parse_settings([*arguments.set, *([] if choice is None else [f"dataset.on_bad_image={choice}"])])
 
 
-def split_names(texts: Iterable[str] | None) -> list[str]:
-    """List names that were given by several flags, or separated by commas.
+def split_names(given: str | Iterable[str] | None) -> list[str]:
+    """List names that were given by one flag or several, or separated by commas.
 
     Example:
-        >>> split_names(["knn, linear", "core"])
-        ['knn', 'linear', 'core']
+        >>> split_names(["knn, linear", "core"]), split_names("hdf5"), split_names(None)
+        (['knn', 'linear', 'core'], ['hdf5'], [])
     """
-    return [name.strip() for text in texts or () for name in text.split(",") if name.strip()]
+    texts = [given] if isinstance(given, str) else given or ()
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
 def check_names(arguments: Namespace) -> None:
@@ -53,10 +54,11 @@ def check_names(arguments: Namespace) -> None:
         PluginError: a plugin that was asked for cannot be loaded.
     """
     settings = settings_of(arguments) if "set" in arguments else {}
-    typed = {kind: split_names(_texts(arguments, kind)) for kind in KINDS}
+    typed = {kind: split_names(getattr(arguments, kind, None)) for kind in KINDS}
     suite = getattr(arguments, "suite", None)
-    configured = getattr(arguments, "config", None)  # may name plugins and components of its own
-    if configured or not (settings or suite or any(typed.values())):
+    # A configuration names plugins and components of its own; which dataset reads a path, its files tell.
+    elsewhere = getattr(arguments, "config", None) or "target" in arguments
+    if elsewhere or not (settings or suite or any(typed.values())):
         return
     registry = registry_of(arguments)
     if suite:
@@ -72,11 +74,6 @@ def check_names(arguments: Namespace) -> None:
             check_all_used({address: options}, chosen[kind])
         else:
             _check_offered(kind, options, [registry.get(kind, name)] if name else registry.offers(kind))
-
-
-def _texts(arguments: Namespace, kind: Kind) -> list[str]:
-    found = getattr(arguments, kind, None) or []
-    return [found] if isinstance(found, str) else found
 
 
 def _check_offered(kind: Kind, options: Iterable[str], offers: Iterable[Offer]) -> None:

@@ -1,11 +1,11 @@
-"""What a piece says of itself: its source, and the page that its module opens with."""
+"""The pages of components: their source, and the text that their module opens with."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from astrojepa_bench.signatures import made_by
@@ -14,13 +14,13 @@ ROLES = "astrojepa_bench.roles"
 
 
 def page_of(factory: Callable[..., Any]) -> str:
-    """Give the docstring of the module that a piece is defined in: formula, cost, expectation, source."""
+    """Return the docstring of the module that a component is defined in: formula, cost, expectation, source."""
     module = sys.modules.get(made_by(factory).__module__)
     return (getattr(module, "__doc__", "") or "").strip()
 
 
 def source_of(factory: Callable[..., Any]) -> str:
-    """Give the first sentence of `Source:`, the nearest to the piece: its class, its module, its parents.
+    """Return the first sentence of `Source:`, looked for in the class, in its module and in its parents.
 
     Example:
         >>> class Ring:
@@ -31,20 +31,16 @@ def source_of(factory: Callable[..., Any]) -> str:
         >>> source_of(Ring)
         'Saturn et al. 1610 (arXiv 0000.00001), section 2'
     """
-    return next(filter(None, map(_first_sentence, _docstrings(factory))), "")
+    component = made_by(factory)
+    parents = component.__mro__[1:] if inspect.isclass(component) else ()
+    docstrings = [component.__doc__, page_of(component)]
+    docstrings += [parent.__doc__ for parent in parents if parent.__module__ != ROLES]
+    return next(filter(None, (_first_sentence(inspect.cleandoc(text or "")) for text in docstrings)), "")
 
 
 def prose_of(docstring: str) -> str:
     """Leave out the `Args:` section of a docstring: the options say the same, with types and defaults."""
     return re.sub(r"\n*^Args:[ ]*\n(?:[ \t]+.*(?:\n|\Z)|[ \t]*\n)+", "\n\n", docstring, flags=re.M).strip()
-
-
-def _docstrings(factory: Callable[..., Any]) -> Iterator[str]:
-    piece = made_by(factory)
-    yield inspect.cleandoc(piece.__doc__ or "")
-    yield page_of(piece)
-    parents = piece.__mro__[1:] if inspect.isclass(piece) else ()
-    yield from (inspect.cleandoc(parent.__doc__ or "") for parent in parents if parent.__module__ != ROLES)
 
 
 def _first_sentence(docstring: str) -> str:

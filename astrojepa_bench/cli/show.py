@@ -53,9 +53,12 @@ def _records(subject: str, out: Path) -> list[RunRecord]:
 
 def _print_record(record: RunRecord) -> None:
     facts = record.facts()
+    why = f": {record.skip_reason}" if record.skip_reason else ""
+    if record.failure:
+        why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
     few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
     print(f"{record.run_id}  {record.title} on {record.dataset}")
-    print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{_why(record)}")
+    print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
         _print_block(block, {key: value for key, value in facts[block].items() if key != "loss_curve"})
     print("  scores")
@@ -63,12 +66,6 @@ def _print_record(record: RunRecord) -> None:
         print(f"    {score_line(score)}")
     for warning in record.warnings:
         print(f"  warning: {warning}")
-
-
-def _why(record: RunRecord) -> str:
-    if record.failure:
-        return f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
-    return f": {record.skip_reason}" if record.skip_reason else ""
 
 
 def _print_block(title: str, facts: Mapping[str, object]) -> None:
@@ -115,7 +112,9 @@ def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[
     called = {offer.name for offer in registry.offers()} | {offer.name for offer in registry.suites()}
     kind, wanted = ("", arguments.subject) if arguments.subject in called else (kind, name)
     found = [offer for offer in registry.offers() if offer.name == wanted and offer.kind.startswith(kind)]
-    found = found or _members(arguments.subject, registry)
+    if not found:  # a member of a family, with or without its kind: timm:resnet18, encoder:timm:resnet18
+        members = [registry.member(each, arguments.subject.removeprefix(f"{each}:")) for each in KINDS]
+        found = [offer for offer in members if offer is not None]
     suites = [offer for offer in registry.suites() if offer.name == wanted and "suite".startswith(kind)]
     if not found and not suites:
         failed = "; ".join(f"failed to load: {failure}" for failure in registry.failures)
@@ -124,9 +123,3 @@ def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[
             f"{nearest(name, called)}" + (f" ({failed})" if failed else "")
         )
     return found, suites
-
-
-def _members(subject: str, registry: Registry) -> list[Offer]:
-    """Look for a member of a family, with or without its kind: `timm:resnet18`, `encoder:timm:resnet18`."""
-    found = [registry.member(kind, subject.removeprefix(f"{kind}:")) for kind in KINDS]
-    return [offer for offer in found if offer is not None]

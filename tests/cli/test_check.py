@@ -102,7 +102,7 @@ def test_json_holds_every_check(check):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["lossi", "--plugin", "lossy_masks.py"], "no piece is called 'lossi'; did you mean 'lossy'?"),
+        (["lossi", "--plugin", "lossy_masks.py"], "no component is called 'lossi'; did you mean 'lossy'?"),
         (["--module", "missing.py"], "missing.py"),
         (["hdf5"], "needs the option 'path'"),
         (["random", "--set", "masker.lost=1"], "lost"),

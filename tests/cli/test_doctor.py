@@ -17,7 +17,7 @@ def test_healthy_machine_exits_zero(command):
     assert code == 0
     assert json.loads(out)["healthy"]
     assert {"python", "torch", "torchvision", "timm", "h5py", "numpy", "scikit-learn"} <= set(checks(out))
-    assert checks(out)["plugin"]["text"] == "ringmasks offers 2 pieces"
+    assert checks(out)["plugin"]["text"] == "ringmasks offers 2 components"
 
 
 def test_lines_begin_with_the_state(command):

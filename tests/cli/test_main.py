@@ -127,7 +127,7 @@ def test_every_verb_takes_the_common_flags():
     assert [path.name for path in arguments.plugin] == ["a.py", "b.py"]
     assert arguments.debug
     assert not arguments.strict_plugins
-    assert arguments.module == "doctor"
+    assert arguments.does == "doctor"
 
 
 def test_every_row_of_the_table_names_a_module_and_a_summary():

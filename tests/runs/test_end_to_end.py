@@ -102,8 +102,23 @@ def test_json_prints_one_object_and_nothing_else(command, capsys):
     """Under `--json`, stdout is exactly one JSON object."""
     assert main([*command, "-o", "untrained", "--json"]) == 0
     out = capsys.readouterr().out
-    assert set(json.loads(out)) == {"records", "board"}
+    assert set(json.loads(out)) == {"records", "trained", "board"}
     assert out.count("\n") == 1
+
+
+def test_json_tells_what_was_trained_now(command, plugin, capsys):
+    """Not what was found, or only scored once more; nor what has nothing to train."""
+    asked = [*command, "-o", "learns,untrained", "--plugin", str(plugin("learns", LEARNS)), "--json"]
+    found = []
+    for words in (asked, asked, [*asked, "-E", "collapse"]):
+        main(words)
+        found.append(json.loads(capsys.readouterr().out))
+    first, again, rescored = found
+
+    assert len(first["trained"]) == 1
+    assert Path(first["records"][0]).stem == first["trained"][0]
+    assert first["records"] == again["records"] == rescored["records"]
+    assert again["trained"] == rescored["trained"] == []
 
 
 def test_a_loss_that_is_not_finite_is_diverged(grid, plugin):
