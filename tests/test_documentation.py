@@ -76,7 +76,7 @@ def entry_of(name, made):
     """Give the words under which the guide has to list a public name."""
     if name in ROLES:
         return f"`{name}`: `{signature_of(ROLES[name], getattr(made, ROLES[name]))}`"
-    if callable(made) and name not in {"Draw", "hookimpl"} and not has_no_signature(made):
+    if callable(made) and name not in {"Draw", "Importer", "hookimpl"} and not has_no_signature(made):
         return f"`{signature_of(name, made)}`"
     return f"`{name}`"
 
