@@ -17,8 +17,9 @@ from astrojepa_bench.testing import conform, subject_of
 from astrojepa_bench.testing.conformance import Conformance
 
 ROOT = Path(__file__).parents[1]
+RULER = ROOT / "astrojepa_bench"
 GUIDE = (ROOT / "plugins" / "README.md").read_text()
-GUIDES = ["README.md", "CONTRIBUTING.md", "plugins/README.md"]
+GUIDES = ["README.md", "CONTRIBUTING.md", "plugins/README.md", "docs/architecture.md"]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("astrojepa_")]
 
 
@@ -263,3 +264,23 @@ def test_links_of_the_guides_lead_somewhere(path):
     links = re.findall(r"\]\(([^)#:]+)\)", source.read_text())
 
     assert [link for link in links if not (source.parent / link).exists()] == []
+
+
+def test_files_that_the_page_on_architecture_names_are_there():
+    """A file that moved is moved on the page too; the way to the record opens twelve files at most."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
+    walk = re.findall(r"^\d+\. `([\w/]+\.py)`", page, re.M)
+
+    assert [name for name in sorted(named) if not ((RULER / name).exists() or (ROOT / name).exists())] == []
+    assert 8 <= len(walk) == len(set(walk)) <= 12
+
+
+def test_rooms_stand_on_the_page_on_architecture():
+    """Every module and folder at the top of the ruler has its place in the table."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    tops = {path.stem for path in RULER.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert [
+        name for name in sorted(tops - {"__init__", "__main__"}) if not re.search(rf"`{name}/?`", page)
+    ] == []

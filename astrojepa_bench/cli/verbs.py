@@ -79,7 +79,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "leaderboard": Verb(
         "leaderboard",
-        "Build the leaderboard of an output folder, or check that it still follows from its records.",
+        "Build the leaderboard of an output folder, check that it follows from its records, or renew old ids.",
         arguments.leaderboard,
     ),
     "import-checkpoint": Verb(
