@@ -102,7 +102,7 @@ def test_json_prints_one_object_and_nothing_else(command, capsys):
     """Under `--json`, stdout is exactly one JSON object."""
     assert main([*command, "-o", "untrained", "--json"]) == 0
     out = capsys.readouterr().out
-    assert set(json.loads(out)) == {"records", "board"}
+    assert set(json.loads(out)) == {"records", "trained", "board"}
     assert out.count("\n") == 1
 
 
