@@ -24,7 +24,7 @@ def run(
     seed: int = 0,
     dataset: str = "synthetic",
     budget: str = "small",
-    evaluators: Sequence[str] = (),
+    evaluators: str | Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
     out: Path | str = OUT,
     cache: Path | str | None = None,
@@ -59,7 +59,11 @@ def run(
     """
     for name in unknown:
         if name in RunRequest.model_fields:
-            raise ConfigError(f"run() trains one entry with one seed and takes no '{name}'; use sweep(...)")
+            singular = name.removesuffix("s")
+            instead = f"give {singular}=… or " if singular in signature(run).parameters else ""
+            raise ConfigError(
+                f"run() takes no '{name}': it trains one entry with one seed; {instead}use sweep(...)"
+            )
         raise ConfigError(f"run() takes no '{name}'; {nearest(name, signature(run).parameters)}")
     request = make_request(
         {
@@ -69,7 +73,7 @@ def run(
             "seeds": [seed],
             "dataset": dataset,
             "budget": budget,
-            "evaluators": list(evaluators),
+            "evaluators": evaluators,
             "settings": _by_address(settings or {}),
             "out": out,
             "device": device,

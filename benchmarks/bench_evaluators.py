@@ -28,7 +28,7 @@ CLASSES, DIM, HELD_OUT = 10, 384, 2000
 
 
 def features_of(count, seed=0):
-    """Give standardised features and classes of `count` train and 2,000 held-out galaxies."""
+    """Make standardised features and classes of `count` train and 2,000 held-out galaxies."""
     stream = np.random.default_rng(seed)
     spread = np.exp(-np.arange(DIM) / 40) + 1e-3
     centres = stream.normal(size=(CLASSES, DIM)) * spread * np.exp(-np.arange(DIM) / 10)
@@ -93,7 +93,7 @@ def test_linear_evaluator_in_full(benchmark, count):
 
 
 def trained_features(label, dim, stream):
-    """Give features whose classes lie along weak axes as well, as in trained encoders: weak penalties win."""
+    """Make features whose classes lie along weak axes as well, as in trained encoders: weak penalties win."""
     spread = np.exp(-np.arange(dim) / (dim / 12)) + 1e-3
     centres = 9 / dim**0.5 * stream.normal(size=(CLASSES, dim)) * spread
     drawn = np.where(label < 0, 0, label)

@@ -56,7 +56,7 @@ pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real gala
 
 @cache
 def pictures(name):
-    """Give all images of a file, channels last, and their ids."""
+    """Read all images of a file, channels last, and their ids."""
     if name.endswith(".h5"):
         with h5py.File(SHARED / name) as file:
             known = name in HDF5_IDS
@@ -73,13 +73,13 @@ def pictures(name):
 
 
 def joined(names):
-    """Give images of several files at 64 px, channels first, and "file id" of each."""
+    """Read images of several files at 64 px, channels first, and "file id" of each."""
     images = [resize(image, SIDE_PX) for name in names for image in pictures(name)[0]]
     return np.stack(images), np.array([f"{name} {entry}" for name in names for entry in pictures(name)[1]])
 
 
 def listed():
-    """Give the pairs that the data's own search found."""
+    """Return the pairs that the data's own search found."""
     with (SHARED / "same_galaxy_pairs.csv").open() as file:
         rows = list(csv.DictReader(file))
     return {(f"{r['file_a']} {r['objid']}", f"{r['file_b']} {r['galaxy_id']}") for r in rows}
@@ -108,7 +108,7 @@ def test_scan_of_real_galaxies(benchmark, scan):
 
 
 def known_pairs(scan, names_a, names_b):
-    """Give the pairs known without looking at pixels, or, in the scan of the list, by its own search."""
+    """Return the pairs known without looking at pixels, or, in the scan of the list, by its own search."""
     if scan == "known by id":
         ids = {name.split()[1]: name for name in names_a}
         return {(ids[name.split()[1]], name) for name in names_b if name.split()[1] in ids}
@@ -131,7 +131,7 @@ def test_recall_of_transformed_copies(benchmark, survey, motion):
 
 
 def transformed(image, stream, ratio=1.0, shift=0.0, noise=2.0, quality=80):
-    """Give a 64 px crop of an image, and an 80 px crop turned, magnified, shifted, tinted and compressed."""
+    """Make a 64 px crop of an image, and an 80 px crop turned, magnified, shifted, tinted and compressed."""
     ours, theirs = min(1.0, ratio) * 0.7, min(1.0, 1 / ratio) * 0.7  # 0.7: the corners of a turned crop exist
     away = shift * np.exp(2j * math.pi * stream.uniform())
     plain = crop(image, ours, 64, 0.0, False, 0j)
@@ -156,7 +156,7 @@ def crop(image, field, side, angle, mirrored, away):
 
 
 def compressed(image, quality):
-    """Give a JPEG's pixels, channels last."""
+    """Read a JPEG's pixels, channels last."""
     buffer = io.BytesIO()
     Image.fromarray(image.transpose(1, 2, 0)).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(buffer))

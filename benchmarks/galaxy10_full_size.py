@@ -135,7 +135,7 @@ def load(path, size_px, cache, out):
 
 
 def peak_gb():
-    """Give the most memory this process ever held; `ru_maxrss` would count that of its parent, too."""
+    """Return the most memory this process ever held; `ru_maxrss` would count that of its parent, too."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)

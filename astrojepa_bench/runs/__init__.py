@@ -1,1 +1,1 @@
-"""From a request to records: the grid of runs, one run, and its answers."""
+"""From a request to records: the grid of runs, one run, and its scores."""

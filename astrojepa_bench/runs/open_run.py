@@ -203,9 +203,8 @@ def reopen_galaxies(
         if option.required and (option in lost or option.name not in recorded):
             name = recorded.get(option.name, "a file")
             raise ConfigError(
-                f"run {record.run_id} was scored on galaxies of {name}, which is not here, and a record keeps no "
-                f"folders; say where it lies with --set dataset.{option.name}=FILE, or name other galaxies with "
-                "-d DATASET"
+                f"run {record.run_id} was scored on galaxies of {name} and a record keeps no folders; say "
+                f"where it lies with --set dataset.{option.name}=FILE, or name other galaxies with -d DATASET"
             )
     left_out = {option.name for option in lost}
     kept = {option: value for option, value in recorded.items() if option not in left_out}

@@ -139,7 +139,8 @@ class Trainer:
             DivergedError: a loss term or gradient is not finite.
         """
         self.objective.train()
-        cost = self._count_cost()
+        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
+        self.checks = False  # values were checked on the first batch; later checks would hold up a GPU
         state = self._resume(checkpoint)
         unread: list[_StepNumbers] = []
         while state.step < self.steps:
@@ -184,11 +185,6 @@ class Trainer:
     def _measure_masks(self, images: torch.Tensor, masks: Masks) -> None:
         assert self.masker is not None
         self.mask_numbers.append(measure_masks(images, masks, self.masker.grid))
-
-    def _count_cost(self) -> StepCost:
-        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
-        self.checks = False  # values were checked on the first batch; later checks would hold up a GPU
-        return cost
 
     def _step(self, step: int) -> _StepNumbers:
         """Descend once. From the first step that is not finite, weights stay as they are, unread as it is yet."""

@@ -34,7 +34,7 @@ def measure_masks(
     """Measure the masks of one batch (reads values from the device).
 
     Args:
-        images: the very images that the masks were drawn for, un-normalised.
+        images: the images that the masks were drawn for, un-normalised.
         masks: their masks.
         grid: the patch grid.
     """
@@ -56,7 +56,7 @@ def averaged(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _shares(
     role: str, chosen: Bool[Tensor, "batch patch"], light: Float[Tensor, "batch patch"]
 ) -> dict[str, float]:
-    """Give the share of the grid, and of the light of those galaxies that were found."""
+    """Compute the share of the grid, and of the light of those galaxies that were found."""
     numbers = {f"{role}_share": float(chosen.float().mean())}
     total = light.sum(dim=1)
     found = total > 0

@@ -60,7 +60,7 @@ def main(trials_file, table_file):
 
 
 def key_of(trial, seen):
-    """Give what tells one trial from another, as the CSV holds it."""
+    """Return what tells one trial from another, as the CSV holds it."""
     return {
         "objective": trial["objective"],
         "masker": trial.get("masker", "none"),
@@ -143,14 +143,14 @@ def scores(features, table):
 
 
 def held_out(features, label, is_val):
-    """Give the log-loss and accuracy on val of the C with the least log-loss."""
+    """Compute the log-loss and accuracy on val of the C with the least log-loss."""
     loss, right = fitted(features, label, ~is_val, is_val)
     best = loss.mean(axis=1).argmin()
     return float(loss[best].mean()), float(right[best].mean())
 
 
 def cross_validated(features, label):
-    """Give the same over five folds, one C for all of them."""
+    """Compute the same over five folds, one C for all of them."""
     loss, right = np.zeros((len(C_GRID), len(label))), np.zeros((len(C_GRID), len(label)))
     for rest, fold in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(label, label):
         loss[:, fold], right[:, fold] = fitted(features, label, rest, fold)
@@ -159,7 +159,7 @@ def cross_validated(features, label):
 
 
 def fitted(features, label, train, test):
-    """Fit every C on some galaxies; give log-loss and correctness of each of the others."""
+    """Fit every C on some galaxies; return log-loss and correctness of each of the others."""
     scaling = Standardisation.fit(features[train])
     fits = fit_logistic(scaling(features[train]), torch.as_tensor(label[train]), C_GRID)
     logits, truth = fits.logits(scaling(features[test])), torch.as_tensor(label[test])
@@ -168,7 +168,7 @@ def fitted(features, label, train, test):
 
 
 def leave_one_out(features, label):
-    """Give the accuracy of the weighted vote of each galaxy's neighbours."""
+    """Compute the accuracy of the weighted vote of each galaxy's neighbours."""
     unit = F.normalize(features - features.mean(dim=0), dim=1)
     nearest, voter = (unit @ unit.T).fill_diagonal_(-2).topk(NEIGHBOURS, dim=1)
     weight = ((nearest - nearest[:, :1]) / TEMPERATURE).exp()

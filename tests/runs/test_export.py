@@ -45,7 +45,7 @@ def test_readmes_lines_give_the_features_that_were_scored(
     trained, objective, encoder, tmp_path, monkeypatch, capsys
 ):
     """The README's very code agrees with our encoder, batch statistics of training included."""
-    path = trained(objective=objective, encoders=encoder)
+    path = trained(objective=objective, encoder=encoder)
     monkeypatch.chdir(tmp_path)
     assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
     told = capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_readmes_lines_give_the_features_that_were_scored(
 
 def test_encoder_without_a_timm_form_says_so(trained, tmp_path, capsys):
     """Principal components are no model of timm: one line, and no file."""
-    path = trained(objective="untrained", encoders="pixels")
+    path = trained(objective="untrained", encoder="pixels")
     code = main(["export", str(path), "--out", str(tmp_path / "encoder.safetensors")])
 
     assert code == 2
@@ -73,7 +73,7 @@ def test_encoder_without_a_timm_form_says_so(trained, tmp_path, capsys):
 
 def test_json_is_all_that_is_printed(trained, tmp_path, capsys):
     """A script reads the file's name and everything it needs to load it."""
-    path = trained(objective="untrained", encoders="vit-micro")
+    path = trained(objective="untrained", encoder="vit-micro")
     assert main(["export", str(path), "--out", str(tmp_path / "new" / "e.safetensors"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
 

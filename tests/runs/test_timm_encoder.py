@@ -25,7 +25,7 @@ def test_objective_that_needs_masks_is_skipped_with_a_convnet():
 def test_convnet_trains_and_is_scored_by_what_it_says_of_one_galaxy_alone(galaxies, tiny, tmp_path):
     """Its kept features are those of evaluation mode: batch statistics of training, none of the test batch."""
     record = ab.run(
-        objective="vicreg", masker="none", encoders="timm:test_resnet", dataset="hdf5", budget="tiny", out=tmp_path,
+        objective="vicreg", masker="none", encoder="timm:test_resnet", dataset="hdf5", budget="tiny", out=tmp_path,
         cache=tmp_path, evaluators="linear", settings={"dataset": {"path": galaxies, "label": "ans"}},
     )  # fmt: skip
     table = Hdf5(path=galaxies, label="ans").load(64, tmp_path)
