@@ -1,8 +1,8 @@
 """The file of a run's features: whole, of the right galaxies, and nothing lost between two writers."""
 
 import dataclasses
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -14,18 +14,6 @@ from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.evaluation.extract import extract, load_features
 from astrojepa_bench.evaluation.store import FeatureFile
 
-WRITER = """
-import sys, time
-import h5py, numpy as np
-from pathlib import Path
-from astrojepa_bench.evaluation.store import FeatureFile
-
-path, name, start = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-time.sleep(max(0.0, start - time.time()))
-for number in range(6):
-    FeatureFile(path, "sky").write({f"predictions/{name}-{number}": {"x": np.full(20_000, number)}})
-"""
-
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
@@ -35,18 +23,19 @@ def table(tmp_path_factory):
 
 def test_two_writers_lose_nothing_of_each_other(tmp_path):
     """Each rewrites the whole file; without a lock the later one puts back what it read before."""
-    import time
+    file, started = FeatureFile(tmp_path / "run.h5", "sky"), Barrier(2)
 
-    start = str(time.time() + 8)
-    path = tmp_path / "run.h5"
-    command = [sys.executable, "-c", WRITER, str(path)]
-    writers = [subprocess.Popen([*command, name, start]) for name in ("a", "b")]
+    def write(name):
+        started.wait()
+        for number in range(5):
+            file.write({f"predictions/{name}-{number}": {"x": np.full(200_000, number)}})
 
-    assert [writer.wait(120) for writer in writers] == [0, 0]
-    for name in ("a", "b"):
-        for number in range(6):
-            assert FeatureFile(path, "sky").read(f"predictions/{name}-{number}")["x"][0] == number
-    assert [each.name for each in tmp_path.iterdir()] == ["run.h5"]
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(write, ["a", "b"]))
+
+    groups = [(name, number) for name in "ab" for number in range(5)]
+    assert [file.read(f"predictions/{name}-{number}")["x"][0] for name, number in groups] == [*range(5)] * 2
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".h5"] == ["run.h5"]
 
 
 def test_features_of_other_pixels_under_equal_ids_are_not_read(table, tmp_path):
