@@ -88,7 +88,7 @@ class Registry:
         return tuple(self._plugins)
 
     def offers(self, kind: str | None = None) -> tuple[Offer, ...]:
-        """Give the offers of one kind, or all of them, by kind and name.
+        """Return the offers of one kind, or all of them, by kind and name.
 
         Raises:
             ConfigError: there is no such kind.
@@ -122,7 +122,7 @@ class Registry:
         return family.member(member) if family is not None and member else None
 
     def suites(self) -> tuple[SuiteOffer, ...]:
-        """Give the suites on offer, by name."""
+        """Return the suites by name."""
         return tuple(self._suites[name] for name in sorted(self._suites))
 
     def suite(self, name: str) -> SuiteOffer:
@@ -311,7 +311,7 @@ def _only_one(kind: str, first: Offer | SuiteOffer, offer: Offer | SuiteOffer) -
 
 
 def _uninstalled(name: str, loaded: Sequence[str]) -> str:
-    """Say what to do if a module of that name lies in the checkout but was never installed."""
+    """Return what to do if a module of that name lies in the checkout but was never installed."""
     module = f"astrojepa_{name.replace('-', '_')}"
     if module in loaded or not (PLUGINS_FOLDER / f"{module}.py").is_file():
         return ""

@@ -87,14 +87,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
-        """Give every galaxy at `size_px` pixels; slow conversions are cached below `cache_dir`.
+        """Load every galaxy at `size_px` pixels; slow conversions are cached below `cache_dir`.
 
         Raises:
             DataError: the source is missing, unreadable or not what it says.
         """
 
     def shifted(self) -> Dataset | None:
-        """Give the same galaxies, row by row, seen by another instrument; None where no such thing exists."""
+        """Return the same galaxies, row by row, from another instrument; None if there are none."""
         return None
 
 
@@ -127,7 +127,7 @@ class Encoder(nn.Module, ABC):
         """Encode the patches in `keep` (all if None) and see nothing of the others."""
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give the named image-level features that evaluators may read, each (batch, dim of the tap)."""
+        """Compute the named image-level features for evaluators, each (batch, dim of the tap)."""
         return {"last": self(images).values.mean(dim=1)}
 
     def fit_inputs(self, images: Float[Tensor, "galaxy band height width"]) -> None:
@@ -216,14 +216,14 @@ class Objective(nn.Module, ABC):
         return self.encoder
 
     def recipe(self) -> Recipe:
-        """Say how this objective wants to be optimised."""
+        """Return the optimiser settings of this objective."""
         return Recipe(learning_rate=2e-3)
 
     def after_step(self, progress: Progress) -> None:
         """Act once after each optimiser step (moving averages). By default nothing."""
 
     def health(self) -> Mapping[str, float]:
-        """Give numbers worth recording at the end of training (what is left of a teacher's start)."""
+        """Return numbers to record at the end of training (the remaining weight of a teacher's start)."""
         return {}
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction | None:

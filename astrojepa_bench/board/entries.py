@@ -54,7 +54,7 @@ class Row:
 
     @property
     def status(self) -> str:
-        """Say how the runs ended: `ok`, or e.g. `collapsed 1/3`."""
+        """Status of the runs: `ok`, or e.g. `collapsed 1/3`."""
         total = sum(self.statuses.values())
         odd = [f"{name} {count}/{total}" for name, count in sorted(self.statuses.items()) if name != "ok"]
         return ", ".join(odd) or "ok"
@@ -142,7 +142,7 @@ def _encoder_of(record: RunRecord) -> tuple[str, str]:
 
 
 def _why_unranked(runs: Sequence[RunRecord], cells: Mapping[str, Summary]) -> str:
-    """Give the reason an entry has no rank, or nothing: a lost seed may have been the worst one."""
+    """Return the reason an entry has no rank, or nothing: a lost seed may have been the worst one."""
     if runs[0].standing != "contestant":
         return runs[0].standing
     lost = [run for run in runs if run.status not in SCORED]

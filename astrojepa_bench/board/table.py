@@ -88,7 +88,7 @@ def build_board(records: Sequence[RunRecord]) -> Board:
 
 
 def _comparable(record: RunRecord) -> Comparable:
-    """Say what runs must share to be compared; its order is that of the sections, all galaxies before few."""
+    """Return the facts that comparable runs share; their order is that of the sections, all galaxies before few."""
     fingerprint, splits, effort, protocol = (
         str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "budget", "protocol")
     )
@@ -153,7 +153,7 @@ def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str
 
 
 def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
-    """Say what difference the test galaxies can tell from luck, at the accuracy of the first row."""
+    """Return the least difference that the test galaxies resolve at the accuracy of the first row, in words."""
     share = next((row.cells[ACCURACY.key].mean for row in rows if ACCURACY.key in row.cells), None)
     sizes = [s.n for r in records for s in r.scores if f"{s.evaluator}.{s.metric}" == ACCURACY.key]
     if share is None or not min(sizes, default=0):

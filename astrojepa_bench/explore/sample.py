@@ -126,7 +126,7 @@ class Sample:
         return _finite(torch.cat([next(iter(tap.values())) for tap in taps]), self.run.record)
 
     def row_of(self, index: int) -> int:
-        """Give the table row of the galaxy at a place of the sample.
+        """Return the table row of a galaxy of the sample.
 
         Raises:
             ConfigError: there is no such place.

@@ -56,7 +56,7 @@ def averaged(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _shares(
     role: str, chosen: Bool[Tensor, "batch patch"], light: Float[Tensor, "batch patch"]
 ) -> dict[str, float]:
-    """Give the share of the grid, and of the light of those galaxies that were found."""
+    """Compute the share of the grid, and of the light of the galaxies that were found."""
     numbers = {f"{role}_share": float(chosen.float().mean())}
     total = light.sum(dim=1)
     found = total > 0

@@ -24,7 +24,7 @@ class DataOrder:
         self._passes: dict[int, Int[np.ndarray, " row"]] = {}
 
     def at(self, step: int) -> Int[np.ndarray, " batch"]:
-        """Give the table rows of one step."""
+        """Return the table rows of one step."""
         places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         passes, offsets = np.divmod(places, len(self.rows))
         parts = [self._pass(int(number))[offsets[passes == number]] for number in np.unique(passes)]

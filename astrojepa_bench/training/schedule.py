@@ -11,7 +11,7 @@ from astrojepa_bench.types import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Give the learning rate of optimiser step `step` (from 0) of `steps`.
+    """Compute the learning rate of optimiser step `step` (from 0) of `steps`.
 
     Example:
         >>> recipe = Recipe(learning_rate=1.0, warmup=0.1)
@@ -25,7 +25,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def weight_decay(recipe: Recipe, step: int, steps: int) -> float:
-    """Give the weight decay of a step: constant, or a cosine from start to end."""
+    """Compute the weight decay of a step: constant, or a cosine from start to end."""
     if recipe.weight_decay_end is None:
         return recipe.weight_decay
     span = recipe.weight_decay - recipe.weight_decay_end
