@@ -86,7 +86,8 @@ def make_row(
     """
     first = runs[0]
     scored = [run for run in runs if run.status in SCORED]
-    cells = {column.key: summary for column in columns if (summary := _over_seeds(column, scored, versions))}
+    values = {c.key: [v for run in scored if (v := c.read(run, versions)) is not None] for c in columns}
+    cells = {key: summarise(found) for key, found in values.items() if found}
     lift = None if first.standing == "floor" else lift_over_untrained(scored, floors, versions)
     return Row(
         label, first.objective, first.masker, first.encoder, first.entry_id, first.standing,
@@ -125,11 +126,6 @@ def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
     for name, ids in namesakes.items():
         labels.update(_told_apart(name, {entry_id: _facts(entries[entry_id][0]) for entry_id in ids}))
     return labels
-
-
-def _over_seeds(column: Column, scored: Sequence[RunRecord], versions: Versions) -> Summary | None:
-    values = [value for run in scored if (value := column.read(run, versions)) is not None]
-    return summarise(values) if values else None
 
 
 def _by_seed(runs: Sequence[RunRecord], versions: Versions) -> dict[int, float]:

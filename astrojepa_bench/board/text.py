@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
-from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.places import place_title
 from astrojepa_bench.board.table import Section
 
@@ -37,10 +36,11 @@ def table_lines(section: Section, columns: Iterable[Column]) -> list[list[str]]:
         section: the section.
         columns: the columns between the fixed ones.
     """
-    chosen = list(columns)
-    lines = [
-        [*_name(row), *(c.text(row.cells.get(c.key)) for c in chosen), row.status] for row in section.rows
-    ]
+    chosen, lines = list(columns), []
+    for row in section.rows:
+        place = PLACES.get(row.standing, str(row.rank or "–"))
+        seeds = f"{len(row.seeds)}{'¹' * row.provisional}"
+        lines.append([place, row.label, seeds, *(c.text(row.cells.get(c.key)) for c in chosen), row.status])
     levels = [c.number(section.chance[c.key]) if c.key in section.chance else "" for c in chosen]
     return [*lines, ["", CHANCE, "", *levels, ""]] if any(levels) else lines
 
@@ -59,8 +59,3 @@ def unranked_reasons(section: Section) -> list[str]:
 def skipped_reasons(section: Section) -> list[str]:
     """Return why combinations were skipped, one line each."""
     return [f"{label}: {reason}" for label, reason in section.skipped]
-
-
-def _name(row: Row) -> list[str]:
-    place = PLACES.get(row.standing, str(row.rank or "–"))
-    return [place, row.label, f"{len(row.seeds)}{'¹' * row.provisional}"]
