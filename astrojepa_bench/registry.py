@@ -90,7 +90,7 @@ class Registry:
         return tuple(self._plugins)
 
     def offers(self, kind: str | None = None) -> tuple[Offer, ...]:
-        """Give the offers of one kind, or all of them, by kind and name.
+        """Return the offers of one kind, or all of them, by kind and name.
 
         Raises:
             ConfigError: there is no such kind.
@@ -124,7 +124,7 @@ class Registry:
         return family.member(member) if family is not None and member else None
 
     def suites(self) -> tuple[SuiteOffer, ...]:
-        """Give the suites on offer, by name."""
+        """Return the suites by name."""
         return tuple(self._suites[name] for name in sorted(self._suites))
 
     def suite(self, name: str) -> SuiteOffer:
@@ -346,7 +346,7 @@ def _only_one(
 
 
 def _uninstalled(name: str, loaded: Sequence[str]) -> str:
-    """Say what to do if a module of that name lies in the checkout but was never installed."""
+    """Return what to do if a module of that name lies in the checkout but was never installed."""
     module = f"astrojepa_{name.replace('-', '_')}"
     if module in loaded or not (PLUGINS_FOLDER / f"{module}.py").is_file():
         return ""

@@ -34,7 +34,7 @@ class ImportedName:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ModuleSource:
     """A module as it was imported.
 
     Attributes:
@@ -46,7 +46,7 @@ class Source:
     tree: ast.Module | None
 
     @classmethod
-    def of(cls, namespace: dict[str, Any], text: bytes | None = None) -> Source:
+    def of(cls, namespace: dict[str, Any], text: bytes | None = None) -> ModuleSource:
         """Parse the text of a module, that of its file if None is given."""
         try:
             text = Path(namespace.get("__file__") or "").read_bytes() if text is None else text

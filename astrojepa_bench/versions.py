@@ -34,7 +34,7 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 from astrojepa_bench.errors import PluginError
-from astrojepa_bench.syntax import RULER, ImportedName, Source, digest_of
+from astrojepa_bench.syntax import RULER, ImportedName, ModuleSource, digest_of
 
 OWN = "own"
 """The name in a chain under which the piece's own version stands."""
@@ -127,13 +127,13 @@ def own_number(text: str) -> int:
 
 # --- which modules count, and their sources as they were imported -------------------------------------------
 
-_KEPT: dict[int, Source] = {}
+_KEPT: dict[int, ModuleSource] = {}
 
 
-def _kept(namespace: dict[str, Any], text: bytes | None = None) -> Source:
+def _kept(namespace: dict[str, Any], text: bytes | None = None) -> ModuleSource:
     """Find the source that goes with a module's globals; it is read once, when it is first asked for."""
     if id(namespace) not in _KEPT:
-        _KEPT[id(namespace)] = Source.of(namespace, text)
+        _KEPT[id(namespace)] = ModuleSource.of(namespace, text)
     return _KEPT[id(namespace)]
 
 
@@ -215,13 +215,13 @@ class _Walk:
                 self._add_used(member.__name__, source)
                 self._add_imports(source)
 
-    def _add_module_integer(self, source: Source) -> None:
+    def _add_module_integer(self, source: ModuleSource) -> None:
         """Add what a module declares of the helpers that stand beside its pieces."""
         version = _as_version(source.namespace.get("version"))
         if version and self._is_new((id(source), "version")):
             self.found[_label(source)] = version
 
-    def _add_used(self, definition: str, source: Source) -> None:
+    def _add_used(self, definition: str, source: ModuleSource) -> None:
         """Add what a definition uses of its own module, where that declares a version of its own."""
         if not self._is_new((id(source), definition)):
             return
@@ -230,7 +230,7 @@ class _Walk:
                 self.add_piece(source.namespace[name])
             self._add_used(name, source)
 
-    def _add_imports(self, source: Source) -> None:
+    def _add_imports(self, source: ModuleSource) -> None:
         if self._is_new((id(source), "imports")):
             for imported in source.imports:
                 self._add_imported(imported)
@@ -249,7 +249,7 @@ class _Walk:
         else:
             self._add_module(source)
 
-    def _add_module(self, source: Source) -> None:
+    def _add_module(self, source: ModuleSource) -> None:
         """Add a module as a whole: its integer or else its hash; in the ruler, else its classes with integers."""
         version = _module_version(source)
         if version is not None:
@@ -296,7 +296,7 @@ def _namespace_of(member: _Piece) -> dict[str, Any]:
     return {"__name__": str(member.__module__)} if module is None else vars(module)
 
 
-def _version_of(member: _Piece, source: Source) -> tuple[object, str | None]:
+def _version_of(member: _Piece, source: ModuleSource) -> tuple[object, str | None]:
     """Find the version of a class or function, and what it stands on: the class that declares it, or the module.
 
     An integer that is inherited counts within one module; one from elsewhere would not notice what changed here.
@@ -308,7 +308,7 @@ def _version_of(member: _Piece, source: Source) -> tuple[object, str | None]:
     return source, _module_version(source)
 
 
-def _module_version(source: Source) -> str | None:
+def _module_version(source: ModuleSource) -> str | None:
     return _as_version(source.namespace.get("version")) or (None if source.in_ruler else source.digest)
 
 
@@ -323,7 +323,7 @@ def _as_version(value: object) -> str | None:
 
 def _label(holder: _Piece) -> str:
     """Name a module, class or function in a chain; those of the ruler by their last name, so that they may move."""
-    if isinstance(holder, Source):
+    if isinstance(holder, ModuleSource):
         return holder.name.rpartition(".")[2] if holder.in_ruler else holder.name
     inside = str(holder.__module__).partition(".")[0] == RULER
     return str(holder.__qualname__) if inside else f"{holder.__module__}.{holder.__qualname__}"

@@ -54,7 +54,7 @@ class Row:
 
     @property
     def status(self) -> str:
-        """Say how the runs ended: `ok`, or e.g. `collapsed 1/3`."""
+        """Status of the runs: `ok`, or e.g. `collapsed 1/3`."""
         total = sum(self.statuses.values())
         odd = [f"{name} {count}/{total}" for name, count in sorted(self.statuses.items()) if name != "ok"]
         return ", ".join(odd) or "ok"
@@ -86,7 +86,8 @@ def make_row(
     """
     first = runs[0]
     scored = [run for run in runs if run.status in SCORED]
-    cells = {column.key: summary for column in columns if (summary := _over_seeds(column, scored, versions))}
+    values = {c.key: [v for run in scored if (v := c.read(run, versions)) is not None] for c in columns}
+    cells = {key: summarise(found) for key, found in values.items() if found}
     lift = None if first.standing == "floor" else lift_over_untrained(scored, floors, versions)
     return Row(
         label, first.objective, first.masker, first.encoder, first.entry_id, first.standing,
@@ -127,11 +128,6 @@ def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
     return labels
 
 
-def _over_seeds(column: Column, scored: Sequence[RunRecord], versions: Versions) -> Summary | None:
-    values = [value for run in scored if (value := column.read(run, versions)) is not None]
-    return summarise(values) if values else None
-
-
 def _by_seed(runs: Sequence[RunRecord], versions: Versions) -> dict[int, float]:
     found = {run.seed: ACCURACY.read(run, versions) for run in runs if run.status in SCORED}
     return {seed: value for seed, value in found.items() if value is not None}
@@ -142,7 +138,7 @@ def _encoder_of(record: RunRecord) -> tuple[str, str]:
 
 
 def _why_unranked(runs: Sequence[RunRecord], cells: Mapping[str, Summary]) -> str:
-    """Give the reason an entry has no rank, or nothing: a lost seed may have been the worst one."""
+    """Return the reason an entry has no rank, or nothing: a lost seed may have been the worst one."""
     if runs[0].standing != "contestant":
         return runs[0].standing
     lost = [run for run in runs if run.status not in SCORED]

@@ -156,9 +156,8 @@ def fit_prior(variances: Sequence[float], dfs: Sequence[float]) -> Prior:
 
 def moderated(values: Sequence[float], prior: Prior, floor: float = 0.0) -> SeedScores:
     """Summarise the seeds of one entry, its variance drawn towards the prior and never below the floor."""
-    n, mean = len(values), float(np.mean(values))
+    n, mean, d = len(values), float(np.mean(values)), len(values) - 1
     sd = float(np.std(values, ddof=1)) if n > 1 else None
-    d = n - 1
     var = (d * (sd or 0.0) ** 2 + prior.d0 * prior.s0**2) / (d + prior.d0)
     return SeedScores(n, mean, sd, max(var, floor), d + prior.d0)
 
@@ -223,8 +222,7 @@ def _verdict(difference: float, told_apart: bool, within_margin: bool) -> Verdic
 
 def rank_ranges(names: Sequence[str], differences: Sequence[Difference]) -> dict[str, tuple[int, int]]:
     """Compute the ranks that each entry may hold: from 1 + those better to all less those worse."""
-    better = dict.fromkeys(names, 0)
-    worse = dict.fromkeys(names, 0)
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for each in differences:
         if each.verdict in ("better", "worse"):
             winner, loser = (each.a, each.b) if each.verdict == "better" else (each.b, each.a)
@@ -246,16 +244,13 @@ def tie_letters(names: Sequence[str], differences: Sequence[Difference]) -> dict
     for each in differences:
         if each.verdict not in ("better", "worse"):
             continue
-        split = [
-            column - {one} for column in columns if {each.a, each.b} <= column for one in (each.a, each.b)
-        ]
-        columns = [column for column in columns if not {each.a, each.b} <= column] + split
+        pair = {each.a, each.b}
+        split = [column - {one} for column in columns if pair <= column for one in (each.a, each.b)]
+        columns = [column for column in columns if not pair <= column] + split
         columns = [
             column
             for i, column in enumerate(columns)
-            if not any(
-                column < other or (column == other and i > j) for j, other in enumerate(columns) if i != j
-            )
+            if not any(column < other or (column == other and i > j) for j, other in enumerate(columns))
         ]
     columns.sort(key=lambda column: sorted(names.index(name) for name in column))
     return {name: "".join(_letter(i) for i, column in enumerate(columns) if name in column) for name in names}
@@ -300,9 +295,8 @@ def galaxies_needed(effect: float, var_gal: float, *, comparisons: int = 1, alph
 
 def forecast(entry: SeedScores, prior: Prior, alpha: float = ALPHA) -> tuple[float, float]:
     """Predict the interval in which the next seed of an entry falls with probability 1 - alpha."""
-    half = float(student_t.ppf(1 - alpha / 2, entry.n - 1 + prior.d0)) * math.sqrt(
-        entry.var * (1 + 1 / entry.n)
-    )
+    quantile = float(student_t.ppf(1 - alpha / 2, entry.n - 1 + prior.d0))
+    half = quantile * math.sqrt(entry.var * (1 + 1 / entry.n))
     return entry.mean - half, entry.mean + half
 
 

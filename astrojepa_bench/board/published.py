@@ -1,4 +1,4 @@
-"""Figures that others published, beside a board: kept in its folder, so that equal folders give equal pages."""
+"""Published figures of other authors, stored in the folder of a board, so that equal folders give equal pages."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _FIGURES = TypeAdapter(tuple[Published, ...])
 
 
 def keep_published(out: Path, figures: Sequence[Published]) -> None:
-    """Keep figures beside a board, from then on part of its page.
+    """Store figures in the folder of a board; from then on its page shows them.
 
     Args:
         out: the board's folder.
-        figures: in the order in which they are to stand.
+        figures: the figures, in their order on the page.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -44,7 +44,7 @@ def keep_published(out: Path, figures: Sequence[Published]) -> None:
 
 
 def read_published(out: Path) -> tuple[Published, ...]:
-    """Read the figures kept beside a board; none where there is no file.
+    """Read the figures stored in the folder of a board; none where there is no file.
 
     Raises:
         DataError: the file is no list of figures.
@@ -62,11 +62,11 @@ def read_published(out: Path) -> tuple[Published, ...]:
 
 
 def published_table(figures: Iterable[Published], records: Sequence[RunRecord]) -> str:
-    """Set figures beside the nearest entries of a board, as a Markdown table.
+    """Compare figures with the nearest entries of a board, as a Markdown table.
 
     Args:
-        figures: what others published.
-        records: what the board was built from.
+        figures: the published figures.
+        records: the records of the board.
     """
     name = galaxy_names(records)
     placed = [(place_title(name(r), budget_name(r.budget, r.pretraining)), r) for r in records]
@@ -83,7 +83,7 @@ def _cell(text: str) -> str:
 
 
 def _ours(entry: Block | None, placed: Iterable[tuple[str, RunRecord]]) -> str:
-    """Write what an entry reached, for each dataset and budget it ran on."""
+    """Return the accuracy of an entry for each dataset and budget it ran on, as text."""
     if entry is None:
         return ""
     places: dict[str, list[RunRecord]] = {}
@@ -101,7 +101,7 @@ def _accuracy(place: str, records: Sequence[RunRecord]) -> str:
 
 
 def is_entry(record: RunRecord, entry: Block) -> bool:
-    """Say whether a run is of an entry: its pieces, with the options that the entry names."""
+    """Return whether a run belongs to an entry: its components, with the options that the entry names."""
     named = {"objective": entry.objectives, "masker": entry.maskers, "encoder": entry.encoders}
     return all(
         getattr(record, kind) in names and _has(record.options.get(kind, {}), entry.options.get(kind, {}))

@@ -62,12 +62,12 @@ def paired_difference(values: Mapping[int, float], reference: Mapping[int, float
 
 
 def binomial_se(share: float, n: int) -> float:
-    """Give the standard error of a share measured on `n` independent galaxies."""
+    """Compute the standard error of a share measured on `n` independent galaxies."""
     return math.sqrt(share * (1 - share) / n)
 
 
 def resolvable_difference(share: float, n: int) -> float:
-    """Give the least difference of two accuracies near `share` that `n` galaxies resolve at 95 %.
+    """Compute the least difference of two accuracies near `share` that `n` galaxies resolve at 95 %.
 
     It takes the errors of the two entries as independent. Entries judged on the same galaxies mostly err
     together, so a paired test over galaxies can resolve less; this is the bound that needs no such test.

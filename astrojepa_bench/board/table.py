@@ -88,7 +88,7 @@ def build_board(records: Sequence[RunRecord]) -> Board:
 
 
 def _comparable(record: RunRecord) -> Comparable:
-    """Say what runs must share to be compared; its order is that of the sections, all galaxies before few."""
+    """Return the facts that comparable runs share; their order is that of the sections, all galaxies before few."""
     fingerprint, splits, effort, protocol = (
         str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "budget", "protocol")
     )
@@ -102,26 +102,27 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Sectio
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
     rows = _rows(asked, columns, versions)
+    footnotes = []
+    if any(row.provisional for row in rows):
+        footnotes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
+    if any(row.standing == "ceiling" for row in rows):
+        footnotes.append("² uses labels: trained on the classes that it is judged by; no contestant.")
     notes = (
         _resolution(rows, asked),
-        _provisional(rows),
-        _ceilings(rows),
+        footnotes,
         _mixtures(asked),
         _stale(asked, versions),
         _edition_1(asked),
+        _remarks(asked),
     )
     return Section(
         dataset, fingerprint, splits, budget_name(name, few), effort, protocol, galaxies,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),
-        skipped=_skipped(records),
-        notes=tuple(line for lines in (*notes, _remarks(asked)) for line in lines),
+        skipped=tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"})),
+        notes=tuple(line for lines in notes for line in lines),
     )  # fmt: skip
-
-
-def _skipped(records: Sequence[RunRecord]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"}))
 
 
 def _rows(
@@ -131,17 +132,14 @@ def _rows(
     labels = labels_of(entries)
     floors = [runs for runs in entries.values() if runs[0].standing == "floor"]
     rows = [make_row(labels[key], runs, columns, versions, floors) for key, runs in entries.items()]
-    return _ranked(sorted(rows, key=_position))
 
+    def position(row: Row) -> tuple[int, bool, float, str]:
+        mean = row.cells[RANKING.key].mean if RANKING.key in row.cells else 0.0
+        return _SHELVES.index(row.standing), bool(row.unranked), -mean, row.label
 
-def _position(row: Row) -> tuple[int, bool, float, str]:
-    mean = row.cells[RANKING.key].mean if RANKING.key in row.cells else 0.0
-    return _SHELVES.index(row.standing), bool(row.unranked), -mean, row.label
-
-
-def _ranked(rows: list[Row]) -> tuple[Row, ...]:
     ranked = sum(not row.unranked for row in rows)
-    return tuple(replace(row, rank=i + 1) if i < ranked else row for i, row in enumerate(rows))
+    ordered = enumerate(sorted(rows, key=position), start=1)
+    return tuple(replace(row, rank=place) if place <= ranked else row for place, row in ordered)
 
 
 def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str, float]:
@@ -153,7 +151,7 @@ def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str
 
 
 def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
-    """Say what difference the test galaxies can tell from luck, at the accuracy of the first row."""
+    """Return the least difference that the test galaxies resolve at the accuracy of the first row, in words."""
     share = next((row.cells[ACCURACY.key].mean for row in rows if ACCURACY.key in row.cells), None)
     sizes = [s.n for r in records for s in r.scores if f"{s.evaluator}.{s.metric}" == ACCURACY.key]
     if share is None or not min(sizes, default=0):
@@ -165,18 +163,6 @@ def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
         f"(standard error). Two entries that err on different galaxies are told apart from {100 * apart:.1f} "
         "points on, less where they err on the same ones; more seeds do not change this."
     ]
-
-
-def _provisional(rows: Sequence[Row]) -> list[str]:
-    few = any(row.provisional for row in rows)
-    return ["¹ provisional: fewer than three seeds, so the spread is unknown or hardly known."] if few else []
-
-
-def _ceilings(rows: Sequence[Row]) -> list[str]:
-    any_of_them = any(row.standing == "ceiling" for row in rows)
-    return (
-        ["² uses labels: trained on the classes that it is judged by; no contestant."] if any_of_them else []
-    )
 
 
 def _mixtures(records: Sequence[RunRecord]) -> list[str]:

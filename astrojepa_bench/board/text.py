@@ -1,11 +1,10 @@
-"""The words and cells of a board, for every way it is shown."""
+"""The words and cells of a board, in every format."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
-from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.places import place_title
 from astrojepa_bench.board.table import Section
 
@@ -15,12 +14,12 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 
 def section_title(section: Section) -> str:
-    """Name a section by what its runs share."""
+    """Return the title of a section: its galaxies and budget."""
     return place_title(section.galaxies, section.budget)
 
 
 def section_facts(section: Section) -> str:
-    """Say which galaxies, split and protocol a section rests on."""
+    """Return the galaxies, split and protocol of a section as one line."""
     facts = {
         "budget": section.effort,
         "galaxies": section.fingerprint[:12],
@@ -31,36 +30,32 @@ def section_facts(section: Section) -> str:
 
 
 def table_lines(section: Section, columns: Iterable[Column]) -> list[list[str]]:
-    """Write the rows of a section, and what chance scores below them.
+    """Return the rows of a section as text, and chance as the last row.
 
     Args:
-        section: what to write.
-        columns: which of its columns, between the fixed ones.
+        section: the section.
+        columns: the columns between the fixed ones.
     """
-    chosen = list(columns)
-    lines = [
-        [*_name(row), *(c.text(row.cells.get(c.key)) for c in chosen), row.status] for row in section.rows
-    ]
+    chosen, lines = list(columns), []
+    for row in section.rows:
+        place = PLACES.get(row.standing, str(row.rank or "–"))
+        seeds = f"{len(row.seeds)}{'¹' * row.provisional}"
+        lines.append([place, row.label, seeds, *(c.text(row.cells.get(c.key)) for c in chosen), row.status])
     levels = [c.number(section.chance[c.key]) if c.key in section.chance else "" for c in chosen]
     return [*lines, ["", CHANCE, "", *levels, ""]] if any(levels) else lines
 
 
 def headings(columns: Iterable[Column]) -> list[str]:
-    """Give the headings that belong to `table_lines`."""
+    """Return the headings of `table_lines`."""
     return [*FIXED[:3], *(column.title for column in columns), FIXED[3]]
 
 
 def unranked_reasons(section: Section) -> list[str]:
-    """Say why contestants have no rank."""
+    """Return why contestants have no rank, one line each."""
     lost = (row for row in section.rows if row.unranked and row.standing == "contestant")
     return [f"{row.label}: {row.unranked}" for row in lost]
 
 
 def skipped_reasons(section: Section) -> list[str]:
-    """Say why combinations were not run."""
+    """Return why combinations were skipped, one line each."""
     return [f"{label}: {reason}" for label, reason in section.skipped]
-
-
-def _name(row: Row) -> list[str]:
-    place = PLACES.get(row.standing, str(row.rank or "–"))
-    return [place, row.label, f"{len(row.seeds)}{'¹' * row.provisional}"]

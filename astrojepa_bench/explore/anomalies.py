@@ -32,7 +32,7 @@ def compute_jepa_anomaly_scores(run: OpenRun, dataset: GalaxyTable | Dataset | N
 
     Args:
         run: a finished run (`open_run`).
-        dataset: every galaxy of it is scored; None: the run's own test galaxies.
+        dataset: its galaxies are scored, all of them; None: the run's own test galaxies.
 
     Returns:
         one row a galaxy, see `anomaly_table`.

@@ -1,4 +1,4 @@
-"""The galaxies that are looked at, and the finished run that looks at them."""
+"""A sample of galaxies, and the finished run that encodes them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Latents = Float[Tensor, "galaxy dim"]
 
 @dataclass(frozen=True)
 class Sample:
-    """Some galaxies of a table, seen by a run; what is computed of them is computed once.
+    """Some galaxies of a table and a run; latents are computed once.
 
     Attributes:
         run: the finished run.
         table: the galaxies, at the run's image size.
-        rows: which rows of the table are looked at; `index` of a galaxy is its place in here.
+        rows: rows of the table in the sample; the `index` of a galaxy is its place in here.
         own: whether these are the run's own test galaxies.
         galaxies: the dataset on the run's device, where it was asked for by name.
     """
@@ -82,7 +82,7 @@ class Sample:
 
     @cached_property
     def latents(self) -> Latents:
-        """Features (tap `last`) of the galaxies that are looked at, float32, on the CPU.
+        """Features (tap `last`) of the sample, float32, on the CPU.
 
         Raises:
             DataError: a feature is not finite.
@@ -93,9 +93,9 @@ class Sample:
 
     @cached_property
     def reference_rows(self) -> Int[np.ndarray, " voter"]:
-        """Rows of the ordinary galaxies that others are measured against, by id.
+        """Rows of the ordinary galaxies that distances are measured from, by id.
 
-        The table's training galaxies; where it has none, those that are looked at.
+        The table's training galaxies; where it has none, the ordinary galaxies of the sample.
         """
         train = self.table.rows("train")
         rows = train if len(train) else self.rows[self.table.anomaly[self.rows] == 0]
@@ -150,11 +150,11 @@ def _finite(features: Latents, record: RunRecord) -> Latents:
 
 
 def sample_of(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> Sample:
-    """Put a run before galaxies.
+    """Make the sample of a run and galaxies.
 
     Args:
         run: a finished run.
-        dataset: every galaxy of it is looked at; None: the run's own test galaxies.
+        dataset: its galaxies, all of them; None: the run's own test galaxies.
 
     Raises:
         ConfigError: the run's own galaxies lie in files; give them as a dataset.
@@ -169,7 +169,7 @@ def sample_of(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> Sam
 def chosen_sample(
     run: OpenRun, name: str, registry: Registry, settings: Settings, cache: Path | None = None
 ) -> Sample:
-    """Look at every galaxy of a dataset, by name.
+    """Make the sample of a run and every galaxy of a dataset, by name.
 
     Raises:
         ConfigError: the dataset or one of its options is unknown.
@@ -187,11 +187,11 @@ def chosen_sample(
 def own_sample(
     run: OpenRun, registry: Registry, settings: Settings | None = None, cache: Path | None = None
 ) -> Sample:
-    """Look at the test galaxies that the run was scored on.
+    """Make the sample of a run and the test galaxies that it was scored on.
 
     Args:
         run: a finished run.
-        registry: who offers the dataset.
+        registry: offers the dataset.
         settings: where its files are: a record keeps their names and no folders.
         cache: folder of converted galaxies; the user's if None.
 

@@ -37,7 +37,7 @@ class Migrated:
 
 
 def migrate(out: Path, chains: Mapping[str, Mapping[str, str]], *, dry_run: bool = False) -> list[Migrated]:
-    """Give every record of edition 1 its id of today, and let its files follow it.
+    """Recompute the id of every record of edition 1, and move its files along.
 
     It can be interrupted and repeated: records that have a chain stay as they are.
 

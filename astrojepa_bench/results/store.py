@@ -114,7 +114,19 @@ class Store:
             if path != self.path(record):
                 raise DataError(f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it")
             records.append(record)
-        return sorted(records, key=_order)
+        return sorted(
+            records,
+            key=lambda r: (
+                r.dataset,
+                r.budget,
+                r.objective,
+                r.masker,
+                r.encoder,
+                r.entry_id,
+                r.seed,
+                r.run_id,
+            ),
+        )
 
     def weights_path(self, run_id: str) -> Path:
         """Return where the weights of the whole objective lie."""
@@ -166,8 +178,3 @@ def _unwritable(path: Path, error: OSError) -> ConfigError:
 def _safe(name: str) -> str:
     """Turn a name into one that every file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"
-
-
-def _order(record: RunRecord) -> tuple[str | int, ...]:
-    names = (record.dataset, record.budget, record.objective, record.masker, record.encoder)
-    return (*names, record.entry_id, record.seed, record.run_id)

@@ -57,7 +57,7 @@ def _same(state: object, other: object) -> bool:
 
 @contextmanager
 def files_written() -> Iterator[list[str]]:
-    """Collect the paths written or changed inside this scope, except those in a lent cache."""
+    """Collect the paths written or changed inside this scope, except devices, compiled modules and lent caches."""
     global _written, _hooked
     if not _hooked:
         sys.addaudithook(_notice)
@@ -67,15 +67,11 @@ def files_written() -> Iterator[list[str]]:
     try:
         yield seen
     finally:
-        seen += [path for path in dict.fromkeys(_written) if not _is_excused(path)]
+        for path in map(Path, dict.fromkeys(_written)):
+            lent = any(part.startswith(LENT) for part in path.parts)
+            if not (lent or path.is_relative_to("/dev") or "__pycache__" in path.parts):
+                seen.append(str(path))
         _written = None
-
-
-def _is_excused(path: str) -> bool:
-    """Devices and compiled modules do not count; a dataset may fill the cache that it was lent."""
-    place = Path(path)
-    lent = any(part.startswith(LENT) for part in place.parts)
-    return lent or place.is_relative_to("/dev") or "__pycache__" in place.parts
 
 
 def _notice(event: str, details: tuple[Any, ...]) -> None:

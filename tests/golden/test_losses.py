@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.assemble import Galaxies, assemble, load_galaxies
+from astrojepa_bench.runs.assemble import assemble, load_galaxies
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
