@@ -118,7 +118,11 @@ class IJEPASigReg(IJEPA):
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
 
     def regularised(self, context: Tokens, streams: Streams) -> Float[Tensor, "galaxy dim"]:
-        """Give one sample a galaxy."""
+        """Return one sample a galaxy.
+
+        Raises:
+            ConfigError: one galaxy while training, which a projector cannot normalise.
+        """
         if self.tensor == "token":
             tokens = context.values
             where = torch.rand(len(tokens), generator=streams.local("token"), device=tokens.device)
@@ -126,7 +130,14 @@ class IJEPASigReg(IJEPA):
             values = tokens[galaxy, (where * tokens.shape[1]).long()]
         else:
             values = context.values.mean(dim=1)
-        return values if self.projector is None else self.projector(values)
+        if self.projector is None:
+            return values
+        if self.training and len(values) < 2:
+            raise ConfigError(
+                f"objective 'ijepa-sigreg' was given a batch of one galaxy, which the projector of "
+                f"objective.tensor={self.tensor} cannot normalise; train on two or more"
+            )
+        return self.projector(values)
 
 
 @hookimpl

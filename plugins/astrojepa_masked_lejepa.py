@@ -123,7 +123,16 @@ class MaskedLeJEPA(Objective):
         return self._recipe
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Compute (1 - λ) prediction + λ SIGReg."""
+        """Compute (1 - λ) prediction + λ SIGReg.
+
+        Raises:
+            ConfigError: one galaxy while training, which the projector cannot normalise.
+        """
+        if self.training and len(batch.images) < 2:
+            raise ConfigError(
+                "objective 'masked-lejepa' was given a batch of one galaxy, which its projector cannot normalise; "
+                "train on two or more"
+            )
         masks = self._masks(batch, draw)
         tokens = self.encoder(batch.images).values
         hidden = self._hidden(tokens, masks)
