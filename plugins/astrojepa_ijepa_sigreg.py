@@ -32,7 +32,7 @@ tokens is the likeliest reading of the zoo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from astrojepa_ijepa import IJEPA
@@ -75,7 +75,6 @@ class IJEPASigReg(IJEPA):
         batch_size: galaxies a step; SIGReg wants at least 128.
     """
 
-    name: ClassVar[str] = "ijepa-sigreg"
     version = 1
 
     def __init__(
@@ -103,7 +102,7 @@ class IJEPASigReg(IJEPA):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute (1 - λ) prediction + λ SIGReg."""
-        masks = self.masks_for(batch, draw)
+        masks = draw(batch.images, self.sizes)
         context = self.encoder(batch.images, keep=masks.context)
         prediction = self.distance(batch, context, masks)
         gaussianity = sigreg(

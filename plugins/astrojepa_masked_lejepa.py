@@ -98,19 +98,17 @@ class MaskedLeJEPA(Objective):
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
-        if grid is None:
-            raise ConfigError(
-                "objective 'masked-lejepa' needs an encoder with patches; choose a vision transformer"
-            )
         if not 0 < lam < 1:
             raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
-        self.sizes = MaskSizes.rounded(grid, context=context_scale, targets=targets, target=target_scale)
-        self.sizes.check(grid)
+        self.sizes = MaskSizes.rounded(
+            self.patch_grid, context=context_scale, targets=targets, target=target_scale
+        )
+        self.sizes.check(self.patch_grid)
         self.lam, self.slices, self.target_gradient = lam, slices, target_gradient
         self.projector = projector_to(encoder.dim, projector, embedding)
         self.predictor = Predictor(
             encoder.dim,
-            grid,
+            self.patch_grid,
             width=predictor_width,
             depth=predictor_depth,
             heads=predictor_heads,
@@ -133,7 +131,7 @@ class MaskedLeJEPA(Objective):
                 "objective 'masked-lejepa' was given a batch of one galaxy, which its projector cannot normalise; "
                 "train on two or more"
             )
-        masks = self._masks(batch, draw)
+        masks = draw(batch.images, self.sizes)
         tokens = self.encoder(batch.images).values
         hidden = self._hidden(tokens, masks)
         wanted = hidden if self.target_gradient else hidden.detach()
@@ -144,20 +142,10 @@ class MaskedLeJEPA(Objective):
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Predict the projected tokens of every hidden block.
-
-        Raises:
-            ConfigError: the masker hands out no masks.
-        """
-        masks = self._masks(batch, draw)
+        """Predict the projected tokens of every hidden block."""
+        masks = draw(batch.images, self.sizes)
         hidden = self._hidden(self.encoder(batch.images).values, masks)
         return Prediction(self._predicted(batch, masks), hidden, masks.targets)
-
-    def _masks(self, batch: GalaxyBatch, draw: Draw) -> Masks:
-        masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise ConfigError("objective 'masked-lejepa' needs masks; choose a masker that hands them out")
-        return masks
 
     def _predicted(self, batch: GalaxyBatch, masks: Masks) -> Float[Tensor, "batch block target dim"]:
         context = self.encoder(batch.images, keep=masks.context)

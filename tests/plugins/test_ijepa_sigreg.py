@@ -8,6 +8,7 @@ from astrojepa_random import RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
@@ -35,10 +36,7 @@ def batch(galaxies=16):
 
 def loss_of(method, given=None):
     streams = Streams(0, 0, torch.device("cpu"))
-
-    def draw(images, sizes):
-        return RandomPatches(method.grid).draw(images, sizes, streams.local("masks"))
-
+    draw = MaskDraw(RandomPatches(method.grid), streams)
     return method.loss(batch() if given is None else given, draw, streams)
 
 
