@@ -181,7 +181,7 @@ def _validator(offer: Offer, option: Option) -> Callable[[object], object]:
 
 
 def _readings(text: str) -> Iterator[object]:
-    """Give what a text from the command line can mean, likeliest first."""
+    """Yield what a text from the command line can mean, likeliest first."""
     if text.lower() in ("none", "null"):
         yield None
     yield from _literals(text)

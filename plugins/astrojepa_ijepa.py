@@ -198,7 +198,7 @@ class IJEPA(Objective):
         return F.smooth_l1_loss(predicted.float(), self.latents(batch.images, masks))
 
     def latents(self, images: Tensor, masks: Masks) -> Float[Tensor, "batch block target dim"]:
-        """Give what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
+        """Compute what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
         with torch.set_grad_enabled(self.teacher is None and torch.is_grad_enabled()):
             tokens = (self.teacher or self.encoder)(images).values.float()
             galaxy = torch.arange(len(images), device=images.device)[:, None, None]
@@ -221,7 +221,7 @@ class IJEPA(Objective):
         return start + (1 - start) * (progress.step - 1) / progress.steps
 
     def health(self) -> Mapping[str, float]:
-        """Give the share of the teacher's initial weights that is left."""
+        """Return the share of the teacher's initial weights that is left."""
         return {} if self.teacher is None else {"teacher_start_left": float(self.start_left)}
 
 

@@ -188,7 +188,7 @@ class MAE(Objective):
         return order[:, : self.patches - self.sizes.context]
 
     def health(self) -> Mapping[str, float]:
-        """Give the share of the patches that is painted: more than the masker's blocks."""
+        """Return the share of the patches that is painted: more than the masker's blocks."""
         return {"hidden_share": 1 - self.sizes.context / self.patches}
 
 
@@ -235,7 +235,7 @@ def cut(
 def normalised(
     pixels: Float[Tensor, "batch patch pixel"], norm: Norm, *, bands: int
 ) -> Float[Tensor, "batch patch pixel"]:
-    """Give the targets of the decoder: see the module's formula."""
+    """Compute the targets of the decoder: see the module's formula."""
     if norm == "none":
         return pixels
     variance, mean = torch.var_mean(pixels, dim=-1, keepdim=True, correction=0)

@@ -136,7 +136,11 @@ class MaskedLeJEPA(Objective):
         hidden = self._hidden(tokens, masks)
         wanted = hidden if self.target_gradient else hidden.detach()
         prediction = (self._predicted(batch, masks) - wanted).float().square().mean()
-        samples = torch.stack([self.projector(tokens.mean(dim=1)), _one_of(hidden, streams)])
+        patches = hidden.flatten(1, 2)
+        where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
+        galaxy = torch.arange(len(patches), device=patches.device)
+        one_patch = patches[galaxy, (where * patches.shape[1]).long()]
+        samples = torch.stack([self.projector(tokens.mean(dim=1)), one_patch])
         gaussianity = sigreg(samples, streams.shared("slices"), slices=self.slices)
         total = (1 - self.lam) * prediction + self.lam * gaussianity
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
@@ -159,13 +163,6 @@ class MaskedLeJEPA(Objective):
         values = tokens[galaxy, masks.targets]
         projected: Tensor = self.projector(values.flatten(0, 2)).unflatten(0, values.shape[:3])
         return projected
-
-
-def _one_of(hidden: Float[Tensor, "batch block target dim"], streams: Streams) -> Float[Tensor, "batch dim"]:
-    """Pick one hidden patch of each galaxy."""
-    patches = hidden.flatten(1, 2)
-    where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
-    return patches[torch.arange(len(patches), device=patches.device), (where * patches.shape[1]).long()]
 
 
 @hookimpl
