@@ -29,6 +29,7 @@ from astrojepa_bench.events import Event, emit
 from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
 from astrojepa_bench.signatures import option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
+from astrojepa_bench.versions import remember
 
 __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
 
@@ -230,6 +231,7 @@ def _connected(source: _Source) -> pluggy.PluginManager:
     module = source.load()
     if not isinstance(module, ModuleType):
         raise PluginError(f"the entry point names a {type(module).__name__}; expected a module")
+    remember(module)
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(module, name=source.plugin)

@@ -57,6 +57,7 @@ from astrojepa_bench.plugin import (
     sincos_positions,
 )
 
+version = 1  # of what is no class here; raise it whenever a number changes
 Teacher: TypeAlias = Literal["ema", "none"]
 Judge: TypeAlias = Literal["teacher", "online"]
 
@@ -71,6 +72,7 @@ class Predictor(nn.Module):
         out: width of the latents; that of the tokens if None.
     """
 
+    version = 1
     codes: Tensor
 
     def __init__(

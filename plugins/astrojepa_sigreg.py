@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+version = 1  # raise it whenever a number changes
+
 
 def random_slices(dim: int, slices: int, generator: torch.Generator) -> Float[Tensor, "dim slice"]:
     """Draw unit directions, uniform on the sphere."""

@@ -38,6 +38,8 @@ class Transformer(nn.Module):
         width, depth, heads: of the transformer.
     """
 
+    version = 1
+
     def __init__(self, patches: int, *, width: int, depth: int, heads: int) -> None:
         super().__init__()
         if width % heads:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,6 +47,7 @@ from astrojepa_bench.plugin import (
     draw_square,
 )
 
+version = 1  # raise it whenever a number changes
 Signal: TypeAlias = Literal["targets", "context", "both"]
 
 UNIFORM_SHARE = 0.1  # eps: no patch is ever out of reach
@@ -55,6 +56,8 @@ CONTEXT_SCALE = (0.85, 1.0)  # `multiblock`'s context square
 
 class WeightedBlocks(Masker):
     """Rectangles that follow a weight; the temperature leads to uniform ones."""
+
+    version: ClassVar[int | None] = 1
 
     def __init__(
         self,

@@ -20,8 +20,9 @@ PLUGINS = sorted((ROOT / "plugins").glob("astrojepa_*.py"))
 # Each room may import itself and the rooms above it.
 ROOMS = (
     "errors", "files", "geometry", "types", "streams", "events", "features", "roles", "suites", "hookspecs",
-    "data", "encoders", "plugin", "signatures", "versions", "options", "registry", "training", "evaluators",
-    "builtin", "evaluation", "results", "runs", "api", "testing", "board", "explore", "cli", "__main__",
+    "data", "encoders", "plugin", "signatures", "syntax", "versions", "options", "registry", "training",
+    "evaluators", "builtin", "evaluation", "results", "runs", "api", "testing", "board", "explore", "cli",
+    "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 

@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.versions import newest
 
-Versions: TypeAlias = Mapping[str, int]
+Versions: TypeAlias = Mapping[str, str]
 """The newest version of each evaluator in a section; scores of older ones are not comparable."""
 
 
@@ -91,12 +92,12 @@ COLUMNS = (  # anomalies: the physical ones; artefacts are easy and stand in the
 )
 
 
-def newest_versions(records: Iterable[RunRecord]) -> dict[str, int]:
+def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
     """Find the newest version of each evaluator that scored any of these runs."""
-    newest: dict[str, int] = {}
+    found: dict[str, list[str]] = {}
     for score in (score for record in records for score in record.scores):
-        newest[score.evaluator] = max(score.evaluator_version, newest.get(score.evaluator, 0))
-    return newest
+        found.setdefault(score.evaluator, []).append(score.evaluator_version)
+    return {name: newest(texts) for name, texts in found.items()}
 
 
 def columns_of(records: list[RunRecord], versions: Versions) -> tuple[Column, ...]:

@@ -11,6 +11,7 @@ from astrojepa_bench.board.statistics import Summary, paired_difference, summari
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
+from astrojepa_bench.versions import version_text
 
 ENOUGH_SEEDS = 3
 SHOWN_DIFFERENCES = 3
@@ -157,12 +158,16 @@ def _facts(record: RunRecord) -> dict[str, object]:
     options = {
         f"{kind}.{name}": value for kind, chosen in record.options.items() for name, value in chosen.items()
     }
-    versions = record.identity.get("versions")
-    numbered = {f"{kind} version": v for kind, v in versions.items()} if isinstance(versions, dict) else {}
+    if record.is_edition_1:
+        versions = record.identity.get("versions") or {}
+        code = {"edition": 1, **{f"{kind} version": version for kind, version in versions.items()}}
+    else:
+        chains = record.identity["chain"]
+        code = {f"{kind} version": version_text(chain) for kind, chain in chains.items()}
     rest: dict[str, object] = {
         key: record.identity[key] for key in ("precision", "device_class") if key in record.identity
     }
-    return {**options, **numbered, **rest}
+    return {**options, **code, **rest}
 
 
 def _told_apart(name: str, facts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

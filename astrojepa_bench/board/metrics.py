@@ -106,7 +106,7 @@ def _runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
     return [[run for run in entries.get(row.entry_id, []) if run.run_id in row.runs] for row in section.rows]
 
 
-def _group(name: str, version: int, rows: Sequence[Sequence[RunRecord]]) -> MetricGroup:
+def _group(name: str, version: str, rows: Sequence[Sequence[RunRecord]]) -> MetricGroup:
     said = [[_scores(run, name, version) for run in runs if run.status in SCORED] for runs in rows]
     metrics = dict.fromkeys(metric for runs in said for scores in runs for metric in scores)
     hidden = re.compile(DETAILS.get(name, r"(?!)"))
@@ -114,7 +114,7 @@ def _group(name: str, version: int, rows: Sequence[Sequence[RunRecord]]) -> Metr
     return MetricGroup(name, tuple(_line(metric, said) for metric in shown), len(metrics) - len(shown))
 
 
-def _scores(run: RunRecord, name: str, version: int) -> dict[str, RecordedScore]:
+def _scores(run: RunRecord, name: str, version: str) -> dict[str, RecordedScore]:
     return {s.metric: s for s in run.scores if (s.evaluator, s.evaluator_version) == (name, version)}
 
 

@@ -108,6 +108,7 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Sectio
         _ceilings(rows),
         _mixtures(asked),
         _stale(asked, versions),
+        _edition_1(asked),
     )
     return Section(
         dataset, fingerprint, splits, budget_name(name, few), effort, protocol, galaxies,
@@ -124,7 +125,7 @@ def _skipped(records: Sequence[RunRecord]) -> tuple[tuple[str, str], ...]:
 
 
 def _rows(
-    records: list[RunRecord], columns: Sequence[Column], versions: Mapping[str, int]
+    records: list[RunRecord], columns: Sequence[Column], versions: Mapping[str, str]
 ) -> tuple[Row, ...]:
     entries = by_entry(records)
     labels = labels_of(entries)
@@ -179,7 +180,7 @@ def _ceilings(rows: Sequence[Row]) -> list[str]:
 
 
 def _mixtures(records: Sequence[RunRecord]) -> list[str]:
-    """Say where entries differ in something that can move numbers without being what is compared."""
+    """Note where entries differ in something that can move numbers without being what is compared."""
     scored = [record for record in records if record.status in SCORED]
     found = {
         "device classes": {str(r.identity.get("device_class", "")) for r in scored},
@@ -192,12 +193,23 @@ def _mixtures(records: Sequence[RunRecord]) -> list[str]:
     return [f"Runs of several {kind} stand here: {values}." for kind, values in mixed.items()]
 
 
-def _stale(records: Sequence[RunRecord], versions: Mapping[str, int]) -> list[str]:
+def _stale(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:
     scores = (score for record in records for score in record.scores)
-    old = Counter(s.evaluator for s in scores if s.evaluator_version < versions[s.evaluator])
+    others = Counter(s.evaluator for s in scores if s.evaluator_version != versions[s.evaluator])
     return [
-        f"{old[name]} scores by an older version of {name} are not shown; score again."
-        for name in sorted(old)
+        f"{others[name]} scores by another version of {name} than {versions[name]} are not shown; score again."
+        for name in sorted(others)
+    ]
+
+
+def _edition_1(records: Sequence[RunRecord]) -> list[str]:
+    """Count the runs of which nobody can tell what code they ran."""
+    old = sum(record.is_edition_1 for record in records)
+    if not old:
+        return []
+    return [
+        f"{old} of {len(records)} runs are of edition 1: recorded before a run's identity knew all of its code. "
+        "They stand here as they were scored, and count for no new run."
     ]
 
 

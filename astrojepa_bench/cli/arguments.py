@@ -105,13 +105,18 @@ def leaderboard(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench leaderboard build astrojepa-runs
   astrojepa-bench leaderboard build astrojepa-runs --published astrojepa-zoo
-  astrojepa-bench leaderboard check leaderboard      (exit code 3: it drifted)"""
-    parser.add_argument("action", choices=("build", "check"), help="render the board, or check it")
+  astrojepa-bench leaderboard check leaderboard      (exit code 3: it drifted)
+  astrojepa-bench leaderboard migrate astrojepa-runs --dry-run"""
+    parser.add_argument(
+        "action", choices=("build", "check", "migrate"),
+        help="render the board, check it, or give records of an older edition their ids of today",
+    )  # fmt: skip
     parser.add_argument(
         "folder", nargs="?", type=Path, default=RUNS, metavar="DIR",
         help="output folder with records below runs/ (default: %(default)s)",
     )  # fmt: skip
     _json(parser)
+    parser.add_argument("--dry-run", action="store_true", help="migrate: show what would move, and move nothing")
     parser.add_argument(
         "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
     )

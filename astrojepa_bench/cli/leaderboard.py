@@ -1,4 +1,4 @@
-"""`leaderboard`: render the board of an output folder from its records, or check a rendered one."""
+"""`leaderboard`: render the board of an output folder from its records, check a rendered one, or renew ids."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from astrojepa_bench.board.render import PAGE, check_board, read_board, write_bo
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.results.migrate import migrate
+from astrojepa_bench.versions import chain_of
 
 
 def execute(arguments: Namespace) -> int:
-    """Build or check; checking exits with 3 where the board and its records disagree."""
+    """Build, check or migrate; checking exits with 3 where the board and its records disagree."""
+    if arguments.dry_run and arguments.action != "migrate":
+        raise ConfigError("--dry-run rehearses a migration; use it with `leaderboard migrate`")
+    if arguments.action == "migrate":
+        return _migrate(arguments)
     if arguments.published:
         _keep_published(arguments)
     action = _build if arguments.action == "build" else _check
@@ -32,6 +38,23 @@ def _keep_published(arguments: Namespace) -> None:
             f"--published: {offer.title} has no published figures; name another suite, or leave it out"
         )
     keep_published(arguments.folder, offer.suite.published)
+
+
+def _migrate(arguments: Namespace) -> int:
+    """Renew the ids of records of edition 1, and build the board anew if there is one."""
+    folder, dry_run = arguments.folder, arguments.dry_run
+    offers = registry_of(arguments).offers("evaluator")
+    moved = migrate(folder, {offer.name: chain_of(offer.factory) for offer in offers}, dry_run=dry_run)
+    if moved and not dry_run and (folder / PAGE).is_file():
+        write_board(folder, read_board(folder))
+    if arguments.json:
+        ids = [{"formerly": each.before.stem, "run_id": each.after.stem} for each in moved]
+        print(json.dumps({"migrated": ids, "dry_run": dry_run}))
+    else:
+        lines = [f"{each.before.relative_to(folder)} -> {each.after.name}" for each in moved if dry_run]
+        verb = "would get" if dry_run else "got"
+        print("\n".join([*lines, f"{folder}: {len(moved)} records {verb} ids of today"]))
+    return 0
 
 
 def _build(folder: Path, as_json: bool) -> int:

@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+version = 1  # raise it whenever a number changes
 PETROSIAN = 0.2
 EXTENT = 1.5
 CORE = 0.25

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from astrojepa_bench.geometry.grids import PatchGrid
 
+version = 1  # raise it whenever a number changes
 Pooling: TypeAlias = Literal["mean", "max", "both", "rings"]
 RINGS = 4
 

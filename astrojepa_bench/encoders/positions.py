@@ -8,6 +8,8 @@ from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError
 
+version = 1  # raise it whenever a number changes
+
 
 def sincos_positions(rows: int, columns: int, dim: int) -> Float[Tensor, "patch dim"]:
     """Encode each patch's column in the first half of the vector and its row in the second.

@@ -18,6 +18,7 @@ from astrojepa_bench.encoders.timm_model import TimmModel
 if TYPE_CHECKING:
     from astrojepa_bench.encoders.vit import TokenViT
 
+version = 1  # raise it whenever a number changes
 KERNEL, BIAS, POSITIONS = "patch_embed.proj.weight", "patch_embed.proj.bias", "pos_embed"
 TEMPLATE = "vit_tiny_patch16_224"  # any plain one: every size is given
 

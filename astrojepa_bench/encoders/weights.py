@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from astrojepa_bench.errors import ConfigError, DataError
 
+version = 1  # raise it whenever a number changes
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which checkpoints keep the tensors
 SHOWN = 3
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from astrojepa_bench.errors import ConfigError
 
+version = 1  # raise it whenever a number changes
 LEAST_SPREAD = 1e-5
 
 

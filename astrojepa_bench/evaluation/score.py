@@ -81,7 +81,7 @@ def _left_out(piece: Component, evaluator: Evaluator, unmet: Mapping[Request, st
 
 def described(piece: Component) -> dict[str, Any]:
     """Say which evaluator this is: a score of another version or with other options is another score."""
-    return {"version": piece.version, "options": piece.recorded()}
+    return {"version": piece.chain, "options": piece.recorded()}
 
 
 def _add(judgement: Judgement, piece: Component, evaluator: Evaluator, answer: object) -> None:
@@ -91,7 +91,7 @@ def _add(judgement: Judgement, piece: Component, evaluator: Evaluator, answer: o
         judgement.scores.append(
             {
                 "evaluator": piece.name,
-                "evaluator_version": evaluator.version,
+                "evaluator_version": piece.version,
                 "metric": score.metric,
                 "value": score.value,
                 "higher_is_better": score.higher_is_better,

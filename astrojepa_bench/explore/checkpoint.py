@@ -25,7 +25,7 @@ from astrojepa_bench.events import emit
 from astrojepa_bench.options import Settings
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.environment import describe_environment, provenance
-from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Objective
@@ -263,28 +263,17 @@ def _unscored(
     pieces = {"objective": cell.objective, "masker": cell.masker, "encoder": cell.encoder, "dataset": dataset}
     names: dict[str, Any] = {kind: piece.name for kind, piece in pieces.items()}
     budget = checkpoint.budget
-    identity = identity_block(
-        names=names,
-        options={kind: piece.identifying() for kind, piece in pieces.items() if kind != "dataset"},
-        versions={kind: piece.version for kind, piece in pieces.items()},
-        seed=cell.seed,
-        fingerprint="",  # no galaxies were looked at
-        splits="",
-        mirror_safe=True,
-        budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
-        precision="float32",
-        device_class="cpu",
-    )
+    identity = RunIdentity.of(cell, None, budget)
     return RunRecord(
-        run_id=digest(identity),
-        entry_id=entry_digest(identity),
+        run_id=identity.run_id,
+        entry_id=identity.entry_id,
         status="ok",
         **names,
         seed=cell.seed,
         budget=budget.name,
         options={kind: piece.recorded() for kind, piece in pieces.items()},
         altered=cell.altered,
-        identity=identity,
+        identity=identity.facts(),
         warnings=checkpoint.warnings,
         cost=Cost(parameters=parameters),
         environment=Environment.model_validate(describe_environment("cpu")),

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError, ContractError
 
+version = 1  # raise it whenever a number changes
+
 
 @dataclass(frozen=True)
 class PatchGrid:

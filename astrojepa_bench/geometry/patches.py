@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import PatchGrid
 
+version = 1  # raise it whenever a number changes
 PREFER = 100.0
 """Added to a log weight, it has a patch taken before all others: Gumbel noise spans no more than -4 to 28."""
 

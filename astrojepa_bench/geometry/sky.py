@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.geometry.grids import PatchGrid
 
+version = 1  # raise it whenever a number changes
 DETECTED = 3.0
 """Signal to noise above which a patch shows a source."""
 STAR_WEIGHT = 0.25

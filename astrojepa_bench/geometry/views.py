@@ -14,6 +14,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+version = 1  # raise it whenever a number changes
+
 
 def base_augment(
     images: Shaped[Tensor, "batch band height width"],

@@ -6,31 +6,36 @@ import platform
 import re
 import shlex
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
+CODE = ("astrojepa_bench", "plugins", "pyproject.toml")
+"""What a commit must equal for a run to be repeated from it; pages and records may differ."""
 PACKAGES = ("astrojepa-bench", "numpy", "scikit-learn", "scipy", "timm", "torch", "torchvision")
 _ABSOLUTE = re.compile(r"(?<![^='\",\[( ])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^='\",/\\]*[/\\])*")
 
 
 def describe_environment(device: torch.device | str) -> dict[str, object]:
     """Describe versions, threads and device; no host name, no user name, no absolute path."""
+    on_gpu = torch.device(device).type == "cuda"
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "packages": {name: version for name in PACKAGES if (version := _installed(name))},
+        "packages": _releases(PACKAGES),
         "threads": torch.get_num_threads(),
         "device": torch.device(device).type,
-        "device_name": _device_name(torch.device(device)),
+        "device_name": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
         "platform": f"{platform.system()}-{platform.machine()}",
     }
 
 
 def provenance(command: str) -> dict[str, object]:
-    """Say when, by which command and from which commit a run was made.
+    """Describe when, by which command and from which commit a run was made.
 
     Absolute paths in the command keep only their last part, as path options do.
 
@@ -38,12 +43,21 @@ def provenance(command: str) -> dict[str, object]:
         command: the command line as one string (`shlex.join(sys.argv)`), or a call in words.
     """
     commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "environment.py") else None
+    dirty = [] if commit is None else changed_files()
     return {
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": without_paths(command),
         "git_commit": commit,
-        "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_dirty": None if commit is None else bool(dirty),
+        "dirty_files": dirty,
     }
+
+
+def changed_files() -> list[str]:
+    """List the files of code that differ from the commit, new ones among them, by their paths in the checkout."""
+    asked = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    lines = _git(*asked, "--", *(f":/{path}" for path in CODE)) or ""
+    return sorted(line[3:] for line in lines.split("\0") if line)
 
 
 def without_paths(command: str) -> str:
@@ -60,15 +74,12 @@ def without_paths(command: str) -> str:
     return " ".join(shlex.quote(_ABSOLUTE.sub("", word)) for word in words)
 
 
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+def _releases(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def _git(*arguments: str) -> str | None:
@@ -78,4 +89,4 @@ def _git(*arguments: str) -> str | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return answer.stdout.rstrip("\n")

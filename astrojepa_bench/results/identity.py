@@ -1,28 +1,137 @@
-"""What makes two runs the same run: canonical JSON, its hash, and the versions of the code behind it.
+"""What makes two runs the same run: everything that can move its numbers, as canonical JSON, and its hash.
 
-A run's id is the hash of everything that can move its numbers; its entry's id is the same without the seed.
-Evaluators stand outside: a score carries the version of its evaluator, so a new one never retrains.
+A run's id is the hash of its identity; its entry's id is the same without the seed. Evaluators stand outside: a
+score carries the version of its evaluator, so a new one never retrains.
 """
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
-import inspect
 import json
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import weakref
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from astrojepa_bench.errors import ContractError, PluginError
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.options import jsonable
+
+if TYPE_CHECKING:
+    from astrojepa_bench.data.galaxies import Galaxies
+    from astrojepa_bench.runs.component import Cell, Component
+    from astrojepa_bench.training.budgets import Budget
 
 PROTOCOL: int = 1
 """Raised whenever the training or scoring of equal requests starts to give other numbers."""
 
-_ROLES = "astrojepa_bench.roles"
+EDITION_1: str = "unknown (edition 1)"
+"""The chain of runs that were recorded before identities knew all code behind a run; no new run has it."""
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Everything that can move a run's numbers.
+
+    Attributes:
+        names: the name of each component by kind (`objective`, `masker`, `encoder`, `dataset`).
+        options: by kind, the options that are not the defaults of their signatures, files by their content; none
+            of the dataset, for which the fingerprint stands. So a component gains an option without orphaning its
+            records, and a changed default raises its version.
+        chain: by kind, the versions of all code behind a component (`versions.chain_of`); `EDITION_1` where
+            they are not known.
+        seed: of pretraining.
+        fingerprint: of the galaxies; empty where none were looked at.
+        splits: hash of which galaxy is in which split.
+        mirror_safe: whether galaxies are mirrored while training.
+        budget: its name and its numbers.
+        precision: of the arithmetic ("float32", "bf16").
+        device_class: "cpu" or "cuda".
+        pretraining: most galaxies to pretrain on; None: all.
+        protocol: of training and scoring.
+        versions: of runs of edition 1, in place of the chain: what each component said of itself.
+    """
+
+    names: Mapping[str, str]
+    options: Mapping[str, Mapping[str, object]]
+    chain: Mapping[str, Mapping[str, str]] | str
+    seed: int
+    budget: str
+    pretraining: int | None = None
+    fingerprint: str = ""
+    splits: str = ""
+    mirror_safe: bool = True
+    precision: str = "float32"
+    device_class: str = "cpu"
+    protocol: int = PROTOCOL
+    versions: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, cell: Cell, galaxies: Galaxies | None, budget: Budget) -> Self:
+        """Assemble the identity of a run.
+
+        Args:
+            cell: what is run.
+            galaxies: on what; None for a model from elsewhere that has seen none here.
+            budget: for how long.
+
+        Raises:
+            ConfigError: a file that an option names cannot be read.
+            PluginError: the version of a component cannot be told.
+        """
+        parts = {"objective": cell.objective, "masker": cell.masker, "encoder": cell.encoder}
+        identity = cls(
+            names={kind: part.name for kind, part in parts.items()},
+            options={kind: _set_options(part) for kind, part in parts.items()},
+            chain={kind: part.chain for kind, part in parts.items()},
+            seed=cell.seed,
+            budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
+            pretraining=budget.galaxies,
+        )
+        return identity if galaxies is None else identity.on(galaxies)
+
+    @classmethod
+    def read(cls, facts: Mapping[str, Any]) -> Self:
+        """Read the identity of a record."""
+        return cls(**{"chain": EDITION_1, **facts})
+
+    def on(self, galaxies: Galaxies) -> Self:
+        """Return the identity of the same run on these galaxies."""
+        table, device = galaxies.table, galaxies.device.type
+        return replace(
+            self,
+            names={**self.names, "dataset": galaxies.name},
+            chain=self.chain if isinstance(self.chain, str) else {**self.chain, "dataset": galaxies.chain},
+            fingerprint=table.fingerprint,
+            splits=split_hash(table.ids, table.split),
+            mirror_safe=table.spec.mirror_safe,
+            precision="bf16" if device == "cuda" else "float32",
+            device_class=device,
+        )
+
+    @property
+    def run_id(self) -> str:
+        """The hash of all of it."""
+        return digest(self.facts())
+
+    @property
+    def entry_id(self) -> str:
+        """The hash of all but the seed: what the seeds of one entry share."""
+        return entry_digest(self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as a record holds it; `pretraining` and `versions` are keys only where there is one."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def _set_options(component: Component) -> dict[str, object]:
+    """Choose the options that are not the defaults of the signature, whoever set them: the user or the budget."""
+    usual = jsonable(
+        {option.name: option.default for option in component.offer.options if not option.required}
+    )
+    found = component.identifying()
+    return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
 
 def canonical_json(value: object) -> str:
@@ -48,139 +157,19 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
-def identity_block(
-    *,
-    names: Mapping[str, str],
-    options: Mapping[str, Mapping[str, object]],
-    versions: Mapping[str, str],
-    seed: int,
-    fingerprint: str,
-    splits: str,
-    mirror_safe: bool,
-    budget: str,
-    precision: str,
-    device_class: str,
-    pretraining: int | None = None,
-) -> dict[str, object]:
-    """Gather everything that can move a run's numbers, under the keys that the board reads.
-
-    Args:
-        names: the name of each piece by kind (`objective`, `masker`, `encoder`, `dataset`).
-        options: resolved options by kind; paths, and all options of the dataset, left out (the fingerprint
-            stands for them, so that a dataset may gain an option without orphaning what was run before).
-        versions: `source_version` by kind.
-        seed: the pretraining seed.
-        fingerprint: of the galaxies.
-        splits: hash of who is in which split.
-        mirror_safe: whether galaxies are mirrored while training.
-        budget: its name, or the numbers of one that was made for the occasion.
-        precision: of the arithmetic ("float32", "bf16").
-        device_class: "cpu" or "cuda".
-        pretraining: most galaxies to pretrain on. A key only where it was limited: a run on all galaxies keeps
-            the id that it had before there was a limit.
-    """
-    limited = {} if pretraining is None else {"pretraining": pretraining}
-    return {
-        "protocol": PROTOCOL,
-        "names": dict(names),
-        "options": {kind: dict(chosen) for kind, chosen in options.items()},
-        "versions": dict(versions),
-        "seed": seed,
-        "fingerprint": fingerprint,
-        "splits": splits,
-        "mirror_safe": mirror_safe,
-        "budget": budget,
-        "precision": precision,
-        "device_class": device_class,
-        **limited,
-    }
-
-
-def split_hash(ids: np.ndarray, split: np.ndarray) -> str:
-    """Hash which galaxy is in which split, both in table order."""
-    return digest([ids.tolist(), split.tolist()])
-
-
 def entry_digest(identity: Mapping[str, object]) -> str:
-    """Hash an identity without its seed: what the seeds of one entry share."""
+    """Hash the facts of an identity without the seed."""
     return digest({key: value for key, value in identity.items() if key != "seed"})
 
 
-def source_version(factory: Callable[..., object]) -> str:
-    """Say which version of a piece this is: the integer that it declares, or else a hash of its source.
-
-    The hash is taken over the syntax tree of the defining module without comments, docstrings or layout, so
-    that a wheel and a checkout agree, and over the modules of the pieces it inherits from. An integer that
-    is inherited counts within one module; one from elsewhere would not notice what the subclass changed.
-
-    Raises:
-        PluginError: no version is declared and the source cannot be read.
-
-    Example:
-        >>> class Component:
-        ...     version = 3
-        >>> source_version(Component)
-        'v3'
-    """
-    piece = _unwrapped(factory)
-    declared = _declared(piece)
-    if declared is not None:
-        return f"v{declared}"
-    parts = sorted({_module_hash(piece), *(source_version(parent) for parent in _parents(piece))})
-    return parts[0] if len(parts) == 1 else digest(parts)
+_SPLITS: dict[tuple[int, int], tuple[weakref.ref[np.ndarray], weakref.ref[np.ndarray], str]] = {}
 
 
-def _unwrapped(factory: Callable[..., object]) -> Callable[..., object]:
-    while isinstance(factory, functools.partial):
-        factory = factory.func
-    piece: Callable[..., object] = inspect.unwrap(factory)
-    return piece
-
-
-def _declared(piece: Callable[..., object]) -> object:
-    family = piece.__mro__ if isinstance(piece, type) else (piece,)
-    versions = [vars(member).get("version") for member in family if member.__module__ == piece.__module__]
-    return next((version for version in versions if version is not None), None)
-
-
-def _parents(piece: Callable[..., object]) -> list[Callable[..., object]]:
-    """Give the pieces a piece directly inherits from; the roles themselves are the protocol's business."""
-    bases = piece.__bases__ if isinstance(piece, type) else ()
-    return [base for base in bases if hasattr(base, "version") and base.__module__ != _ROLES]
-
-
-def _module_hash(piece: Callable[..., object]) -> str:
-    file = getattr(sys.modules.get(piece.__module__), "__file__", None)
-    try:
-        tree = ast.parse(Path(file or "").read_bytes())
-    except (OSError, SyntaxError):
-        name = getattr(piece, "__qualname__", piece)
-        raise PluginError(
-            f"the source of '{name}' (module {piece.__module__}) cannot be read; "
-            "declare an integer `version` on it"
-        ) from None
-    return digest(_shape(tree))
-
-
-def _shape(node: object) -> object:
-    """Reduce a syntax tree to nested lists that are the same on every Python that parses it.
-
-    `ast.dump` is not: it has changed how it writes empty fields. Strings that stand alone as statements
-    are docstrings or comments in all but name, and go.
-    """
-    if isinstance(node, list):
-        return [_shape(item) for item in node if not _is_bare_string(item)]
-    if isinstance(node, ast.Constant):
-        return ["Constant", repr(node.value)]
-    if isinstance(node, ast.AST):
-        fields = {name: _shape(value) for name, value in ast.iter_fields(node)}
-        return [type(node).__name__, {name: kept for name, kept in fields.items() if kept not in (None, [])}]
-    return None if node is None else str(node)
-
-
-def _is_bare_string(node: object) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def split_hash(ids: np.ndarray, split: np.ndarray) -> str:
+    """Hash which galaxy is in which split, both in table order; once for each table in memory."""
+    place = (id(ids), id(split))
+    known = _SPLITS.get(place)
+    if known is None or known[0]() is not ids or known[1]() is not split:
+        known = (weakref.ref(ids), weakref.ref(split), digest([ids.tolist(), split.tolist()]))
+        _SPLITS[place] = known
+    return known[2]

@@ -20,7 +20,7 @@ SCHEMA_VERSION: Final = 1
 CURVE_POINTS = 200
 
 Status: TypeAlias = Literal[
-    "ok", "collapsed", "failed", "diverged", "timeout", "oom", "skipped", "interrupted", "not_run"
+    "ok", "collapsed", "failed", "diverged", "timeout", "oom", "skipped", "interrupted"
 ]
 Origin: TypeAlias = Literal["plugin", "harness", "infrastructure", "data"]
 Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
@@ -32,6 +32,11 @@ SCORED: frozenset[Status] = frozenset({"ok", "collapsed"})
 def _as_json(value: object) -> object:
     """Turn tuples into lists and refuse NaN, so that what is kept equals what is read back."""
     return json.loads(canonical_json(value))
+
+
+def edition_1_version(number: object) -> object:
+    """Write the integer by which records of edition 1 name an evaluator's version, as today's texts name theirs."""
+    return f"v{number} (edition 1)" if isinstance(number, int) else number
 
 
 Block: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_as_json)]
@@ -47,7 +52,7 @@ class _RecordPart(BaseModel):
 
 
 class Failure(_RecordPart):
-    """Whose fault it was, in which phase, and what was said (one line)."""
+    """Where a run failed: whose fault it was, in which phase, and the message (one line)."""
 
     origin: Origin
     phase: str
@@ -56,14 +61,14 @@ class Failure(_RecordPart):
 
 
 class RecordedScore(_RecordPart):
-    """One number about one encoder, with the version of the evaluator that measured it."""
+    """One number about one encoder, and the version of the evaluator that measured it (`version_text`)."""
 
     evaluator: str
     metric: str
     value: float
     higher_is_better: bool
     n: int
-    evaluator_version: int = 1
+    evaluator_version: Annotated[str, BeforeValidator(edition_1_version)] = "v1"
     chance: float | None = None
     item_se: float | None = None
 
@@ -105,12 +110,13 @@ class Environment(_RecordPart):
 
 
 class Provenance(_RecordPart):
-    """When, by which command and from which commit."""
+    """When, by which command and from which commit; code that differed from it makes it dirty."""
 
     created_utc: str = ""
     command: str = ""
     git_commit: str | None = None
     git_dirty: bool | None = None
+    dirty_files: list[str] = []
 
 
 class RunRecord(_RecordPart):
@@ -119,15 +125,16 @@ class RunRecord(_RecordPart):
     Attributes:
         run_id: hash of `identity`; also the file's name.
         entry_id: hash of `identity` without the seed.
+        formerly: the id that it had before `leaderboard migrate`; it is still found by it.
         status: how it ended; `skip_reason` and `failure` say why.
         standing: contestants are ranked; floors and ceilings frame them.
         pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
         options: resolved options by kind, defaults included.
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
-        identity: everything that can move the numbers (`identity_block`).
+        identity: everything that can move the numbers (`RunIdentity`).
         scores: the numbers of the last step, by evaluator.
         selection: what each evaluator chose on the validation split.
-        evaluators: version and options of each evaluator that was asked.
+        evaluators: version, as a chain, and options of each evaluator that was asked.
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
     """
@@ -135,6 +142,7 @@ class RunRecord(_RecordPart):
     schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
     entry_id: str
+    formerly: str | None = None
     status: Status
     skip_reason: str | None = None
     failure: Failure | None = None
@@ -193,19 +201,24 @@ class RunRecord(_RecordPart):
             ContractError: a number is NaN or infinite.
         """
         facts = self.facts()
-        canonical_json(facts)  # says what is wrong in the words of the bench
+        canonical_json(facts)  # raises in the words of the bench
         return json.dumps(facts, sort_keys=True, indent=1) + "\n"
 
     def facts(self) -> dict[str, Any]:
-        """Give the record as plain JSON values."""
+        """Return the record as plain JSON values."""
         return self.model_dump(mode="json")
+
+    @property
+    def is_edition_1(self) -> bool:
+        """Whether it was recorded before identities knew all code behind a run, so that nobody can tell it."""
+        return not isinstance(self.identity.get("chain"), dict)
 
     def value(self, evaluator: str, metric: str) -> float | None:
         """Look one score up; None if it was not measured."""
         return next((s.value for s in self.scores if (s.evaluator, s.metric) == (evaluator, metric)), None)
 
     def identity_faults(self) -> list[str]:
-        """Say which ids do not follow from the identity; empty for an honest record."""
+        """List the ids that do not follow from the identity; none in an honest record."""
         expected = {"run_id": digest(self.identity), "entry_id": entry_digest(self.identity)}
         found = {"run_id": self.run_id, "entry_id": self.entry_id}
         return [

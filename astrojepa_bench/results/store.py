@@ -2,18 +2,19 @@
 
 ```
 out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
-out/weights/  out/checkpoints/  out/answers/            by run id, ignored by git
+out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
 ```
 """
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
+import tempfile
+from functools import cached_property
 from pathlib import Path
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.files import replacing
 from astrojepa_bench.results.record import RunRecord
 
 
@@ -38,12 +39,14 @@ class Store:
         Raises:
             ConfigError: the folder cannot be made or written.
         """
-        probe = self.runs / f".probe.{secrets.token_hex(4)}.tmp"
-        write_atomically(probe, b"")
-        probe.unlink(missing_ok=True)
+        try:
+            self.runs.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.runs).close()
+        except OSError as error:
+            raise _unwritable(self.runs, error) from None
 
     def path(self, record: RunRecord) -> Path:
-        """Say where a record belongs."""
+        """Return where a record belongs."""
         pair = f"{_safe(record.objective)}+{_safe(record.masker)}"
         return self.runs / _safe(record.dataset) / pair / f"{record.run_id}.json"
 
@@ -59,8 +62,9 @@ class Store:
         return path
 
     def paths(self) -> list[Path]:
-        """List the record files, by path; files that a killed run left half-written do not count."""
-        return sorted(p for p in self.runs.rglob("*.json") if not p.name.startswith("."))
+        """List the record files, by path; drafts and locks do not count."""
+        found = (path for path in self.runs.rglob("*.json") if not path.name.startswith("."))
+        return sorted(path for path in found if path.parent.suffix != ".lock")
 
     def read(self, path: Path) -> RunRecord:
         """Read one record file.
@@ -74,21 +78,22 @@ class Store:
             raise DataError(f"{path} cannot be read ({error.strerror}); restore or delete it") from None
 
     def find(self, run_id: str) -> RunRecord | None:
-        """Look a run up by its id; None if it has no record here."""
-        path = next((path for path in self.paths() if path.stem == run_id), None)
+        """Look a run up by its id, or by the one that it had before it was migrated; None if there is no record."""
+        path = next(self.runs.glob(f"*/*/{run_id}.json"), None) or self._formerly.get(run_id)
         return self.read(path) if path else None
 
     def locate(self, prefix: str) -> Path:
-        """Find the one record file whose run id starts with some letters.
+        """Find the one record file whose run id starts with some letters, or whose id before it was migrated does.
 
         Raises:
             ConfigError: there is none, or more than one.
         """
-        found = [path for path in self.paths() if path.stem.startswith(prefix)]
-        if len(found) == 1:
-            return found[0]
+        found = {path.stem: path for path in self.paths() if path.stem.startswith(prefix)}
+        found |= {old: path for old, path in self._formerly.items() if old.startswith(prefix)}
+        if len(set(found.values())) == 1:
+            return next(iter(found.values()))
         if found:
-            ids = ", ".join(path.stem for path in found[:5])
+            ids = ", ".join(list(found)[:5])
             raise ConfigError(f"{len(found)} run ids start with '{prefix}' ({ids}); give more letters")
         raise ConfigError(
             f"no run id starts with '{prefix}' below {self.runs}; give a record's file, or name the output "
@@ -111,16 +116,22 @@ class Store:
         return sorted(records, key=_order)
 
     def weights_path(self, run_id: str) -> Path:
-        """Say where the weights of the whole objective lie."""
+        """Return where the weights of the whole objective lie."""
         return self.out / "weights" / f"{run_id}.safetensors"
 
     def checkpoint_path(self, run_id: str) -> Path:
-        """Say where a run in progress keeps its state."""
+        """Return where a run in progress keeps its state."""
         return self.out / "checkpoints" / f"{run_id}.pt"
 
     def features_path(self, run_id: str) -> Path:
-        """Say where features and per-galaxy answers are kept."""
-        return self.out / "answers" / f"{run_id}.h5"
+        """Return where features and what evaluators predict of each galaxy are kept."""
+        return self.out / "features" / f"{run_id}.h5"
+
+    @cached_property
+    def _formerly(self) -> dict[str, Path]:
+        """Record files by the ids that they had before they were migrated; read once, as nothing adds to them."""
+        found = ((re.search(rb'"formerly": "([^"]+)"', path.read_bytes()), path) for path in self.paths())
+        return {match[1].decode(): path for match, path in found if match}
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -129,43 +140,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         ConfigError: the folder cannot be made or written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(draft, content)
-        os.replace(draft, path)
-        _sync_folder(path.parent)
+        with replacing(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(
-            f"{path} cannot be written ({reason}); choose a writable --out folder with space left"
-        ) from None
-    finally:
-        _forget(draft)
+        raise _unwritable(path, error) from None
 
 
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut; Windows cannot, and needs not."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _forget(draft: Path) -> None:
-    try:
-        draft.unlink(missing_ok=True)
-    except OSError:  # the folder itself could not be made: there is no draft
-        return
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    reason = error.strerror or type(error).__name__
+    return ConfigError(f"{path} cannot be written ({reason}); choose a writable --out folder with space left")
 
 
 def _safe(name: str) -> str:

@@ -51,7 +51,7 @@ def load_galaxies(
     table = load_table(dataset, size_px, cache)
     return Galaxies(
         name=component.name,
-        chain={component.name: component.version},
+        chain=component.chain,
         options=component.recorded(),
         dataset=dataset,
         table=table,

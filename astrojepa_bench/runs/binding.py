@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.results.identity import digest, entry_digest, split_hash
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 
@@ -25,24 +25,14 @@ def bound(run: OpenRun, galaxies: Galaxies) -> OpenRun:
         galaxies: what it is scored on.
     """
     table, record = galaxies.table, run.record
-    on_gpu = galaxies.device.type == "cuda"
-    identity = {
-        **record.identity,
-        "names": {**record.identity["names"], "dataset": galaxies.name},
-        "versions": {**record.identity["versions"], "dataset": "".join(galaxies.chain.values())},
-        "fingerprint": table.fingerprint,
-        "splits": split_hash(table.ids, table.split),
-        "mirror_safe": table.spec.mirror_safe,
-        "precision": "bf16" if on_gpu else "float32",
-        "device_class": galaxies.device.type,
-    }
-    run_id = digest(identity)
+    identity = RunIdentity.read(record.identity).on(galaxies)
+    run_id = identity.run_id
     facts = {
         "run_id": run_id,
-        "entry_id": entry_digest(identity),
+        "entry_id": identity.entry_id,
         "dataset": galaxies.name,
         "options": {**record.options, "dataset": dict(galaxies.options)},
-        "identity": identity,
+        "identity": identity.facts(),
     }
     of_table = DataFacts.of(table)
     write_weights(run.store.weights_path(run_id), run.objective, of_table)

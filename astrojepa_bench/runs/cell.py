@@ -15,7 +15,7 @@ from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.evaluation.extras import ExtrasContext
 from astrojepa_bench.results.environment import describe_environment, provenance
-from astrojepa_bench.results.identity import digest, entry_digest, identity_block, split_hash
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, Environment, Provenance, RunRecord, Status
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Objective
@@ -57,27 +57,9 @@ class _Draft:
     phase: str = "building"
 
 
-def cell_identity(cell: Cell, bench: RunContext) -> dict[str, object]:
+def cell_identity(cell: Cell, bench: RunContext) -> RunIdentity:
     """Gather everything that can move the numbers of a cell."""
-    pieces, galaxies = _pieces(cell), bench.galaxies
-    table, budget = bench.galaxies.table, bench.budget
-    on_gpu = bench.galaxies.device.type == "cuda"
-    return identity_block(
-        names={**{kind: piece.name for kind, piece in pieces.items()}, "dataset": galaxies.name},
-        options={kind: piece.identifying() for kind, piece in pieces.items()},
-        versions={
-            **{kind: piece.version for kind, piece in pieces.items()},
-            "dataset": "".join(galaxies.chain.values()),
-        },
-        seed=cell.seed,
-        fingerprint=table.fingerprint,
-        splits=split_hash(table.ids, table.split),
-        mirror_safe=table.spec.mirror_safe,
-        budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
-        precision="bf16" if on_gpu else "float32",
-        device_class=bench.galaxies.device.type,
-        pretraining=budget.galaxies,
-    )
+    return RunIdentity.of(cell, bench.galaxies, bench.budget)
 
 
 def _pieces(cell: Cell) -> dict[str, Component]:
@@ -99,14 +81,14 @@ def run_cell(cell: Cell, bench: RunContext) -> RunRecord:
     Every failure becomes a typed status; only an interrupt passes through.
     """
     identity = cell_identity(cell, bench)
-    known = bench.store.find(digest(identity))
+    known = bench.store.find(identity.run_id)
     if known is not None and finished(known, bench.evaluators):
         return known
     draft = _Draft()
     try:
         if cell.skip is not None:
             raise SkipCell(cell.skip)
-        _fill(draft, cell, bench, digest(identity), known)
+        _fill(draft, cell, bench, identity.run_id, known)
     except SkipCell as reason:
         draft = _Draft("skipped", {"skip_reason": str(reason)})
     except Exception as error:
@@ -222,7 +204,7 @@ def _kept_weights(objective: Objective, path: Path) -> bool:
     return True
 
 
-def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _Draft) -> RunRecord:
+def _record(cell: Cell, bench: RunContext, identity: RunIdentity, draft: _Draft) -> RunRecord:
     pieces = _pieces(cell)
     facts: dict[str, Any] = {
         "environment": Environment.model_validate(describe_environment(bench.galaxies.device)),
@@ -232,8 +214,8 @@ def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _
         "dataset": bench.galaxies.name,
     }
     return RunRecord(
-        run_id=digest(identity),
-        entry_id=entry_digest(identity),
+        run_id=identity.run_id,
+        entry_id=identity.entry_id,
         status=draft.status,
         standing=cell.standing,
         seed=cell.seed,
@@ -244,6 +226,6 @@ def _record(cell: Cell, bench: RunContext, identity: dict[str, object], draft: _
             "dataset": dict(bench.galaxies.options),
         },
         altered=cell.altered,
-        identity=identity,
+        identity=identity.facts(),
         **facts,
     )

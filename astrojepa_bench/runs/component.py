@@ -10,9 +10,9 @@ from typing import Any
 
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
-from astrojepa_bench.results.identity import source_version
 from astrojepa_bench.results.naming import titled
 from astrojepa_bench.roles import Standing
+from astrojepa_bench.versions import chain_of, version_text
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,14 @@ class Component:
         return self.offer.name
 
     @property
+    def chain(self) -> dict[str, str]:
+        """The versions of all code behind it, by name."""
+        return chain_of(self.offer.factory)
+
+    @property
     def version(self) -> str:
-        """Declared version, or a hash of the source."""
-        return source_version(self.offer.factory)
+        """The same in short."""
+        return version_text(self.chain)
 
     def build(self, *given: object) -> Any:  # noqa: ANN401 the role depends on the kind
         """Build it from what the bench gives.

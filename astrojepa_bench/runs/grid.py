@@ -12,7 +12,6 @@ import torch
 from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
@@ -94,7 +93,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def _run_and_tell(cell: Cell, bench: RunContext, index: int, total: int) -> RunRecord:
-    known = bench.store.find(digest(cell_identity(cell, bench)))
+    known = bench.store.find(cell_identity(cell, bench).run_id)
     if known is not None and finished(known, bench.evaluators):
         events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
         return known

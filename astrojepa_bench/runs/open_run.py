@@ -23,6 +23,7 @@ from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.weights import DataFacts, read_facts, read_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.types import ImageSpec
+from astrojepa_bench.versions import version_text
 
 OUT = Path("astrojepa-runs")
 
@@ -131,9 +132,12 @@ def recorded_piece(record: RunRecord, kind: Kind, registry: Registry) -> Compone
     """
     offer = registry.get(kind, getattr(record, kind))
     piece = Component.of(offer, {kind: _without_files(offer, record.options.get(kind, {}))})
-    made_by = record.identity.get("versions", {}).get(kind, piece.version)
-    if made_by != piece.version:
-        emit("note", text=f"run {record.run_id}: {offer.title} is {piece.version} now, was {made_by}")
+    if record.is_edition_1:
+        now, was = piece.chain["own"], record.identity.get("versions", {}).get(kind)
+    else:
+        now, was = piece.version, version_text(record.identity["chain"][kind])
+    if was not in (None, now):
+        emit("note", text=f"run {record.run_id}: {offer.title} is {now} now, was {was}")
     return piece
 
 

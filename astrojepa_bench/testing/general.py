@@ -14,13 +14,13 @@ from types import ModuleType
 import torch
 
 from astrojepa_bench.options import jsonable, resolve
-from astrojepa_bench.results.identity import source_version
 from astrojepa_bench.roles import ROLES
 from astrojepa_bench.signatures import Option
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, Rules
 from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct
 from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.versions import chain_of
 
 IMPORT_S = 2.0  # of processor time, beside libraries that are imported anyway
 rules = Rules()
@@ -72,7 +72,7 @@ def find_options(piece: Subject) -> str | None:
 )
 def find_version(piece: Subject) -> str | None:
     """Ask for its version, as a record does."""
-    source_version(piece.offer.factory)
+    chain_of(piece.offer.factory)
     declared = piece.offer.declares("version")
     if isinstance(declared, int | None) and not isinstance(declared, bool):
         return None

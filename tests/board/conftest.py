@@ -2,7 +2,7 @@
 
 import pytest
 
-from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
 
 
@@ -16,26 +16,17 @@ def make_run(objective="alpha", masker="random", seed=0, linear=0.7, balanced=No
         for key, default in {"fingerprint": "f00d", "splits": "5eed", "precision": "float32"}.items()
     }
     budget = changed.pop("budget", "small")
-    versions = changed.pop("versions", {"objective": "v1"})
-    identity = identity_block(
-        names=names,
-        options=options,
-        versions=versions,
-        seed=seed,
-        mirror_safe=True,
-        budget=budget,
-        device_class="cpu",
-        **chosen,
-    )
+    chain = changed.pop("chain", {"objective": {"own": "v1"}})
+    identity = RunIdentity(names=names, options=options, chain=chain, seed=seed, budget=budget, **chosen)
     facts = dict(
-        run_id=digest(identity),
-        entry_id=entry_digest(identity),
+        run_id=identity.run_id,
+        entry_id=identity.entry_id,
         status="ok",
         **names,
         seed=seed,
         budget=budget,
         options=options,
-        identity=identity,
+        identity=identity.facts(),
         scores=scores(linear, linear - 0.02 if balanced is None else balanced),
         health={"effective_rank": 10.0},
         cost={"train_seconds": 143.2, "images_per_second": 150.0},

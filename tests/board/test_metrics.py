@@ -126,8 +126,8 @@ def test_long_names_fold_and_stay_whole(make_run):
 
 def test_scores_of_an_older_evaluator_do_not_mix_with_those_of_the_newest(make_run):
     """Another version is another measurement."""
-    old = full(make_run, scores=[score("linear", "accuracy", 0.9, evaluator_version=1)])
-    new = full(make_run, "beta", scores=[score("linear", "accuracy", 0.6, evaluator_version=2)])
+    old = full(make_run, scores=[score("linear", "accuracy", 0.9, evaluator_version="v1")])
+    new = full(make_run, "beta", scores=[score("linear", "accuracy", 0.6, evaluator_version="v2")])
 
     assert line_of(metrics_text(build_board([old, new]), 100), "accuracy")[-2:] in (
         ["–", "0.600"],

@@ -48,7 +48,7 @@ def test_a_collapsed_seed_is_averaged_in(six_entries):
     assert row.rank == 2
 
 
-@pytest.mark.parametrize("status", ["failed", "diverged", "timeout", "oom", "interrupted", "not_run"])
+@pytest.mark.parametrize("status", ["failed", "diverged", "timeout", "oom", "interrupted"])
 def test_an_entry_that_lost_a_seed_is_not_ranked(make_run, lost_run, status):
     """The lost seed may have been the worst one; the row says what happened and keeps its mean."""
     runs = [
@@ -131,7 +131,7 @@ def test_another_protocol_stands_in_another_section(make_run):
 def test_entries_of_one_name_are_told_apart_by_what_differs(make_run):
     """Two temperatures are two rows, each named by its temperature and by nothing that they share."""
     runs = [
-        make_run(options={"masker": {"temperature": value, "same": 1}}, versions={"objective": version})
+        make_run(options={"masker": {"temperature": value, "same": 1}}, chain={"objective": {"own": version}})
         for value, version in ((0.5, "v1"), (1.0, "v1"))
     ]
     assert list(rows_of(runs)) == [
@@ -180,7 +180,7 @@ def test_fewer_pretraining_galaxies_stand_in_another_section(make_run):
 
 def test_two_versions_of_one_plugin_are_two_rows(make_run):
     """Runs of an edited plugin are not averaged with those of the old one."""
-    rows = rows_of([make_run(versions={"objective": version}) for version in ("v1", "v2")])
+    rows = rows_of([make_run(chain={"objective": {"own": version}}) for version in ("v1", "v2")])
     assert list(rows) == [f"alpha + random + vit-micro (objective version=v{i})" for i in (1, 2)]
 
 
@@ -198,12 +198,12 @@ def test_scores_of_an_older_evaluator_are_not_mixed_in(make_run):
     """A new version of an evaluator measures something else; old numbers are left out and counted."""
     old, new = make_run(seed=0, linear=0.1), make_run(seed=1, linear=0.7)
     raised = [
-        score.model_copy(update={"evaluator_version": 2}) if score.evaluator == "linear" else score
+        score.model_copy(update={"evaluator_version": "v2"}) if score.evaluator == "linear" else score
         for score in new.scores
     ]
     (section,) = build_board([old, new.model_copy(update={"scores": raised})]).sections
     assert section.rows[0].cells["linear.accuracy"].mean == pytest.approx(0.7)
-    assert any("older version of linear" in note for note in section.notes)
+    assert any("another version of linear" in note for note in section.notes)
 
 
 def test_columns_without_a_number_are_left_out(make_run):

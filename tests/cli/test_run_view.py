@@ -3,7 +3,7 @@
 import pytest
 
 from astrojepa_bench.cli.run import show
-from astrojepa_bench.results.identity import digest, entry_digest, identity_block
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import GridResult
@@ -14,16 +14,15 @@ from astrojepa_bench.runs.request import make_request
 def result(tmp_path):
     """One finished run in an output folder."""
     names = {"objective": "alpha", "masker": "random", "encoder": "vit-micro", "dataset": "synthetic"}
-    identity = identity_block(
-        names=names, options={}, versions={}, seed=0, mirror_safe=True, budget="smoke", device_class="cpu",
-        fingerprint="f00d", splits="5eed", precision="float32",
-    )  # fmt: skip
+    identity = RunIdentity(
+        names=names, options={}, chain={}, seed=0, budget="smoke", fingerprint="f00d", splits="5eed"
+    )
     scores = [
         {"evaluator": name, "metric": metric, "value": 0.5, "higher_is_better": True, "n": 100, "chance": 0.1}
         for name, metric in (("linear", "balanced_accuracy"), ("redshift", "r2"))
     ]
     record = RunRecord(
-        run_id=digest(identity), entry_id=entry_digest(identity), identity=identity, status="ok", **names,
+        run_id=identity.run_id, entry_id=identity.entry_id, identity=identity.facts(), status="ok", **names,
         seed=0, budget="smoke", scores=scores, environment={"torch": "2.8.0"},
     )  # fmt: skip
     path = Store(tmp_path).write(record)

@@ -1,62 +1,26 @@
 """What makes two runs the same run."""
 
-import functools
-import importlib.util
-import sys
+import types
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrojepa_bench.errors import ContractError, PluginError
-from astrojepa_bench.results.identity import (
-    canonical_json,
-    digest,
-    entry_digest,
-    identity_block,
-    source_version,
-)
-
-PLUGIN = '''
-"""A masker."""
-
-class Half:
-    """Hides half."""
-
-    version = None
-
-    def draw(self):
-        """Draw."""
-        # the nearer half
-        return 0.5
-'''
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Import source text as a module, and forget it afterwards."""
-    names = []
-
-    def _load(source, name="a_plugin"):
-        path = tmp_path / f"{name}.py"
-        path.write_text(source)
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        names.append(name)
-        exec(compile(source, str(path), "exec"), module.__dict__)
-        return module
-
-    yield _load
-    for name in names:
-        sys.modules.pop(name, None)
+from astrojepa_bench.errors import ContractError
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results import identity as identity_module
+from astrojepa_bench.results.identity import EDITION_1, RunIdentity, canonical_json, digest, split_hash
+from astrojepa_bench.runs.component import Cell, Component
+from astrojepa_bench.training.budgets import find_budget
 
 
 def identity(**changed):
     facts = dict(
         names={"objective": "obj", "masker": "none", "encoder": "vit-micro", "dataset": "synthetic"},
-        options={"objective": {"weight": 0.05}, "masker": {}, "encoder": {"patch": 8}, "dataset": {}},
-        versions={"objective": "v1", "masker": "v1", "encoder": "v1", "dataset": "v1"},
+        options={"objective": {"weight": 0.05}, "masker": {}, "encoder": {"patch": 8}},
+        chain={kind: {"own": "v1"} for kind in ("objective", "masker", "encoder", "dataset")},
         seed=0,
         fingerprint="0123",
         splits="4567",
@@ -65,7 +29,7 @@ def identity(**changed):
         precision="float32",
         device_class="cpu",
     )
-    return identity_block(**{**facts, **changed})
+    return RunIdentity(**{**facts, **changed})
 
 
 def test_a_known_identity_keeps_its_hash():
@@ -98,90 +62,130 @@ def test_what_json_has_no_word_for_is_refused(value):
         {"budget": "small"},
         {"precision": "bf16"},
         {"device_class": "cuda"},
-        {"versions": {"objective": "v2"}},
+        {"protocol": 2},
+        {"pretraining": 500},
+        {"names": {"objective": "other"}},
+        {"chain": {"objective": {"own": "v2"}}},
+        {"chain": {"objective": {"own": "v1", "helper": "v1"}}},
         {"options": {"objective": {"weight": 0.06}}},
     ],
 )
 def test_whatever_moves_the_numbers_moves_the_run_id(change):
     """Each part of the identity, changed alone, gives another run."""
-    assert digest(identity(**change)) != digest(identity())
-
-
-def test_runs_on_all_galaxies_keep_the_id_they_had_before_there_was_a_limit():
-    """The id of a run without the option is the one that coreutils' sha256sum gave without its key."""
-    assert digest(identity()) == digest(identity(pretraining=None)) == "c6dc7dc83c0c66c7"
-    assert "pretraining" not in identity()
-
-
-def test_fewer_pretraining_galaxies_are_another_entry():
-    """What was learnt from 500 galaxies is not what was learnt from 2,000, nor from all."""
-    limited = [identity(pretraining=most) for most in (None, 500, 2000)]
-    assert len({entry_digest(one) for one in limited}) == 3
+    assert identity(**change).run_id != identity().run_id
+    assert identity(**change).entry_id == identity().entry_id or "seed" not in change
 
 
 def test_seeds_share_their_entry():
     """Two seeds are two runs of one entry; another option is another entry."""
-    assert entry_digest(identity(seed=1)) == entry_digest(identity(seed=0))
-    assert entry_digest(identity(budget="small")) != entry_digest(identity())
+    assert identity(seed=1).entry_id == identity(seed=0).entry_id
+    assert identity(budget="small").entry_id != identity().entry_id
 
 
-def test_comments_docstrings_and_layout_do_not_change_the_version(load):
-    """Text that cannot change what the code does leaves its version alone."""
-    before = source_version(load(PLUGIN).Half)
-    rewritten = (
-        PLUGIN.replace("Hides half.", "Other words.")
-        .replace("# the nearer half", "")
-        .replace("\n\n", "\n\n\n")
-    )
-    undocumented = PLUGIN.replace('"""Draw."""', "").replace('"""A masker."""', "")
-    assert source_version(load(rewritten).Half) == before
-    assert source_version(load(undocumented).Half) == before
+def test_fewer_pretraining_galaxies_are_another_entry():
+    """What was learnt from 500 galaxies is not what was learnt from 2,000, nor from all."""
+    assert len({identity(pretraining=most).entry_id for most in (None, 500, 2000)}) == 3
+    assert "pretraining" not in identity().facts()
 
 
 @pytest.mark.parametrize(
-    "old_new",
-    [("0.5", "0.25"), ("return 0.5", "return '0.5'"), ("def draw(self)", "def draw(self, twice=None)")],
+    "changed", [{}, {"pretraining": 500}, {"chain": EDITION_1, "versions": {"masker": "v1"}}]
 )
-def test_code_changes_the_version(load, old_new):
-    """A changed constant, type or signature is another version."""
-    before = source_version(load(PLUGIN).Half)
-    assert source_version(load(PLUGIN.replace(*old_new)).Half) != before
+def test_an_identity_is_read_back_from_its_record(changed):
+    """What was written gives the same id again."""
+    made = identity(**changed)
+    assert RunIdentity.read(made.facts()) == made
 
 
-def test_a_declared_version_stands_for_the_source(load):
-    """An author who counts versions decides alone which changes count."""
-    module = load(PLUGIN.replace("version = None", "version = 3"))
-    assert source_version(module.Half) == "v3"
-    assert source_version(functools.partial(module.Half)) == "v3"
+# --- assembled from a cell ------------------------------------------------------------------------------------
 
 
-def test_a_version_inherited_from_another_module_does_not_count(load):
-    """A subclass elsewhere changes behaviour that its parent's integer knows nothing of."""
-    parent = "class Parent:\n    version = 3\n    def draw(self): return 1\n"
-    child = "from parent_plugin import Parent\nclass Child(Parent):\n    def draw(self): return 2\n"
-    load(parent, "parent_plugin")
-    before = source_version(load(child, "child_plugin").Child)
-    assert before != "v3"
-    assert source_version(load(child.replace("2", "4"), "child_plugin").Child) != before
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
 
 
-def test_a_changed_parent_changes_its_children(load):
-    """What a piece inherits from another module is part of what it does."""
-    child = "from parent_plugin import Parent\nclass Child(Parent):\n    pass\n"
-    versions = []
-    for constant in "12":
-        load(f"class Parent:\n    version = None\n    def draw(self): return {constant}\n", "parent_plugin")
-        versions.append(source_version(load(child, "child_plugin").Child))
-    assert versions[0] != versions[1]
+def identity_of(registry, settings=None, objective="lejepa", masker="multiblock", encoder="vit-micro"):
+    """Assemble the identity of a cell without galaxies."""
+    budget = find_budget("smoke")
+    names = {"objective": objective, "masker": masker, "encoder": encoder}
+    offers = {kind: registry.get(kind, name) for kind, name in names.items()}
+    parts = [Component.of(offer, settings or {}, {"patch": budget.patch_px}) for offer in offers.values()]
+    return RunIdentity.of(Cell(*parts, seed=0), None, budget)
 
 
-def test_code_without_source_is_asked_for_a_version():
-    """A class typed into a session has no file; the message says what to do."""
-    nowhere = type("Nowhere", (), {"__module__": "no_such_module"})
-    with pytest.raises(PluginError, match="declare an integer `version`"):
-        source_version(nowhere)
+def test_options_at_their_defaults_are_left_out(registry):
+    """To set an option to its default is to leave it alone."""
+    plain = identity_of(registry)
+    assert plain.options == {"objective": {}, "masker": {}, "encoder": {}}
+    assert identity_of(registry, {"encoder": {"width": 96}}).run_id == plain.run_id
+    assert identity_of(registry, {"encoder": {"width": 48}}).options["encoder"] == {"width": 48}
 
 
-def test_the_version_of_a_known_source_is_the_same_on_every_python(load):
-    """A hash that moved with the interpreter would retrain every board at each upgrade."""
-    assert source_version(load(PLUGIN).Half) == "7c972f2a220a4577"
+def test_a_new_option_at_its_default_moves_no_id(registry):
+    """A component that gains an option keeps its records."""
+    settings = {"objective": {"lam": 0.1}}
+    offer = registry.get("objective", "lejepa")
+    grown = replace(offer, options=(*offer.options, replace(offer.options[0], name="added", default=0.5)))
+    part = Component(grown, Component.of(offer, settings).options | {"added": 0.5})
+    cell = Cell(
+        part, *(Component.of(registry.get(*what), {}) for what in (("masker", "none"), ("encoder", "pca"))), 0
+    )
+    before = replace(cell, objective=Component.of(offer, settings))
+    changed = replace(cell, objective=replace(part, options=part.options | {"added": 0.7}))
+    ids = [RunIdentity.of(each, None, find_budget("smoke")).run_id for each in (before, cell, changed)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_what_a_budget_sets_counts_where_it_is_not_the_default_of_the_signature(registry):
+    """The patch of a budget is in the identity of an encoder whose own default is another."""
+    assert identity_of(registry, encoder="vit-tiny").options["encoder"] == {"patch": 8}
+    assert identity_of(registry, encoder="vit-micro").options["encoder"] == {}
+
+
+def test_a_file_counts_by_its_content(registry, tmp_path):
+    """Other weights under the same name are another run; the same weights elsewhere are the same."""
+    ids = []
+    for folder, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.safetensors").write_bytes(content)
+        settings = {"objective": {"weights": tmp_path / folder / "w.safetensors"}}
+        ids.append(identity_of(registry, settings, "frozen").run_id)
+    assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.fixture
+def galaxies():
+    """What an identity reads of loaded galaxies."""
+    table = types.SimpleNamespace(
+        ids=np.array(["a", "b"]),
+        split=np.array(["train", "test"]),
+        fingerprint="f00d",
+        spec=types.SimpleNamespace(mirror_safe=False),
+    )
+    device = types.SimpleNamespace(type="cuda")
+    return types.SimpleNamespace(name="survey", chain={"own": "v2"}, table=table, device=device)
+
+
+def test_galaxies_make_an_identity_complete(registry, galaxies):
+    """A model from elsewhere gets the id that it would have got on these galaxies at once."""
+    made = identity_of(registry).on(galaxies)
+    assert (made.names["dataset"], made.chain["dataset"]) == ("survey", {"own": "v2"})
+    assert (made.fingerprint, made.mirror_safe) == ("f00d", False)
+    assert (made.precision, made.device_class) == ("bf16", "cuda")
+    assert made.splits == digest([["a", "b"], ["train", "test"]])
+
+
+def test_on_galaxies_nobody_learns_which_code_an_old_run_ran(galaxies):
+    """A run of edition 1 stays one, wherever it is scored."""
+    old = replace(identity(), chain=EDITION_1, versions={"objective": "v1"})
+    assert old.on(galaxies).chain == EDITION_1
+
+
+def test_splits_are_hashed_once_for_a_table(monkeypatch):
+    """A survey of many galaxies is not hashed anew for each cell, and another table is not taken for it."""
+    hashed = []
+    monkeypatch.setattr(identity_module, "digest", lambda value: hashed.append(value) or str(len(hashed)))
+    ids, split = np.array(["a", "b"]), np.array(["train", "test"])
+    assert split_hash(ids, split) == split_hash(ids, split) == "1"
+    assert split_hash(ids, split.copy()) == "2"

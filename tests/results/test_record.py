@@ -1,6 +1,7 @@
 """One run, one JSON."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import get_args
 
@@ -13,8 +14,10 @@ from pydantic import ValidationError
 
 from astrojepa_bench import roles
 from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.results import environment as environment_module
 from astrojepa_bench.results import record as record_module
 from astrojepa_bench.results.environment import describe_environment, provenance, without_paths
+from astrojepa_bench.results.identity import EDITION_1
 from astrojepa_bench.results.record import RunRecord
 
 FILE = Path("runs/x.json")
@@ -150,3 +153,61 @@ def test_the_environment_names_no_person_and_no_path(make_record):
 def test_absolute_paths_leave_the_recorded_command(command, kept):
     """A committed command shows no home folder, and still says what was done."""
     assert without_paths(command) == kept
+
+
+def git(folder, *arguments):
+    """Run git in a folder, as nobody in particular."""
+    who = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout of which the bench believes to be part."""
+    for path in ("astrojepa_bench/results/environment.py", "plugins/mine.py", "pyproject.toml", "README.md"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "all")
+    place = tmp_path / "astrojepa_bench/results/environment.py"
+    monkeypatch.setattr(environment_module, "__file__", str(place))
+    return tmp_path
+
+
+def test_only_changed_code_makes_a_record_dirty(checkout):
+    """Pages and records of other runs do not decide what was run; the files that do are named."""
+    (checkout / "README.md").write_text("changed")
+    (checkout / "leaderboard").mkdir()
+    clean = provenance("run")
+    assert (clean["git_dirty"], clean["dirty_files"]) == (False, [])
+    assert len(clean["git_commit"]) == 40
+
+    (checkout / "astrojepa_bench/results/environment.py").write_text("changed")
+    (checkout / "plugins/new one.py").write_text("")
+    (checkout / "plugins/mine.py").unlink()
+    dirty = provenance("run")
+    changed = ["astrojepa_bench/results/environment.py", "plugins/mine.py", "plugins/new one.py"]
+    assert (dirty["git_dirty"], dirty["dirty_files"]) == (True, changed)
+
+
+def test_outside_a_checkout_nobody_knows_what_differs(tmp_path, monkeypatch):
+    """An installed bench has no commit, and says nothing about one."""
+    monkeypatch.setattr(environment_module, "__file__", str(tmp_path / "environment.py"))
+    found = provenance("run")
+    assert (found["git_commit"], found["git_dirty"], found["dirty_files"]) == (None, None, [])
+
+
+def test_versions_of_evaluators_in_records_of_edition_1_are_still_read(make_record):
+    """They were integers; the text says that they are not today's."""
+    facts = json.loads(make_record().to_json())
+    facts["scores"][0]["evaluator_version"] = 3
+    assert RunRecord.from_json(json.dumps(facts), FILE).scores[0].evaluator_version == "v3 (edition 1)"
+
+
+def test_records_without_a_chain_are_of_edition_1(make_record):
+    """Before and after they were migrated."""
+    identity = make_record().identity
+    assert make_record().is_edition_1
+    assert make_record(identity={**identity, "chain": EDITION_1}).is_edition_1
+    assert not make_record(identity={**identity, "chain": {"masker": {"own": "v1"}}}).is_edition_1

@@ -1,11 +1,12 @@
 """The output folder survives crashes and tells what is wrong with it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.results import store as store_module
+from astrojepa_bench.files import locked
 from astrojepa_bench.results.store import Store, write_atomically
 
 
@@ -36,30 +37,54 @@ def test_reading_an_absent_folder_makes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("moment", ["_write_through", "replace", "_sync_folder"])
-def test_a_crash_while_writing_leaves_the_old_record_or_the_new(tmp_path, make_record, monkeypatch, moment):
-    """A kill before, in or after the rename never leaves a part of a record, nor a draft that counts."""
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_crash_while_writing_leaves_the_old_record(tmp_path, make_record, monkeypatch, moment):
+    """A kill before or in the rename never leaves a part of a record, nor a draft that counts."""
     store = Store(tmp_path)
     store.write(make_record(health={"effective_rank": 1}))
 
-    def crash(*_):
+    def crash(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os if moment == "replace" else store_module, moment, crash)
-    monkeypatch.setattr(store_module, "_forget", lambda _: None)  # a killed process cleans nothing up
+    monkeypatch.setattr(os, moment, crash)
+    monkeypatch.setattr(Path, "unlink", crash)  # a killed process cleans nothing up
     with pytest.raises(KeyboardInterrupt):
         store.write(make_record(health={"effective_rank": 2}))
+    monkeypatch.undo()
     (found,) = store.records()
-    assert found.health["effective_rank"] == (2 if moment == "_sync_folder" else 1)
+    assert found.health["effective_rank"] == 1
 
 
-def test_drafts_of_a_killed_run_do_not_count(tmp_path, make_record):
-    """A half-written temporary file beside the records is ignored, and writing again still works."""
+def test_drafts_and_locks_do_not_count(tmp_path, make_record):
+    """What a killed run left, or another one holds, is no record, and writing again still works."""
     store = Store(tmp_path)
     path = store.write(make_record())
-    path.with_name(f".{path.name}.deadbeef.tmp").write_text('{"run_id": "')
-    assert store.records() == [make_record()]
-    assert store.write(make_record()) == path
+    path.with_name(f".{path.name}.deadbeef.json").write_text('{"run_id": "')
+    with locked(path):
+        assert store.records() == [make_record()]
+        assert store.write(make_record()) == path
+
+
+def test_a_run_is_found_by_the_id_that_it_had_before_it_was_migrated(tmp_path, make_record):
+    """Papers and notes name the old one."""
+    store = Store(tmp_path)
+    record = make_record(formerly="0123456789abcdef")
+    path = store.write(record)
+    store.write(make_record(1))
+    assert store.find("0123456789abcdef") == record
+    assert store.locate("0123") == store.locate(record.run_id) == path
+    with pytest.raises(ConfigError, match="no run id starts with 'fff'"):
+        store.locate("fff")
+
+
+def test_an_ambiguous_beginning_of_an_id_is_refused(tmp_path, make_record):
+    """Ids of today and of before are counted together."""
+    store = Store(tmp_path)
+    record = make_record()
+    store.write(record)
+    store.write(make_record(1, formerly=record.run_id[:8] + "00000000"))
+    with pytest.raises(ConfigError, match="2 run ids start with"):
+        store.locate(record.run_id[:8])
 
 
 def test_a_corrupt_record_is_named(tmp_path, make_record):
@@ -114,8 +139,8 @@ def test_a_written_file_has_the_permissions_of_any_file(tmp_path):
 
 
 def test_files_beside_the_records_are_named_by_run(tmp_path):
-    """Weights, checkpoints and answers lie outside `runs`, by run id."""
+    """Weights, checkpoints and features lie outside `runs`, by run id."""
     store = Store(tmp_path)
     assert store.weights_path("ab") == tmp_path / "weights" / "ab.safetensors"
     assert store.checkpoint_path("ab").parent == tmp_path / "checkpoints"
-    assert store.features_path("ab").parent == tmp_path / "answers"
+    assert store.features_path("ab").parent == tmp_path / "features"

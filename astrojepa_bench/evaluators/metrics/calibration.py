@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.types import Score
 
+version = 1  # raise it whenever a number changes
 Probabilities = Float[np.ndarray, "galaxy class"]
 BINS = 15
 

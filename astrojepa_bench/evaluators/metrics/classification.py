@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score, recall_score
 
 from astrojepa_bench.types import Score
 
+version = 1  # raise it whenever a number changes
 Classes = Int[np.ndarray, " galaxy"]
 
 

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from astrojepa_bench.types import ANOMALY_KINDS, Score
 
+version = 1  # raise it whenever a number changes
 Scores = Float[np.ndarray, " galaxy"]
 INSPECTED = 50  # pictures that a person looks through in an evening
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.streams import stream_seed
 
+version = 1  # raise it whenever a number changes
 Oddness = Float[np.ndarray, " galaxy"]
 CHUNK = 1024
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.streams import stream_seed
 
+version = 1  # raise it whenever a number changes
 Points = Float[Tensor, "galaxy dim"]
 Centres = Float[Tensor, "restart cluster dim"]
 CHUNK = 8192

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.evaluators.probes.lbfgs import minimise
 
+version = 1  # raise it whenever a number changes
 ROUGH = 30.0
 TOLERANCE = 1e-4
 MAX_STEPS = 1000

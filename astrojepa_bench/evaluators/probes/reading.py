@@ -13,6 +13,8 @@ from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.types import Split
 
+version = 1  # raise it whenever a number changes
+
 
 @dataclass(frozen=True)
 class LabelledGalaxies:

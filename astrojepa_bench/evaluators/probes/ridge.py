@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
 
+version = 1  # raise it whenever a number changes
 Features = Float[Tensor, "galaxy dim"]
 Targets = Float[Tensor, "galaxy target"]
 ALPHAS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+version = 1  # raise it whenever a number changes
+
 
 @dataclass(frozen=True)
 class Standardisation:

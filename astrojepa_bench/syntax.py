@@ -1,0 +1,151 @@
+"""What the source of a module says: what it imports, what its definitions use, and a hash of what it does.
+
+Nothing is executed here, and nothing is known of plugins: see `versions`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RULER = "astrojepa_bench"  # the package, and the group of its entry points
+
+
+@dataclass(frozen=True)
+class ImportedName:
+    """One name bound by an import statement: `from module import name as bound`; `import module` has no name."""
+
+    module: str
+    name: str | None
+    bound: str
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that it may load: a name can be a submodule."""
+        return (self.module,) if self.name in (None, "*") else (self.module, f"{self.module}.{self.name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A module as it was imported.
+
+    Attributes:
+        namespace: its globals; held, so that no other module gets their address.
+        tree: its syntax tree without docstrings and annotations; None where there is no source.
+    """
+
+    namespace: dict[str, Any]
+    tree: ast.Module | None
+
+    @classmethod
+    def of(cls, namespace: dict[str, Any], text: bytes | None = None) -> Source:
+        """Parse the text of a module, that of its file if None is given."""
+        try:
+            text = Path(namespace.get("__file__") or "").read_bytes() if text is None else text
+            return cls(namespace, _Essence().visit(ast.parse(text)))
+        except (OSError, SyntaxError, ValueError):
+            return cls(namespace, None)
+
+    @property
+    def name(self) -> str:
+        """The module's full name."""
+        return str(self.namespace["__name__"])
+
+    @property
+    def in_ruler(self) -> bool:
+        """Whether it belongs to the ruler."""
+        return self.name.partition(".")[0] == RULER
+
+    @functools.cached_property
+    def imports(self) -> tuple[ImportedName, ...]:
+        """What its import statements bind, those inside functions included."""
+        nodes = ast.walk(self.tree) if self.tree else ()
+        return tuple(found for node in nodes for found in _imported(node, self.namespace))
+
+    @functools.cached_property
+    def handed_on(self) -> dict[str, ImportedName]:
+        """The names of its top level that come from an import statement and are not bound again."""
+        body = self.tree.body if self.tree else []
+        found = {each.bound: each for node in body for each in _imported(node, self.namespace)}
+        stored = {use.id for use in _names(body) if isinstance(use.ctx, ast.Store)}
+        return {bound: each for bound, each in found.items() if bound not in stored | self.uses.keys()}
+
+    @functools.cached_property
+    def uses(self) -> dict[str, frozenset[str]]:
+        """Its classes and functions, each with the names that it uses."""
+        nodes = [node for node in (self.tree.body if self.tree else []) if isinstance(node, _DEFINITIONS)]
+        return {node.name: frozenset(use.id for use in _names([node])) for node in nodes}
+
+    @functools.cached_property
+    def digest(self) -> str | None:
+        """A hash of what it does; comments, docstrings, layout and annotations do not move it."""
+        return None if self.tree is None else digest_of(_shape(self.tree))
+
+
+def digest_of(value: object) -> str:
+    """Hash a value of plain lists, mappings and texts: 16 hex digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _names(nodes: list[ast.stmt]) -> Iterator[ast.Name]:
+    return (use for node in nodes for use in ast.walk(node) if isinstance(use, ast.Name))
+
+
+def _imported(node: ast.AST, namespace: Mapping[str, Any]) -> Iterator[ImportedName]:
+    if isinstance(node, ast.Import):
+        yield from (ImportedName(each.name, None, each.asname or each.name) for each in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        package = namespace.get("__package__") or str(namespace["__name__"]).rpartition(".")[0]
+        with suppress(ImportError):  # a relative import that leaves its package fails when it runs
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield from (ImportedName(module, each.name, each.asname or each.name) for each in node.names)
+
+
+class _Essence(ast.NodeTransformer):
+    """Leaves out of a syntax tree what cannot change a number: docstrings, annotations and type aliases."""
+
+    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 a node, several or none take its place
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):  # a docstring, or a comment in all but name
+                return None
+            case ast.AnnAssign(value=None):
+                return None
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                return self.visit(ast.Assign([target], value))
+            case ast.arg(arg=name):
+                return ast.arg(name)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                node.returns = None
+            case ast.If(test=test, orelse=other) if ast.unparse(test).endswith("TYPE_CHECKING"):
+                return [self.visit(each) for each in other]
+        return None if type(node).__name__ == "TypeAlias" else self.generic_visit(node)
+
+
+_NO_CODE = frozenset({"type_comment", "type_ignores", "type_params"})
+
+
+def _shape(node: object) -> object:
+    """Reduce a syntax tree to nested lists that are the same on every Python that parses it.
+
+    `ast.dump` is not: it has changed how it writes empty fields.
+    """
+    if isinstance(node, list):
+        return [_shape(item) for item in node]
+    if isinstance(node, ast.Constant):
+        return ["Constant", repr(node.value)]
+    if isinstance(node, ast.AST):
+        fields = {name: _shape(value) for name, value in ast.iter_fields(node) if name not in _NO_CODE}
+        return [type(node).__name__, {name: kept for name, kept in fields.items() if kept not in (None, [])}]
+    return None if node is None else str(node)

@@ -1,0 +1,355 @@
+"""Which code a piece runs, as a chain of versions: its own, its ancestors' and those of what it imports.
+
+Whoever changes a number raises an integer: `version` on a class or function, or at the top of a module of helpers.
+Outside the ruler nobody need declare one. What declares none is known by a hash of its syntax tree, taken when it
+was imported, so that a file that is edited while a grid runs moves no id. Docstrings, comments, layout and
+annotations are left out of it.
+
+Modules outside the ruler count where they are plugin code: files beside a plugin, on PYTHONPATH or in an editable
+checkout, and installed files of a package that offers entry points in our group. Libraries do not; records keep
+their release numbers. Inside the ruler only declared integers count, so that an edit of an unrelated file, or of
+one that merely hands names on, moves nothing.
+
+```
+chain_of(Disc) -> {"own": "v1", "my_rings.Rings": "v4", "my_weights": "9f2c…", "patches": "v1", …}
+```
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, TypeAlias
+
+from astrojepa_bench.errors import PluginError
+from astrojepa_bench.syntax import RULER, ImportedName, Source, digest_of
+
+OWN = "own"
+"""The name in a chain under which the piece's own version stands."""
+
+UNCOUNTED = frozenset(
+    {"data", "encoders.timm_model", "errors", "events", "features", "files", "hookspecs", "options", "registry",
+     "roles", "streams", "suites", "types"}
+)  # fmt: skip
+"""Modules of the ruler without a version: PROTOCOL stands for roles and streams, a fingerprint for the galaxies."""
+
+_LIBRARIES = frozenset({"jaxtyping", "numpy", "timm", "torch", "torchvision"})  # however they are installed
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_Piece: TypeAlias = Any  # a class or a function
+
+
+def remember(module: ModuleType, source: bytes | None = None) -> None:
+    """Keep the source of a module, and of the plugin code that it imports, as it was imported.
+
+    Plugin code that is only imported inside functions is imported now, so that what runs later is what was kept.
+    A module that was kept before stays as it was; one that is never remembered is read when it is first needed.
+
+    Args:
+        module: a plugin that was imported just now.
+        source: its text, where it was not executed from its file.
+    """
+    for imported in _kept(vars(module), source).imports:
+        for name in imported.modules:
+            if name not in sys.modules and _would_count(name):
+                with suppress(
+                    Exception, SystemExit
+                ):  # it may be optional, or fail as it likes: it did not run yet
+                    importlib.import_module(name)
+            other = sys.modules.get(name)
+            if other is not None and id(vars(other)) not in _KEPT and _counts(vars(other)):
+                remember(other)
+
+
+def chain_of(factory: Callable[..., object]) -> dict[str, str]:
+    """Collect the versions of everything that a piece is made of outside the libraries.
+
+    Args:
+        factory: a class or a function, decorated or not, or a `functools.partial` of one.
+
+    Returns:
+        Name to version: `v3` where an integer is declared, else a hash (16 hex digits). `own` stands first;
+        ancestors, what their modules import, and the arguments that a `partial` fixes follow.
+
+    Raises:
+        PluginError: no version is declared and the source cannot be read.
+
+    Example:
+        >>> class Piece:
+        ...     version = 3
+        >>> chain_of(Piece)
+        {'own': 'v3'}
+    """
+    piece, fixed = _unwrapped(factory)
+    walk = _Walk()
+    walk.add_piece(piece, OWN)
+    return walk.found | {f"partial.{name}": _argument_text(value) for name, value in fixed.items()}
+
+
+def version_text(chain: Mapping[str, str]) -> str:
+    """Write a chain in short: the piece's own version, and a digest of the rest where there is any.
+
+    Example:
+        >>> version_text({"own": "v3"}), version_text({"own": "v3", "logistic": "v1"})
+        ('v3', 'v3-579b2ac7')
+    """
+    rest = {name: version for name, version in chain.items() if name != OWN}
+    return f"{chain[OWN]}-{digest_of(rest)[:8]}" if rest else chain[OWN]
+
+
+def newest(texts: Iterable[str]) -> str:
+    """Find the newest of some versions: the greatest own integer, then the most frequent, then the last by text.
+
+    Example:
+        >>> newest(["v2-aaaa", "v10-bbbb", "v10-cccc", "v10-bbbb"])
+        'v10-bbbb'
+    """
+    counted = Counter(texts)
+    return max(counted, key=lambda text: (own_number(text), counted[text], text))
+
+
+def own_number(text: str) -> int:
+    """Read the integer that a version text starts with; 0 for a hash, which nobody counts."""
+    found = re.match(r"v(\d+)\b", text)
+    return int(found[1]) if found else 0
+
+
+# --- which modules count, and their sources as they were imported -------------------------------------------
+
+_KEPT: dict[int, Source] = {}
+
+
+def _kept(namespace: dict[str, Any], text: bytes | None = None) -> Source:
+    """Find the source that goes with a module's globals; it is read once, when it is first asked for."""
+    if id(namespace) not in _KEPT:
+        _KEPT[id(namespace)] = Source.of(namespace, text)
+    return _KEPT[id(namespace)]
+
+
+def _counts(namespace: Mapping[str, Any]) -> bool:
+    """Whether the module of these globals is plugin code, or a part of the ruler that can move numbers."""
+    top, _, inside = str(namespace["__name__"]).partition(".")
+    if top == RULER:
+        return inside not in UNCOUNTED and inside.partition(".")[0] not in UNCOUNTED
+    return _is_plugin_code(top, namespace.get("__file__"))
+
+
+def _is_plugin_code(top: str, file: str | None) -> bool:
+    if not file or top == RULER or top in _LIBRARIES or top in sys.stdlib_module_names:
+        return False
+    return _INSTALLED.isdisjoint(Path(file).parts) or os.path.realpath(file) in _installed_plugin_files()
+
+
+def _would_count(name: str) -> bool:
+    """Whether a module that is not imported yet is plugin code; no library is imported to find out."""
+    top = name.partition(".")[0]
+    for part in (top, name):
+        try:
+            spec = importlib.util.find_spec(part)
+        except Exception:  # it is no module, or its package cannot be imported
+            return False
+        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+        if not any(_is_plugin_code(top, place) for place in places):
+            return False
+    return True
+
+
+@functools.cache
+def _installed_plugin_files() -> frozenset[str]:
+    """List the files of every installed package that offers entry points in our group."""
+    packages = {point.dist.name: point.dist for point in entry_points(group=RULER) if point.dist}
+    listed = [package.locate_file(file) for package in packages.values() for file in package.files or ()]
+    return frozenset(os.path.realpath(str(file)) for file in listed)
+
+
+# --- from a piece to its chain ------------------------------------------------------------------------------
+
+
+class _Walk:
+    """Collects versions while it follows ancestors, names and imports; nothing is followed twice.
+
+    Attributes:
+        found: version by name.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+        self._seen: set[object] = set()
+
+    def add_piece(self, piece: _Piece, key: str | None = None) -> None:
+        """Add a class with its ancestors, or a function, and what the modules that define them import.
+
+        Args:
+            piece: class or function.
+            key: what its own version is called; by default as its definition.
+
+        Raises:
+            PluginError: no version is declared and the source cannot be read.
+        """
+        if not self._is_new(piece):
+            return
+        for member in piece.__mro__ if isinstance(piece, type) else (piece,):
+            namespace = _namespace_of(member)
+            is_asked_for, counts = member is piece and key is not None, _counts(namespace)
+            if not is_asked_for and not counts:
+                continue
+            source = _kept(namespace)
+            holder, version = _version_of(member, source)
+            if is_asked_for and version is None:
+                raise _unreadable(member.__qualname__, member.__module__)
+            if version is not None and self._is_new((id(holder), "version")):
+                self.found[key if key and is_asked_for else _label(holder)] = version
+            if counts:
+                self._add_module_integer(source)
+                self._add_used(member.__name__, source)
+                self._add_imports(source)
+
+    def _add_module_integer(self, source: Source) -> None:
+        """Add what a module declares of the helpers that stand beside its pieces."""
+        version = _as_version(source.namespace.get("version"))
+        if version and self._is_new((id(source), "version")):
+            self.found[_label(source)] = version
+
+    def _add_used(self, definition: str, source: Source) -> None:
+        """Add what a definition uses of its own module, where that declares a version of its own."""
+        if not self._is_new((id(source), definition)):
+            return
+        for name in sorted(source.uses.get(definition, frozenset()) & source.uses.keys()):
+            if _own_version(source.namespace.get(name)):
+                self.add_piece(source.namespace[name])
+            self._add_used(name, source)
+
+    def _add_imports(self, source: Source) -> None:
+        if self._is_new((id(source), "imports")):
+            for imported in source.imports:
+                self._add_imported(imported)
+
+    def _add_imported(self, imported: ImportedName) -> None:
+        module, name = sys.modules.get(imported.module), imported.name
+        if module is None or not _counts(vars(module)) or not self._is_new((id(module), name)):
+            return
+        source = _kept(vars(module))
+        if name in source.handed_on:  # it lives elsewhere, and an edit of this module does not change it
+            self._add_imported(source.handed_on[name])
+        elif f"{imported.module}.{name}" in sys.modules:
+            self._add_imported(ImportedName(f"{imported.module}.{name}", None, ""))
+        elif name is not None and _own_version(source.namespace.get(name)):
+            self.add_piece(source.namespace[name])
+        else:
+            self._add_module(source)
+
+    def _add_module(self, source: Source) -> None:
+        """Add a module as a whole: its integer or else its hash; in the ruler, else its classes with integers."""
+        version = _module_version(source)
+        if version is not None:
+            self.found[_label(source)] = version
+        elif source.in_ruler:
+            for name in source.uses:
+                if _own_version(source.namespace.get(name)):
+                    self.add_piece(source.namespace[name])
+        else:
+            raise _unreadable(source.name, source.name)
+        self._add_imports(source)
+
+    def _is_new(self, thing: object) -> bool:
+        """Mark a thing as followed; false if it was before."""
+        is_new = thing not in self._seen
+        self._seen.add(thing)
+        return is_new
+
+
+def _unwrapped(factory: Any) -> tuple[_Piece, dict[str, object]]:  # noqa: ANN401 anything that can be called
+    """Find the class or function that does the work, and the arguments that a `partial` fixes on the way."""
+    if isinstance(factory, functools.partial):
+        piece, inner = _unwrapped(factory.func)
+        places = {str(place): value for place, value in enumerate(factory.args, start=len(inner))}
+        return piece, {**inner, **places, **factory.keywords}
+    if hasattr(factory, "__wrapped__"):
+        return _unwrapped(factory.__wrapped__)
+    if inspect.ismethod(factory):
+        return _unwrapped(factory.__self__)
+    return (factory if isinstance(factory, type) or inspect.isroutine(factory) else type(factory)), {}
+
+
+def _namespace_of(member: _Piece) -> dict[str, Any]:
+    """Find the globals of the module that defines a class or function.
+
+    Its functions lead there even where another module of that name was imported since.
+    """
+    values = vars(member).values() if isinstance(member, type) else (member,)
+    for value in values:
+        function = inspect.unwrap(getattr(value, "__func__", None) or getattr(value, "fget", None) or value)
+        if isinstance(function, FunctionType) and function.__globals__.get("__name__") == member.__module__:
+            return function.__globals__
+    module = sys.modules.get(member.__module__)
+    return {"__name__": str(member.__module__)} if module is None else vars(module)
+
+
+def _version_of(member: _Piece, source: Source) -> tuple[object, str | None]:
+    """Find the version of a class or function, and what it stands on: the class that declares it, or the module.
+
+    An integer that is inherited counts within one module; one from elsewhere would not notice what changed here.
+    """
+    family = member.__mro__ if isinstance(member, type) else (member,)
+    for each in family:
+        if each.__module__ == member.__module__ and _own_version(each):
+            return each, _own_version(each)
+    return source, _module_version(source)
+
+
+def _module_version(source: Source) -> str | None:
+    return _as_version(source.namespace.get("version")) or (None if source.in_ruler else source.digest)
+
+
+def _own_version(value: object) -> str | None:
+    is_piece = isinstance(value, type) or inspect.isfunction(value)
+    return _as_version(vars(value).get("version")) if is_piece else None
+
+
+def _as_version(value: object) -> str | None:
+    return f"v{value}" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _label(holder: _Piece) -> str:
+    """Name a module, class or function in a chain; those of the ruler by their last name, so that they may move."""
+    if isinstance(holder, Source):
+        return holder.name.rpartition(".")[2] if holder.in_ruler else holder.name
+    inside = str(holder.__module__).partition(".")[0] == RULER
+    return str(holder.__qualname__) if inside else f"{holder.__module__}.{holder.__qualname__}"
+
+
+def _argument_text(value: object) -> str:
+    """Write a fixed argument so that equal ones read alike in every process and on every machine."""
+    try:
+        return json.dumps(value, sort_keys=True, default=_plain_argument)
+    except (TypeError, ValueError):  # keys that JSON has no word for
+        return _plain_argument(value)
+
+
+def _plain_argument(value: object) -> Any:  # noqa: ANN401 anything that JSON can hold
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, set | frozenset):
+        return sorted(map(_argument_text, value))
+    if callable(value):
+        piece, _ = _unwrapped(value)
+        name = f"{piece.__module__}.{piece.__qualname__}"
+        return chain_of(value) if _counts(_namespace_of(piece)) else name
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _unreadable(name: str, module: str) -> PluginError:
+    return PluginError(
+        f"the source of '{name}' (module {module}) cannot be read; declare an integer `version` on it"
+    )
