@@ -7,7 +7,7 @@ Suite(
 )
 ```
 
-Names are looked up when a suite is run, so that a suite may name pieces of plugins that are not installed.
+Names are looked up when a suite is run, so that a suite may name components of plugins that are not installed.
 """
 
 from __future__ import annotations

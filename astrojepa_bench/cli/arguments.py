@@ -116,7 +116,9 @@ def leaderboard(parser: ArgumentParser) -> None:
         help="output folder with records below runs/ (default: %(default)s)",
     )  # fmt: skip
     _json(parser)
-    parser.add_argument("--dry-run", action="store_true", help="migrate: show what would move, and move nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="migrate: show what would move, and move nothing"
+    )
     parser.add_argument(
         "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
     )
