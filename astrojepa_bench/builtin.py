@@ -1,4 +1,4 @@
-"""The ruler's own pieces, offered through the same hooks as everybody else's."""
+"""The ruler's own components, offered through the same hooks as everybody else's."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Positional parameters of a factory are what the bench gives; keyword-only parameters are its options. The
 signature is the schema: `--set masker.temperature=0.5` is checked against it, `list` prints it and the record
-stores it resolved. This module neither discovers plugins nor builds their pieces.
+stores it resolved. This module neither discovers plugins nor builds their components.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ FAMILY = ":<name>"
 
 @dataclass(frozen=True)
 class Offer:
-    """One named piece that a plugin offers, with its provenance.
+    """One named component that a plugin offers, with its provenance.
 
     Attributes:
         kind, name: how it is asked for.
-        factory: makes the piece from what the bench gives and the resolved options.
+        factory: makes the component from what the bench gives and the resolved options.
         plugin: module that offers it.
         distribution, version_text: the installed package it came with; for a file, its base name and nothing.
         summary: first line of the factory's docstring.
@@ -99,11 +99,11 @@ class Offer:
 
     @property
     def is_family(self) -> bool:
-        """Whether it stands for many pieces, and is none itself."""
+        """Whether it stands for many components, and is none itself."""
         return self.name.endswith(FAMILY)
 
     def member(self, name: str) -> Offer:
-        """Look up one piece of a family by the class method `member` of its factory.
+        """Look up one component of a family by the class method `member` of its factory.
 
         Raises:
             ConfigError: the family has no such member.
@@ -181,7 +181,7 @@ def _validator(offer: Offer, option: Option) -> Callable[[object], object]:
 
 
 def _readings(text: str) -> Iterator[object]:
-    """Give what a text from the command line can mean, likeliest first."""
+    """Yield what a text from the command line can mean, likeliest first."""
     if text.lower() in ("none", "null"):
         yield None
     yield from _literals(text)
@@ -243,26 +243,26 @@ def parse_settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:
             raise ConfigError(
                 f"--set {text!r} is not KIND.OPTION=VALUE; write for example masker.temperature=0.5"
             )
-        kind, piece, option = match.groups()
+        kind, component, option = match.groups()
         if kind not in KINDS:
             raise ConfigError(
                 f"--set {text!r} starts with '{kind}', which can not be set; {nearest(kind, KINDS)}"
             )
-        settings.setdefault(kind + piece, {})[option] = value.strip()
+        settings.setdefault(kind + component, {})[option] = value.strip()
     return settings
 
 
 def settings_for(settings: Settings, offer: Offer) -> dict[str, object]:
-    """Pick what applies to one piece: `kind.option` if it has that option, then `kind:name.option`."""
+    """Pick what applies to one component: `kind.option` if it has that option, then `kind:name.option`."""
     shared = {name: value for name, value in settings.get(offer.kind, {}).items() if offer.has(name)}
     return {**shared, **settings.get(f"{offer.kind}:{offer.name}", {})}
 
 
 def check_all_used(settings: Settings, offers: Iterable[Offer]) -> None:
-    """Refuse a setting that reaches none of the selected pieces.
+    """Refuse a setting that reaches none of the selected components.
 
     Raises:
-        ConfigError: naming the setting and the nearest options or pieces.
+        ConfigError: naming the setting and the nearest options or components.
     """
     selected = list(offers)
     for address, options in settings.items():
@@ -273,12 +273,12 @@ def check_all_used(settings: Settings, offers: Iterable[Offer]) -> None:
 
 
 def _addressed(address: str, selected: list[Offer]) -> list[Offer]:
-    kind, _, piece = address.partition(":")
+    kind, _, component = address.partition(":")
     of_kind = [offer for offer in selected if offer.kind == kind]
-    reached = [offer for offer in of_kind if piece in ("", offer.name)]
+    reached = [offer for offer in of_kind if component in ("", offer.name)]
     if not reached:
         names = [offer.name for offer in of_kind]
-        raise ConfigError(f"--set {address}… reaches no selected {kind}; {nearest(piece, names)}")
+        raise ConfigError(f"--set {address}… reaches no selected {kind}; {nearest(component, names)}")
     return reached
 
 

@@ -1,14 +1,13 @@
-"""Who is there: finds plugins, asks each what it offers, and remembers where every piece came from.
+"""Find plugins, collect what each of them offers, and keep where every component came from.
 
 Entry points are enumerated here and not by pluggy, whose loader drops the second of two equal names in
-silence and lets one broken import end the program. Each plugin gets a plugin manager of its own, so that
-nothing one plugin does wrong reaches another: its failure is kept, shown by `list`, and named whenever a
+silence and lets one broken import end the program. Each plugin has a plugin manager of its own, so that
+nothing that one does wrong reaches another: its failure is kept, shown by `list`, and named whenever a
 name is unknown.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import re
@@ -16,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -36,6 +35,8 @@ __all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
 
 Result = TypeVar("Result")
 HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
+OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
+"""The other hooks that return mappings, and what each maps a name to."""
 PLUGINS_FOLDER = Path(__file__).resolve().parents[1] / "plugins"  # in a checkout; absent from a wheel
 
 
@@ -71,7 +72,7 @@ class _Source:
 
 @dataclass
 class Registry:
-    """Every piece on offer, by kind and name.
+    """Every component and suite on offer, by kind and name.
 
     Attributes:
         failures: plugins that could not be used, with the reason.
@@ -101,7 +102,7 @@ class Registry:
         return tuple(sorted(wanted, key=lambda offer: (KINDS.index(offer.kind), offer.name)))
 
     def get(self, kind: Kind, name: str) -> Offer:
-        """Look a piece up, or a member of a family (`timm:resnet18` of `timm:<name>`).
+        """Look a component up, or a member of a family (`timm:resnet18` of `timm:<name>`).
 
         Raises:
             ConfigError: nobody offers it; names the nearest ones and the plugins that failed to load.
@@ -124,7 +125,7 @@ class Registry:
         return family.member(member) if family is not None and member else None
 
     def suites(self) -> tuple[SuiteOffer, ...]:
-        """Return the suites by name."""
+        """Return the suites on offer, by name."""
         return tuple(self._suites[name] for name in sorted(self._suites))
 
     def suite(self, name: str) -> SuiteOffer:
@@ -152,7 +153,7 @@ class Registry:
         return self._importers[name]
 
     def observe(self, event: Event) -> None:
-        """Let every observing plugin hear an event; one that raises is not asked again."""
+        """Pass an event to every observing plugin; one that raises hears no more."""
         for plugin, manager in list(self._observers.items()):
             try:
                 manager.hook.astrojepa_observe(event=event)
@@ -161,7 +162,8 @@ class Registry:
                 emit("note", text=f"plugin {plugin} failed while listening and is muted: {_reason(error)}")
 
     def _hints(self, name: str) -> str:
-        hints = [_uninstalled(name, self._plugins)]
+        """Explain why a name may be unknown though its plugin exists."""
+        hints = [_not_installed(name, self._plugins)]
         if self.failures:
             failed = "; ".join(str(failure) for failure in self.failures)
             hints.append(f"{len(self.failures)} failed to load, see astrojepa-bench list: {failed}")
@@ -172,22 +174,23 @@ class Registry:
     # -- loading --
 
     def _admit(self, source: _Source, strict: bool) -> None:
-        manager = self._attempt(source, strict, lambda: _connected(source))
+        manager = self._attempt(source, strict, partial(_connected, source))
         if manager is None:
             return
         self._plugins.append(source.plugin)
         if manager.hook.astrojepa_observe.get_hookimpls():
             self._observers[source.plugin] = manager
         for hook in HOOKS:
-            for offer in self._attempt(source, strict, partial(_offered, source, manager, hook)) or ():
-                self._claim(offer)
-        for suite in self._attempt(source, strict, partial(_offered_suites, source, manager)) or ():
+            for offer in (
+                self._attempt(source, strict, partial(_offered, source, manager, hook, _offer)) or ()
+            ):
+                _only_one(offer.kind, self._offers.setdefault((offer.kind, offer.name), offer), offer)
+        read_suites = partial(_offered, source, manager, "astrojepa_suites", _suite_offer)
+        for suite in self._attempt(source, strict, read_suites) or ():
             _only_one("suite", self._suites.setdefault(suite.name, suite), suite)
-        for importer in self._attempt(source, strict, partial(_offered_importers, source, manager)) or ():
+        read_importers = partial(_offered, source, manager, "astrojepa_importers", _importer_offer)
+        for importer in self._attempt(source, strict, read_importers) or ():
             _only_one("importer", self._importers.setdefault(importer.name, importer), importer)
-
-    def _claim(self, offer: Offer) -> None:
-        _only_one(offer.kind, self._offers.setdefault((offer.kind, offer.name), offer), offer)
 
     def _attempt(self, source: _Source, strict: bool, action: Callable[[], Result]) -> Result | None:
         try:
@@ -214,33 +217,30 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
         ConfigError: a plugin file does not exist.
         PluginError: two plugins offer one name; or a plugin that was asked for, or any under `strict`, fails.
     """
-    files = [_from_file(Path(path)) for path in plugins]
+    files = [Path(path) for path in plugins]
+    for path in files:
+        if not path.is_file() or path.suffix != ".py":
+            raise ConfigError(f"--plugin {path}: no such Python file; give the path of a plugin's .py file")
     registry = Registry()
     for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
-        registry._admit(_from_entry_point(point), strict)
-    for source in files:
+        name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
+        registry._admit(_Source(point.value, name, version, point.load), strict)
+    for path in files:
+        source = _Source(path.stem, f"file {path.name}", "", partial(_import_file, path))
         registry._admit(source, strict=True)
     return registry
 
 
-def _from_entry_point(point: EntryPoint) -> _Source:
-    name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
-    return _Source(point.value, name, version, point.load)
-
-
-def _from_file(path: Path) -> _Source:
-    if not path.is_file() or path.suffix != ".py":
-        raise ConfigError(f"--plugin {path}: no such Python file; give the path of a plugin's .py file")
-    return _Source(path.stem, f"file {path.name}", "", partial(_import_file, path))
-
-
 def _import_file(path: Path) -> ModuleType:
+    """Execute a plugin file, and keep the very text that was executed: its version is taken from that."""
     name = f"astrojepa_file_{path.stem}"  # a file called random.py must not replace a module of that name
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise ImportError(f"{path.name} cannot be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    text = path.read_bytes()
+    exec(compile(text, path, "exec", dont_inherit=True), vars(module))
+    remember(module, text)
     return module
 
 
@@ -267,71 +267,52 @@ def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         names = [caller.name for caller in callers if not caller.has_spec()]
-        hooks = [*HOOKS, "astrojepa_suites", "astrojepa_importers", "astrojepa_observe"]
+        hooks = [*HOOKS, *OTHER_HOOKS, "astrojepa_observe"]
         raise PluginError(f"unknown hook '{names[0]}'; {nearest(names[0], hooks)}") from error
     if not callers:
         raise PluginError("it offers nothing: no function is decorated with @hookimpl")
 
 
-def _offered(source: _Source, manager: pluggy.PluginManager, hook: str) -> list[Offer]:
-    offers: list[Offer] = []
+def _offered(
+    source: _Source,
+    manager: pluggy.PluginManager,
+    hook: str,
+    make: Callable[[_Source, str, str, object], Result],
+) -> list[Result]:
+    """Make an offer of every entry of the mappings that a hook returns."""
+    offers = []
     for mapping in getattr(manager.hook, hook)():
         if not isinstance(mapping, Mapping):
-            raise PluginError(
-                f"{hook} returned {type(mapping).__name__}; expected a mapping, name to factory"
-            )
-        offers += [_offer(source, hook, name, factory) for name, factory in mapping.items()]
+            expected = f"a mapping, name to {OTHER_HOOKS.get(hook, 'factory')}"
+            raise PluginError(f"{hook} returned {type(mapping).__name__}; expected {expected}")
+        for name, value in mapping.items():
+            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*(:<name>)?", name):
+                raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
+            offers.append(make(source, hook, name, value))
     return offers
 
 
-def _offered_suites(source: _Source, manager: pluggy.PluginManager) -> list[SuiteOffer]:
-    offers: list[SuiteOffer] = []
-    for mapping in manager.hook.astrojepa_suites():
-        if not isinstance(mapping, Mapping):
-            raise PluginError(
-                f"astrojepa_suites returned {type(mapping).__name__}; expected a mapping, name to Suite"
-            )
-        offers += [_suite_offer(source, name, suite) for name, suite in mapping.items()]
-    return offers
-
-
-def _offered_importers(source: _Source, manager: pluggy.PluginManager) -> list[ImporterOffer]:
-    hook, offers = "astrojepa_importers", []
-    for mapping in manager.hook.astrojepa_importers():
-        if not isinstance(mapping, Mapping):
-            raise PluginError(
-                f"{hook} returned {type(mapping).__name__}; expected a mapping, name to importer"
-            )
-        for name, read in mapping.items():
-            called = _checked_name(hook, name)
-            if not callable(read):
-                raise PluginError(f"{hook} offers '{name}' as {type(read).__name__}; expected a function")
-            offers.append(ImporterOffer(called, read, source.plugin, source.package))
-    return offers
-
-
-def _suite_offer(source: _Source, name: object, suite: object) -> SuiteOffer:
-    if not isinstance(suite, Suite):
-        raise PluginError(
-            f"astrojepa_suites offers '{name}' as {type(suite).__name__}; expected astrojepa_bench.plugin.Suite"
-        )
-    return SuiteOffer(_checked_name("astrojepa_suites", name), suite, source.plugin, source.package)
-
-
-def _offer(source: _Source, hook: str, name: object, factory: object) -> Offer:
-    called = _checked_name(hook, name)
+def _offer(source: _Source, hook: str, name: str, factory: object) -> Offer:
     if not callable(factory):
         raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
-    if called.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
+    if name.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
         raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
     facts = (source.plugin, source.distribution, source.version_text)
-    return Offer(HOOKS[hook], called, factory, *facts, summary_of(factory), option_schema(factory))
+    return Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
 
 
-def _checked_name(hook: str, name: object) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*(:<name>)?", name):
-        raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
-    return name
+def _suite_offer(source: _Source, hook: str, name: str, suite: object) -> SuiteOffer:
+    if not isinstance(suite, Suite):
+        raise PluginError(
+            f"{hook} offers '{name}' as {type(suite).__name__}; expected astrojepa_bench.plugin.Suite"
+        )
+    return SuiteOffer(name, suite, source.plugin, source.package)
+
+
+def _importer_offer(source: _Source, hook: str, name: str, read: object) -> ImporterOffer:
+    if not callable(read):
+        raise PluginError(f"{hook} offers '{name}' as {type(read).__name__}; expected a function")
+    return ImporterOffer(name, read, source.plugin, source.package)
 
 
 def _only_one(
@@ -341,17 +322,17 @@ def _only_one(
     if first is not offer:
         raise PluginError(
             f"two plugins offer {kind} '{offer.name}': {first.owner} and {offer.owner}; "
-            "uninstall one of them or rename its piece"
+            "uninstall one of them or offer it under another name"
         )
 
 
-def _uninstalled(name: str, loaded: Sequence[str]) -> str:
-    """Return what to do if a module of that name lies in the checkout but was never installed."""
+def _not_installed(name: str, loaded: Sequence[str]) -> str:
+    """Explain how to install a plugin of that name that lies in the checkout; empty where there is none."""
     module = f"astrojepa_{name.replace('-', '_')}"
     if module in loaded or not (PLUGINS_FOLDER / f"{module}.py").is_file():
         return ""
     return (
-        f"plugins/{module}.py exists but is not installed: give it an entry-point line in pyproject.toml and "
+        f"plugins/{module}.py exists but is not installed: add an entry-point line in pyproject.toml and "
         f"run pip install -e . again, or add --plugin plugins/{module}.py"
     )
 

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.metric import Metric
 from astrojepa_bench.types import (
@@ -209,6 +210,19 @@ class Objective(nn.Module, ABC):
             draw: the run's masker; call it on the very images that will be encoded.
             streams: named random generators of this step; nothing else may be random.
         """
+
+    @property
+    def patch_grid(self) -> PatchGrid:
+        """The patch grid, for an objective that needs patches.
+
+        Raises:
+            ConfigError: the encoder has none; the bench skips such a pair, so this meets direct callers only.
+        """
+        if self.grid is None:
+            raise ConfigError(
+                f"objective {type(self).__name__} needs an encoder with patches; choose a vision transformer"
+            )
+        return self.grid
 
     @property
     def scored_encoder(self) -> Encoder:

@@ -7,7 +7,7 @@ Suite(
 )
 ```
 
-Names are looked up when a suite is run, so that a suite may name pieces of plugins that are not installed.
+Names are looked up when a suite is run, so that a suite may name components of plugins that are not installed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Suite(BaseModel):
     Attributes:
         summary: the question, in one line.
         blocks: what runs, block after block; an entry that stands in two blocks runs once.
-        evaluators: who judges unless the user names others.
+        evaluators: what scores the runs unless the user names others.
         published: figures of others that a board may show (`leaderboard build --published SUITE`).
     """
 

@@ -62,7 +62,7 @@ def patch_probability(
     *,
     temperature: float = 1.0,
 ) -> Float[Tensor, "batch patch"]:
-    """Give the weight p of each patch, which sums to 1 over an image.
+    """Compute the weight p of each patch, which sums to 1 over an image.
 
     Args:
         images: un-normalised images in [0, 1], any number of bands.

@@ -98,8 +98,16 @@ class BrightnessSeed(Masker):
         self, log_weight: Float[Tensor, "batch patch"], generator: torch.Generator
     ) -> Bool[Tensor, "batch patch"]:
         """Mark one block with independent sides."""
+        low, high = CONTEXT_SIDE
         height, width = (
-            _sides(length, len(log_weight), generator) for length in (self.grid.rows, self.grid.columns)
+            torch.randint(
+                max(1, int(length * low)),
+                max(1, int(length * high)) + 1,
+                (len(log_weight), 1),
+                generator=generator,
+                device=generator.device,
+            )
+            for length in (self.grid.rows, self.grid.columns)
         )
         top, left = self._corners(log_weight, height, width, generator)
         index = torch.arange(self.grid.patches, device=log_weight.device)
@@ -124,7 +132,7 @@ class BrightnessSeed(Masker):
 def patch_weight(
     images: Float[Tensor, "batch band height width"], grid: PatchGrid
 ) -> Float[Tensor, "batch patch"]:
-    """Give AstroJEPA's weight p of each patch, which sums to 1 over an image.
+    """Compute AstroJEPA's weight p of each patch, which sums to 1 over an image.
 
     Args:
         images: un-normalised images in [0, 1], any number of bands.
@@ -136,12 +144,6 @@ def patch_weight(
     weight = grid.patch_means((2 * grey - 1).abs())
     total = weight.sum(dim=1, keepdim=True)
     return torch.where(total > 0, weight / total, 1 / grid.patches)
-
-
-def _sides(length: int, batch: int, generator: torch.Generator) -> Int[Tensor, "batch 1"]:
-    """Draw whole sides uniformly, both ends included."""
-    low, high = (max(1, int(length * share)) for share in CONTEXT_SIDE)
-    return torch.randint(low, high + 1, (batch, 1), generator=generator, device=generator.device)
 
 
 @hookimpl

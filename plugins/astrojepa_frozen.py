@@ -1,7 +1,7 @@
 """Frozen: any encoder with weights from a file, scored as it is.
 
-Nothing is trained. The weights of the run's encoder are read from a file, and the evaluators judge them beside
-encoders that were trained here: the way onto the board for a model trained elsewhere, or for one of an earlier run.
+Nothing is trained. The weights of the run's encoder are read from a file and scored like those of encoders that
+were trained here: the way onto the board for a model trained elsewhere, or for one of an earlier run.
 What it has seen, for how long and with which labels is not known here: its row compares features, not methods.
 
 The file must hold every tensor of the encoder and no other, in safetensors or as a torch state dict; it is read
@@ -66,7 +66,7 @@ class Frozen(Objective):
         return self.encoder
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Give zero: there is nothing to learn."""
+        """Return zero: there is nothing to learn."""
         return Loss(batch.images.new_zeros(()), {})
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -125,7 +125,6 @@ class IJEPA(Objective):
         batch_size: galaxies a step.
     """
 
-    name: ClassVar[str] = "ijepa"
     masks = "required"
     version = 4
     start_left: Tensor
@@ -149,21 +148,19 @@ class IJEPA(Objective):
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
-        if grid is None:
-            raise ConfigError(
-                f"objective '{self.name}' needs an encoder with patches; choose a vision transformer"
-            )
         if not 0 < horizon <= 0.1:
             raise ConfigError(
                 f"objective.horizon={horizon}: expected a share in (0, 0.1], beyond which more than 1 % of the "
                 "teacher's initial weights would be left at the end"
             )
-        self.sizes = MaskSizes.rounded(grid, context=context_scale, targets=targets, target=target_scale)
-        self.sizes.check(grid)
+        self.sizes = MaskSizes.rounded(
+            self.patch_grid, context=context_scale, targets=targets, target=target_scale
+        )
+        self.sizes.check(self.patch_grid)
         self.horizon, self.judge = horizon, judge
         self.teacher = copy.deepcopy(encoder).requires_grad_(False) if teacher == "ema" else None
         self.predictor = Predictor(
-            encoder.dim, grid, width=predictor_width, depth=predictor_depth, heads=predictor_heads
+            encoder.dim, self.patch_grid, width=predictor_width, depth=predictor_depth, heads=predictor_heads
         )
         self.register_buffer("start_left", torch.ones((), dtype=torch.float64))
         self._recipe = Recipe(
@@ -186,31 +183,16 @@ class IJEPA(Objective):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute the smooth-L1 distance between predicted and actual latents."""
-        masks = self.masks_for(batch, draw)
+        masks = draw(batch.images, self.sizes)
         distance = self.distance(batch, self.encoder(batch.images, keep=masks.context), masks)
         return Loss(distance, {"prediction": distance})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Predict every target block of every galaxy.
-
-        Raises:
-            ConfigError: the masker hands out no masks.
-        """
-        masks = self.masks_for(batch, draw)
+        """Predict every target block of every galaxy."""
+        masks = draw(batch.images, self.sizes)
         context = self.encoder(batch.images, keep=masks.context)
         predicted = self.predictor(context.values, context.positions, masks.targets)
         return Prediction(predicted, self.latents(batch.images, masks), masks.targets)
-
-    def masks_for(self, batch: GalaxyBatch, draw: Draw) -> Masks:
-        """Draw context and targets.
-
-        Raises:
-            ConfigError: the masker hands out no masks.
-        """
-        masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise ConfigError(f"objective '{self.name}' needs masks; choose a masker that hands them out")
-        return masks
 
     def distance(self, batch: GalaxyBatch, context: Tokens, masks: Masks) -> Float[Tensor, ""]:
         """Average smooth-L1 over blocks, patches and dimensions, in float32."""
@@ -218,7 +200,7 @@ class IJEPA(Objective):
         return F.smooth_l1_loss(predicted.float(), self.latents(batch.images, masks))
 
     def latents(self, images: Tensor, masks: Masks) -> Float[Tensor, "batch block target dim"]:
-        """Give what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
+        """Compute what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
         with torch.set_grad_enabled(self.teacher is None and torch.is_grad_enabled()):
             tokens = (self.teacher or self.encoder)(images).values.float()
             galaxy = torch.arange(len(images), device=images.device)[:, None, None]
@@ -241,7 +223,7 @@ class IJEPA(Objective):
         return start + (1 - start) * (progress.step - 1) / progress.steps
 
     def health(self) -> Mapping[str, float]:
-        """Give the share of the teacher's initial weights that is left."""
+        """Return the share of the teacher's initial weights that is left."""
         return {} if self.teacher is None else {"teacher_start_left": float(self.start_left)}
 
 

@@ -32,7 +32,7 @@ tokens is the likeliest reading of the zoo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from astrojepa_ijepa import IJEPA
@@ -75,7 +75,6 @@ class IJEPASigReg(IJEPA):
         batch_size: galaxies a step; SIGReg wants at least 128.
     """
 
-    name: ClassVar[str] = "ijepa-sigreg"
     version = 1
 
     def __init__(
@@ -103,7 +102,7 @@ class IJEPASigReg(IJEPA):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute (1 - λ) prediction + λ SIGReg."""
-        masks = self.masks_for(batch, draw)
+        masks = draw(batch.images, self.sizes)
         context = self.encoder(batch.images, keep=masks.context)
         prediction = self.distance(batch, context, masks)
         gaussianity = sigreg(
@@ -118,7 +117,11 @@ class IJEPASigReg(IJEPA):
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
 
     def regularised(self, context: Tokens, streams: Streams) -> Float[Tensor, "galaxy dim"]:
-        """Give one sample a galaxy."""
+        """Return one sample a galaxy.
+
+        Raises:
+            ConfigError: one galaxy while training, which a projector cannot normalise.
+        """
         if self.tensor == "token":
             tokens = context.values
             where = torch.rand(len(tokens), generator=streams.local("token"), device=tokens.device)
@@ -126,7 +129,14 @@ class IJEPASigReg(IJEPA):
             values = tokens[galaxy, (where * tokens.shape[1]).long()]
         else:
             values = context.values.mean(dim=1)
-        return values if self.projector is None else self.projector(values)
+        if self.projector is None:
+            return values
+        if self.training and len(values) < 2:
+            raise ConfigError(
+                f"objective 'ijepa-sigreg' was given a batch of one galaxy, which the projector of "
+                f"objective.tensor={self.tensor} cannot normalise; train on two or more"
+            )
+        return self.projector(values)
 
 
 @hookimpl

@@ -42,7 +42,7 @@ class Inverse(WeightedBlocks):
         return signal_to_noise(images, self.grid)
 
     def weight(self, ratio: Float[Tensor, "batch patch"]) -> Float[Tensor, "batch patch"]:
-        """Give the inverse of `brightness`'s weights, which sums to 1 over an image."""
+        """Compute the inverse of `brightness`'s weights, which sums to 1 over an image."""
         rarity = 1 / probability(ratio, self.temperature)
         return with_floor(rarity / rarity.sum(dim=1, keepdim=True))
 

@@ -153,7 +153,7 @@ class LeJEPA(Objective):
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Give every view's embedding as the prediction of the centre of the global views, without places."""
+        """Return every view's embedding as the prediction of the centre of the global views, without places."""
         views = self.views(batch, draw, streams).transpose(0, 1)[:, :, None]
         centre = views[:, : self.global_views].mean(dim=1, keepdim=True)
         return Prediction(views, centre.expand_as(views))
@@ -168,7 +168,8 @@ class LeJEPA(Objective):
 
     def pooled(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Float[Tensor, "view batch dim"]:
         """Average the tokens of every view of every galaxy, global views first."""
-        pooled = [self._global(batch.images, streams)]
+        whole = self._augmented(batch.images, self.global_views, streams)
+        pooled = [self.encoder(whole).values.mean(dim=1)]
         if self.local_views:
             pooled.append(self._local(batch.images, draw, streams))
         return torch.cat(pooled).unflatten(0, (-1, len(batch.images)))
@@ -178,10 +179,6 @@ class LeJEPA(Objective):
         views = views.float()
         centre = views[: self.global_views].mean(dim=0)
         return (centre - views).square().mean()
-
-    def _global(self, images: Tensor, streams: Streams) -> Float[Tensor, "galaxy dim"]:
-        views = self._augmented(images, self.global_views, streams)
-        return self.encoder(views).values.mean(dim=1)
 
     def _local(self, images: Tensor, draw: Draw, streams: Streams) -> Float[Tensor, "galaxy dim"]:
         views = self._augmented(images, self.local_views, streams)

@@ -131,7 +131,7 @@ class RunningWhitening(nn.Module):
         self.register_buffer("products", torch.zeros(dim, dim, dtype=torch.float64))
 
     def forward(self, rows: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
-        """Give z-scores times C^(-1/2), C the regularised correlations, within ± 4."""
+        """Compute z-scores times C^(-1/2), C the regularised correlations, within ± 4."""
         wide = rows.double()
         if self.training:
             self.seen += len(wide)

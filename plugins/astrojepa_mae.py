@@ -56,7 +56,6 @@ from astrojepa_bench.plugin import (
     Draw,
     Encoder,
     GalaxyBatch,
-    ImageSpec,
     Loss,
     Masks,
     MaskSizes,
@@ -142,25 +141,25 @@ class MAE(Objective):
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
-        if grid is None:
-            raise ConfigError("objective 'mae' needs an encoder with patches; choose a vision transformer")
         if decoder_width % decoder_heads:
             raise ConfigError(
                 f"objective.decoder_width={decoder_width} is not a multiple of decoder_heads={decoder_heads}"
             )
-        self.sizes = mask_sizes(grid, visible, blocks)
-        self.patches, self.patch_px = grid.patches, grid.patch_px
+        self.sizes = mask_sizes(self.patch_grid, visible, blocks)
+        self.patches, self.patch_px = self.patch_grid.patches, self.patch_grid.patch_px
         self.norm = norm
-        pixels = len(encoder.spec.bands) * grid.patch_px**2
+        pixels = len(encoder.spec.bands) * self.patch_px**2
         self.decoder = Decoder(
-            encoder.dim, grid, pixels, width=decoder_width, depth=decoder_depth, heads=decoder_heads
+            encoder.dim,
+            self.patch_grid,
+            pixels,
+            width=decoder_width,
+            depth=decoder_depth,
+            heads=decoder_heads,
         )
-        self._keep_scale(encoder.spec)
+        self.register_buffer("mean", torch.tensor(encoder.spec.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(encoder.spec.std).view(-1, 1, 1), persistent=False)
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
-
-    def _keep_scale(self, spec: ImageSpec) -> None:
-        self.register_buffer("mean", torch.tensor(spec.mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(-1, 1, 1), persistent=False)
 
     def recipe(self) -> Recipe:
         """AdamW with betas (.9, .95) and weight decay .05, as published; rate and batch for small encoders."""
@@ -173,14 +172,8 @@ class MAE(Objective):
         return Loss(error, {"prediction": error})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Paint every hidden patch of every galaxy: one block of all that is hidden.
-
-        Raises:
-            ConfigError: the masker hands out no masks.
-        """
+        """Paint every hidden patch of every galaxy: one block of all that is hidden."""
         masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise ConfigError("objective 'mae' needs masks; choose a masker that hands them out")
         hidden = self.hidden(masks)
         predicted = self.decoder(self.encoder(batch.images, keep=masks.context), hidden)
         pixels = cut((batch.images - self.mean) / self.std, self.patch_px)
@@ -195,7 +188,7 @@ class MAE(Objective):
         return order[:, : self.patches - self.sizes.context]
 
     def health(self) -> Mapping[str, float]:
-        """Give the share of the patches that is painted: more than the masker's blocks."""
+        """Return the share of the patches that is painted: more than the masker's blocks."""
         return {"hidden_share": 1 - self.sizes.context / self.patches}
 
 
@@ -217,7 +210,10 @@ def mask_sizes(grid: PatchGrid, visible: float, blocks: int) -> MaskSizes:
             "number of blocks"
         )
     if not blocks:
-        return _some_hidden(grid, MaskSizes.rounded(grid, context=visible))
+        sizes = MaskSizes.rounded(grid, context=visible)
+        if sizes.context == grid.patches:
+            raise ConfigError(f"all {grid.patches} patches would be visible; lower objective.visible")
+        return sizes
     context = max(1, round(visible * grid.patches))
     room = (grid.patches - context) // blocks
     fitting = [size for size in range(1, room + 1) if math.prod(grid.rectangle(size)) == size]
@@ -227,12 +223,6 @@ def mask_sizes(grid: PatchGrid, visible: float, blocks: int) -> MaskSizes:
             f"objective.blocks={blocks}; lower either"
         )
     return MaskSizes(context, blocks, fitting[-1])
-
-
-def _some_hidden(grid: PatchGrid, sizes: MaskSizes) -> MaskSizes:
-    if sizes.context == grid.patches:
-        raise ConfigError(f"all {grid.patches} patches would be visible; lower objective.visible")
-    return sizes
 
 
 def cut(
@@ -245,7 +235,7 @@ def cut(
 def normalised(
     pixels: Float[Tensor, "batch patch pixel"], norm: Norm, *, bands: int
 ) -> Float[Tensor, "batch patch pixel"]:
-    """Give the targets of the decoder: see the module's formula."""
+    """Compute the targets of the decoder: see the module's formula."""
     if norm == "none":
         return pixels
     variance, mean = torch.var_mean(pixels, dim=-1, keepdim=True, correction=0)

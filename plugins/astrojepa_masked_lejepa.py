@@ -98,19 +98,17 @@ class MaskedLeJEPA(Objective):
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
-        if grid is None:
-            raise ConfigError(
-                "objective 'masked-lejepa' needs an encoder with patches; choose a vision transformer"
-            )
         if not 0 < lam < 1:
             raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
-        self.sizes = MaskSizes.rounded(grid, context=context_scale, targets=targets, target=target_scale)
-        self.sizes.check(grid)
+        self.sizes = MaskSizes.rounded(
+            self.patch_grid, context=context_scale, targets=targets, target=target_scale
+        )
+        self.sizes.check(self.patch_grid)
         self.lam, self.slices, self.target_gradient = lam, slices, target_gradient
         self.projector = projector_to(encoder.dim, projector, embedding)
         self.predictor = Predictor(
             encoder.dim,
-            grid,
+            self.patch_grid,
             width=predictor_width,
             depth=predictor_depth,
             heads=predictor_heads,
@@ -123,32 +121,35 @@ class MaskedLeJEPA(Objective):
         return self._recipe
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Compute (1 - λ) prediction + λ SIGReg."""
-        masks = self._masks(batch, draw)
+        """Compute (1 - λ) prediction + λ SIGReg.
+
+        Raises:
+            ConfigError: one galaxy while training, which the projector cannot normalise.
+        """
+        if self.training and len(batch.images) < 2:
+            raise ConfigError(
+                "objective 'masked-lejepa' was given a batch of one galaxy, which its projector cannot normalise; "
+                "train on two or more"
+            )
+        masks = draw(batch.images, self.sizes)
         tokens = self.encoder(batch.images).values
         hidden = self._hidden(tokens, masks)
         wanted = hidden if self.target_gradient else hidden.detach()
         prediction = (self._predicted(batch, masks) - wanted).float().square().mean()
-        samples = torch.stack([self.projector(tokens.mean(dim=1)), _one_of(hidden, streams)])
+        patches = hidden.flatten(1, 2)
+        where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
+        galaxy = torch.arange(len(patches), device=patches.device)
+        one_patch = patches[galaxy, (where * patches.shape[1]).long()]
+        samples = torch.stack([self.projector(tokens.mean(dim=1)), one_patch])
         gaussianity = sigreg(samples, streams.shared("slices"), slices=self.slices)
         total = (1 - self.lam) * prediction + self.lam * gaussianity
         return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Predict the projected tokens of every hidden block.
-
-        Raises:
-            ConfigError: the masker hands out no masks.
-        """
-        masks = self._masks(batch, draw)
+        """Predict the projected tokens of every hidden block."""
+        masks = draw(batch.images, self.sizes)
         hidden = self._hidden(self.encoder(batch.images).values, masks)
         return Prediction(self._predicted(batch, masks), hidden, masks.targets)
-
-    def _masks(self, batch: GalaxyBatch, draw: Draw) -> Masks:
-        masks = draw(batch.images, self.sizes)
-        if masks is None:
-            raise ConfigError("objective 'masked-lejepa' needs masks; choose a masker that hands them out")
-        return masks
 
     def _predicted(self, batch: GalaxyBatch, masks: Masks) -> Float[Tensor, "batch block target dim"]:
         context = self.encoder(batch.images, keep=masks.context)
@@ -162,13 +163,6 @@ class MaskedLeJEPA(Objective):
         values = tokens[galaxy, masks.targets]
         projected: Tensor = self.projector(values.flatten(0, 2)).unflatten(0, values.shape[:3])
         return projected
-
-
-def _one_of(hidden: Float[Tensor, "batch block target dim"], streams: Streams) -> Float[Tensor, "batch dim"]:
-    """Pick one hidden patch of each galaxy."""
-    patches = hidden.flatten(1, 2)
-    where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
-    return patches[torch.arange(len(patches), device=patches.device), (where * patches.shape[1]).long()]
 
 
 @hookimpl

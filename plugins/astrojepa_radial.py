@@ -74,7 +74,7 @@ class Radial(WeightedBlocks):
         self.scale_length = scale_length
 
     def ratio(self, images: Float[Tensor, "batch band height width"]) -> Float[Tensor, "batch patch"]:
-        """Give the standard galaxy's signal to noise, the same for every image."""
+        """Compute the standard galaxy's signal to noise, the same for every image."""
         profile = self.peak * (-centre_distance(self.grid, images.device) / self.scale_length).exp()
         return profile.expand(len(images), -1)
 

@@ -1,11 +1,11 @@
-"""The ceiling: the same encoder, trained on the labels that it will be judged by.
+"""The ceiling: the same encoder, trained on the labels that it is scored with.
 
 The mean of the tokens goes through one linear layer; the loss is the cross-entropy of the classes:
 
     L = - mean over galaxies of log softmax(W · mean of tokens + b)[label]
 
 It sees the labelled training galaxies only, as many images as every other entry, and the same base augmentation.
-The head is thrown away; the encoder is judged as all are, by a probe on frozen features. What a method without
+The head is thrown away; the encoder is scored as all are, by a probe on frozen features. What a method without
 labels loses against it is what labels are worth at this budget, with this encoder. It marks the top of the board
 and is not ranked.
 

@@ -14,7 +14,7 @@ from astrojepa_bench.plugin import Draw, GalaxyBatch, Loss, Objective, Streams, 
 
 
 class Untrained(Objective):
-    """No training at all: judges the encoder's initial weights."""
+    """No training at all: scores the encoder's initial weights."""
 
     masks = "ignored"
     trains = False
@@ -22,7 +22,7 @@ class Untrained(Objective):
     version = 1
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Give zero: there is nothing to learn."""
+        """Return zero: there is nothing to learn."""
         nothing = batch.images.new_zeros(())
         return Loss(nothing, {})
 

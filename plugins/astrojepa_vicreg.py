@@ -125,7 +125,15 @@ class VICReg(Objective):
         return self._recipe
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Compute the weighted sum; the terms are given unweighted."""
+        """Compute the weighted sum; the terms are returned unweighted.
+
+        Raises:
+            ConfigError: one galaxy, which has no variance.
+        """
+        if len(batch.images) < 2:
+            raise ConfigError(
+                "objective 'vicreg' was given a batch of one galaxy, which has no variance; train on two or more"
+            )
         first, second = self._projected(batch, streams).unbind()
         terms = vicreg_terms(first, second)
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()

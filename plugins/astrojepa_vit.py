@@ -58,7 +58,7 @@ class Transformer(nn.Module):
         return values
 
     def layers(self, tokens: Float[Tensor, "batch token dim"]) -> list[Float[Tensor, "batch token dim"]]:
-        """Give the tokens after each layer, the last one also normalised, at the end."""
+        """Return the tokens after each layer, the last one also normalised, at the end."""
         outputs = []
         for layer in self.blocks.layers:
             tokens = layer(tokens)
@@ -101,7 +101,7 @@ class AstroJEPAViT(Encoder):
         return Tokens(self.body(placed.gather(1, keep[..., None].expand(-1, -1, self.dim))), keep)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give `last` (mean of the normalised tokens, as published) and `last4` (it, and four layers' means)."""
+        """Return `last` (mean of the normalised tokens, as published) and `last4` (it, and four layers' means)."""
         *layers, last = (
             values.mean(dim=1)
             for values in self.body.layers(self.patches(images) + self._positions(images.shape[-1]))

@@ -67,7 +67,7 @@ class WeightedBlocks(Masker):
         temperature: float = 1.0,
         min_signal: int = 1,
     ) -> None:
-        """Say what follows the weight, and how closely.
+        """Set what follows the weight, and how closely.
 
         Args:
             grid: the encoder's patch grid.
@@ -90,7 +90,7 @@ class WeightedBlocks(Masker):
 
     @abstractmethod
     def ratio(self, images: Float[Tensor, "batch band height width"]) -> Float[Tensor, "batch patch"]:
-        """Give the signal S of each patch."""
+        """Measure the signal S of each patch."""
 
     def weight(self, ratio: Float[Tensor, "batch patch"]) -> Float[Tensor, "batch patch"]:
         """Turn S into the weight p of each patch, which sums to 1 over an image."""
@@ -125,23 +125,14 @@ class WeightedBlocks(Masker):
         size: int,
         generator: torch.Generator,
     ) -> Int[Tensor, "batch context"]:
-        """Cut a square without the targets to size by a weighted subset, reserved patches first."""
+        """Cut a square without the targets to size by a weighted subset, patches with a signal reserved first."""
         square = draw_square(self.grid, CONTEXT_SCALE, batch=len(hidden), generator=generator)
         log_weight = weight.log().masked_fill(hidden, -torch.inf)
-        reserved = self._reserved(log_weight, ratio, min(self.min_signal, size), generator)
-        return choose_patches(log_weight + PREFER * square + 2 * PREFER * reserved, size, generator)
-
-    def _reserved(
-        self,
-        log_weight: Float[Tensor, "batch patch"],
-        ratio: Float[Tensor, "batch patch"],
-        count: int,
-        generator: torch.Generator,
-    ) -> Bool[Tensor, "batch patch"]:
-        """Mark up to `count` patches with a signal outside the targets."""
         useful = (ratio > DETECTED) & log_weight.isfinite()
+        count = min(self.min_signal, size)
         chosen = choose_patches(log_weight.masked_fill(~useful, -2 * PREFER), count, generator)
-        return torch.zeros_like(useful).scatter(1, chosen, True) & useful
+        reserved = torch.zeros_like(useful).scatter(1, chosen, True) & useful
+        return choose_patches(log_weight + PREFER * square + 2 * PREFER * reserved, size, generator)
 
 
 def probability(ratio: Float[Tensor, "batch patch"], temperature: float) -> Float[Tensor, "batch patch"]:

@@ -463,8 +463,3 @@ def test_offer_shows_the_docstring_of_what_it_makes():
     assert offer_without_options(partial(Wide)).doc.startswith("Hide a wide ring.\n\nArgs:\n    colour")
     assert offer_without_options(make_ring).doc == "Make a ring."
     assert offer_without_options(lambda grid: None).doc == ""
-
-
-def test_setting_is_split_at_the_first_equals_sign():
-    """A path may hold dots and equals signs of its own."""
-    assert parse_settings(["dataset:hdf5.path=a/x.y=z.h5"]) == {"dataset:hdf5": {"path": "a/x.y=z.h5"}}

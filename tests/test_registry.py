@@ -10,6 +10,7 @@ from astrojepa_bench import registry as registry_module
 from astrojepa_bench.errors import ConfigError, PluginError
 from astrojepa_bench.events import Event, emit, listening
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.versions import chain_of
 
 HEAD = "from astrojepa_bench.hookspecs import hookimpl\n\n"
 RING = (
@@ -346,3 +347,25 @@ def test_any_model_of_timm_is_an_encoder():
         registry.get("encoder", "timm:resnt18")
     with pytest.raises(ConfigError, match="unknown timm model '<name>'"):
         registry.get("encoder", "timm:<name>")
+
+
+def test_version_of_a_file_is_taken_from_the_text_that_was_executed(tmp_path):
+    """A file that changes right after it was read, as in an editor, must not lend its run another version."""
+    text = RING + "\nfrom pathlib import Path\nPath(__file__).write_text('x = ' + repr(__file__))\n"
+    versions = []
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "changing.py"
+        path.write_text(text)
+        versions.append(chain_of(load_registry([path]).get("masker", "ring").factory)["own"])
+        assert path.read_text() != text
+
+    assert versions[0] == versions[1]
+
+
+def test_file_is_compiled_as_its_own_module(tmp_path):
+    """Neither the future imports of the loader nor its names reach a plugin."""
+    path = tmp_path / "eager.py"
+    path.write_text("def f(x: 1 + 1): ...\nassert f.__annotations__['x'] == 2\n" + RING)
+
+    assert load_registry([path]).get("masker", "ring").plugin == "eager"

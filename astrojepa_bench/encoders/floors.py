@@ -44,7 +44,7 @@ class Pixels(Encoder):
         images: Float[Tensor, "batch band height width"],
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
-        """Give the pixels of whole images: one token an image."""
+        """Lay out the pixels of whole images: one token an image."""
         return _one_token(F.interpolate(images, size=(self.size, self.size), mode="area").flatten(1))
 
 
@@ -123,7 +123,7 @@ class Majority(Encoder):
         images: Float[Tensor, "batch band height width"],
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
-        """Give zero for every image."""
+        """Return zero for every image."""
         return _one_token(images.new_zeros(len(images), 1))
 
 

@@ -42,12 +42,12 @@ _MEAN_OVER_MEDIAN = math.sqrt(2 / math.pi) / 0.67448975  # of the absolute value
 
 
 def aperture_radii(size: int) -> Float[Tensor, " radius"]:
-    """Give the radii at which light is summed: every half pixel from 0 to the edge of the image [pixel]."""
+    """Return the radii at which light is summed: every half pixel from 0 to the edge of the image [pixel]."""
     return torch.arange(size + 1) / 2
 
 
 def aperture_weights(size: int) -> Float[Tensor, "pixel radius"]:
-    """Give how much of each pixel lies within each of the radii, on a grid of subpixels."""
+    """Compute how much of each pixel lies within each of the radii, on a grid of subpixels."""
     places = (torch.arange(size * _SUBPIXELS) + 0.5) / _SUBPIXELS - size / 2
     distance = torch.hypot(places[:, None], places)[None, None]
     covered = [F.avg_pool2d((distance < radius).float(), _SUBPIXELS) for radius in aperture_radii(size)]
@@ -114,17 +114,13 @@ def centroid(light: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch
     for _ in range(_CENTRING_ROUNDS):
         away = places - centre[..., None]
         window = torch.exp(-away.square() / (2 * width**2))  # a Gaussian is a product of its axes
-        sums = [torch.einsum("nyx,nx,ny->n", light, *pair) for pair in _weighted(window, away)]
+        x, y = window.unbind(dim=1)
+        distance_x, distance_y = away.unbind(dim=1)
+        weights = [(x, y), (x * distance_x, y), (x, y * distance_y)]  # of the total, the mean of x and of y
+        sums = [torch.einsum("nyx,nx,ny->n", light, *pair) for pair in weights]
         step = torch.stack(sums[1:], dim=1) / sums[0].clamp(min=_TINY)[:, None]
         centre = (centre + torch.where(sums[0][:, None] > _TINY, step, 0.0)).clamp(-width, width)
     return centre
-
-
-def _weighted(window: Tensor, away: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Give the weights along x and y of the total, of the mean of x and of the mean of y."""
-    x, y = window.unbind(dim=1)
-    distance_x, distance_y = away.unbind(dim=1)
-    return [(x, y), (x * distance_x, y), (x, y * distance_y)]
 
 
 def moved_to_centre(
@@ -138,7 +134,7 @@ def moved_to_centre(
 
 
 def distances(size: int, device: torch.device) -> Float[Tensor, "height width"]:
-    """Give the distance of each pixel from the image's centre [pixel]."""
+    """Compute the distance of each pixel from the image's centre [pixel]."""
     places = torch.arange(size, device=device) - (size - 1) / 2
     return torch.hypot(places[:, None], places)
 
@@ -147,7 +143,7 @@ def distances(size: int, device: torch.device) -> Float[Tensor, "height width"]:
 
 
 def concentration(r20: Float[Tensor, " batch"], r80: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """Give C = 5 log10(r80 / r20); 0 where there is no light."""
+    """Compute C = 5 log10(r80 / r20); 0 where there is no light."""
     ratio = r80 / r20.clamp(min=_TINY)
     return torch.where((r20 > 0) & (r80 > 0), 5 * ratio.clamp(min=1).log10(), 0.0)
 
@@ -192,7 +188,7 @@ def gini(
 def m20(
     light: Float[Tensor, "batch height width"], inside: Bool[Tensor, "batch height width"]
 ) -> Float[Tensor, " batch"]:
-    """Give log10 of the moment of the brightest 20 % of the light over the moment of all; 0 without light."""
+    """Compute log10 of the moment of the brightest 20 % of the light over the moment of all; 0 without light."""
     values, order = (light.clamp(min=0) * inside).flatten(1).sort(dim=1, descending=True)
     moments = values * distances(light.shape[-1], light.device).flatten().square()[order]
     before = values.cumsum(dim=1) - values
@@ -205,7 +201,7 @@ def m20(
 def ellipticity(
     light: Float[Tensor, "batch height width"], inside: Bool[Tensor, "batch height width"]
 ) -> Float[Tensor, " batch"]:
-    """Give 1 - b/a from the second moments of the light: 0 for a round galaxy, 0 without light."""
+    """Compute 1 - b/a from the second moments of the light: 0 for a round galaxy, 0 without light."""
     places = torch.arange(light.shape[-1], device=light.device) - (light.shape[-1] - 1) / 2
     inner = light * inside
     xx = (inner.sum(dim=1) * places.square()).sum(dim=1)

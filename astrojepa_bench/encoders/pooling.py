@@ -33,21 +33,17 @@ def pool(
         is turned by a quarter or mirrored, and unlike it, it keeps how large and how concentrated it is.
     """
     if how == "rings":
-        return _over_rings(tokens, grid)
+        parts = [tokens[:, list(ring)] for ring in rings(grid.rows, grid.columns)]
+        means = [part.mean(dim=1) for part in parts]
+        return torch.cat([*means, *(part.std(dim=1, correction=0) for part in parts)], dim=1)
     if how == "both":
         return torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=1)
     return tokens.mean(dim=1) if how == "mean" else tokens.amax(dim=1)
 
 
-def _over_rings(tokens: Float[Tensor, "batch token dim"], grid: PatchGrid) -> Float[Tensor, "batch feature"]:
-    parts = [tokens[:, list(ring)] for ring in rings(grid.rows, grid.columns)]
-    means = [part.mean(dim=1) for part in parts]
-    return torch.cat([*means, *(part.std(dim=1, correction=0) for part in parts)], dim=1)
-
-
 @lru_cache
 def rings(rows: int, columns: int) -> tuple[tuple[int, ...], ...]:
-    """Give the patches of each ring, from the inside out.
+    """List the patches of each ring, from the inside out.
 
     Rings are a quarter of half the side wide, the outermost reaches into the corners; one that is so narrow
     that no patch centre lies in it does not count.

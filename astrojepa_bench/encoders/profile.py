@@ -58,28 +58,20 @@ class Profile(Encoder):
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
         """Measure whole images: one token an image, finite for blank ones too."""
-        light, noise = self._above_sky(images.float())
+        images = images.float()
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, size=(self.size, self.size), mode="area")
+        level, noise = (found.view(images.shape[:2]) for found in sky(images.flatten(0, 1)))
+        light = images - level[..., None, None]
         light = m.moved_to_centre(light, m.centroid(light.mean(dim=1)))
         growth = m.growth_curve(light, self.weights)
         total = growth.mean(dim=1)  # over bands, as the grey image is
         petrosian = m.petrosian_radius(total, self.weights.sum(dim=0))
-        structure = self._structure(light.mean(dim=1), total, petrosian)
-        values = torch.cat([_photometry(growth, noise, petrosian), self._rings(growth), structure], dim=1)
-        return Tokens(values[:, None], torch.zeros(len(values), 1, dtype=torch.long, device=values.device))
-
-    def _above_sky(
-        self, images: Tensor
-    ) -> tuple[Float[Tensor, "batch band height width"], Float[Tensor, "batch band"]]:
-        """Take the sky off each band, and give its noise per pixel."""
-        if images.shape[-1] != self.size:
-            images = F.interpolate(images, size=(self.size, self.size), mode="area")
-        level, noise = (found.view(images.shape[:2]) for found in sky(images.flatten(0, 1)))
-        return images - level[..., None, None], noise
-
-    def _rings(self, growth: Float[Tensor, "batch band radius"]) -> Float[Tensor, "batch ring"]:
         edges = torch.linspace(0, growth.shape[-1] - 1, RINGS + 1).round().long()
-        areas = self.weights.sum(dim=0)[edges].diff()
-        return (growth[..., edges].diff(dim=-1) / areas).flatten(1)
+        rings = growth[..., edges].diff(dim=-1) / self.weights.sum(dim=0)[edges].diff()
+        structure = self._structure(light.mean(dim=1), total, petrosian)
+        values = torch.cat([_photometry(growth, noise, petrosian), rings.flatten(1), structure], dim=1)
+        return Tokens(values[:, None], torch.zeros(len(values), 1, dtype=torch.long, device=values.device))
 
     def _structure(
         self,
@@ -87,6 +79,7 @@ class Profile(Encoder):
         growth: Float[Tensor, "batch radius"],
         petrosian: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch 9"]:
+        """Measure radii, as shares of half the side, and C, A, S, Gini, M20 and ellipticity of the grey image."""
         total = m.light_within(growth, m.EXTENT * petrosian).clamp(min=0)
         r20, r50, r80 = (m.radius_holding(growth, share * total) for share in (0.2, 0.5, 0.8))
         distance = m.distances(self.size, grey.device)
@@ -103,7 +96,7 @@ def _photometry(
     noise: Float[Tensor, "batch band"],
     petrosian: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch flux_and_colour"]:
-    """Give log fluxes within the galaxy and their ratios; a flux below its noise counts as its noise."""
+    """Compute log fluxes within the galaxy and their ratios; a flux below its noise counts as its noise."""
     extent = m.EXTENT * petrosian
     flux = torch.stack([m.light_within(growth[:, band], extent) for band in range(growth.shape[1])], dim=1)
     floor = noise * math.sqrt(math.pi) * extent[:, None]

@@ -14,13 +14,13 @@ from astrojepa_bench.types import Tokens
 
 
 class Projected(Encoder):
-    """An encoder whose features are the projector's output: what an objective asks its loss of.
+    """An encoder whose features are the output of a projector, on which an objective's loss acts.
 
     Lets an objective offer the choice between features before and after its projector. Its tokens are the
     encoder's own; only the tap `last` is projected.
 
     Args:
-        encoder: gives the tokens.
+        encoder: makes the tokens.
         projector: takes their mean, (batch, encoder.dim) to (batch, anything).
 
     Source: Chen et al. 2020 (arXiv 2002.05709), section 4.2, who found features before the projector better
@@ -39,12 +39,12 @@ class Projected(Encoder):
         images: Float[Tensor, "batch band height width"],
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
-        """Give the encoder's tokens, before the projector."""
+        """Return the encoder's tokens, before the projector."""
         tokens: Tokens = self.encoder(images, keep)
         return tokens
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give `last`: the projected mean of the encoder's tokens."""
+        """Return `last`: the projected mean of the encoder's tokens."""
         return {"last": self.projector(self(images).values.mean(dim=1))}
 
     def as_timm(self) -> TimmModel:
@@ -54,5 +54,5 @@ class Projected(Encoder):
             ConfigError: always.
         """
         raise ConfigError(
-            "features behind a projector have no timm form; export a run that is judged by its encoder"
+            "features behind a projector have no timm form; export a run that is scored by its encoder"
         )

@@ -46,7 +46,7 @@ class RingViT(TokenViT):
         self.whitening = Whitening(2 * len(rings(self.grid.rows, self.grid.columns)) * self.dim, axes)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give `last`, rings of the last layer, whitened once settled, and `last4`, rings of four blocks."""
+        """Return `last`, rings of the last layer, whitened once fitted, and `last4`, rings of four blocks."""
         found = super().taps(images)
         return {**found, "last": self.whitening(found["last"])}
 

@@ -36,7 +36,7 @@ class TimmModel:
     std: tuple[float, ...]
 
     def facts(self) -> dict[str, object]:
-        """Give what the file says beside its tensors."""
+        """Return what the metadata of the file holds."""
         return {"create_model": dict(self.arguments), "mean": list(self.mean), "std": list(self.std)}
 
     def write(self, path: Path, about: Mapping[str, object] | None = None) -> None:
@@ -55,7 +55,7 @@ class HasTimmForm(Protocol):
     """An encoder that can be written as a timm model."""
 
     def as_timm(self) -> TimmModel:
-        """Give the same function as a timm model.
+        """Return the same function as a timm model.
 
         Raises:
             ConfigError: with these options there is none.

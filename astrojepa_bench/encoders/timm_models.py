@@ -56,7 +56,7 @@ class TimmEncoder(Encoder):
 
     @classmethod
     def member(cls, name: str) -> type[TimmEncoder]:
-        """Give the encoder class of one model.
+        """Return the encoder class of one model, the same one each time.
 
         Raises:
             ConfigError: timm has no model of that name.
@@ -64,8 +64,9 @@ class TimmEncoder(Encoder):
         return _member(name)
 
     def arguments(self) -> dict[str, Any]:
-        """Give what `timm.create_model` is called with."""
-        sized = {"img_size": self.spec.size_px} if _has_fixed_size(self.model_name) else {}
+        """Return what `timm.create_model` is called with."""
+        has_fixed_size = getattr(timm.get_pretrained_cfg(self.model_name), "fixed_input_size", False)
+        sized = {"img_size": self.spec.size_px} if has_fixed_size else {}
         return {"model_name": self.model_name, "num_classes": 0, "in_chans": len(self.spec.bands), **sized}
 
     def forward(
@@ -89,17 +90,14 @@ class TimmEncoder(Encoder):
         """Understand timm's own names, and leave the classifier out; normalisation stays that of the images."""
         if any(name.startswith(PREFIX) for name in state):
             return dict(state)
-        kept = {name: value for name, value in state.items() if not name.startswith(self._classifiers())}
-        renamed = {f"{PREFIX}{name}": value for name, value in kept.items()}
-        return {"mean": self.mean, "std": self.std, **renamed}
-
-    def _classifiers(self) -> tuple[str, ...]:
         facts: Mapping[str, Any] = getattr(self.model, "pretrained_cfg", {})
         names = facts.get("classifier") or ()
-        return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+        classifiers = tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+        kept = {f"{PREFIX}{name}": value for name, value in state.items() if not name.startswith(classifiers)}
+        return {"mean": self.mean, "std": self.std, **kept}
 
     def as_timm(self) -> TimmModel:
-        """Give the timm model itself."""
+        """Return the timm model itself."""
         mean, std = (tuple(buffer.flatten().tolist()) for buffer in (self.mean, self.std))
         return TimmModel(self.arguments(), self.model.state_dict(), mean, std)
 
@@ -130,12 +128,8 @@ def _check_known(name: str) -> None:
         )
 
 
-def _has_fixed_size(name: str) -> bool:
-    return bool(getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False))
-
-
 def _created(arguments: Mapping[str, Any], size_px: int) -> tuple[nn.Module, int]:
-    """Create a model, and try it on a blank image: some cannot take small ones, and all say their width so."""
+    """Create a model and try it on a blank image: some cannot take small ones, and the output tells the width."""
     try:
         model = timm.create_model(pretrained=False, **arguments)
         with torch.no_grad():

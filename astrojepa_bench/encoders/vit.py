@@ -100,7 +100,7 @@ class TokenViT(Encoder):
         return Tokens(self.norm(values), positions)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
-        """Give `last` (pooled, after the final norm) and `last4` (four blocks, pooled and joined).
+        """Return `last` (pooled, after the final norm) and `last4` (four blocks, pooled and joined).
 
         Both stop after block `layer`; the final norm is applied to it whichever it is. `last4` also holds
         the normalised last layer.
@@ -122,17 +122,16 @@ class TokenViT(Encoder):
     ) -> tuple[Float[Tensor, "batch token dim"], Int[Tensor, "batch token"]]:
         """Cut, gather, embed and place the visible patches."""
         grid = PatchGrid.tiling(images.shape[-1], self.patch)
-        pixels = self._cut((images - self.mean) / self.std, grid)
+        normalised, p = (images - self.mean) / self.std, grid.patch_px
+        tiles = normalised.unflatten(-1, (grid.columns, p)).unflatten(2, (grid.rows, p))
+        pixels = (
+            tiles.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+        )  # (batch, patch, pixel), bands outermost
         if keep is None:
             keep = torch.arange(grid.patches, device=images.device).expand(len(images), -1)
         else:
             pixels = pixels.gather(1, keep[..., None].expand(-1, -1, pixels.shape[-1]))
         return self.embed(pixels) + self._positions(grid, images.device)[keep], keep
-
-    def _cut(self, images: Tensor, grid: PatchGrid) -> Float[Tensor, "batch patch pixel"]:
-        p = grid.patch_px
-        tiles = images.unflatten(-1, (grid.columns, p)).unflatten(2, (grid.rows, p))
-        return tiles.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
     def _positions(self, grid: PatchGrid, device: torch.device) -> Float[Tensor, "patch dim"]:
         key = (grid.rows, grid.columns, device)
@@ -148,7 +147,7 @@ class TokenViT(Encoder):
         return given if given == state else {"mean": self.mean, "std": self.std, **given}
 
     def as_timm(self) -> TimmModel:
-        """Give the same function as a timm `VisionTransformer`: tap `last` is its output.
+        """Return the same function as a timm `VisionTransformer`: tap `last` is its output.
 
         Raises:
             ConfigError: timm has no pooling of that kind.

@@ -24,7 +24,7 @@ TEMPLATE = "vit_tiny_patch16_224"  # any plain one: every size is given
 
 
 def as_timm(encoder: TokenViT, depth: int, pooling: str) -> TimmModel:
-    """Give an encoder's first `depth` blocks as a timm model for images of its own size."""
+    """Make a timm model of an encoder's first `depth` blocks, for images of its own size."""
     bands = len(encoder.spec.bands)
     arguments = {
         "model_name": TEMPLATE, "num_classes": 0, "in_chans": bands, "img_size": encoder.spec.size_px,
@@ -32,17 +32,14 @@ def as_timm(encoder: TokenViT, depth: int, pooling: str) -> TimmModel:
         "class_token": False, "global_pool": pooling, "fc_norm": False,
     }  # fmt: skip
     state = encoder.state_dict()
-    mean, std = (tuple(state[name].flatten().tolist()) for name in ("mean", "std"))
-    return TimmModel(arguments, _to_timm(encoder, state, depth), mean, std)
-
-
-def _to_timm(encoder: TokenViT, state: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
     wanted = ("norm.", *(f"blocks.{block}." for block in range(depth)))
     kept = {name: value for name, value in state.items() if name.startswith(wanted)}
     side, p = encoder.spec.size_px // encoder.patch, encoder.patch
     kernel = state["embed.weight"].unflatten(1, (-1, p, p))
     codes = sincos_positions(side, side, encoder.dim)[None]
-    return {KERNEL: kernel, BIAS: state["embed.bias"], POSITIONS: codes, **kept}
+    renamed = {KERNEL: kernel, BIAS: state["embed.bias"], POSITIONS: codes, **kept}
+    mean, std = (tuple(state[name].flatten().tolist()) for name in ("mean", "std"))
+    return TimmModel(arguments, renamed, mean, std)
 
 
 def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

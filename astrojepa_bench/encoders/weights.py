@@ -28,7 +28,7 @@ class Translates(Protocol):
     """A module that also understands files in another layout than its own."""
 
     def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give the tensors under this module's own names."""
+        """Return the tensors under this module's own names."""
 
 
 def load_weights(module: nn.Module, path: Path, owner: str) -> None:
@@ -38,7 +38,7 @@ def load_weights(module: nn.Module, path: Path, owner: str) -> None:
         module: takes the weights; if it has `translated`, the file's names pass through that first.
         path: safetensors, or what `torch.save(module.state_dict())` writes (also below the key `state_dict`,
             `model_state_dict` or `model`).
-        owner: who wanted them, for messages ("encoder 'vit-tiny'").
+        owner: for messages ("encoder 'vit-tiny'").
 
     Raises:
         ConfigError: there is no such file.
@@ -61,7 +61,9 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise ConfigError(f"{owner}: no file at {path}; give a safetensors or torch state-dict file")
     try:
-        found = load_file(path) if _is_safetensors(path) else _without_code(path)
+        with path.open("rb") as file:  # its content tells: eight bytes of length, then a JSON object
+            is_safetensors = path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+        found = load_file(path) if is_safetensors else _without_code(path)
     except pickle.UnpicklingError:
         raise DataError(
             f"{owner}: {path.name} is damaged or can only be read by running code in it, which is never done; "
@@ -74,12 +76,6 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
             "give one that is"
         ) from None
     return _tensors(found, f"{owner}: {path.name}")
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Tell by the content: eight bytes of length, then a JSON object."""
-    with path.open("rb") as file:
-        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 def _without_code(path: Path) -> object:
@@ -116,7 +112,7 @@ def _some(names: list[str]) -> str:
 
 
 def _mismatch(name: str, given: Tensor, wanted: Tensor) -> str:
-    """Say what differs; a convolution that differs in its inputs alone was made for other bands."""
+    """Describe what differs; a convolution that differs in its inputs alone was made for other bands."""
     found, own = tuple(given.shape), tuple(wanted.shape)
     if len(found) == len(own) == 4 and found[:1] + found[2:] == own[:1] + own[2:]:
         return f"read {found[1]} bands in '{name}', the images have {own[1]}; give weights made for {own[1]} bands"

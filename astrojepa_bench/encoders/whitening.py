@@ -17,7 +17,7 @@ LEAST_SPREAD = 1e-5
 class Whitening(nn.Module):
     """Rotates features onto their principal axes and divides each by its standard deviation.
 
-    Until it is fitted it changes nothing, so that what watches for collapse sees the features themselves.
+    Until it is fitted it changes nothing, so that a collapse is seen in the features themselves.
 
     Args:
         dim: width of the features.
@@ -56,7 +56,7 @@ class Whitening(nn.Module):
         self.fitted.fill_(True)
 
     def forward(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "galaxy feature"]:
-        """Whiten, or give features back as they are."""
+        """Whiten the features; return them as they are until fitted."""
         return (features - self.centre) @ self.axes.T if bool(self.fitted) else features
 
 

@@ -108,7 +108,7 @@ def covered(grid: PatchGrid, sets: Int[Tensor, "batch block target"]) -> Bool[Te
 
 
 def rectangle_of(grid: PatchGrid, size: int) -> tuple[int, int]:
-    """Give the rectangle (rows <= columns) of exactly `size` patches.
+    """Find the rectangle (rows <= columns) of exactly `size` patches.
 
     Raises:
         ConfigError: `size` is not the area of a rectangle that `PatchGrid.rectangle` allows.

@@ -47,7 +47,7 @@ _SAMPLED_PX = 64  # larger images are sampled at about this many pixels a side: 
 def signal_to_noise(
     images: Float[Tensor, "batch band height width"], grid: PatchGrid
 ) -> Float[Tensor, "batch patch"]:
-    """Give S of each patch: excess over the sky in units of its pixel noise, stars and neighbours set back.
+    """Compute S of each patch: excess over the sky in units of its pixel noise, stars and neighbours set back.
 
     Unchanged by a stretch a g + b of the image (a > 0) as long as the noise stays above one 8-bit level.
     """
@@ -60,7 +60,7 @@ def signal_to_noise(
 def galaxy_light(
     images: Float[Tensor, "batch band height width"], grid: PatchGrid
 ) -> Float[Tensor, "batch patch"]:
-    """Give each patch's light above the sky where the central source is detected, 0 elsewhere.
+    """Compute each patch's light above the sky where the central source is detected, 0 elsewhere.
 
     On the scale of the image, averaged over the patch and over the bands. All 0 where nothing is detected.
     """
@@ -71,7 +71,7 @@ def galaxy_light(
 def _patch_excess(
     images: Float[Tensor, "batch band height width"], grid: PatchGrid
 ) -> tuple[Float[Tensor, "batch patch"], Float[Tensor, " batch"]]:
-    """Average the light above the sky over each patch, and give the pixel noise of the sky."""
+    """Average the light above the sky over each patch, and the pixel noise of the sky."""
     grey = images.detach().float().mean(dim=1)
     level, noise = sky(grey)
     return grid.patch_means((grey - level[:, None, None]).clamp(min=0)), noise
@@ -95,19 +95,17 @@ def central_component(detected: Bool[Tensor, "batch patch"], grid: PatchGrid) ->
     fixed number of steps, so nothing is read back from the device: a shortest path visits at most two patches
     of any 2x2 square, which bounds its length.
     """
-    distance = _centre_distance(grid, detected.device).masked_fill(~detected, torch.inf)
+    rows, columns = (
+        torch.arange(length, device=detected.device) - (length - 1) / 2
+        for length in (grid.rows, grid.columns)
+    )
+    squares = (rows[:, None] ** 2 + columns**2).flatten()
+    distance = squares.masked_fill(~detected, torch.inf)
     seed = detected & (distance == distance.amin(dim=1, keepdim=True))
     flood, allowed = _batch_as_channels(seed, grid), _batch_as_channels(detected, grid)
     for _ in range(2 * math.ceil(grid.rows / 2) * math.ceil(grid.columns / 2) - 1):
         flood = F.max_pool2d(flood, kernel_size=3, stride=1, padding=1) * allowed
     return flood[0].flatten(1) > 0
-
-
-def _centre_distance(grid: PatchGrid, device: torch.device) -> Float[Tensor, " patch"]:
-    """Squared distance of each patch from the image centre [patch^2]."""
-    rows = torch.arange(grid.rows, device=device) - (grid.rows - 1) / 2
-    columns = torch.arange(grid.columns, device=device) - (grid.columns - 1) / 2
-    return (rows[:, None] ** 2 + columns**2).flatten()
 
 
 def _batch_as_channels(

@@ -137,7 +137,7 @@ def blurred(
 
 
 def _cosines(size: int, device: torch.device) -> Float[Tensor, "size size"]:
-    """Give the orthonormal cosine transform (DCT-II), one wave a row: the waves that reflect at pixel edges."""
+    """Compute the orthonormal cosine transform (DCT-II), one wave a row: the waves that reflect at pixel edges."""
     index = torch.arange(size, device=device, dtype=torch.float64)
     waves = torch.cos(math.pi / size * index[:, None] * (index + 0.5)) * math.sqrt(2 / size)
     waves[0] = math.sqrt(1 / size)
@@ -145,6 +145,6 @@ def _cosines(size: int, device: torch.device) -> Float[Tensor, "size size"]:
 
 
 def _survival(widths: Float[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
-    """Give what a blur leaves of each wave's amplitude."""
+    """Compute what a blur leaves of each wave's amplitude."""
     frequency = torch.arange(size, device=widths.device) * (math.pi / size)
     return torch.exp(-(widths[:, None] * frequency).square() / 2)

@@ -10,6 +10,7 @@ from astrojepa_random import NoMasks, RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
@@ -29,11 +30,7 @@ def batch(galaxies=8):
 
 def answer_of(method, verb, masker=RandomPatches):
     streams = Streams(0, 0, torch.device("cpu"))
-
-    def draw(images, sizes):
-        return masker(method.grid).draw(images, sizes, streams.local("masks"))
-
-    return getattr(method, verb)(batch(), draw, streams)
+    return getattr(method, verb)(batch(), MaskDraw(masker(method.grid), streams), streams)
 
 
 def moved_apart(method):

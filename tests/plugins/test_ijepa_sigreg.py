@@ -8,6 +8,7 @@ from astrojepa_random import RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
@@ -33,13 +34,10 @@ def batch(galaxies=16):
     return GalaxyBatch(images, rows, torch.full_like(rows, -1))
 
 
-def loss_of(method):
+def loss_of(method, given=None):
     streams = Streams(0, 0, torch.device("cpu"))
-
-    def draw(images, sizes):
-        return RandomPatches(method.grid).draw(images, sizes, streams.local("masks"))
-
-    return method.loss(batch(), draw, streams)
+    draw = MaskDraw(RandomPatches(method.grid), streams)
+    return method.loss(batch() if given is None else given, draw, streams)
 
 
 @pytest.mark.parametrize("tensor", ["projection", "pooled", "token"])
@@ -49,6 +47,15 @@ def test_total_weighs_its_terms(tensor):
 
     assert loss.first_non_finite() is None
     torch.testing.assert_close(loss.total, 0.7 * loss.terms["prediction"] + 0.3 * loss.terms["sigreg"])
+
+
+@pytest.mark.parametrize("tensor", ["projection", "token"])
+def test_one_galaxy_behind_a_projector_is_refused_with_a_reason(tensor):
+    """A projector normalises over a batch, and a batch of one has no spread; the mean itself is fine."""
+    with pytest.raises(ConfigError, match="batch of one galaxy"):
+        loss_of(objective(tensor=tensor), batch(1))
+
+    assert loss_of(objective(), batch(1)).first_non_finite() is None
 
 
 def test_statistic_is_n_times_larger_when_scaled():

@@ -12,6 +12,7 @@ from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec
 
 MASKERS = [RandomPatches, Multiblock, Brightness]
@@ -35,13 +36,7 @@ def batch(galaxies=4, bands=3):
 
 def answer_of(method, verb="predict", masker=RandomPatches, given=None):
     streams = Streams(0, 0, torch.device("cpu"))
-
-    def draw(images, sizes):
-        masks = masker(method.grid).draw(images, sizes, streams.local("masks"))
-        if masks is not None:
-            masks.validate(method.grid, sizes)
-        return masks
-
+    draw = MaskDraw(masker(method.grid), streams, validates=True)
     return getattr(method, verb)(batch() if given is None else given, draw, streams)
 
 

@@ -8,6 +8,7 @@ from astrojepa_random import NoMasks, RandomPatches
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec
 
 SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
@@ -33,13 +34,10 @@ def batch(galaxies=16):
     return GalaxyBatch(images, rows, torch.full_like(rows, -1))
 
 
-def answer_of(method, verb, masker=RandomPatches):
+def answer_of(method, verb, masker=RandomPatches, given=None):
     streams = Streams(0, 0, torch.device("cpu"))
-
-    def draw(images, sizes):
-        return masker(method.grid).draw(images, sizes, streams.local("masks"))
-
-    return getattr(method, verb)(batch(), draw, streams)
+    draw = MaskDraw(masker(method.grid), streams)
+    return getattr(method, verb)(batch() if given is None else given, draw, streams)
 
 
 def test_total_weighs_its_terms():
@@ -48,6 +46,14 @@ def test_total_weighs_its_terms():
 
     assert loss.first_non_finite() is None
     torch.testing.assert_close(loss.total, 0.7 * loss.terms["prediction"] + 0.3 * loss.terms["sigreg"])
+
+
+def test_one_galaxy_is_refused_with_a_reason():
+    """A projector that normalises over a batch has nothing to say of a batch of one; frozen, it has."""
+    with pytest.raises(ConfigError, match="batch of one galaxy"):
+        answer_of(objective(), "loss", given=batch(1))
+
+    assert answer_of(objective().eval(), "loss", given=batch(1)).first_non_finite() is None
 
 
 def test_targets_receive_gradient_unless_it_is_stopped():

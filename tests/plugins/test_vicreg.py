@@ -52,6 +52,12 @@ def terms_by_numpy(first, second):
     }
 
 
+def test_one_galaxy_is_refused_with_a_reason():
+    """One galaxy has no variance: the loss would not be a number."""
+    with pytest.raises(ConfigError, match="batch of one galaxy"):
+        objective().loss(batch(1), no_masks, streams())
+
+
 def test_every_term_is_what_numpy_says():
     """Invariance, variance and covariance agree with an independent implementation to six digits."""
     first, second = embeddings(seed=1), embeddings(seed=2)
