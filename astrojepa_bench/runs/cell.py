@@ -28,7 +28,7 @@ class CellResult:
 
     Attributes:
         record: of its run.
-        is_trained: whether it was trained now; else it was found, or only scored.
+        is_trained: whether it was trained now; else it was found, only scored, or has nothing to train.
     """
 
     record: RunRecord
@@ -96,7 +96,8 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         scored = score(subject, cell.seed, [each.ready() for each in missing], store.features_path(run_id))
         if earlier is not None:
             scored = _before(earlier, missing).plus(scored)
-        return CellResult(record_of(cell, context, identity, trained, scored), is_trained=earlier is None)
+        is_trained = earlier is None and trained.objective.trains
+        return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
     except SkipCell as reason:
         return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=str(reason)))
     except Exception as error:

@@ -103,4 +103,4 @@ def test_command_keeps_the_figures_of_a_suite(out, capsys):
     assert len(json.loads((out / FILE).read_text())) == 8
     assert "59.1" in (out / "README.md").read_text()
     assert main(["leaderboard", "build", str(out), "--published", "masking"]) == 2
-    assert "knows no published figures" in capsys.readouterr().err
+    assert "has no published figures" in capsys.readouterr().err
