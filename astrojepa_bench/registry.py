@@ -239,7 +239,7 @@ def _import_file(path: Path) -> ModuleType:
         raise ImportError(f"{path.name} cannot be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     text = path.read_bytes()
-    exec(compile(text, path, "exec", dont_inherit=True), vars(module))
+    exec(compile(text, path.absolute(), "exec", dont_inherit=True), vars(module))  # as frames name it
     remember(module, text)
     return module
 

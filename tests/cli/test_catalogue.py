@@ -1,6 +1,7 @@
 """`list` shows what is on offer, to people and to scripts."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,7 @@ class BrokenPoint:
     """An entry point whose module cannot be imported."""
 
     value = name = "broken"
-    dist = None
+    dist = SimpleNamespace(name="pack", version="1")
 
     @staticmethod
     def load():
@@ -23,9 +24,6 @@ class BrokenPoint:
 @pytest.fixture
 def broken(ring, monkeypatch):
     """Let a plugin be installed that cannot be imported."""
-    monkeypatch.setattr(
-        registry, "_from_entry_point", lambda point: registry._Source("broken", "pack", "1", point.load)
-    )
     monkeypatch.setattr(registry, "entry_points", lambda group: [BrokenPoint])
 
 
