@@ -84,5 +84,5 @@ def test_json_is_all_that_is_printed(trained, tmp_path, capsys):
 def test_features_behind_a_projector_have_no_timm_form():
     """They are refused with what can be exported instead."""
     encoder = TokenViT(ImageSpec(("r",), 32, (0.1,), (0.1,)), width=32, depth=1, heads=2)
-    with pytest.raises(ConfigError, match="judged by its encoder"):
+    with pytest.raises(ConfigError, match="scored by its encoder"):
         Projected(encoder, torch.nn.Identity()).as_timm()
