@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RULER = "astrojepa_bench"  # the package, and the group of its entry points
-
 
 @dataclass(frozen=True)
 class ImportedName:
@@ -58,11 +56,6 @@ class ModuleSource:
     def name(self) -> str:
         """The module's full name."""
         return str(self.namespace["__name__"])
-
-    @property
-    def in_ruler(self) -> bool:
-        """Whether it belongs to the ruler."""
-        return self.name.partition(".")[0] == RULER
 
     @functools.cached_property
     def imports(self) -> tuple[ImportedName, ...]:

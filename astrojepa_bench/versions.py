@@ -34,8 +34,9 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 from astrojepa_bench.errors import PluginError
-from astrojepa_bench.syntax import RULER, ImportedName, ModuleSource, digest_of
+from astrojepa_bench.syntax import ImportedName, ModuleSource, digest_of
 
+RULER = "astrojepa_bench"  # the package, and the group of its entry points
 OWN = "own"
 """The name in a chain under which the piece's own version stands."""
 
@@ -60,12 +61,13 @@ def remember(module: ModuleType, source: bytes | None = None) -> None:
         module: a plugin that was imported just now.
         source: its text, where it was not executed from its file.
     """
+    if _in_ruler(module.__name__):
+        return  # declared integers count, and they are in memory
     for imported in _kept(vars(module), source).imports:
         for name in imported.modules:
             if name not in sys.modules and _would_count(name):
-                with suppress(
-                    Exception, SystemExit
-                ):  # it may be optional, or fail as it likes: it did not run yet
+                # It may be optional, or fail as it likes: it has not run yet.
+                with suppress(Exception, SystemExit):
                     importlib.import_module(name)
             other = sys.modules.get(name)
             if other is not None and id(vars(other)) not in _KEPT and _counts(vars(other)):
@@ -145,6 +147,10 @@ def _counts(namespace: Mapping[str, Any]) -> bool:
     return _is_plugin_code(top, namespace.get("__file__"))
 
 
+def _in_ruler(name: object) -> bool:
+    return str(name).partition(".")[0] == RULER
+
+
 def _is_plugin_code(top: str, file: str | None) -> bool:
     if not file or top == RULER or top in _LIBRARIES or top in sys.stdlib_module_names:
         return False
@@ -211,15 +217,11 @@ class _Walk:
             if version is not None and self._is_new((id(holder), "version")):
                 self.found[key if key and is_asked_for else _label(holder)] = version
             if counts:
-                self._add_module_integer(source)
+                declared = _as_version(source.namespace.get("version"))  # of the helpers beside its pieces
+                if declared and self._is_new((id(source), "version")):
+                    self.found[_label(source)] = declared
                 self._add_used(member.__name__, source)
                 self._add_imports(source)
-
-    def _add_module_integer(self, source: ModuleSource) -> None:
-        """Add what a module declares of the helpers that stand beside its pieces."""
-        version = _as_version(source.namespace.get("version"))
-        if version and self._is_new((id(source), "version")):
-            self.found[_label(source)] = version
 
     def _add_used(self, definition: str, source: ModuleSource) -> None:
         """Add what a definition uses of its own module, where that declares a version of its own."""
@@ -254,7 +256,7 @@ class _Walk:
         version = _module_version(source)
         if version is not None:
             self.found[_label(source)] = version
-        elif source.in_ruler:
+        elif _in_ruler(source.name):
             for name in source.uses:
                 if _own_version(source.namespace.get(name)):
                     self.add_piece(source.namespace[name])
@@ -309,7 +311,7 @@ def _version_of(member: _Piece, source: ModuleSource) -> tuple[object, str | Non
 
 
 def _module_version(source: ModuleSource) -> str | None:
-    return _as_version(source.namespace.get("version")) or (None if source.in_ruler else source.digest)
+    return _as_version(source.namespace.get("version")) or (None if _in_ruler(source.name) else source.digest)
 
 
 def _own_version(value: object) -> str | None:
@@ -324,9 +326,10 @@ def _as_version(value: object) -> str | None:
 def _label(holder: _Piece) -> str:
     """Name a module, class or function in a chain; those of the ruler by their last name, so that they may move."""
     if isinstance(holder, ModuleSource):
-        return holder.name.rpartition(".")[2] if holder.in_ruler else holder.name
-    inside = str(holder.__module__).partition(".")[0] == RULER
-    return str(holder.__qualname__) if inside else f"{holder.__module__}.{holder.__qualname__}"
+        return holder.name.rpartition(".")[2] if _in_ruler(holder.name) else holder.name
+    if _in_ruler(holder.__module__):
+        return str(holder.__qualname__)
+    return f"{holder.__module__}.{holder.__qualname__}"
 
 
 def _argument_text(value: object) -> str:
