@@ -31,8 +31,6 @@ from astrojepa_bench.signatures import option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
 from astrojepa_bench.versions import remember
 
-__all__ = ["KINDS", "Kind", "LoadFailure", "Offer", "Registry", "load_registry"]
-
 Result = TypeVar("Result")
 HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
 OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
