@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,16 @@ class ImportedName:
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules that it may load: a name can be a submodule."""
-        return (self.module,) if self.name in (None, "*") else (self.module, f"{self.module}.{self.name}")
+        if self.name in (None, "*"):
+            return (self.module, *self.packages)
+        return (self.module, f"{self.module}.{self.name}")
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What `import package.module` binds beside the module: its package, with all that this defines."""
+        if self.name is not None or self.bound != self.module:
+            return ()
+        return tuple(accumulate(self.module.split(".")[:-1], "{}.{}".format))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +75,13 @@ class ModuleSource:
 
     @functools.cached_property
     def handed_on(self) -> dict[str, ImportedName]:
-        """The names of its top level that come from an import statement and are not bound again."""
+        """The names of its top level that an import statement binds by name, and that it does not change."""
         body = self.tree.body if self.tree else []
         found = {each.bound: each for node in body for each in _imported(node, self.namespace)}
         stored = {use.id for use in _names(body) if isinstance(use.ctx, ast.Store)}
-        return {bound: each for bound, each in found.items() if bound not in stored | self.uses.keys()}
+        treated = {use.id for use in _names([node for node in body if _may_change_names(node)])}
+        own = {"*"} | stored | treated | self.uses.keys()  # several stars would be one name
+        return {bound: each for bound, each in found.items() if bound not in own}
 
     @functools.cached_property
     def uses(self) -> dict[str, frozenset[str]]:
@@ -89,11 +101,19 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _names(nodes: list[ast.stmt]) -> Iterator[ast.Name]:
     return (use for node in nodes for use in ast.walk(node) if isinstance(use, ast.Name))
+
+
+def _may_change_names(node: ast.stmt) -> bool:
+    """Whether a statement of the top level may change a value that it names, as `TABLE["depth"] = 3` does."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node]
+    return not all(
+        isinstance(each, ast.Name | ast.Import | ast.ImportFrom | _DEFINITIONS) for each in targets
+    )
 
 
 def _imported(node: ast.AST, namespace: Mapping[str, Any]) -> Iterator[ImportedName]:
@@ -121,8 +141,10 @@ class _Essence(ast.NodeTransformer):
                 return ast.arg(name)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 node.returns = None
-            case ast.If(test=test, orelse=other) if ast.unparse(test).endswith("TYPE_CHECKING"):
-                return [self.visit(each) for each in other]
+            case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=other):
+                rest = ast.Module(other, [])
+                self.generic_visit(rest)
+                return rest.body
         return None if type(node).__name__ == "TypeAlias" else self.generic_visit(node)
 
 

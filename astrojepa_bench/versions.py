@@ -48,6 +48,7 @@ UNCOUNTED = frozenset(
 
 _LIBRARIES = frozenset({"jaxtyping", "numpy", "timm", "torch", "torchvision"})  # however they are installed
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
+_STANDARD = Path(os.__file__).parent  # of Python's own library
 _Piece: TypeAlias = Any  # a class or a function
 
 
@@ -152,7 +153,10 @@ def _in_ruler(name: object) -> bool:
 
 
 def _is_plugin_code(top: str, file: str | None) -> bool:
-    if not file or top == RULER or top in _LIBRARIES or top in sys.stdlib_module_names:
+    if not file or top == RULER or top in _LIBRARIES:
+        return False
+    is_standard = file in ("built-in", "frozen") or Path(file).is_relative_to(_STANDARD)
+    if top in sys.stdlib_module_names and is_standard:  # a helper beside a plugin may be named like one
         return False
     return _INSTALLED.isdisjoint(Path(file).parts) or os.path.realpath(file) in _installed_plugin_files()
 
@@ -236,14 +240,17 @@ class _Walk:
         if self._is_new((id(source), "imports")):
             for imported in source.imports:
                 self._add_imported(imported)
+                for package in imported.packages if not _in_ruler(imported.module) else ():
+                    self._add_imported(ImportedName(package, None, package))
 
     def _add_imported(self, imported: ImportedName) -> None:
         module, name = sys.modules.get(imported.module), imported.name
         if module is None or not _counts(vars(module)) or not self._is_new((id(module), name)):
             return
         source = _kept(vars(module))
-        if name in source.handed_on:  # it lives elsewhere, and an edit of this module does not change it
-            self._add_imported(source.handed_on[name])
+        origin = source.handed_on.get(name or "")
+        if origin is not None and (origin.module, origin.name) != (imported.module, name):
+            self._add_imported(origin)  # it lives there, and an edit of this module does not change it
         elif f"{imported.module}.{name}" in sys.modules:
             self._add_imported(ImportedName(f"{imported.module}.{name}", None, ""))
         elif name is not None and _own_version(source.namespace.get(name)):
@@ -294,6 +301,9 @@ def _namespace_of(member: _Piece) -> dict[str, Any]:
         function = inspect.unwrap(getattr(value, "__func__", None) or getattr(value, "fget", None) or value)
         if isinstance(function, FunctionType) and function.__globals__.get("__name__") == member.__module__:
             return function.__globals__
+    for source in _KEPT.values():  # what has no functions is still found by its name
+        if source.name == member.__module__ and source.namespace.get(member.__name__) is member:
+            return source.namespace
     module = sys.modules.get(member.__module__)
     return {"__name__": str(member.__module__)} if module is None else vars(module)
 

@@ -159,6 +159,21 @@ def test_of_two_modules_of_one_name_each_keeps_its_own(load):
     assert chain_of(first) == {"own": "7c972f2a220a4577"}
 
 
+def test_of_two_modules_of_one_name_even_bare_classes_keep_their_own(load):
+    """A class without functions is told by its name in what was imported."""
+    source = "class Base:\n    version = None\nclass Half(Base):\n    depth = {}\n"
+    first = load(source.format(1), remembered=True).Half
+    before = chain_of(first)
+    second = load(source.format(2), remembered=True).Half
+    assert chain_of(first) == before != chain_of(second)
+
+
+def test_what_only_runs_counts_though_a_type_checker_is_named(load):
+    """`if not TYPE_CHECKING` hides code from the type checker, not from Python."""
+    source = "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    DEPTH = {}\nclass Piece: ...\n"
+    assert chain_of(load(source.format(1)).Piece) != chain_of(load(source.format(2)).Piece)
+
+
 def test_code_without_source_is_asked_for_a_version():
     """A class typed into a session has no file; the message says what to do."""
     nowhere = type("Nowhere", (), {"__module__": "no_such_module"})
@@ -248,6 +263,40 @@ def test_modules_of_a_package_are_told_apart(load, tmp_path):
         chains.append(chain_of(load(piece, "helper.piece").Piece))
     assert set(chains[0]) == {"own", "helper.losses"}
     assert chains[0] == chains[1] != chains[2]
+
+
+@pytest.mark.parametrize(
+    ("statement", "package", "edited"),
+    [
+        ("import helper.below", "def f(): return {}\n", "package"),  # the piece can call helper.f
+        ("import helper", "from . import below\n", "below"),
+        ("from helper import *", "from .below import *\nfrom .other import *\n", "below"),
+        ("from helper import *", "from .other import *\ndef f(): return {}\n", "package"),
+        ("from helper import TABLE", "from .other import TABLE\nTABLE['depth'] = {}\n", "package"),
+        ("from helper import TABLE", "from .other import TABLE\nTABLE.update(depth={})\n", "package"),
+    ],
+)
+def test_every_module_of_a_package_that_an_import_reaches_counts(load, tmp_path, statement, package, edited):
+    """Through stars, through the package itself, and where a name that is handed on is changed on the way."""
+    (tmp_path / "helper").mkdir()
+    (tmp_path / "helper/other.py").write_text("TABLE = {}\n")
+    chains = []
+    for number in (1, 2):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "helper"]:
+            del sys.modules[name]
+        (tmp_path / "helper/__init__.py").write_text(package.format(number if edited == "package" else 1))
+        (tmp_path / "helper/below.py").write_text(f"def f(): return {number if edited == 'below' else 1}\n")
+        importlib.invalidate_caches()
+        chains.append(chain_of(load(f"{statement}\nclass Piece:\n    version = 1\n").Piece))
+    assert chains[0] != chains[1]
+
+
+def test_a_helper_may_be_named_like_a_module_of_python(load, monkeypatch):
+    """What counts is the file that was imported."""
+    monkeypatch.delitem(sys.modules, "profile", raising=False)
+    load("def f(): ...\n", "profile")
+    piece = "import json\nfrom profile import f\nclass Piece:\n    version = 1\n"
+    assert set(chain_of(load(piece).Piece)) == {"own", "profile"}
 
 
 def test_what_a_piece_uses_of_its_own_module_counts_if_it_has_a_version(load):
