@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from astrojepa_bench.errors import BenchError, ContractError, DataError, DivergedError, PluginError
 from astrojepa_bench.options import Offer
 from astrojepa_bench.results.record import Failure, Origin, Status
+from astrojepa_bench.training.draw import MaskDraw
 
 Phase: TypeAlias = Literal["building", "training", "scoring"]
 
@@ -53,21 +55,30 @@ def _owner(error: Exception, offers: Sequence[Offer]) -> str | None:
 
     A frame belongs to a component if its `self` or `cls` is of that component's class, wherever the code of the
     frame was written: a masker of one plugin that draws by the code of another is still the one that was asked.
-    A frame without such an object belongs to the component whose module it runs in. Shipped encoders and the
-    bench itself are nobody's plugin.
+    A frame without such an object belongs to the component whose module it runs in. Of several components that
+    share a base class, the nearest counts. Masks that are none are the fault of the masker that the bench asked,
+    and what a factory raised is that of the factory. Shipped encoders and the bench itself are nobody's plugin.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    for frame in reversed(frames):
+    for frame in _frames(error):
         acting = frame.f_locals.get("self", frame.f_locals.get("cls"))
-        kind = acting if isinstance(acting, type) else type(acting)
+        if isinstance(acting, MaskDraw) and isinstance(error, ContractError):
+            acting = acting.masker
+        family = (acting if isinstance(acting, type) else type(acting)).__mro__
         module = frame.f_globals.get("__name__")
-        owners = [offer for offer in offers if offer.cls is not None and issubclass(kind, offer.cls)]
-        owners += [
-            offer for offer in offers if getattr(offer.cls or offer.factory, "__module__", None) == module
-        ]
+        owners = sorted(
+            (each for each in offers if each.cls in family), key=lambda each: family.index(each.cls)
+        )
+        owners += [each for each in offers if getattr(each.cls or each.factory, "__module__", None) == module]
         if owners:
             return None if owners[0].plugin.startswith("astrojepa_bench.") else owners[0].plugin
     return None
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    """Yield the frames behind an error, innermost first; what it was raised from lies deeper than itself."""
+    if error.__cause__ is not None:
+        yield from _frames(error.__cause__)
+    yield from reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)])
 
 
 def _failure(origin: Origin, phase: Phase, cause: object, plugin: str | None) -> Failure:

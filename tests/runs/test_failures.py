@@ -3,11 +3,16 @@
 import types
 
 import pytest
+import torch
 
 from astrojepa_bench.errors import ConfigError, DataError, DivergedError
+from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.options import Offer
 from astrojepa_bench.roles import Encoder
+from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.failures import classify
+from astrojepa_bench.streams import Streams
+from astrojepa_bench.training.draw import MaskDraw
 
 BASE = """
 from astrojepa_bench.plugin import Masker
@@ -49,6 +54,11 @@ class Learns(Objective):
 
     def wraps(self, encoder):
         return encoder.forward(None)
+
+
+class Wrong(Learns):
+    def __init__(self):
+        raise ValueError("no start")
 """
 
 
@@ -112,6 +122,44 @@ def test_who_calls_a_helper_is_blamed_for_it(cell, modules):
 
     assert blamed(cell, learns.Learns().asks) == ("plugin", "learns")
     assert blamed(cell, learns.Learns().broken) == ("plugin", "learns")
+
+
+def test_what_inherits_from_another_component_of_the_cell_is_blamed_itself(cell, modules):
+    """Two evaluators of which one extends the other both own its frames; the nearer class counts."""
+    base, bright, _ = modules
+    both = [offer("evaluator", base.Weighted, "weighted"), offer("evaluator", bright.Bright, "bright")]
+    masker = bright.Bright.__new__(bright.Bright)
+
+    assert blamed([cell[0], *both], lambda: masker.draw(None, None, None)) == ("plugin", "bright")
+
+
+def test_a_masker_is_blamed_for_masks_that_are_none(cell, modules):
+    """It has returned by then, and the objective that asked for them is on the stack."""
+    _, bright, learns = modules
+
+    class Empty(bright.Bright):
+        def __init__(self):
+            self.grid = PatchGrid.tiling(64, 8)
+
+        def draw(self, images, sizes, generator):
+            return None
+
+    class Asks(learns.Learns):
+        def loss(self, batch, draw, streams):
+            return draw(torch.zeros(1, 1, 64, 64), MaskSizes(4))
+
+    draw = MaskDraw(Empty(), Streams(0, 0, torch.device("cpu")))
+    assert blamed(cell, lambda: Asks().loss(None, draw, None)) == ("plugin", "bright")
+
+
+def test_a_component_that_cannot_be_built_is_blamed(cell, modules):
+    """Its own frames lie behind the error of the bench that says so."""
+    _, _, learns = modules
+    broken = Component(offer("objective", learns.Learns, "learns"), {"unknown": 1})
+    wrong = Component(offer("objective", learns.Wrong, "learns"), {})
+
+    assert blamed(cell, wrong.build) == ("plugin", "learns")
+    assert blamed(cell, broken.build)[0] == "plugin"
 
 
 def test_the_bench_is_no_plugin(cell, modules):
