@@ -66,7 +66,7 @@ def run_cell(
         record = result.record
         if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
             store.write(record)
-        if record.status in SCORED:
+        if record.status in {*SCORED, "diverged"}:  # nobody resumes it
             Checkpointer(store.checkpoint_path(record.run_id)).remove()
         summary, seconds = _summary(record), time.perf_counter() - began
         events.emit("cell_ended", label=cell.label, status=record.status, summary=summary, seconds=seconds)
@@ -88,8 +88,10 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
             trained = train(
                 assembly, galaxies, budget, cell.seed, checkpoint=checkpoint, command=context.command
             )
+            store.features_path(run_id).unlink(
+                missing_ok=True
+            )  # of earlier weights; first, lest they outlive them
             write_weights(store.weights_path(run_id), trained.objective, DataFacts.of(galaxies.table))
-            store.features_path(run_id).unlink(missing_ok=True)  # of earlier weights, if there were any
         phase = "scoring"
         subject = ExtrasContext(trained.objective, trained.masker, galaxies)
         missing = unscored(earlier, context.evaluators)

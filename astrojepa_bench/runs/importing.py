@@ -12,6 +12,7 @@ from pathlib import Path
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, DataError, PluginError
 from astrojepa_bench.events import emit
+from astrojepa_bench.files import locked
 from astrojepa_bench.importers import Imported, ImporterOffer
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.environment import describe_environment, provenance
@@ -134,10 +135,17 @@ def score_imported(
         if record.failure is not None:
             where = f"{record.title}: {record.status} while {record.failure.phase}"
             emit("note", text=f"{where}: {record.failure.message}")
-    warnings = list(dict.fromkeys([*imported.warnings, *records[0].warnings]))
-    records[0] = records[0].model_copy(update={"warnings": warnings})
-    store.write(records[0])
+    records[0] = _warned(records[0], imported)
+    with locked(store.lease_path(records[0].run_id)):
+        kept = store.find(records[0].run_id) or records[0]  # scores that another command has added stay
+        store.write(_warned(kept, imported))
     return records
+
+
+def _warned(record: RunRecord, imported: Imported) -> RunRecord:
+    """Return a record with the warnings of the importer in front of its own."""
+    warnings = list(dict.fromkeys([*imported.warnings, *record.warnings]))
+    return record.model_copy(update={"warnings": warnings})
 
 
 def _budget(imported: Imported) -> Budget:

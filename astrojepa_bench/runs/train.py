@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -86,7 +87,7 @@ def train(
         result = trainer.run(checkpoint)
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
     collapsed, numbers = watch.verdict(objective)
-    health = {**masks, **numbers, **objective.health()}
+    health = {**masks, **numbers, **_finite(objective.health())}
     fit_readout(
         objective.scored_encoder, galaxies, budget.galaxies
     )  # only now: whitening would hide a collapse
@@ -94,6 +95,16 @@ def train(
     environment = Environment.model_validate(describe_environment(device))
     origin = Provenance.model_validate(provenance(command))
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
+
+
+def _finite(health: Mapping[str, float]) -> dict[str, float]:
+    """Leave out numbers that no record can hold: a run is not lost for what only describes it."""
+    for name, value in health.items():
+        if not math.isfinite(value):
+            emit(
+                "note", text=f"the objective's health number '{name}' is {value}; the record goes without it"
+            )
+    return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
 def _curves(trainer: Trainer, result: TrainingResult) -> Training:

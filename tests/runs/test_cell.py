@@ -6,9 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from astrojepa_bench.errors import DivergedError
 from astrojepa_bench.events import listening
 from astrojepa_bench.files import LockedError, locked
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs import cell as cell_module
 from astrojepa_bench.runs import grid as grid_module
@@ -126,6 +128,55 @@ def test_a_failure_never_replaces_a_scored_record(world, monkeypatch):
 
     assert second.status == "failed"
     assert context.store.find(first.run_id) == first
+
+
+def test_features_of_earlier_weights_never_outlive_them(world, monkeypatch):
+    """A command that is killed just after it wrote new weights leaves no features of the old ones."""
+    context, (cell, _) = world
+    run_id = run_cell(cell, context).record.run_id
+    context.store.weights_path(run_id).unlink()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cell_module, "write_weights", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(cell, more(context, "knn", "collapse"))
+
+    assert not context.store.features_path(run_id).exists()
+    assert not context.store.lease_path(run_id).with_name(f"{run_id}.lock").exists()
+
+
+def test_a_health_number_that_no_record_can_hold_costs_no_run(world, monkeypatch):
+    """It is left out with a note; the training behind it counts."""
+    context, (cell, _) = world
+    heard = []
+    monkeypatch.setattr(
+        cell.objective.offer.cls, "health", lambda self: {"left": float("nan"), "kept": 2.0}, raising=False
+    )
+    with listening(heard.append):
+        record = run_cell(cell, context).record
+
+    assert record.status == "ok"
+    assert record.health["kept"] == 2.0
+    assert "left" not in record.health
+    assert any("'left' is nan" in event.fields.get("text", "") for event in heard)
+
+
+def test_a_diverged_run_leaves_no_checkpoint(world, monkeypatch):
+    """It is never resumed."""
+    context, (cell, _) = world
+    path = context.store.checkpoint_path(RunIdentity.of(cell, context.galaxies, context.budget).run_id)
+
+    def diverges(*_, **__):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a step before")
+        raise DivergedError(3, "total")
+
+    monkeypatch.setattr(cell_module, "train", diverges)
+
+    assert run_cell(cell, context).record.status == "diverged"
+    assert not path.exists()
 
 
 def test_drafts_of_killed_processes_are_removed(world):

@@ -17,6 +17,7 @@ from astrojepa_bench.errors import ConfigError, DataError, PluginError
 from astrojepa_bench.importers import Imported
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs import cell as cell_module
 from astrojepa_bench.runs.importing import read_model
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.types import ImageSpec
@@ -154,6 +155,32 @@ def test_checkpoint_is_scored_beside_its_untrained_self(checkpoint, galaxies, tm
     assert records["untrained"].options["encoder"] == records["astrojepa"].options["encoder"]
     assert "astrojepa(depth=3, weights=100jepa.pth) + brightness-seed" in page
     assert "trained elsewhere (epoch 99" in page
+
+
+def test_a_later_failure_spares_the_scores_of_an_imported_model(
+    checkpoint, galaxies, tmp_path, capsys, monkeypatch
+):
+    """As with runs that are trained here; the importer's warnings are written once."""
+    words = ["import-checkpoint", str(checkpoint), "--out", str(tmp_path / "zoo"), "-d", "hdf5", "--json"]
+    words += [
+        "--cache",
+        str(tmp_path / "cache"),
+        "--set",
+        f"dataset.path={galaxies}",
+        "--device",
+        "cpu",
+        "-E",
+    ]
+    assert main([*words, "knn"]) == 0
+    before = Store(tmp_path / "zoo").records()
+
+    def fails(*_):
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr(cell_module, "score", fails)
+    main([*words, "knn,kmeans"])
+
+    assert Store(tmp_path / "zoo").records() == before
 
 
 def test_a_run_imported_without_galaxies_is_scored_later(checkpoint, galaxies, tmp_path, capsys):
