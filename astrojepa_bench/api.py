@@ -50,7 +50,7 @@ def run(
         cache: folder of converted galaxies; the user's if None.
         device: `cpu`, `cuda` or `auto`.
         pretraining: most galaxies to pretrain on; None: all.
-        plugins: plugin files to load beside what is installed.
+        plugins: plugin files to load in addition to what is installed.
         unknown: refused, with the nearest argument.
 
     Raises:

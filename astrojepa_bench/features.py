@@ -93,8 +93,8 @@ class Features:
         seed: names the evaluator's random streams (k-means starts, label permutations).
         augmented_views: features (tap `last`) of several augmented views of a fixed sample of ordinary test
             galaxies; None unless requested.
-        shifted_test: the test galaxies, row by row, seen by another instrument; None unless requested and there
-            is such a sight of them.
+        shifted_test: the test galaxies, row by row, seen by another instrument; None unless
+            requested and available.
         encode_tokens: encodes the galaxies of some ids, patch by patch; None unless `tokens` were requested and
             the encoder has patches. Evaluators call `tokens` instead.
     """

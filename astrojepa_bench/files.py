@@ -149,7 +149,7 @@ def _synchronise(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock beside a file while the block runs.
+    """Hold the lock of a file while the block runs.
 
     The lock is the folder `<name>.lock`, because making a folder is atomic everywhere. In it lies one empty
     file whose name tells the owner; the owner touches it every `BEAT_S` seconds. A lock is free again once its

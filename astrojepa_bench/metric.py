@@ -41,7 +41,7 @@ class Metric:
             re.compile(self.name)
         except re.error as error:
             raise ContractError(
-                f"metric '{self.name}' is no name and no regular expression: {error}"
+                f"metric '{self.name}' is neither a name nor a regular expression ({error}); correct it"
             ) from None
 
     def describes(self, metric: str) -> bool:

@@ -246,7 +246,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:
         kind, component, option = match.groups()
         if kind not in KINDS:
             raise ConfigError(
-                f"--set {text!r} starts with '{kind}', which can not be set; {nearest(kind, KINDS)}"
+                f"--set {text!r} starts with '{kind}', which cannot be set; {nearest(kind, KINDS)}"
             )
         settings.setdefault(kind + component, {})[option] = value.strip()
     return settings

@@ -166,7 +166,7 @@ class Registry:
             failed = "; ".join(str(failure) for failure in self.failures)
             hints.append(f"{len(self.failures)} failed to load, see astrojepa-bench list: {failed}")
         if not self._offers:
-            hints.append("nothing is on offer: run pip install -e . in the checkout")
+            hints.append("nothing is installed: run pip install -e . in the checkout")
         return "".join(f" ({hint})" for hint in hints if hint)
 
     # -- loading --
@@ -196,7 +196,7 @@ class Registry:
         except (Exception, SystemExit) as error:  # a plugin may raise anything
             failure = LoadFailure(source.plugin, source.package, _reason(error))
             if strict:
-                raise PluginError(f"plugin {failure}; mend it or leave it out") from error
+                raise PluginError(f"plugin {failure}; fix it or leave it out") from error
             self.failures.append(failure)
             return None
 
@@ -208,7 +208,7 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
     its failure raises.
 
     Args:
-        plugins: Python files to load beside what is installed.
+        plugins: Python files to load in addition to what is installed.
         strict: raise at the first plugin that cannot be used.
 
     Raises:
@@ -218,7 +218,7 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
     files = [Path(path) for path in plugins]
     for path in files:
         if not path.is_file() or path.suffix != ".py":
-            raise ConfigError(f"--plugin {path}: no such Python file; give the path of a plugin's .py file")
+            raise ConfigError(f"{path}: no such Python file; give the path of a plugin's .py file")
     registry = Registry()
     for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
@@ -260,7 +260,7 @@ def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
     heard = {implementation.function for caller in callers for implementation in caller.get_hookimpls()}
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if name.startswith("astrojepa_") and function.__module__ == module.__name__ and function not in heard:
-            raise PluginError(f"function {name} is not heard: decorate it with @hookimpl")
+            raise PluginError(f"function {name} is not registered: decorate it with @hookimpl")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:

@@ -46,7 +46,7 @@ Standing: TypeAlias = Literal["contestant", "floor", "ceiling"]
 
 
 class Draw(Protocol):
-    """The run's masker as an objective meets it: called with images and sizes, it returns masks, always.
+    """The run's masker as an objective sees it: called with images and sizes, it returns masks, always.
 
     What an objective can rely on:
 
@@ -139,7 +139,7 @@ class Encoder(nn.Module, ABC):
 
 
 class Masker(ABC):
-    """Decides where the patches lie that an objective asked for. No state, no global randomness.
+    """Decides where the patches that an objective asks for lie. No state, no global randomness.
 
     Attributes:
         hides: false for a masker that hands out no masks at all.
@@ -276,4 +276,4 @@ ROLES: Mapping[str, type] = {
     "objective": Objective,
     "evaluator": Evaluator,
 }
-"""The role of each kind of piece; it holds what a piece declares unless it says otherwise."""
+"""The role of each kind of component; it holds what a component declares unless it says otherwise."""

@@ -23,7 +23,7 @@ class Block(BaseModel):
 
     Attributes:
         objectives: names.
-        maskers: names; an objective that ignores masks runs once, whatever stands here.
+        maskers: names; an objective that ignores masks runs once, whatever is listed here.
         encoders: names; if empty, what the user asks for, or else the budget's own.
         options: options by name under `kind` or `kind:name`, e.g. `{"objective": {"horizon": 0.05}}`.
     """
@@ -37,7 +37,7 @@ class Block(BaseModel):
 
 
 class Published(BaseModel):
-    """A figure that somebody else published: shown beside a board, never in one table with its rows.
+    """A figure that somebody else published: shown below a board, never in one table with its rows.
 
     Attributes:
         model: what was measured, as its authors call it.

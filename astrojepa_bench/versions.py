@@ -1,4 +1,4 @@
-"""Which code a piece runs, as a chain of versions: its own, its ancestors' and those of what it imports.
+"""Which code a component runs, as a chain of versions: its own, its ancestors' and those of what it imports.
 
 Whoever changes a number raises an integer: `version` on a class or function, or at the top of a module of helpers.
 Outside the ruler nobody need declare one. What declares none is known by a hash of its syntax tree, taken when it
@@ -38,7 +38,7 @@ from astrojepa_bench.syntax import ImportedName, ModuleSource, digest_of
 
 RULER = "astrojepa_bench"  # the package, and the group of its entry points
 OWN = "own"
-"""The name in a chain under which the piece's own version stands."""
+"""The name in a chain under which the component's own version is found."""
 
 UNCOUNTED = frozenset(
     {"data", "encoders.timm_model", "errors", "evaluators.shown", "events", "features", "files", "hookspecs",
@@ -76,7 +76,7 @@ def remember(module: ModuleType, source: bytes | None = None) -> None:
 
 
 def chain_of(factory: Callable[..., object]) -> dict[str, str]:
-    """Collect the versions of everything that a piece is made of outside the libraries.
+    """Collect the versions of everything that a component is made of outside the libraries.
 
     Args:
         factory: a class or a function, decorated or not, or a `functools.partial` of one.
@@ -101,7 +101,7 @@ def chain_of(factory: Callable[..., object]) -> dict[str, str]:
 
 
 def version_text(chain: Mapping[str, str]) -> str:
-    """Write a chain in short: the piece's own version, and a digest of the rest where there is any.
+    """Shorten a chain: the component's own version, and a digest of the rest where there is any.
 
     Example:
         >>> version_text({"own": "v3"}), version_text({"own": "v3", "logistic": "v1"})

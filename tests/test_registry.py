@@ -149,7 +149,7 @@ def test_one_name_may_serve_several_kinds(alone):
             "unknown hook 'astrojepa_masker'; did you mean 'astrojepa_maskers'",
         ),
         (hook("maskers()", "{}"), "unknown hook 'maskers'"),
-        ("def astrojepa_maskers(): ...", "astrojepa_maskers is not heard: decorate it with @hookimpl"),
+        ("def astrojepa_maskers(): ...", "astrojepa_maskers is not registered: decorate it with @hookimpl"),
         (hook("astrojepa_maskers(grid)", "{}"), "hook 'astrojepa_maskers' hookimpl definition"),
         ("x = 1", "offers nothing"),
         (hook("astrojepa_maskers()", "[1]"), "returned list; expected a mapping"),
@@ -207,7 +207,7 @@ def test_uninstalled_module_of_the_checkout_is_pointed_out(alone, monkeypatch):
 
 def test_empty_registry_says_how_to_fill_it(alone):
     """Without any plugin nothing can run, and the reader is told why."""
-    with pytest.raises(ConfigError, match=r"nothing is on offer: run pip install -e \."):
+    with pytest.raises(ConfigError, match=r"nothing is installed: run pip install -e \."):
         load_registry().get("masker", "ring")
 
 

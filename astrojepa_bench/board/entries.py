@@ -105,7 +105,7 @@ def lift_over_untrained(
     """Summarise the gain in linear accuracy over the entry's own encoder before training, paired by seed.
 
     Where several floors use that encoder, the one that shares most seeds counts, then the best one: a lift
-    must not be larger for having a weak floor beside it.
+    must not be larger because a weak floor was scored too.
     """
     values = _by_seed(runs, versions)
     own = [

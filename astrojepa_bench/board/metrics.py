@@ -74,7 +74,7 @@ def metric_groups(board: Board, section: Section) -> tuple[MetricGroup, ...]:
 def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
     """Compare the time of scoring with that of training, on average over the runs that were trained; else over all.
 
-    The seconds are those of every scoring of a run together; what was read back from its answers cost nothing.
+    The seconds are those of every scoring of a run together; what was read back from its kept file cost nothing.
     """
     timed = [record for record in records if record.status in SCORED and record.cost.evaluation]
     timed = [record for record in timed if record.cost.train_seconds] or timed

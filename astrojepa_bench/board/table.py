@@ -106,7 +106,7 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Sectio
     if any(row.provisional for row in rows):
         footnotes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
     if any(row.standing == "ceiling" for row in rows):
-        footnotes.append("² uses labels: trained on the classes that it is judged by; no contestant.")
+        footnotes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
     notes = (
         _resolution(rows, asked),
         footnotes,
@@ -178,7 +178,7 @@ def _mixtures(records: Sequence[RunRecord]) -> list[str]:
     }
     said = {"settings of evaluators": "see `evaluators` in their records"}
     mixed = {kind: said.get(kind, ", ".join(sorted(v))) for kind, v in found.items() if len(v) > 1}
-    return [f"Runs of several {kind} stand here: {values}." for kind, values in mixed.items()]
+    return [f"This section mixes {kind}: {values}." for kind, values in mixed.items()]
 
 
 def _stale(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:
@@ -191,13 +191,13 @@ def _stale(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[st
 
 
 def _edition_1(records: Sequence[RunRecord]) -> list[str]:
-    """Count the runs of which nobody can tell what code they ran."""
+    """Count the runs whose code is not fully known."""
     old = sum(record.is_edition_1 for record in records)
     if not old:
         return []
     return [
-        f"{old} of {len(records)} runs are of edition 1: recorded before a run's identity knew all of its code. "
-        "They stand here as they were scored, and count for no new run."
+        f"{old} of {len(records)} runs are of edition 1: recorded before a run's id covered all of its code. "
+        "They are shown as they were scored, and no new run reuses them."
     ]
 
 

@@ -77,7 +77,7 @@ def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:
     """Build the parser of the named verbs; it leaves the module of the chosen one in `does`."""
     parser = ArgumentParser(
         PROGRAM,
-        description="Which self-supervised objective, with which masking, learns galaxies best?",
+        description="Which objective, with which masking, learns the best representation of galaxies?",
         allow_abbrev=False,
     )
     arguments.common(parser)

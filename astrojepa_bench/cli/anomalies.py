@@ -32,5 +32,7 @@ def execute(arguments: Namespace) -> int:
         print(json.dumps(facts))
     else:
         print(first.to_string(index=False))
-        print(f"\n{arguments.out}: {len(frame):,} galaxies, oddest first; {mosaic}: the first of them")
+        print(
+            f"\n{arguments.out}: {len(frame):,} galaxies, the most anomalous first; {mosaic}: the first of them"
+        )
     return 0

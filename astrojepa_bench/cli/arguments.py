@@ -31,12 +31,15 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     )
     names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
-    ruler.add_argument("-d", "--dataset", metavar="NAME", help="galaxies (default: synthetic)")
+    ruler.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: synthetic)")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
     ruler.add_argument(
-        "--pretraining", type=int, metavar="N", help="pretrain on at most N galaxies, as many images seen"
+        "--pretraining",
+        type=int,
+        metavar="N",
+        help="pretrain on at most N galaxies; images seen stay the same",
     )
     ruler.add_argument("--no-floors", action="store_true", help="do not score the floors with the entries")
     _settings(parser, "KIND")
@@ -73,8 +76,10 @@ def import_checkpoint(parser: ArgumentParser) -> None:
   astrojepa-bench import-checkpoint 100jepa.pth --out zoo -d galaxy10 -E full
 
 The file is read without running any code in it."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a checkpoint in a format of a plugin")
-    parser.add_argument("--format", metavar="NAME", help="its format (default: the first that fits)")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the checkpoint, in a format that a plugin reads"
+    )
+    parser.add_argument("--format", metavar="NAME", help="format of the file (default: the first that fits)")
     parser.add_argument(
         "--out", type=Path, default=RUNS, metavar="DIR", help="output folder (default: %(default)s)"
     )
@@ -105,11 +110,11 @@ def leaderboard(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench leaderboard build astrojepa-runs
   astrojepa-bench leaderboard build astrojepa-runs --published astrojepa-zoo
-  astrojepa-bench leaderboard check leaderboard      (exit code 3: it drifted)
+  astrojepa-bench leaderboard check leaderboard      (exit code 3: they disagree)
   astrojepa-bench leaderboard migrate astrojepa-runs --dry-run"""
     parser.add_argument(
         "action", choices=("build", "check", "migrate"),
-        help="render the board, check it, or give records of an older edition their ids of today",
+        help="build the board, check it, or give records of edition 1 their new ids",
     )  # fmt: skip
     parser.add_argument(
         "folder", nargs="?", type=Path, default=RUNS, metavar="DIR",
@@ -117,7 +122,7 @@ def leaderboard(parser: ArgumentParser) -> None:
     )  # fmt: skip
     _json(parser)
     parser.add_argument(
-        "--dry-run", action="store_true", help="migrate: show what would move, and move nothing"
+        "--dry-run", action="store_true", help="migrate: show what would change, and change nothing"
     )
     parser.add_argument(
         "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
@@ -159,9 +164,14 @@ def data_fetch(parser: ArgumentParser) -> None:
   astrojepa-bench data fetch galaxy10 --release sdss"""
     parser.add_argument("published", metavar="DATASET", choices=["galaxy10"], help="galaxy10")
     parser.add_argument(
-        "--release", choices=["decals", "sdss"], default="decals", help="which (default: decals, 2.5 GB)"
+        "--release",
+        choices=["decals", "sdss"],
+        default="decals",
+        help="which release (default: decals, 2.5 GB)",
     )
-    parser.add_argument("--from", dest="mirror", metavar="URL", help="another server; the checksum decides")
+    parser.add_argument(
+        "--from", dest="mirror", metavar="URL", help="another server; the checksum is still verified"
+    )
     parser.add_argument("--cache", type=Path, help="folder to keep it in (default: the user's cache)")
     _json(parser)
 
@@ -222,7 +232,7 @@ def clusters(parser: ArgumentParser) -> None:
     _looking(parser, PICTURE)
     parser.add_argument(
         "--clusters", type=int, metavar="K",
-        help="how many (default: as many as classes; without labels 10 or fewer)",
+        help="number of clusters (default: one per class; without labels 10 or fewer)",
     )  # fmt: skip
 
 
@@ -247,7 +257,7 @@ def report(parser: ArgumentParser) -> None:
 def catalogue(parser: ArgumentParser) -> None:
     """Declare the arguments of `list`."""
     parser.epilog = "examples:\n  astrojepa-bench list maskers\n  astrojepa-bench list --json"
-    parser.add_argument("kind", nargs="?", help="only this kind, e.g. maskers")
+    parser.add_argument("kind", nargs="?", help="only this kind, such as maskers")
     _json(parser)
 
 
@@ -378,7 +388,9 @@ def _device(parser: ArgumentParser, default: str | None = "auto") -> None:
 
 
 def _index(parser: ArgumentParser, what: str) -> None:
-    parser.add_argument("--index", type=int, required=True, metavar="N", help=f"place of the {what}, from 0")
+    parser.add_argument(
+        "--index", type=int, required=True, metavar="N", help=f"index of the {what}, counted from 0"
+    )
 
 
 def _json(parser: ArgumentParser, what: str = "print JSON") -> None:

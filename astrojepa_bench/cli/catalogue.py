@@ -22,7 +22,7 @@ Row: TypeAlias = tuple[str, str, str, str, str, str]
 
 
 def execute(arguments: Namespace) -> int:
-    """Print every offer; failures follow, or go to stderr beside JSON."""
+    """Print every offer; failures follow, or go to stderr with --json."""
     registry = registry_of(arguments)
     kind = arguments.kind and arguments.kind.lower().removesuffix("s")
     offers = () if kind == "suite" else registry.offers(kind)
@@ -41,7 +41,7 @@ def execute(arguments: Namespace) -> int:
 
 
 def on_terminal() -> bool:
-    """Whether a person is looking."""
+    """Whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 

@@ -1,4 +1,4 @@
-"""`check`: does a component keep to the rules of its role? What is wrong, and how to mend it."""
+"""`check`: does a component keep to the rules of its role? What is wrong, and how to fix it."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ def _cache() -> Iterator[Finding]:
     if not os.access(existing, os.W_OK):
         yield Finding("cache", "broken", f"{folder} cannot be written; choose another with --cache")
     elif free < ROOM_GB:
-        yield Finding("cache", "warn", f"{folder} has {free:.1f} GB free, {ROOM_GB:.0f} GB are comfortable")
+        yield Finding(
+            "cache", "warn", f"{folder} has {free:.1f} GB free; {ROOM_GB:.0f} GB or more are advisable"
+        )
     else:
         yield Finding("cache", "ok", f"{folder}, {free:.0f} GB free")
 

@@ -17,7 +17,7 @@ def execute(arguments: Namespace) -> int:
     run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):
         raise ConfigError(
-            f"encoder '{run.record.encoder}' of run {run.record.run_id} is no model that timm has; "
+            f"encoder '{run.record.encoder}' of run {run.record.run_id} is not a timm model; "
             "runs of vit-* and timm:* encoders can be exported"
         )
     model = run.encoder.as_timm()

@@ -1,4 +1,4 @@
-"""`import-checkpoint`: make a run of a model that was trained elsewhere, and score it where galaxies are given."""
+"""`import-checkpoint`: turn a model trained elsewhere into a run, and score it if galaxies are given."""
 
 from __future__ import annotations
 

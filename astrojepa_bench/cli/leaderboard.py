@@ -1,4 +1,4 @@
-"""`leaderboard`: render the board of an output folder from its records, check a rendered one, or renew ids."""
+"""`leaderboard`: render a board from its records, check a rendered one, or give old records new ids."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _keep_published(arguments: Namespace) -> None:
 
 
 def _migrate(arguments: Namespace) -> int:
-    """Renew the ids of records of edition 1, and build the board anew if there is one."""
+    """Move records of edition 1 to their new ids, and rebuild the board if there is one."""
     folder, dry_run = arguments.folder, arguments.dry_run
     offers = registry_of(arguments).offers("evaluator")
     moved = migrate(folder, {offer.name: chain_of(offer.factory) for offer in offers}, dry_run=dry_run)
@@ -53,7 +53,7 @@ def _migrate(arguments: Namespace) -> int:
     else:
         lines = [f"{each.before.relative_to(folder)} -> {each.after.name}" for each in moved if dry_run]
         verb = "would get" if dry_run else "got"
-        print("\n".join([*lines, f"{folder}: {len(moved)} records {verb} ids of today"]))
+        print("\n".join([*lines, f"{folder}: {len(moved)} records {verb} new ids"]))
     return 0
 
 

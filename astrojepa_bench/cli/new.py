@@ -75,7 +75,9 @@ class NewComponent:
             ConfigError: it is malformed, taken, or hides a name that the plugin needs.
         """
         if not re.fullmatch("[a-z][a-z0-9]*([-_][a-z0-9]+)*", self.name):
-            raise ConfigError(f"'{self.name}' is no name; use small letters, digits and -, such as ring-like")
+            raise ConfigError(
+                f"'{self.name}' is not a valid name; use lower-case letters, digits and -, such as ring-like"
+            )
         taken = [offer.owner for offer in registry.offers(self.kind) if offer.name == self.name]
         if taken:
             raise ConfigError(f"{self.kind} '{self.name}' is offered by {taken[0]}; choose another name")

@@ -15,7 +15,7 @@ def execute(arguments: Namespace) -> int:
     """Write the page and print where it is."""
     if arguments.out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(
-            f"--out {arguments.out}: '{arguments.out.suffix}' is no page; use a name that ends in .html"
+            f"--out {arguments.out}: '{arguments.out.suffix}' is not an HTML page; use a name that ends in .html"
         )
     with looking(arguments) as sample:
         page = report(sample).encode()

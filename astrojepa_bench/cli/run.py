@@ -59,7 +59,7 @@ def request_from(arguments: Namespace) -> RunRequest:
 
 
 def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
-    """Write the board and print it: an entry a line, or a metric a line where more than the core was asked."""
+    """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
     board = read_board(request.out)
     page = write_board(request.out, board)
     if as_json:

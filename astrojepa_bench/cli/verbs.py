@@ -47,7 +47,7 @@ DATA_ACTIONS: Mapping[str, Verb] = {
     ),
     "fetch": Verb(
         "data_fetch",
-        "Download a published set; an interrupted download goes on where it stopped.",
+        "Download a published set; an interrupted download resumes where it stopped.",
         arguments.data_fetch,
     ),
 }
@@ -79,12 +79,12 @@ VERBS: Mapping[str, Verb] = {
     ),
     "leaderboard": Verb(
         "leaderboard",
-        "Build the leaderboard of an output folder, check that it follows from its records, or renew old ids.",
+        "Build the leaderboard of an output folder, check it against its records, or give old records new ids.",
         arguments.leaderboard,
     ),
     "import-checkpoint": Verb(
         "import_checkpoint",
-        "Make a run of a model trained elsewhere, and score it if a dataset is given.",
+        "Turn a model trained elsewhere into a run, and score it if a dataset is given.",
         arguments.import_checkpoint,
     ),
     "data": Verb(

@@ -289,10 +289,10 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py raises any of these
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{path} cannot be read ({reason}); "
-            "it may be damaged or incomplete: check the path or fetch it again"
-        ) from None
+        advice = "it may be damaged or incomplete: check the path or fetch it again"
+        if isinstance(error, FileNotFoundError):
+            advice = "check the path"
+        raise DataError(f"{path} cannot be read ({reason}); {advice}") from None
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Encoders: the token ViT and the floors of the board."""
+"""Encoders: the token ViT, any model of timm, and the floors of the board."""

@@ -164,7 +164,7 @@ def _check_sizes(width: int, depth: int, heads: int, layer: int | None) -> None:
         raise ConfigError(f"encoder.width={width} is not a multiple of encoder.heads={heads}")
     if layer is not None and not 1 <= layer <= depth:
         raise ConfigError(
-            f"encoder.layer={layer} is no block of {depth}; use 1 to {depth}, or None for the last"
+            f"encoder.layer={layer} is not one of {depth} blocks; use 1 to {depth}, or None for the last"
         )
 
 

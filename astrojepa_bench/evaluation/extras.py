@@ -128,7 +128,7 @@ class KeptExtra(ABC):
         """Compute its arrays.
 
         Raises:
-            DataError: it cannot be had of this run or these galaxies.
+            DataError: it is not available for this run or these galaxies.
         """
 
     @abstractmethod
@@ -139,7 +139,7 @@ class KeptExtra(ABC):
         """Attach what is kept in the file of the run, or compute it and keep it there.
 
         Raises:
-            DataError: it cannot be had of this run or these galaxies.
+            DataError: it is not available for this run or these galaxies.
         """
         file, ids = FeatureFile(path, context.table.fingerprint), context.table.ids[self.rows(context)]
         kept = file.read(f"extras/{self.name}")
@@ -191,13 +191,13 @@ class ShiftedTest(KeptExtra):
         return context.test
 
     def compute(self, context: ExtrasContext) -> Arrays:
-        """Encode every tap of the other sight."""
+        """Encode every tap of the galaxies as the other instrument sees them."""
         shifted = context.galaxies.shifted
         if shifted is None:
-            raise DataError("the dataset has no shift twin: nobody saw its galaxies with another instrument")
+            raise DataError("the dataset has no shift twin: its galaxies were seen by one instrument only")
         if not np.array_equal(shifted.table.ids, context.table.ids):
             raise DataError(
-                "the shift twin holds other galaxies, or in another order; mend the dataset's shifted()"
+                "the shift twin holds other galaxies, or in another order; correct the dataset's shifted()"
             )
         features = encode_rows(context.objective.scored_encoder, shifted.images, context.test)
         return {tap: values.numpy() for tap, values in features.items()}

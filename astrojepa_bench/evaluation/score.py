@@ -50,7 +50,7 @@ class ReadyEvaluator:
         """
         found: object = self.evaluator.evaluate(features)
         if not isinstance(found, Evaluation):
-            raise ContractError(f"{self.title} answered {type(found).__name__}; expected an Evaluation")
+            raise ContractError(f"{self.title} returned {type(found).__name__}; expected an Evaluation")
         return found
 
     def described(self) -> Row:

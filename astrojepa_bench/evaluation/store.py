@@ -4,7 +4,7 @@
 @fingerprint                        of the galaxies that everything below is of
 <split>/ids  <split>/<tap>          features of train, val and test
 extras/<name>/<array>               what evaluators requested beyond them
-predictions/<evaluator>/<array>     per-galaxy answers, with their ids
+predictions/<evaluator>/<array>     what evaluators predict of each galaxy, with ids
 ```
 """
 

@@ -1,4 +1,4 @@
-"""Whether odd galaxies lie far from ordinary ones in feature space."""
+"""Whether anomalies lie far from ordinary galaxies in feature space."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Anomaly(Evaluator):
     """Ranks test galaxies by their mean distance to the k nearest train galaxies.
 
     Measures whether anomalies that no training saw stand apart from ordinary galaxies. Features (tap `last`)
-    are standardised on train, the distance is Euclidean, larger is odder. All ordinary test galaxies,
+    are standardised on train, the distance is Euclidean, and larger is more anomalous. All ordinary test galaxies,
     labelled or not, are the background. Scores without a suffix rank all anomalies together; `_physical` and
     `_artefact` leave the other kind out of the ranking.
 
@@ -39,12 +39,12 @@ class Anomaly(Evaluator):
     some 50 anomalies; artefacts are easy (a blank frame is far from everything), so read the physical ones.
 
     Args:
-        k: neighbours that are averaged. With 1 a single odd train galaxy hides everything near it, with
-            hundreds a small but ordinary class looks odd; 10 lies within the 5 to 20 over which rankings
+        k: neighbours that are averaged. With 1 a single anomalous train galaxy hides everything near it, with
+            hundreds a small but ordinary class looks anomalous; 10 lies within the 5 to 20 over which rankings
             hardly move.
         held_out: number of an ordinary class that is ranked as if it were an anomaly (metrics `_held_out`): left
             out of the train galaxies that distances are measured from, against all other ordinary test
-            galaxies. Pretraining saw it: it is odd to the scorer, not to the encoder.
+            galaxies. Pretraining saw it: it is new to the scorer, not to the encoder.
 
     Source:
         Mean k-NN distance: Angiulli & Pizzuti 2002 (PKDD). Chance of average precision: Bestgen 2015

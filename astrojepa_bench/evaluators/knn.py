@@ -26,7 +26,7 @@ class KNN(Evaluator):
     """Weighted vote of the nearest train galaxies by cosine similarity.
 
     Measures whether a galaxy's neighbourhood holds its class, with nothing trained on top. The k nearest of
-    train vote with weight exp(similarity / temperature); the tap is the one of the best validation accuracy
+    train vote with weight exp(similarity / temperature); the tap is the one with the best validation accuracy
     (the first of equals). Fewer train galaxies than k: all of them vote.
 
     Chance: accuracy, the test share of the most frequent train class; balanced accuracy, 1 / classes. Golden

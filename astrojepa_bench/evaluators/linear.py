@@ -35,7 +35,7 @@ class Linear(Evaluator):
     """Multinomial logistic regression on standardised frozen features.
 
     Measures how linearly the classes lie in the features. Fitted on train only; the inverse penalty C and the
-    tap are those of the least validation log-loss (the strongest penalty, then the first tap, of equals).
+    tap are those with the least validation log-loss (the strongest penalty, then the first tap, of equals).
     Log-loss and not accuracy: on a few hundred galaxies accuracy has a standard error of 2 points, and the
     best of many candidates is then the luckiest one; a proper score moves smoothly with C.
     The grid is climbed from the strongest penalty, two values at a time, until the log-loss no longer falls:

@@ -32,7 +32,7 @@ class Redshift(Evaluator):
     the column `redshift`, and D = predicted - true for any other: `sigma_nmad` = 1.4826 median |D - median D|,
     `absolute_bias` = |median D|, `r2`; for redshifts `outliers_05` and `outliers_15`, the shares with |D| above
     .05 (usual for nearby galaxies) and .15 (usual for deep surveys). Ordinary galaxies whose number is known;
-    penalty and tap are those of the least squared error on validation.
+    penalty and tap are those with the least squared error on validation.
 
     Chance: what predicting the median of train for every galaxy scores. The prefix `class_only_` is a second null:
     the mean of train over the galaxy's true class. Features that do not beat it have learnt morphology and no

@@ -32,11 +32,11 @@ class Robustness(Evaluator):
     """Scores on the shift twin: the same test galaxies under another PSF, noise and depth, with the same probes.
 
     Measures what a domain shift costs. Probes (`linear`, `knn`, `anomaly`, `redshift`, at their defaults) are
-    fitted and chosen on the survey's train and val, and applied to both sights of each test galaxy. Metrics: the
+    fitted and chosen on the survey's train and val, and applied to both images of each test galaxy. Metrics: the
     score on the twin (`linear_accuracy`, `knn_accuracy`, `anomaly_auroc` of the physical anomalies,
     `redshift_sigma_nmad`); how much worse that is than on the survey (`linear_drop`, `knn_drop`, `anomaly_drop`,
     `redshift_drop`, each in its score's own unit; negative where the twin is easier); and `displacement`, the
-    root-mean-square distance between the two sights of a galaxy over that between two different galaxies (tap
+    root-mean-square distance between the two images of a galaxy over that between two different galaxies (tap
     `last`).
 
     Chance: scores, as their evaluators say; drops 0, which is also what features that know nothing give: read them
@@ -56,7 +56,7 @@ class Robustness(Evaluator):
     version = 1
 
     def evaluate(self, features: Features) -> Evaluation:
-        """Fit every probe on the survey, apply it to both sights of the test galaxies.
+        """Fit every probe on the survey, apply it to both images of the test galaxies.
 
         Raises:
             ContractError: a feature is not finite.
@@ -77,7 +77,7 @@ class Robustness(Evaluator):
 
 @dataclass(frozen=True)
 class _ShiftProbe:
-    """One score on both sights.
+    """One score on both sets of images.
 
     Attributes:
         make: the evaluator that predicts.
@@ -143,7 +143,7 @@ def _paired_error(here: np.ndarray, there: np.ndarray, label: Rows) -> float:
 
 
 def _joined(test: SplitFeatures, twin: SplitFeatures) -> SplitFeatures:
-    """Put both sights into one test split, the survey's first; facts are the survey's for both."""
+    """Put both sets of test galaxies into one split, the survey's first; facts are the survey's for both."""
     return SplitFeatures(
         np.concatenate([test.ids, np.char.add(test.ids.astype(str), TWIN)]),
         {tap: torch.cat([values, twin.features[tap]]) for tap, values in test.features.items()},

@@ -1,1 +1,1 @@
-"""Looking at what was learnt: latents, anomalies, maps, clusters, neighbours, reports; models from elsewhere."""
+"""Looking at what was learnt: latents, anomalies, maps, clusters, neighbours, reports."""

@@ -1,4 +1,4 @@
-"""Brings the records of edition 1, whose identities did not know all code behind a run, under ids of today.
+"""Move the records of edition 1, whose identities did not cover all code behind a run, to new ids.
 
 Such a record keeps what it says and gets a chain that no new run has, so that it is shown, marked, and never taken
 for a run of today's code. Nothing is trained or scored.
@@ -37,14 +37,14 @@ class Migrated:
 
 
 def migrate(out: Path, chains: Mapping[str, Mapping[str, str]], *, dry_run: bool = False) -> list[Migrated]:
-    """Recompute the id of every record of edition 1, and move its files along.
+    """Recompute the id of every record of edition 1, and rename its files accordingly.
 
     It can be interrupted and repeated: records that have a chain stay as they are.
 
     Args:
         out: the output folder.
         chains: today's version of each evaluator by name. Where its own integer is the recorded one, it measures
-            what it measured then, and the recorded scores stand beside those of today.
+            what it measured then, and the recorded scores are shown with those of today.
         dry_run: change nothing.
 
     Returns:
@@ -73,7 +73,7 @@ def migrate(out: Path, chains: Mapping[str, Mapping[str, str]], *, dry_run: bool
 
 
 def migrated(record: RunRecord, chains: Mapping[str, Mapping[str, str]]) -> RunRecord:
-    """Return a record of edition 1 under its id of today.
+    """Return a record of edition 1 with its new id.
 
     Args:
         record: without a chain.

@@ -1,4 +1,4 @@
-"""How entries are called: their pieces, each with the options that are not its defaults."""
+"""How entries are named: their components, each with the options that are not its defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST = 16
 
 
 def titled(name: str, altered: Mapping[str, object]) -> str:
-    """Name a piece with what sets it apart from its defaults; of many options, the first by name.
+    """Name a component with what sets it apart from its defaults; of many options, the first by name.
 
     Example:
         >>> titled("brightness", {"temperature": 0.5}), titled("random", {})

@@ -1,4 +1,4 @@
-"""The output folder: one atomic JSON per run, and beside them the files too large to commit.
+"""The output folder: one atomic JSON per run, and next to them the files too large to commit.
 
 ```
 out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth

@@ -98,6 +98,6 @@ def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]
             try:
                 results[index] = run_cell(cell, context, index=index, total=total, wait=wait)
             except LockedError:
-                note = f"[{index}/{total}] {cell.label}: another command is running it; it comes last here"
+                note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
                 events.emit("note", text=note)
     return [results[index] for index in sorted(results)]

@@ -203,8 +203,8 @@ def reopen_galaxies(
         if option.required and (option in lost or option.name not in recorded):
             name = recorded.get(option.name, "a file")
             raise ConfigError(
-                f"run {record.run_id} was scored on galaxies of {name} and a record keeps no folders; say "
-                f"where it lies with --set dataset.{option.name}=FILE, or name other galaxies with -d DATASET"
+                f"run {record.run_id} was scored on galaxies of {name} and records keep no folders; give "
+                f"its path with --set dataset.{option.name}=FILE, or name other galaxies with -d DATASET"
             )
     left_out = {option.name for option in lost}
     kept = {option: value for option, value in recorded.items() if option not in left_out}
@@ -218,7 +218,7 @@ def reopen_galaxies(
 def _difference(record: RunRecord, galaxies: Galaxies, left_out: dict[str, object]) -> str | None:
     if left_out:
         missing = ", ".join(f"dataset.{name}={value}" for name, value in left_out.items())
-        return f"without {missing} of run {record.run_id}: give the files with --set"
+        return f"run {record.run_id} also had {missing}, not found here; give the path with --set"
     table = galaxies.table
     found = {"fingerprint": table.fingerprint, "splits": split_hash(table.ids, table.split)}
     if {name: record.identity.get(name) for name in found} == found:

@@ -35,8 +35,8 @@ class RunRequest(BaseModel):
         out: output folder.
         cache: folder for converted data.
         device: `cpu`, `cuda`, or `auto`.
-        floors: whether floors are scored beside the entries.
-        plugins: plugin files to load beside what is installed.
+        floors: whether floors are scored along with the entries.
+        plugins: plugin files to load in addition to what is installed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -129,7 +129,7 @@ def parse_seeds(text: str | int) -> tuple[int, ...]:
     parts = [part.strip() for part in str(text).split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(
-            f"--seeds {text}: expected how many (3 gives 0, 1, 2) or a list such as 0,4,7, none negative"
+            f"--seeds {text}: expected a number of seeds (3 gives 0, 1, 2) or a list such as 0,4,7, none negative"
         )
     numbers = tuple(dict.fromkeys(int(part) for part in parts))
     if len(parts) > 1:

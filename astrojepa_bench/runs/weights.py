@@ -98,7 +98,8 @@ def read_facts(path: Path) -> DataFacts:
         raise _missing(path) from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} does not tell what its galaxies were ({type(error).__name__}); delete it and run again"
+            f"{path} does not say which galaxies the run was trained on ({type(error).__name__}); "
+            "delete it and run again"
         ) from None
 
 

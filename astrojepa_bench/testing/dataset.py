@@ -54,7 +54,7 @@ def find_splits(piece: Subject) -> str | None:
 
 @rules(
     "ids",
-    "No galaxy has the id of another, nor none.",
+    "Every galaxy has an id of its own.",
     "give every row a name of its own, that of the object where it has one",
 )
 def find_ids(piece: Subject) -> str | None:
@@ -95,7 +95,7 @@ def _near(ra: np.ndarray, dec: np.ndarray, arcsec: float) -> np.ndarray:
 
 @rules(
     "duplicates",
-    "No galaxy is shown in two splits, cut out, turned or magnified otherwise.",
+    "No galaxy is in two splits, not even in another crop, rotation or scale.",
     "keep the copies of a galaxy in one split, or leave them out",
 )
 def find_duplicates(piece: Subject) -> str | None:

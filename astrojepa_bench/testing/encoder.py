@@ -53,7 +53,7 @@ def patched(encoder: Encoder) -> PatchGrid:
 
 @rules(
     "tokens",
-    "It gives finite tokens of the width and at the places that it declares.",
+    "It returns finite tokens, of the width and at the positions that it declares.",
     "set self.dim to the width and self.grid to PatchGrid.tiling(spec.size_px, patch), or None without patches",
 )
 def find_tokens(piece: Subject) -> str | None:
@@ -74,7 +74,7 @@ def find_tokens(piece: Subject) -> str | None:
 
 @rules(
     "taps",
-    "Its taps are finite vectors, one an image, and `last` is among them.",
+    "Its taps are finite vectors, one per image, and `last` is among them.",
     "return {'last': (batch, dim)} from taps, or leave the method to the role",
 )
 def find_taps(piece: Subject) -> str | None:

@@ -81,7 +81,7 @@ def find_metrics(piece: Subject) -> str | None:
 
 @rules(
     "truth",
-    "Features that are the truth score within 1 % of the best, in one of its scores with a chance at least.",
+    "Features that hold the truth come within 1 % of the best value of at least one score that has a chance.",
     "check that features and labels are paired row by row",
 )
 def find_truth(piece: Subject) -> str | None:
@@ -103,7 +103,7 @@ def _is_best(score: Score) -> bool:
 @rules(
     "direction",
     "No metric prefers features that know nothing to the truth.",
-    "set higher_is_better as the metric means it",
+    "set higher_is_better to the direction of the metric",
 )
 def find_direction(piece: Subject) -> str | None:
     """Compare the truth with noise, metric by metric."""
@@ -211,7 +211,7 @@ def find_order(piece: Subject) -> str | None:
 
 @rules(
     "predictions",
-    "Its predictions are named by test galaxies, each once.",
+    "Its predictions carry the ids of test galaxies, each once.",
     "return Evaluation(scores, {name: values}, ids) with the ids of the rows predicted",
 )
 def find_predictions(piece: Subject) -> str | None:

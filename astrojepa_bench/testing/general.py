@@ -25,7 +25,11 @@ IMPORT_S = 2.0  # of processor time, beside libraries that are imported anyway
 rules = Rules()
 
 
-@rules("builds", "It can be built from its defaults, and is of its role.", "see Raises and the role's page")
+@rules(
+    "builds",
+    "It can be built with its defaults, and is of the role that its hook names.",
+    "build it with only what the guide says its role is given; see the error",
+)
 def find_builds(piece: Subject) -> str | None:
     """Build it."""
     made, role = build(piece), ROLES[piece.offer.kind]

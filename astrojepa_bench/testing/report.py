@@ -55,20 +55,20 @@ def subject_of(offer: Offer, settings: Settings | None = None) -> Subject:
     Raises:
         ConfigError: an option is unknown, of the wrong type, or has to be set.
     """
-    piece = Subject.of(offer, settings or {}, SMALL)
-    return Subject(piece.offer, piece.options, piece.usual)
+    subject = Subject.of(offer, settings or {}, SMALL)
+    return Subject(subject.offer, subject.options, subject.usual)
 
 
-def conform(piece: Subject) -> Report:
+def conform(subject: Subject) -> Report:
     """Apply every check to a component."""
-    first, *others = checks_of(piece.offer.kind)
-    outcomes = [first.run(piece)]
+    first, *others = checks_of(subject.offer.kind)
+    outcomes = [first.run(subject)]
     if outcomes[0].verdict == "failed":
         skipped = [Outcome(check.id, "skipped", check.claim, UNBUILT) for check in others]
-        return Report(piece.offer, (*outcomes, *skipped))
-    title = f"checking {piece.offer.kind} {piece.name}"
-    outcomes += [check.run(piece) for check in track(others, task=title, total=len(others), unit="checks")]
-    return Report(piece.offer, tuple(outcomes))
+        return Report(subject.offer, (*outcomes, *skipped))
+    title = f"checking {subject.offer.kind} {subject.name}"
+    outcomes += [check.run(subject) for check in track(others, task=title, total=len(others), unit="checks")]
+    return Report(subject.offer, tuple(outcomes))
 
 
 def absent(subject: Subject) -> str | None:

@@ -44,7 +44,7 @@ Monitor = Callable[[Objective], float]
 
 @dataclass
 class TrainingState:
-    """What changes while a run trains, beside weights and moments.
+    """What changes while a run trains, besides weights and moments.
 
     Attributes:
         step: optimiser steps done.
@@ -61,7 +61,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves, beside the trained objective.
+    """What training leaves, besides the trained objective.
 
     Attributes:
         steps, batch_size: optimiser steps and galaxies a step.

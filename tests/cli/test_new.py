@@ -64,8 +64,8 @@ def test_nothing_is_overwritten(new, tmp_path):
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("Ring", "'Ring' is no name"),
-        ("../ring", "is no name"),
+        ("Ring", "'Ring' is not a valid name"),
+        ("../ring", "is not a valid name"),
         ("random", "is offered by astrojepa_random"),
         ("masker", "a name in use"),
     ],

@@ -56,7 +56,7 @@ def test_later_blocks_are_trained_whatever_is_read():
 @pytest.mark.parametrize("layer", [0, -1, 4])
 def test_layer_that_is_not_there_is_refused(layer):
     """Blocks are counted from 1."""
-    with pytest.raises(ConfigError, match=rf"layer={layer} is no block of 3; use 1 to 3"):
+    with pytest.raises(ConfigError, match=rf"layer={layer} is not one of 3 blocks; use 1 to 3"):
         small(layer=layer)
 
 

@@ -99,13 +99,13 @@ def test_report_is_a_page(look, tmp_path):
         (("embed", "--out", "x.xlsx"), "unknown ending '.xlsx'; use one of .h5, .npz, .parquet, .fits"),
         (("anomalies", "--out", "x.doc"), "unknown ending '.doc'; use one of .csv"),
         (("anomalies", "--by", "luck", "--out", "x.csv"), "unknown anomaly score 'luck'"),
-        (("map", "--out", "x.html"), "'.html' is no kind of picture"),
+        (("map", "--out", "x.html"), "'.html' is not a picture format"),
         (("map", "--method", "tsnee", "--out", "x.png"), "unknown method 'tsnee'"),
         (("map", "--colour", "redshit", "--out", "x.png"), "unknown column 'redshit'"),
         (("latents", "--index", "999", "--out", "x.png"), "index 999 is not among the"),
         (("neighbours", "--index", "-1", "--out", "x.png"), "index -1 is not among the"),
         (("clusters", "--clusters", "0", "--out", "x.png"), "asked for 0 clusters"),
-        (("report", "--out", "x.pdf"), "'.pdf' is no page"),
+        (("report", "--out", "x.pdf"), "'.pdf' is not an HTML page"),
         (("embed", "-d", "hdf6", "--out", "x.h5"), "hdf6"),
         (("embed", "--out", "/proc/nowhere/x.h5"), "/proc/nowhere"),
     ],
@@ -132,7 +132,7 @@ def test_unknown_runs_are_one_line(look, tmp_path):
     assert "none.json cannot be read" in error
     code, _, error = look("embed", "--out", tmp_path / "x.h5", files=False)
     assert code == 2
-    assert "say where it lies with --set dataset.path=FILE" in error
+    assert "give its path with --set dataset.path=FILE" in error
 
 
 def test_a_missing_extra_is_told_before_anything_is_opened(look, tmp_path, monkeypatch):

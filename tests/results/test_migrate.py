@@ -153,6 +153,6 @@ def test_the_verb_migrates_and_builds_the_board_anew(out, capsys):
     assert main(["leaderboard", "migrate", str(out), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dry_run"] is True
     assert main(["leaderboard", "migrate", str(out)]) == 0
-    assert "2 records got ids of today" in capsys.readouterr().out
+    assert "2 records got new ids" in capsys.readouterr().out
     assert check_board(out) == []
     assert "2 of 2 runs are of edition 1" in (out / "README.md").read_text()

@@ -159,7 +159,7 @@ def _listing(container: Container, columns: Columns) -> Listing:
             with container.reader() as read:
                 data = read(table)
         except RefusedError as why:
-            raise DataError(f"{shown(table)} cannot be read ({why}); mend it") from None
+            raise DataError(f"{shown(table)} cannot be read ({why}); repair it") from None
         return listed(table, read_table(table, data), images, columns)
     if columns.required:
         raise DataError(f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv")

@@ -206,7 +206,7 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
     if name not in file:
         raise DataError(
             f"{path.name} has no label column '{name}'; {nearest(name, columns)}; "
-            "set dataset.label to nothing if it has no labels"
+            "add --set dataset.label= (empty) if it has no labels"
         )
     if name not in columns:
         raise DataError(

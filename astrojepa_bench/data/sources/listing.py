@@ -106,7 +106,10 @@ def without_repeats(listing: Listing, where: str, on_bad_image: OnBadImage) -> L
         return listing
     found = f"{repeated.sum()} repeated ids, first '{shown(str(listing.known.ids[repeated][0]))}'"
     if on_bad_image == "fail":
-        raise DataError(f"{where} has {found}; ids must be unique: mend it, or skip all but the first")
+        raise DataError(
+            f"{where} has {found}; ids must be unique: correct it, or keep only the first of each "
+            "with --on-bad-image skip"
+        )
     names = tuple(name for name, again in zip(listing.names, repeated.tolist(), strict=True) if not again)
     return Listing(names, listing.known.kept(~repeated, f"{found}; all but the first of each were left out"))
 

@@ -78,7 +78,7 @@ def read_table(name: str, data: bytes) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the heading
             frame = read(data)
     except RefusedError as why:
-        raise DataError(f"{shown(name)} is not a {kind} table ({why}); mend it") from None
+        raise DataError(f"{shown(name)} is not a {kind} table ({why}); repair it") from None
     if not len(frame):
         raise DataError(f"{shown(name)} has no rows; expected one an image")
     return frame.rename(columns=lambda column: str(column).strip())
@@ -152,7 +152,7 @@ def names_of(column: pd.Series) -> list[str]:
     if row is not None:
         raise DataError(
             f"column '{shown(str(column.name))}' holds a text of {len(texts[row])} characters in row "
-            f"{row + 1}; expected at most {LONGEST_TEXT}: mend the table"
+            f"{row + 1}; expected at most {LONGEST_TEXT}: correct the table"
         )
     return texts
 

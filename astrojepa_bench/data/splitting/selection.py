@@ -94,7 +94,7 @@ def readable(
     if unreadable and on_bad_image == "fail":
         raise DataError(
             f"{source}: {len(unreadable)} of {count} images cannot be read, first {first}; "
-            "mend or remove them, or leave them out with --on-bad-image skip"
+            "repair or remove them, or leave them out with --on-bad-image skip"
         )
     blank: Bool[np.ndarray, " row"] = converted.rows["blank"]
     gaps = int((converted.rows["gaps"] > 0).sum())

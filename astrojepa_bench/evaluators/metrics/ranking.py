@@ -24,7 +24,7 @@ def scores_by_kind(
 
     Args:
         evaluator: whose scores they are.
-        found: anomaly score of each galaxy, larger is odder.
+        found: anomaly score of each galaxy, larger is more anomalous.
         kind: index into `ANOMALY_KINDS`, 0 for ordinary galaxies.
         prefix: put before the metrics' names.
     """

@@ -1,4 +1,4 @@
-"""How far each galaxy lies from ordinary ones, by three scorers; larger is odder."""
+"""How far each galaxy lies from ordinary ones, by three scorers; larger is more anomalous."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def kmeans_torch(
     Args:
         latents: NumPy array or tensor, one row per point, finite.
         num_clusters: how many clusters. More than there are distinct points leaves the surplus empty.
-        n_init: restarts, of which the one of least inertia is given back.
+        n_init: restarts, of which the one with the least inertia is returned.
         max_iterations: Lloyd iterations at most.
         seed: names the stream of the random starts; the same on every device.
 

@@ -19,7 +19,7 @@ from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, M
 class TemplateEvaluator(Evaluator):
     """Accuracy of the nearest class mean in standardised features.
 
-    Class means are those of train, the tap is the one of the best validation accuracy (the first of equals).
+    Class means are those of train, the tap is the one with the best validation accuracy (the first of equals).
 
     Chance: the test share of the largest class.
     """
