@@ -41,7 +41,10 @@ SHOWN: Mapping[str, tuple[Metric, ...]] = {
         Metric("knn_.*|class_only_(absolute_bias|outliers_.*)", higher_is_better=False, level="detail"),
         Metric(".*", higher_is_better=False),
     ),
-    "factors": (Metric(r"mean_r2_nuisance|r2_(psf_|noise_|position_angle).*", higher_is_better=False),),
+    "factors": (
+        Metric(r"mean_r2_nuisance|r2_(psf_|noise_|position_angle).*", higher_is_better=False),
+        Metric(".*"),
+    ),
     "robustness": (Metric(".*_drop|displacement|redshift_.*", higher_is_better=False),),
     "collapse": (
         Metric("effective_rank", "effective rank", digits=1, level="headline", priority=8),

@@ -67,14 +67,20 @@ def predicted_and_actual(method, batch, draw, streams):
     return answer.predicted.flatten(1), answer.actual.flatten(1)
 
 
+def pooled_views(method, batch, streams):
+    """Average the tokens of every view of the whole image."""
+    views = method._augmented(batch.images, method.global_views, streams)
+    return method.encoder(views).values.mean(dim=1)
+
+
 def two_global_views(method, batch, draw, streams):
     """Give the projections of two views of the whole image."""
-    return method.projector(method._global(batch.images, streams)).unflatten(0, (2, -1)).unbind()
+    return method.projector(pooled_views(method, batch, streams)).unflatten(0, (2, -1)).unbind()
 
 
 def measured_and_true(method, batch, draw, streams):
     """Give the measurements read from one view of the whole image, and those made of the image."""
-    read = method.head(method._global(batch.images, streams)).unflatten(0, (2, -1))
+    read = method.head(pooled_views(method, batch, streams)).unflatten(0, (2, -1))
     return read[0], method.measurements(batch.images)
 
 
