@@ -35,12 +35,7 @@ Verdict: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
 
 @dataclass(frozen=True)
 class Prior:
-    """The spread that entries of a section have in common.
-
-    Attributes:
-        d0: how many degrees of freedom it is worth.
-        s0: standard deviation, in the unit of the scores.
-    """
+    """The spread `s0` that entries of a section have in common, worth `d0` degrees of freedom."""
 
     d0: float
     s0: float
@@ -394,14 +389,3 @@ def fieller(numerator: Sequence[float], denominator: Sequence[float], alpha: flo
         return None
     ends = sorted((b + sign * math.sqrt(root)) / a for sign in (-1, 1))
     return Ratio(top / below, float(ends[0]), float(ends[1]), bounded=bool(a > 0))
-
-
-def wilson(share: float, n: int, alpha: float = ALPHA) -> tuple[float, float]:
-    """Compute Wilson's interval of a share of `n`, which stays honest at 0 and at 1.
-
-    Source: Wilson 1927 (J. Am. Stat. Assoc. 22, 209).
-    """
-    z = float(norm.ppf(1 - alpha / 2))
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half

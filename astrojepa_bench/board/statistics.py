@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scipy.stats import norm
 from scipy.stats import t as student_t
 
 CONFIDENCE = 0.95
@@ -73,3 +74,14 @@ def resolvable_difference(share: float, n: int) -> float:
     together, so a paired test over galaxies can resolve less; this is the bound that needs no such test.
     """
     return float(student_t.ppf((1 + CONFIDENCE) / 2, math.inf)) * math.sqrt(2) * binomial_se(share, n)
+
+
+def wilson(share: float, n: int, alpha: float = 1 - CONFIDENCE) -> tuple[float, float]:
+    """Compute Wilson's interval of a share of `n`, which stays honest at 0 and at 1.
+
+    Source: Wilson 1927 (J. Am. Stat. Assoc. 22, 209).
+    """
+    z = float(norm.ppf(1 - alpha / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return centre - half, centre + half

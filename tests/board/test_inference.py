@@ -25,8 +25,8 @@ from astrojepa_bench.board.inference import (
     tie_letters,
     trigamma_inverse,
     two_way,
-    wilson,
 )
+from astrojepa_bench.board.statistics import wilson
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "statistics.json").read_text())["cases"]
 BOARDS = [name for name, case in CASES.items() if isinstance(case, dict) and "values" in case["input"]]
