@@ -10,12 +10,12 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,22 @@ class ModuleSource:
         """The names of its top level that an import statement binds by name, and that it does not change."""
         body = self.tree.body if self.tree else []
         found = {each.bound: each for node in body for each in _imported(node, self.namespace)}
-        stored = {use.id for use in _names(body) if isinstance(use.ctx, ast.Store)}
+        stored = {use.id for use in _names(body) if _is_stored(use)}
         treated = {use.id for use in _names([node for node in body if _may_change_names(node)])}
         own = {"*"} | stored | treated | self.uses.keys()  # several stars would be one name
         return {bound: each for bound, each in found.items() if bound not in own}
 
     @functools.cached_property
     def uses(self) -> dict[str, frozenset[str]]:
-        """Its classes and functions, each with the names that it uses."""
-        nodes = [node for node in (self.tree.body if self.tree else []) if isinstance(node, _DEFINITIONS)]
-        return {node.name: frozenset(use.id for use in _names([node])) for node in nodes}
+        """Its classes, functions and variables, each with the names that it uses."""
+        found: dict[str, frozenset[str]] = {}
+        for node in _top_level(self.tree.body if self.tree else []):
+            bound = [node.name] if isinstance(node, _DEFINITIONS) else []
+            if isinstance(node, ast.Assign):  # `Alias = Rings`, `TABLE = {"rings": Rings}`
+                bound = [use.id for use in ast.walk(node) if _is_stored(use)]
+            used = frozenset(use.id for use in _names([node]))
+            found |= {name: found.get(name, frozenset()) | used for name in bound}
+        return found
 
     @functools.cached_property
     def digest(self) -> str | None:
@@ -102,6 +108,20 @@ def digest_of(value: object) -> str:
 
 
 _DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Find the statements that a module executes, those inside `if`, `try` and the like included."""
+    for node in body:
+        yield node
+        if not isinstance(node, _DEFINITIONS):
+            blocks = [getattr(node, field, []) for field in ("body", "orelse", "finalbody")]
+            blocks += [each.body for each in (*getattr(node, "handlers", []), *getattr(node, "cases", []))]
+            yield from _top_level(inner for block in blocks for inner in block)
+
+
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _names(nodes: list[ast.stmt]) -> Iterator[ast.Name]:

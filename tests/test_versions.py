@@ -317,6 +317,21 @@ class Piece:
     assert chain_of(load(source.format(2, 1)).Piece) != before
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "class Used:\n    version = {}\nAlias = Used\n",
+        "class Used:\n    version = {}\nTABLE = [Used]\nAlias = TABLE[0]\n",
+        "if True:\n    class Alias:\n        version = {}\n",
+        "try:\n    import nothing_of_this_name\nexcept ImportError:\n    class Alias:\n        version = {}\n",
+    ],
+)
+def test_a_version_counts_by_whatever_name_it_is_reached(load, hidden):
+    """Through a variable, through a table, and where a class is defined under a condition."""
+    piece = "class Piece:\n    version = 1\n    def act(self): return Alias()\n"
+    assert chain_of(load(hidden.format(1) + piece).Piece) != chain_of(load(hidden.format(2) + piece).Piece)
+
+
 def test_libraries_do_not_count(load):
     """Their releases are recorded; a hash of torch would make every upgrade a new run."""
     source = (

@@ -13,7 +13,7 @@ from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.migrate import migrate
-from astrojepa_bench.versions import chain_of
+from astrojepa_bench.runs.component import component_chain
 
 
 def execute(arguments: Namespace) -> int:
@@ -44,7 +44,7 @@ def _migrate(arguments: Namespace) -> int:
     """Move records of edition 1 to their new ids, and rebuild the board if there is one."""
     folder, dry_run = arguments.folder, arguments.dry_run
     offers = registry_of(arguments).offers("evaluator")
-    moved = migrate(folder, {offer.name: chain_of(offer.factory) for offer in offers}, dry_run=dry_run)
+    moved = migrate(folder, {offer.name: component_chain(offer) for offer in offers}, dry_run=dry_run)
     if moved and not dry_run and (folder / PAGE).is_file():
         write_board(folder, read_board(folder))
     if arguments.json:

@@ -18,6 +18,7 @@ from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import GalaxyTable, Split
 
+version = 1  # raise it whenever a number changes
 BATCH = 512
 ENCODED: tuple[Split, ...] = ("train", "val", "test")
 TapFeatures = Mapping[str, Float[Tensor, "galaxy dim"]]

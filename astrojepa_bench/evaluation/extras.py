@@ -24,8 +24,8 @@ from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.roles import Evaluator, Masker, Objective
 from astrojepa_bench.streams import numpy_stream, stream_seed
 from astrojepa_bench.types import GalaxyTable, Split, Tokens
+from astrojepa_bench.versions import OWN, chain_of, version_text
 
-VERSION = 2  # raise it whenever something below starts to make other arrays: kept ones are then made anew
 VIEWED = 512
 VIEWS = 4
 
@@ -75,6 +75,13 @@ def requested(evaluators: Iterable[Evaluator]) -> tuple[Extra, ...]:
     return tuple(dict.fromkeys(extra for evaluator in evaluators for extra in evaluator.requests))
 
 
+def extras_chain(names: Iterable[Extra]) -> dict[str, str]:
+    """Collect the versions of some extras and of the helpers that compute them: part of an evaluator's version."""
+    chains = {name: chain_of(type(_EXTRAS[name])) for name in names}
+    helpers = {key: version for chain in chains.values() for key, version in chain.items() if key != OWN}
+    return helpers | {f"extras.{name}": chain[OWN] for name, chain in chains.items()}
+
+
 def with_extras(
     features: Features, wanted: Iterable[Extra], context: ExtrasContext, path: Path
 ) -> WithExtras:
@@ -93,6 +100,8 @@ def with_extras(
 
 class PatchTokens:
     """Token-level features, encoded again whenever an evaluator reads them: they would not fit into memory."""
+
+    version = 1
 
     def attached(self, features: Features, context: ExtrasContext, path: Path) -> Features:
         """Let features encode tokens on demand; nothing is computed now and nothing kept.
@@ -115,9 +124,15 @@ class PatchTokens:
 
 
 class KeptExtra(ABC):
-    """An extra whose arrays are computed once a run and kept in its file."""
+    """An extra whose arrays are computed once a run and kept in its file.
+
+    Attributes:
+        name: under which evaluators request it.
+        version: raised whenever it makes other arrays; kept ones are then computed anew.
+    """
 
     name: Extra
+    version: int
 
     @abstractmethod
     def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
@@ -142,9 +157,9 @@ class KeptExtra(ABC):
             DataError: it is not available for this run or these galaxies.
         """
         file, ids = FeatureFile(path, context.table.fingerprint), context.table.ids[self.rows(context)]
-        kept = file.read(f"extras/{self.name}")
-        if kept is None or kept.get("version") != VERSION or not same_galaxies(kept, ids):
-            kept = {**self.compute(context), "ids": ids, "version": np.array(VERSION)}
+        kept, version = file.read(f"extras/{self.name}"), version_text(chain_of(type(self))).encode()
+        if kept is None or np.asarray(kept.get("version")).item() != version or not same_galaxies(kept, ids):
+            kept = {**self.compute(context), "ids": ids, "version": np.array(version)}
             file.write({f"extras/{self.name}": kept})
         arrays = {name: values for name, values in kept.items() if name not in ("ids", "version")}
         return self.attach(features, arrays, context)
@@ -154,6 +169,7 @@ class AugmentedViews(KeptExtra):
     """The same galaxies turned, mirrored, moved, nearer, noisier: `VIEWS` views of `VIEWED` test galaxies."""
 
     name = "augmented_views"
+    version = 2
 
     def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
         """Choose a fixed sample of ordinary test galaxies, the same for every run."""
@@ -185,6 +201,7 @@ class ShiftedTest(KeptExtra):
     """The test galaxies seen by another instrument."""
 
     name = "shifted_test"
+    version = 2
 
     def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
         """Return all test galaxies."""
@@ -212,6 +229,7 @@ class PredictionErrors(KeptExtra):
     """How badly the objective predicts each test galaxy."""
 
     name = "prediction_errors"
+    version = 2
 
     def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
         """Return all test galaxies."""
@@ -234,6 +252,7 @@ class BandFluxes(KeptExtra):
     """The mean of each band, which a control by colour alone reads."""
 
     name = "band_fluxes"
+    version = 2
 
     def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
         """Return all galaxies."""

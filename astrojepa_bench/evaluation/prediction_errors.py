@@ -18,6 +18,7 @@ from astrojepa_bench.streams import Streams, stream_seed
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction
 
+version = 1  # raise it whenever a number changes
 DRAWS = 16
 BATCH = 256
 Errors = Mapping[str, Float[Tensor, " galaxy"]]

@@ -34,17 +34,23 @@ class Store:
         """The folder of the records."""
         return self.out / "runs"
 
+    @property
+    def leases(self) -> Path:
+        """The folder of the locks."""
+        return self.out / "leases"
+
     def prepare(self) -> None:
-        """Make the folder of the records now, so that a bad `--out` is known before anything is trained.
+        """Make the folders of records and locks now, so that a bad `--out` is known before anything is trained.
 
         Raises:
             ConfigError: the folder cannot be made or written.
         """
-        try:
-            self.runs.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.runs).close()
-        except OSError as error:
-            raise _unwritable(self.runs, error) from None
+        for folder in (self.runs, self.leases):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                raise _unwritable(folder, error) from None
 
     def path(self, record: RunRecord) -> Path:
         """Return where a record belongs."""
@@ -142,7 +148,7 @@ class Store:
 
     def lease_path(self, run_id: str) -> Path:
         """Return what a process locks while it works on a run."""
-        return self.out / "leases" / run_id
+        return self.leases / run_id
 
     def remove_drafts(self, run_id: str) -> None:
         """Remove files that killed processes left half-written; call it while holding the run's lease."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
+from astrojepa_bench.evaluation.extras import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
@@ -52,8 +53,8 @@ class Component:
 
     @property
     def chain(self) -> dict[str, str]:
-        """The versions of all code behind it, by name."""
-        return chain_of(self.offer.factory)
+        """The versions of all code behind it, by name; of an evaluator also of the extras that it requests."""
+        return component_chain(self.offer)
 
     @property
     def version(self) -> str:
@@ -116,6 +117,12 @@ class Component:
                         "file"
                     ) from None
         return jsonable({**self.options, **hashes})
+
+
+def component_chain(offer: Offer) -> dict[str, str]:
+    """Collect the versions of all code behind an offer, by name; of an evaluator also of its extras."""
+    chain = chain_of(offer.factory)
+    return chain | extras_chain(offer.declares("requests")) if offer.kind == "evaluator" else chain
 
 
 @dataclass(frozen=True)

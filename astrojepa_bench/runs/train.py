@@ -144,6 +144,12 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
         return None
     weights = context.store.weights_path(record.run_id)
     if not weights.exists():
+        asked = {each.name for each in context.evaluators}
+        lost = sorted({score.evaluator for score in record.scores} - asked)
+        scores = f", which replaces its scores by {', '.join(lost)}; ask for these too to keep them" * bool(
+            lost
+        )
+        emit("note", text=f"{weights.name} is not here; run {record.run_id} is trained again{scores}")
         return None
     assembly = assemble(cell, context.galaxies, context.budget.galaxies)
     try:

@@ -254,8 +254,16 @@ class Trainer:
                 "note", text=f"the checkpoint of this run is not used: {error}; it trains from the start"
             )
             return TrainingState()
-        self.objective.load_state_dict(saved["objective"])
-        self.optimiser.load_state_dict(saved["optimiser"])
+        try:
+            self.objective.load_state_dict(saved["objective"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+        except (
+            Exception
+        ):  # what is half loaded must not be trained; without the file the next command starts anew
+            assert checkpoint is not None
+            checkpoint.remove()
+            events.emit("note", text="the checkpoint of this run does not load and was removed; run it again")
+            raise
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
         return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
 

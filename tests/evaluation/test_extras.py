@@ -8,16 +8,23 @@ from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.errors import ContractError
-from astrojepa_bench.evaluation import extras
 from astrojepa_bench.evaluation.extract import compute_features, encode_rows
-from astrojepa_bench.evaluation.extras import VIEWS, AugmentedViews, ExtrasContext, with_extras
+from astrojepa_bench.evaluation.extras import (
+    VIEWS,
+    AugmentedViews,
+    BandFluxes,
+    ExtrasContext,
+    PredictionErrors,
+    with_extras,
+)
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors, token_errors
 from astrojepa_bench.evaluation.store import FeatureFile
+from astrojepa_bench.geometry import views
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.component import Component
+from astrojepa_bench.runs.component import Component, component_chain
 from astrojepa_bench.types import Loss, Prediction
 
 
@@ -171,6 +178,18 @@ def test_what_is_kept_is_not_computed_again(subject, features, tmp_path, monkeyp
     assert torch.equal(first.shifted_test.features["last"], second.shifted_test.features["last"])
     for name, values in first.test.prediction_errors.items():
         assert np.array_equal(values, second.test.prediction_errors[name])
-    monkeypatch.setattr(extras, "VERSION", 99)
+    monkeypatch.setattr(AugmentedViews, "version", 99)
     with_extras(features, ["augmented_views"], subject, path)
     assert writes == ["extras/augmented_views"]
+
+
+@pytest.mark.parametrize("changed", [BandFluxes, PredictionErrors, views])
+def test_the_version_of_an_extra_is_part_of_the_versions_of_evaluators_that_request_it(changed, monkeypatch):
+    """Scores of other arrays are other scores, so they are never averaged with the old ones."""
+    registry = load_registry()
+    asking, other = registry.get("evaluator", "anomaly-scorers"), registry.get("evaluator", "linear")
+    before = component_chain(asking), component_chain(other)
+    monkeypatch.setattr(changed, "version", 99)
+
+    assert component_chain(asking) != before[0]
+    assert component_chain(other) == before[1]

@@ -131,6 +131,14 @@ def test_preparing_leaves_an_empty_folder(tmp_path):
     assert list((tmp_path / "out" / "runs").iterdir()) == []
 
 
+def test_a_folder_of_locks_that_cannot_be_made_is_known_before_training(tmp_path):
+    """Every run takes a lock, so the grid would end at its first one."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "leases").write_text("")
+    with pytest.raises(ConfigError, match="choose a writable --out folder"):
+        Store(tmp_path / "out").prepare()
+
+
 def test_a_written_file_has_the_permissions_of_any_file(tmp_path):
     """Others on a shared disk can read a record as they can read any new file of this user."""
     (tmp_path / "plain").write_text("")

@@ -75,6 +75,18 @@ def test_weights_that_do_not_fit_seed_no_training(world, damage):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+def test_a_run_that_lost_its_weights_says_which_scores_it_will_not_have(world):
+    """It is trained again and scored by those asked for now; nobody loses a score without a word."""
+    context, (cell, _) = world
+    first, heard = run_cell(cell, context).record, []
+    context.store.weights_path(first.run_id).unlink()
+    with listening(heard.append):
+        again = run_cell(cell, more(context, "collapse"))
+
+    assert again.is_trained
+    assert any("replaces its scores by knn" in event.fields.get("text", "") for event in heard)
+
+
 def test_two_commands_never_train_one_cell(world):
     """The second waits, and then finds what the first has written."""
     context, (cell, _) = world

@@ -145,6 +145,23 @@ def test_a_checkpoint_that_does_not_fit_starts_the_run_again(make_trainer, tmp_p
     assert any("trains from the start" in event.fields.get("text", "") for event in heard)
 
 
+def test_a_checkpoint_that_an_objective_refuses_is_removed(make_trainer, tmp_path, monkeypatch):
+    """What it half loaded is not trained, and the next command does not meet it again."""
+    path, trainer, heard = tmp_path / "state.pt", make_trainer(), []
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer().run(Killed(path, every_s=0))
+
+    def refuse(state):
+        raise ValueError("not mine")
+
+    monkeypatch.setattr(trainer.objective, "load_state_dict", refuse)
+    with listening(heard.append), pytest.raises(ValueError, match="not mine"):
+        trainer.run(Checkpointer(path))
+
+    assert not path.exists()
+    assert any("does not load and was removed" in event.fields.get("text", "") for event in heard)
+
+
 class HostReads(TorchDispatchMode):
     """Counts how often a value is read from the device, each of which holds a GPU up."""
 
