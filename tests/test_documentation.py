@@ -42,19 +42,19 @@ def quoted(text):
 
 
 def section(title):
-    """Give one section of the guide, without those below it of the same rank."""
+    """Return one section of the guide, without those below it of the same rank."""
     [found] = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", GUIDE, re.M | re.S)
     return found
 
 
 def under_hook(hook):
-    """Give what stands under the heading of a hook."""
+    """Return what stands under the heading of a hook."""
     [found] = re.findall(rf"^### `{hook}\([^\n]*\n(.*?)(?=^##|\Z)", GUIDE, re.M | re.S)
     return found
 
 
 def example_of(hook):
-    """Give the example that stands under the heading of a hook."""
+    """Return the example that stands under the heading of a hook."""
     [found] = blocks("python", under_hook(hook))
     return found
 
@@ -74,7 +74,7 @@ def as_typed(parameter):
 
 
 def entry_of(name, made):
-    """Give the words under which the guide has to list a public name."""
+    """Return the words under which the guide has to list a public name."""
     if name in ROLES:
         return f"`{name}`: `{signature_of(ROLES[name], getattr(made, ROLES[name]))}`"
     if callable(made) and name not in {"Draw", "Importer", "hookimpl"} and not has_no_signature(made):

@@ -30,7 +30,7 @@ GALAXIES = {"dataset": {"galaxies": 320}}
 
 @pytest.fixture
 def record_of(tmp_path, monkeypatch):
-    """Give the record of one cell on 320 synthetic galaxies, each call in a folder of its own."""
+    """Return the record of one cell on 320 synthetic galaxies, each call in a folder of its own."""
     monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 640, "vit-micro", "tests"))
     calls = iter(range(100))
 

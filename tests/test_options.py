@@ -88,7 +88,7 @@ def test_constructor_docstring_documents_options_too():
         """A piece."""
 
         def __init__(self, *, tau: float = 1.0):
-            """Say how closely.
+            """Return how closely.
 
             Args:
                 tau: temperature (small follows the light).

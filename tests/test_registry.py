@@ -51,7 +51,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """Give a site, forgetting afterwards what was imported from it."""
+    """Return a site, forgetting afterwards what was imported from it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     known = set(sys.modules)
     yield Site(tmp_path)

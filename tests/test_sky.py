@@ -76,7 +76,7 @@ def spiral(side):
 
 
 def labelled(mask, side):
-    """Give the groups at the smallest distance from the centre by SciPy's labels."""
+    """Return the groups at the smallest distance from the centre by SciPy's labels."""
     groups, _ = ndimage.label(mask, structure=np.ones((3, 3)))
     axis = np.arange(side) - (side - 1) / 2
     distance = np.where(mask, axis[:, None] ** 2 + axis**2, np.inf)

@@ -15,13 +15,13 @@ def stream(seed=0):
 
 
 def blob(x, y, width, size=64):
-    """Give a Gaussian blob at (x, y), in pixels from the centre."""
+    """Return a Gaussian blob at (x, y), in pixels from the centre."""
     axis = torch.arange(size) - (size - 1) / 2
     return torch.exp(-((axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2) / (2 * width**2))
 
 
 def handedness(images):
-    """Give the sign of the triangle that the three bands' centroids span."""
+    """Return the sign of the triangle that the three bands' centroids span."""
     axis = torch.arange(images.shape[-1]).float()
     total = images.sum(dim=(2, 3))
     x = (images.sum(dim=2) * axis).sum(dim=2) / total

@@ -36,7 +36,7 @@ def make_run(objective="alpha", masker="random", seed=0, linear=0.7, balanced=No
 
 
 def scores(linear, balanced, n=608):
-    """Give the scores of one run."""
+    """Return the scores of one run."""
     values = {
         ("linear", "accuracy"): (linear, 0.4),
         ("linear", "balanced_accuracy"): (balanced, 0.2),

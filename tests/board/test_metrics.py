@@ -10,7 +10,7 @@ EVALUATORS = ["linear", "kmeans", "redshift", "collapse", "starlight"]
 
 
 def score(evaluator, metric, value, chance=None, better=True, **more):
-    """Give one recorded score."""
+    """Return one recorded score."""
     facts = {"evaluator": evaluator, "metric": metric, "value": value, "chance": chance}
     return {**facts, "higher_is_better": better, "n": 2000, **more}
 

@@ -39,7 +39,7 @@ def astrojepa_datasets():
 
 @pytest.fixture
 def ring(tmp_path, monkeypatch):
-    """Give the path of a plugin file, while nothing else is installed."""
+    """Return the path of a plugin file, while nothing else is installed."""
     monkeypatch.setattr(registry, "entry_points", lambda group: [])
     path = tmp_path / "ringmasks.py"
     path.write_text(RING)

@@ -132,7 +132,7 @@ def astrojepa_suites():
 
 @pytest.fixture
 def cited(ring, tmp_path):
-    """Give the path of a plugin that cites its sources and offers a suite."""
+    """Return the path of a plugin that cites its sources and offers a suite."""
     path = tmp_path / "cited.py"
     path.write_text(CITED)
     return path

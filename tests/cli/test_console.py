@@ -33,7 +33,7 @@ def plain(clock):
 
 
 def step(number, steps=9, **more):
-    """Say that an optimiser step was done."""
+    """Announce that an optimiser step was done."""
     emit("step", step=number, steps=steps, **{"terms": {}, "effective_rank": None, **more})
 
 

@@ -13,7 +13,7 @@ from astrojepa_bench.cli import main
 
 @pytest.fixture
 def galaxies(tmp_path):
-    """Give a file of twenty galaxies of two classes, one of them blank."""
+    """Return a file of twenty galaxies of two classes, one of them blank."""
     images = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
     images[5] = 0
     with h5py.File(tmp_path / "field.h5", "w") as file:

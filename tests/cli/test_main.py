@@ -57,7 +57,7 @@ def test_unknown_verb_is_answered_with_the_nearest(capsys):
 
 
 def raising(error):
-    """Give a verb that raises."""
+    """Return a verb that raises."""
 
     def execute(arguments):
         raise error

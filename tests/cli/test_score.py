@@ -61,7 +61,7 @@ def finished(trained, tmp_path):
 
 @pytest.fixture
 def words(finished, galaxies, tmp_path):
-    """Give the words of a `score` command."""
+    """Return the words of a `score` command."""
     places = ["--cache", str(tmp_path / "cache"), "--device", "cpu", "--set", f"dataset.path={galaxies}"]
     return ["score", str(finished), *places]
 

@@ -11,7 +11,7 @@ from astrojepa_bench.results.store import Store
 
 @pytest.fixture
 def record():
-    """Give a small record."""
+    """Return a small record."""
     identity = {"names": {"objective": "pixels"}, "seed": 0}
     score = RecordedScore(
         evaluator="knn", metric="accuracy", value=0.5, higher_is_better=True, n=99, chance=0.1
@@ -35,7 +35,7 @@ def record():
 
 @pytest.fixture
 def out(record, tmp_path):
-    """Give an output folder with that record."""
+    """Return an output folder with that record."""
     Store(tmp_path / "out").write(record)
     return tmp_path / "out"
 
@@ -157,7 +157,7 @@ def astrojepa_suites():
 
 @pytest.fixture
 def page(ring, tmp_path):
-    """Give the path of a plugin that opens with a page."""
+    """Return the path of a plugin that opens with a page."""
     path = tmp_path / "pages.py"
     path.write_text(PAGE)
     return path

@@ -59,7 +59,7 @@ class Files:
 
     @classmethod
     def refusal(cls, path, **options):
-        """Give the one line with which a folder is refused."""
+        """Return the one line with which a folder is refused."""
         with pytest.raises(DataError) as caught:
             cls.load(path, **options)
         assert "\n" not in str(caught.value)
@@ -68,5 +68,5 @@ class Files:
 
 @pytest.fixture
 def files():
-    """Give the writer of folders."""
+    """Return the writer of folders."""
     return Files

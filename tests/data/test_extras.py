@@ -80,7 +80,7 @@ def extended(table, tmp_path, pool=None, anomalies=None):
 
 
 def kinds_of_source(tmp_path, images):
-    """Give the same images as HDF5 file, folder, folder with table, and zip."""
+    """Return the same images as HDF5 file, folder, folder with table, and zip."""
     return [
         write_h5(tmp_path / "more.h5", images),
         write_folder(tmp_path / "plain", images),

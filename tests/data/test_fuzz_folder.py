@@ -254,7 +254,7 @@ def test_many_folders_are_read_or_refused(tmp_path_factory, entries, table, as_z
 
 
 def bomb():
-    """Give a PNG of 20,000 x 20,000 pixels in 50 kB."""
+    """Return a PNG of 20,000 x 20,000 pixels in 50 kB."""
     return saved(lambda file: Image.new("1", (20_000, 20_000)).save(file, "PNG"))
 
 

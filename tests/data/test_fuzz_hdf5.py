@@ -52,7 +52,7 @@ def outcome(path, dataset=Hdf5):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Give a folder that must not change, with its cache beside it."""
+    """Return a folder that must not change, with its cache beside it."""
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 

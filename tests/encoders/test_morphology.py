@@ -21,7 +21,7 @@ AREAS = WEIGHTS.sum(dim=0)
 
 
 def plane(size=SIZE, fine=1):
-    """Give x and y of the pixels from the centre, each split `fine` times."""
+    """Return x and y of the pixels from the centre, each split `fine` times."""
     places = (torch.arange(size * fine, dtype=torch.float64) + 0.5) / fine - size / 2
     return places[None, :].expand(size * fine, -1), places[:, None].expand(-1, size * fine)
 

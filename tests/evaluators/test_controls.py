@@ -47,7 +47,7 @@ def split_of(name, count, stream, anomalies=0):
 
 
 def answers_of(seed, features):
-    """Give answers whose two taps are drawn by `features(split, stream)`."""
+    """Return answers whose two taps are drawn by `features(split, stream)`."""
     stream = np.random.default_rng(seed)
     parts = {"train": (200, 0), "val": (100, 0), "test": (200, 60)}
     splits = {name: split_of(name, count, stream, odd) for name, (count, odd) in parts.items()}

@@ -70,7 +70,7 @@ PROBLEMS = [digits, imbalanced, collinear, nearly_constant, two_classes, more_di
 
 
 def objective(weights, bias, features, target, c):
-    """Give scikit-learn's objective per galaxy, in double precision, computed here."""
+    """Return scikit-learn's objective per galaxy, in double precision, computed here."""
     logits = features @ weights.T + bias
     top = logits.max(axis=1, keepdims=True)
     log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))

@@ -101,7 +101,7 @@ def planted(run, table):
 
 
 def with_labels(table, rows, label):
-    """Give a table in which some galaxies have other labels."""
+    """Return a table in which some galaxies have other labels."""
     labels = table.label.copy()
     labels[rows] = label
     return replace(table, label=labels)

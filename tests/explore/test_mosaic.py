@@ -15,7 +15,7 @@ ROWS = [0, 1, 2]
 
 @pytest.fixture
 def scaled(table):
-    """Give the table other pixel scales."""
+    """Set other pixel scales."""
     return lambda scales: replace(table, pixel_scale=np.resize(np.asarray(scales, dtype=float), len(table)))
 
 

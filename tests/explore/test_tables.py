@@ -69,7 +69,7 @@ def test_latents_are_those_of_the_encoder(sample, tmp_path, ending):
 
 
 def read_latents(path):
-    """Give ids and latents of a file."""
+    """Return ids and latents of a file."""
     if path.suffix == ".h5":
         with h5py.File(path) as file:
             return {"id": file["id"].asstr()[:], "latents": file["latents"][:]}

@@ -41,7 +41,7 @@ def answer_of(method, verb="predict", masker=RandomPatches, given=None):
 
 
 def sky_with_a_galaxy(noise=0.02):
-    """Give images of blank noisy sky whose central four of 64 patches hold a bright galaxy."""
+    """Return images of blank noisy sky whose central four of 64 patches hold a bright galaxy."""
     generator = torch.Generator().manual_seed(1)
     images = 0.1 + noise * torch.randn(64, 3, 32, 32, generator=generator)
     axis = torch.arange(32) - 15.5

@@ -62,7 +62,7 @@ OBJECTIVES = {
 
 
 def predicted_and_actual(method, batch, draw, streams):
-    """Give what `predict` answers, one row a galaxy."""
+    """Return what `predict` answers, one row a galaxy."""
     answer = method.predict(batch, draw, streams)
     return answer.predicted.flatten(1), answer.actual.flatten(1)
 
@@ -74,18 +74,18 @@ def pooled_views(method, batch, streams):
 
 
 def two_global_views(method, batch, draw, streams):
-    """Give the projections of two views of the whole image."""
+    """Return the projections of two views of the whole image."""
     return method.projector(pooled_views(method, batch, streams)).unflatten(0, (2, -1)).unbind()
 
 
 def measured_and_true(method, batch, draw, streams):
-    """Give the measurements read from one view of the whole image, and those made of the image."""
+    """Return the measurements read from one view of the whole image, and those made of the image."""
     read = method.head(pooled_views(method, batch, streams)).unflatten(0, (2, -1))
     return read[0], method.measurements(batch.images)
 
 
 def classes_and_labels(method, batch, draw, streams):
-    """Give the predicted chances of the classes, and certainty of the label."""
+    """Return the predicted chances of the classes, and certainty of the label."""
     return method.logits(batch.images).softmax(dim=1), torch.nn.functional.one_hot(batch.labels, CLASSES)
 
 
@@ -158,7 +158,7 @@ def swap_costs(name, objective, table):
 
 
 def swap_cost(predicted, actual):
-    """Say what exchanging the truths of two galaxies costs, pair by pair: (after - before) / (after + before).
+    """Compute what exchanging the truths of two galaxies costs, pair by pair: (after - before) / (after + before).
 
     The squared distances of both predictions are added. Perfect predictions cost 1; a prediction that is the
     same for every galaxy costs exactly 0, however odd some truths are; strangers' predictions cost 0 on average.
@@ -170,7 +170,7 @@ def swap_cost(predicted, actual):
 
 
 def student_t(values):
-    """Give the mean in units of its standard error."""
+    """Return the mean in units of its standard error."""
     return values.mean() / (values.std(ddof=1) / math.sqrt(len(values)))
 
 

@@ -27,7 +27,7 @@ def statistic(samples, **options):
 
 
 def integrand(samples):
-    """Give the integrand as the formula reads, in complex double precision."""
+    """Return the integrand as the formula reads, in complex double precision."""
 
     def at(t):
         gap = np.exp(1j * t * samples).mean() - np.exp(-(t**2) / 2)

@@ -42,7 +42,7 @@ def grid(tmp_path, galaxies, tiny):
 
 @pytest.fixture
 def command(tmp_path, galaxies, tiny):
-    """Give the words of a run on the tiny galaxies."""
+    """Return the words of a run on the tiny galaxies."""
     places = ["--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     return ["run", "-d", "hdf5", "--set", f"dataset.path={galaxies}", "--budget", "tiny", "--device", "cpu",
             "-E", "knn", "--no-floors", *places]  # fmt: skip

@@ -19,7 +19,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def readme_code():
-    """Give the Python of the README's section on exporting."""
+    """Return the Python of the README's section on exporting."""
     section = README.split("## Take an encoder home")[1].split("\n## ")[0]
     return "\n".join(re.findall(r"```python\n(.*?)```", section, re.S))
 

@@ -26,7 +26,7 @@ def outcomes():
 
 @pytest.fixture
 def fault(outcomes):
-    """Give what one check finds wrong with a factory, which must be something."""
+    """Return what one check finds wrong with a factory, which must be something."""
 
     def find(kind, check, factory):
         outcome = outcomes(kind, factory, check)[check]

@@ -11,7 +11,7 @@ from astrojepa_bench.types import Loss, Prediction, Recipe
 
 
 def changed(loss, total):
-    """Give the loss another total."""
+    """Set another total on the loss."""
     return Loss(total, loss.terms)
 
 

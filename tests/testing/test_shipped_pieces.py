@@ -11,7 +11,7 @@ OFFERS = [offer for offer in REGISTRY.offers() if not offer.is_family]
 
 
 def subject_here(offer):
-    """Give a piece that can be had without options and downloads, or skip."""
+    """Return a piece that can be had without options and downloads, or skip."""
     try:
         subject = subject_of(offer)
     except BenchError as error:

@@ -18,7 +18,7 @@ SKY = 32
 
 
 def as_fits(values, scale=0.262, ra=150.0, dec=2.0, **cards):
-    """Give an image as FITS bytes, with a celestial header unless `scale` is None."""
+    """Return an image as FITS bytes, with a celestial header unless `scale` is None."""
     hdu = fits.PrimaryHDU(values)
     if scale is not None:
         height, width = values.shape[-2:]

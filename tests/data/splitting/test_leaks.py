@@ -31,7 +31,7 @@ def recut(image, angle, zoom):
 
 @pytest.fixture(scope="module")
 def galaxies(tmp_path_factory):
-    """Give forty simulated galaxies, channels last."""
+    """Return forty simulated galaxies, channels last."""
     cache = tmp_path_factory.mktemp("cache")
     return Synthetic(galaxies=40, anomaly_fraction=0).load(64, cache).images.transpose(0, 2, 3, 1)
 

@@ -25,7 +25,7 @@ GALAXY = np.array([[0.0, 0.0, 0.10, 150.0]])
 
 
 def field(seed, sources=40):
-    """Give a galaxy in the middle and fainter neighbours: right, down, width [half sides] and peak [levels]."""
+    """Return a galaxy in the middle and fainter neighbours: right, down, width [half sides] and peak [levels]."""
     stream = np.random.default_rng(seed)
     place = stream.uniform(-1.6, 1.6, (sources, 2))
     width, peak = stream.uniform(0.04, 0.1, sources), stream.uniform(5, 40, sources)
@@ -234,7 +234,7 @@ def zip_rows(name):
 
 @pytest.fixture(scope="module")
 def listed_pairs():
-    """Give the two sides of the 50 listed pairs, at 64 px, channels first."""
+    """Return the two sides of the 50 listed pairs, at 64 px, channels first."""
     with (SHARED / "same_galaxy_pairs.csv").open() as file:
         pairs = list(csv.DictReader(file))
     opened = {

@@ -38,7 +38,7 @@ SKY = 32
 
 
 def of_class(kind, number):
-    """Give the first galaxies of a class."""
+    """Return the first galaxies of a class."""
     return [SceneSubject(i) for i in range(20 * number) if class_of(i, "uniform") == kind][:number]
 
 
