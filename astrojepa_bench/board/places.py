@@ -18,6 +18,35 @@ def place_title(galaxies: str, budget: str) -> str:
     return f"{galaxies}, budget {budget}"
 
 
+def place_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Callable[[RunRecord], str]:
+    """Name the galaxies of each run, and its device where runs on them stand in sections of several.
+
+    Args:
+        records: all that are named apart.
+        titles: what the galaxies are called, by fingerprint; others go by their data set (`galaxy_names`).
+    """
+    galaxies = galaxy_names(records)
+    devices: dict[tuple[str, str], set[str]] = {}
+
+    def place(record: RunRecord) -> tuple[str, str]:
+        title = titles.get(_fingerprint(record)) or galaxies(record)
+        return title, budget_name(record.budget, record.pretraining)
+
+    for record in records:
+        devices.setdefault(place(record), set()).add(device_of(record))
+
+    def name(record: RunRecord) -> str:
+        here = place(record)
+        return here[0] if len(devices[here]) == 1 else f"{here[0]}, {device_of(record)}"
+
+    return name
+
+
+def device_of(record: RunRecord) -> str:
+    """Name the device class and the precision of a run."""
+    return " ".join(str(record.identity.get(key, "")) for key in ("device_class", "precision")).strip()
+
+
 def galaxy_names(records: Sequence[RunRecord]) -> Callable[[RunRecord], str]:
     """Name the galaxies of each run: the data set, with the options that set its galaxies apart from others here.
 

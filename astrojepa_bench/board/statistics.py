@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from astrojepa_bench.metric import binomial_se
+
 CONFIDENCE = 0.95
 
 
@@ -60,11 +62,6 @@ def paired_difference(values: Mapping[int, float], reference: Mapping[int, float
     """
     shared = sorted(values.keys() & reference.keys())
     return summarise([values[seed] - reference[seed] for seed in shared]) if shared else None
-
-
-def binomial_se(share: float, n: int) -> float:
-    """Compute the standard error of a share measured on `n` independent galaxies."""
-    return math.sqrt(share * (1 - share) / n)
 
 
 def resolvable_difference(share: float, n: int) -> float:

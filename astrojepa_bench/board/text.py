@@ -15,16 +15,18 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 def section_title(section: Section) -> str:
     """Return the title of a section: its galaxies and budget."""
-    return place_title(section.galaxies, section.budget)
+    return place_title(section.title, section.budget)
 
 
 def section_facts(section: Section) -> str:
-    """Return the galaxies, split and protocol of a section as one line."""
+    """Return the galaxies, split, protocol and device of a section as one line."""
     facts = {
         "budget": section.effort,
         "galaxies": section.fingerprint[:12],
         "splits": section.splits[:12],
         "protocol": section.protocol,
+        "device": section.device_class,
+        "precision": section.precision,
     }
     return ", ".join(f"{name} {value}" for name, value in facts.items() if value)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.results.correct import packed
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
 from astrojepa_bench.results.naming import titled
 
@@ -42,6 +43,7 @@ def edition_1_version(number: object) -> object:
 Block: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_as_json)]
 Blocks: TypeAlias = Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_json)]
 Numbers: TypeAlias = dict[str, int | float]
+Bits: TypeAlias = Annotated[str, BeforeValidator(packed)]
 
 
 Curve: TypeAlias = Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)]
@@ -133,6 +135,8 @@ class RunRecord(_RecordPart):
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
         identity: everything that can move the numbers (`RunIdentity`).
         scores: the numbers of the last step, by evaluator.
+        correct: which test galaxies were right, for each score that is the share of them: bits by
+            `evaluator.metric` (`results.correct`).
         selection: what each evaluator chose on the validation split.
         evaluators: version, as a chain, and options of each evaluator that was asked.
         not_scored: evaluators that had nothing to score, and why.
@@ -158,6 +162,7 @@ class RunRecord(_RecordPart):
     altered: Blocks = {}
     identity: Block
     scores: list[RecordedScore] = []
+    correct: dict[str, Bits] = {}
     selection: Blocks = {}
     evaluators: Blocks = {}
     not_scored: dict[str, str] = {}
