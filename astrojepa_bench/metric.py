@@ -13,6 +13,9 @@ from astrojepa_bench.errors import ContractError
 Z = 1.959963984540054
 """Standard deviations of a normal law that hold 95 % of it."""
 
+ROUNDING = 1e-12
+"""A share this near to 0 or to 1 is a sum that was rounded."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -79,4 +82,5 @@ def binomial_se(share: float, n: int) -> float:
         >>> round(binomial_se(0.75, 300), 3), round(1 - 1.96 * binomial_se(1.0, 28), 2)
         (0.025, 0.88)
     """
-    return math.sqrt(share * (1 - share) / n) if 0 < share < 1 else Z / (n + Z**2)
+    is_inside = min(share, 1 - share) > ROUNDING
+    return math.sqrt(share * (1 - share) / n) if is_inside else Z / (n + Z**2)

@@ -49,17 +49,18 @@ def _faults(record: RunRecord, classes: Classes | None) -> Iterator[str]:
             yield f"`correct` of {name}: {error}"
             continue
         yield from _contradicted(name, score, float(right.mean()))
-        if classes is not None and score.metric == ACCURACY:
+        if classes is None or score.metric != ACCURACY:
+            continue
+        if len(classes) == score.n:
             yield from _by_class(score.evaluator, right, classes, scores)
+        else:
+            yield f"{name} has bits of {score.n} galaxies, {len(classes)} are listed with a class"
 
 
 def _by_class(
     evaluator: str, right: Right, classes: Classes, scores: Mapping[tuple[str, str], RecordedScore]
 ) -> Iterator[str]:
     """Check the balanced accuracy and the recalls of an evaluator against the bits of its accuracy."""
-    if len(classes) != len(right):
-        yield f"{evaluator}.{ACCURACY} has bits of {len(right)} galaxies, {len(classes)} are listed with a class"
-        return
     found = recalls(right, classes)
     known = {BALANCED: sum(found.values()) / len(found)} | {f"{RECALL}{k}": v for k, v in found.items()}
     for metric, value in known.items():
