@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from astrojepa_bench.evaluation.score import Scored
+from astrojepa_bench.evaluation.score import Scored, contradiction
 from astrojepa_bench.evaluation.store import FeatureFile, read_predictions
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.correct import decode_bits
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.types import Score
 
 CURIOUS = '''
 import numpy as np
@@ -322,20 +323,31 @@ def test_bits_of_some_galaxies_only_are_not_recorded(claim):
     assert record.correct == {}
 
 
+def test_claims_that_contradict_the_score_are_refused_with_their_author(claim):
+    """A share that is not that of its galaxies is a fault of the plugin, found before it travels."""
+    reason = claim(score=HONEST.replace("value", "value + 1e-4")).not_scored["claims"]
+
+    assert reason.startswith("evaluator 'claims' (plugin")
+    assert "of the galaxies are right in `correct`" in reason
+
+
+RIGHT = np.array([True, False, True, True])
+
+
 @pytest.mark.parametrize(
-    ("score", "words"),
+    ("value", "n", "right", "words"),
     [
-        (HONEST.replace("value", "value + 1e-4"), "of the galaxies are right in `correct`"),
-        (HONEST.replace("len(ids)", "len(ids) - 1"), "with 36 in `correct` and 36 in `ids`"),
-        (HONEST.replace("=right", "=right[1:]"), "35 in `correct`"),
-        (HONEST.replace("=right", "=right.astype(float)"), "no vector of booleans"),
-        (HONEST.replace("=right", "=list(right)"), "no vector of booleans"),
+        (0.75, 4, None, None),
+        (0.75, 4, RIGHT, None),
+        (0.7501, 4, RIGHT, "x.m is 0.7501, but 0.75 of the galaxies are right"),
+        (0.75, 8, RIGHT, "x.m is of 8 galaxies, with 4 in `correct` and 4 in `ids`"),
+        (2 / 3, 3, RIGHT[:3], "x.m is of 3 galaxies, with 3 in `correct` and 4 in `ids`"),
+        (0.75, 4, RIGHT.astype(float), "no vector of booleans"),
+        (0.75, 4, RIGHT[:, None], "no vector of booleans"),
     ],
 )
-def test_claims_that_contradict_the_score_are_refused_with_their_author(claim, score, words):
-    """A share that is not that of its galaxies is a fault of the plugin, found before it travels."""
-    reason = claim(score=score).not_scored["claims"]
+def test_what_is_said_of_galaxies_must_fit_the_score(value, n, right, words):
+    """One boolean for each galaxy of the evaluation, and their share is the value."""
+    found = contradiction(Score("x", "m", value, True, n, correct=right), 4)
 
-    assert words in reason
-    assert "claims" in reason.partition(":")[0]
-    assert "plugin.py" in reason or "plugin" in reason.partition(":")[0]
+    assert (found is None) if words is None else (words in found)
