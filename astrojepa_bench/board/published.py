@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tabulate import tabulate
 
 from astrojepa_bench.board.columns import ACCURACY, newest_versions, of_one_setting
-from astrojepa_bench.board.places import budget_name, place_names, place_title
+from astrojepa_bench.board.places import place_names
 from astrojepa_bench.board.statistics import summarise
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.identity import canonical_json
@@ -75,7 +75,7 @@ def published_table(
         titles: what its galaxies are called, by fingerprint.
     """
     name = place_names(records, titles)
-    placed = [(place_title(name(r), budget_name(r.budget, r.pretraining)), r) for r in records]
+    placed = [(name(r), r) for r in records]
     lines = [
         [_cell(text) for text in (f.model, f.figure, _ours(f.entry, placed), f.measured, f.differs, f.source)]
         for f in figures

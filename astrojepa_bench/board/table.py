@@ -47,8 +47,9 @@ class Section:
         dataset, fingerprint, splits, budget, effort, protocol, device_class, precision: what all its runs share;
             `budget` names the number of pretraining galaxies where that was limited, and `effort` is the budget
             with its numbers, as it stands in their identities.
-        title: what its galaxies are called, with the device where sections of several would share a title.
-        galaxies: the dataset, with its options where it stands here with several.
+        heading: its galaxies and budget, with the device where sections of several would share a heading.
+        title: what its galaxies are called: as a suite says, or the dataset, with its options where it stands here
+            with several.
         columns: the columns in which any of them has a number.
         rows: ranked contestants first, then those without a rank, ceilings and floors.
         chance: what knowing nothing scores, by column key.
@@ -64,8 +65,8 @@ class Section:
     protocol: str
     device_class: str
     precision: str
+    heading: str
     title: str
-    galaxies: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     chance: Mapping[str, float]
@@ -99,9 +100,9 @@ def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
     groups: dict[Comparable, list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(Comparable.of(record), []).append(record)
-    title, galaxies = place_names(ordered, rules.titles), galaxy_names(ordered)
+    heading, title = place_names(ordered, rules.titles), galaxy_names(ordered, rules.titles)
     sections = (
-        _section(key, groups[key], title(groups[key][0]), galaxies(groups[key][0])) for key in sorted(groups)
+        _section(key, groups[key], heading(groups[key][0]), title(groups[key][0])) for key in sorted(groups)
     )
     return Board(tuple(sections), tuple(ordered), rules)
 
@@ -127,7 +128,7 @@ class Comparable(NamedTuple):
         return cls(record.dataset, record.budget, int(str(record.identity.get("pretraining") or 0)), *facts)
 
 
-def _section(key: Comparable, records: list[RunRecord], title: str, galaxies: str) -> Section:
+def _section(key: Comparable, records: list[RunRecord], heading: str, title: str) -> Section:
     ran = [record for record in records if record.status != "skipped"]
     versions = newest_versions(ran)
     asked = of_one_setting(ran, versions)
@@ -149,7 +150,7 @@ def _section(key: Comparable, records: list[RunRecord], title: str, galaxies: st
     )
     return Section(
         key.dataset, key.fingerprint, key.splits, budget_name(key.budget, key.few), key.effort, key.protocol,
-        key.device_class, key.precision, title, galaxies,
+        key.device_class, key.precision, heading, title,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
-from astrojepa_bench.board.places import place_title
 from astrojepa_bench.board.table import Section
 
 CHANCE = "chance"
@@ -14,8 +13,8 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 
 def section_title(section: Section) -> str:
-    """Return the title of a section: its galaxies and budget."""
-    return place_title(section.title, section.budget)
+    """Return the title of a section: its galaxies, its budget, and its device where there are several."""
+    return section.heading
 
 
 def section_facts(section: Section) -> str:

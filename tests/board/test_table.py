@@ -323,7 +323,7 @@ def test_runs_in_other_arithmetic_stand_in_another_section(make_run, other):
         (other.get("device_class", "cpu"), other.get("precision", "float32")),
     }
     assert {section_title(s) for s in board.sections} == {
-        f"synthetic, {s.device_class} {s.precision}, budget small" for s in board.sections
+        f"synthetic, budget small, {s.device_class} {s.precision}" for s in board.sections
     }
     assert all(
         f"device {s.device_class}, precision {s.precision}" in section_facts(s) for s in board.sections
@@ -418,9 +418,9 @@ def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):
         return make_run(fingerprint=fingerprint, options={"dataset": {"galaxies": 8000, **chosen}})
 
     centred, shifted = run("f00d", shift=0.0), run("beef", shift=8.0)
-    assert [s.galaxies for s in build_board([centred]).sections] == ["synthetic"]
+    assert [s.title for s in build_board([centred]).sections] == ["synthetic"]
     sections = build_board([centred, shifted]).sections
-    assert {s.fingerprint: s.galaxies for s in sections} == {
+    assert {s.fingerprint: s.title for s in sections} == {
         "f00d": "synthetic(shift=0.0)",
         "beef": "synthetic(shift=8.0)",
     }
