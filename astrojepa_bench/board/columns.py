@@ -142,22 +142,25 @@ def left_out(records: Iterable[RunRecord], versions: Versions) -> dict[str, tupl
     return {name: (counts[name], usual[name]) for name in sorted(counts)}
 
 
-def setting_text(record: RunRecord, evaluator: str) -> str:
-    """Write the options by which an evaluator scored a run, so that equal settings read alike."""
-    return canonical_json(record.evaluators.get(evaluator, {}).get("options") or {})
+def settings_of(record: RunRecord) -> dict[str, str]:
+    """Write by evaluator the options by which it scored a run, so that equal settings read alike."""
+    names = dict.fromkeys(score.evaluator for score in record.scores)
+    return {name: canonical_json(record.evaluators.get(name, {}).get("options") or {}) for name in names}
 
 
 def _usual_settings(records: Sequence[RunRecord], versions: Versions) -> dict[str, str]:
     counted: dict[str, Counter[str]] = {}
     for record in records:
-        for name in {s.evaluator for s in record.scores if s.evaluator_version == versions[s.evaluator]}:
-            counted.setdefault(name, Counter())[setting_text(record, name)] += 1
+        current = {s.evaluator for s in record.scores if s.evaluator_version == versions[s.evaluator]}
+        for name, text in settings_of(record).items():
+            if name in current:
+                counted.setdefault(name, Counter())[text] += 1
     return {name: max(counts, key=lambda text: (counts[text], text)) for name, counts in counted.items()}
 
 
 def _others(record: RunRecord, usual: Mapping[str, str]) -> set[str]:
     """Name the evaluators that scored a run by another setting than the usual one."""
-    return {s.evaluator for s in record.scores if setting_text(record, s.evaluator) != usual[s.evaluator]}
+    return {name for name, text in settings_of(record).items() if text != usual[name]}
 
 
 def _without(record: RunRecord, evaluators: Collection[str]) -> RunRecord:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from astrojepa_bench.board.columns import setting_text
+from astrojepa_bench.board.columns import settings_of
 from astrojepa_bench.board.drift import contradictions
 from astrojepa_bench.board.published import LEGEND, TITLE, published_table, read_published
 from astrojepa_bench.board.rules import read_rules
@@ -168,10 +168,9 @@ def long_table(board: Board) -> str:
         shared = {name: getattr(section, name) for name in _SHARED}
         options = canonical_json(record.altered)
         facts = {**vars(record), **shared, "galaxies": section.title, "entry": label, "options": options}
-        writer.writerows(
-            {**facts, **vars(s), "evaluator_options": setting_text(record, s.evaluator)}
-            for s in record.scores
-        )
+        settings = settings_of(record)
+        lines = ({**facts, **vars(s), "evaluator_options": settings[s.evaluator]} for s in record.scores)
+        writer.writerows(lines)
     return text.getvalue()
 
 
