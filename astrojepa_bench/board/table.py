@@ -1,7 +1,8 @@
 """The board: sections of comparable runs, one row per entry, built from the records alone.
 
 Runs on other galaxies, other splits, another budget, another number of pretraining galaxies or another protocol
-answer another question and stand in another section; nothing is ever averaged across sections.
+answer another question and stand in another section, and so do runs on another class of device or in another
+precision, whose numbers differ by more than the seed. Nothing is ever averaged across sections.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Board:
     """All sections, and the records they were built from.
 
     Attributes:
-        sections: by dataset, budget, fingerprint, splits and protocol.
+        sections: by dataset, budget, fingerprint, splits, protocol, device class and precision.
         records: every record, in one order whatever order they came in.
         rules: by which they are judged.
     """
