@@ -1,8 +1,8 @@
 """The board: sections of comparable runs, one row per entry, built from the records alone.
 
 Runs on other galaxies, other splits, another budget, another number of pretraining galaxies or another protocol
-answer another question and stand in another section, and so do runs on another class of device or in another
-precision, whose numbers differ by more than the seed. Nothing is ever averaged across sections.
+answer another question and stand in another section; so do runs on another class of device or in another precision,
+which compute other numbers from equal seeds. Nothing is ever averaged across sections.
 """
 
 from __future__ import annotations
