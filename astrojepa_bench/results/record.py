@@ -128,6 +128,7 @@ class RunRecord(_RecordPart):
         formerly: the id that it had before `leaderboard migrate`; it is still found by it.
         status: how it ended; `skip_reason` and `failure` say why.
         standing: contestants are ranked; floors and ceilings frame them.
+        group: which contestants it is ranked among; empty where the rules of its suite say it.
         pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
         options: resolved options by kind, defaults included.
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
@@ -135,6 +136,7 @@ class RunRecord(_RecordPart):
         scores: the numbers of the last step, by evaluator.
         selection: what each evaluator chose on the validation split.
         evaluators: version, as a chain, and options of each evaluator that was asked.
+        correct: which test galaxies were right, by `evaluator.metric` of each accuracy (`results.correct`).
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
     """
@@ -151,6 +153,7 @@ class RunRecord(_RecordPart):
     encoder: str
     dataset: str
     standing: Standing = "contestant"
+    group: str = ""
     seed: int
     budget: str
     pretraining: int | None = None
@@ -160,6 +163,7 @@ class RunRecord(_RecordPart):
     scores: list[RecordedScore] = []
     selection: Blocks = {}
     evaluators: Blocks = {}
+    correct: dict[str, str] = {}
     not_scored: dict[str, str] = {}
     warnings: list[str] = []
     health: Numbers = {}

@@ -1,0 +1,110 @@
+"""Judge the entries of a section: verdicts on pairs, rank ranges, tie letters, effects of factors, track record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import norm
+
+from astrojepa_bench.board.columns import Versions
+from astrojepa_bench.board.evidence import Evidence, gather
+from astrojepa_bench.board.factors import factor_effects
+from astrojepa_bench.board.families import Entries, group_of
+from astrojepa_bench.board.inference import Difference, rank_ranges, tie_letters
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.track import track_record
+from astrojepa_bench.board.verdicts import Comparison, TrackRecord, Verdicts
+from astrojepa_bench.errors import DataError
+
+
+def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
+    """Say of the entries of one section what their seeds and test galaxies allow.
+
+    Args:
+        entries: the runs of each entry, floors and ceilings among them, by id.
+        versions: newest version of each evaluator; scores by others are left out.
+        rules: of the suite.
+    """
+    evidence = gather(entries, versions, rules, rules.headline)
+    if evidence is None:
+        note = f"Nothing is judged: no contestant or ceiling has two seeds that differ in {rules.headline}."
+        return Verdicts(rules.headline, {}, {}, {}, (), (), TrackRecord(), (note,) if entries else ())
+    ranks, letters = _places(evidence, rules)
+    lifts = {entry: lift for entry in entries if (lift := evidence.lift(entry))}
+    return Verdicts(
+        rules.headline, ranks, letters, lifts, evidence.comparisons,
+        factor_effects([("", evidence)], rules),
+        track_record(entries, versions, rules),
+        tuple(_notes(evidence)),
+    )  # fmt: skip
+
+
+def compare_entries(
+    entries: Entries, versions: Versions, rules: Rules, a: str, b: str, metric: str | None = None
+) -> Comparison:
+    """Compare any two entries of a section in any metric; exploratory where no family holds the pair.
+
+    To compare many, `gather` the evidence once and ask `Evidence.compare`.
+
+    Args:
+        entries: the runs of each entry of the section, by id: they tell the spread in common.
+        versions: newest version of each evaluator.
+        rules: of the suite.
+        a: the id of one entry.
+        b: that of the other.
+        metric: `evaluator.metric`; the headline unless named.
+
+    Raises:
+        DataError: one of them has no such score, or no entry of the section has two seeds that differ in it.
+    """
+    wanted = metric or rules.headline
+    evidence = gather(entries, versions, rules, wanted)
+    if evidence is None:
+        raise DataError(
+            f"no contestant or ceiling of this section has two seeds that differ in {wanted}, so nothing tells a "
+            "difference from chance; run more seeds"
+        )
+    return evidence.compare(a, b)
+
+
+def _places(evidence: Evidence, rules: Rules) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+    """Compute rank ranges and tie letters within each group, from the family of all pairs."""
+    every = [each for family, found in evidence.judged if family.name == "all" for each in found]
+    groups: dict[str, list[str]] = {}
+    for entry in evidence.ranked:
+        groups.setdefault(group_of(evidence.entries[entry][0], rules), []).append(entry)
+    ranks: dict[str, tuple[int, int]] = {}
+    letters: dict[str, str] = {}
+    if "all" in rules.families:
+        for members in groups.values():
+            own = [each for each in every if each.a in set(members)]
+            ranks |= rank_ranges(members, own)
+            letters |= tie_letters(members, own)
+    return ranks, letters
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    lacking = sum(evidence.preferences.is_borrowed([entry]) for entry in evidence.scores)
+    found = []
+    if lacking and evidence.preferences.galaxies:
+        found.append(
+            "The test galaxies' own part of the errors is borrowed from the suite's constants for "
+            f"{lacking} of {len(evidence.scores)} entries: their records do not hold which galaxies were right."
+        )
+    every = next((diffs for family, diffs in evidence.judged if family.name == "all"), ())
+    return found + _unreachable(evidence, every)
+
+
+def _unreachable(evidence: Evidence, differences: Sequence[Difference]) -> list[str]:
+    """Note that the test set is too small for equivalence, where no number of seeds reaches the margin."""
+    if not differences or not evidence.preferences.galaxies:
+        return []
+    parts = [evidence.preferences.of({each.a: 1.0, each.b: -1.0}).part for each in differences]
+    reach = float(norm.ppf(1 - evidence.alpha / len(differences))) * float(np.median(parts)) ** 0.5
+    if reach < evidence.margin:
+        return []
+    return [
+        f"No number of seeds makes most pairs equivalent here: {evidence.preferences.galaxies} test galaxies leave "
+        f"±{100 * reach:.1f} points, and the margin is {100 * evidence.margin:g}."
+    ]
