@@ -7,15 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-from astrojepa_bench.board.columns import Versions
+from astrojepa_bench.board.columns import Versions, newest_versions
+from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather
 from astrojepa_bench.board.factors import factor_effects
 from astrojepa_bench.board.families import Entries, group_of
 from astrojepa_bench.board.inference import Difference, rank_ranges, tie_letters
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.track import track_record
-from astrojepa_bench.board.verdicts import Comparison, TrackRecord, Verdicts
+from astrojepa_bench.board.verdicts import Comparison, FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.results.record import RunRecord
+
+SHARED = ("budget", "pretraining", "protocol", "precision", "device_class")
+"""What sections share that are averaged over their galaxies."""
 
 
 def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
@@ -38,6 +44,29 @@ def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
         track_record(entries, versions, rules),
         tuple(_notes(evidence)),
     )  # fmt: skip
+
+
+def effects_across(
+    sections: Sequence[tuple[str, Sequence[RunRecord]]], rules: Rules
+) -> tuple[FactorEffect, ...]:
+    """Compute what maskers and objectives do on average over data sets.
+
+    Sections are averaged where they differ in their galaxies alone; of several such groups the largest counts.
+
+    Args:
+        sections: the title of the galaxies and the records of each section.
+        rules: of the suite.
+    """
+    groups: dict[str, list[tuple[str, Evidence]]] = {}
+    for title, records in sections:
+        asked = [record for record in records if record.status != "skipped"]
+        evidence = gather(by_entry(asked), newest_versions(asked), rules, rules.headline)
+        if evidence is not None:
+            identity = asked[0].identity
+            shared = canonical_json({key: identity.get(key) for key in SHARED})
+            groups.setdefault(shared, []).append((title, evidence))
+    found = [factor_effects(groups[key], rules) for key in sorted(groups) if len(groups[key]) > 1]
+    return max(found, key=lambda effects: sum(len(each.blocks) for each in effects), default=())
 
 
 def compare_entries(

@@ -8,23 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, columns_of, newest_versions
+from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, columns_of, newest_versions
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
+from astrojepa_bench.board.families import GROUP
+from astrojepa_bench.board.judge import effects_across, judge
 from astrojepa_bench.board.places import budget_name, galaxy_names
+from astrojepa_bench.board.rules import USUAL, Rules
 from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
+from astrojepa_bench.board.track import total
+from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
-    "Contestants are ordered by their linear balanced accuracy on test galaxies, averaged over pretraining "
-    "seeds. The order of two means is not a verdict: look at their spread and at what the test set resolves. "
-    "Floors and ceilings are shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is "
-    "not ranked."
+    "Contestants stand in the order of their linear accuracy on test galaxies (or of the headline that their suite "
+    "names), averaged over pretraining seeds. The range of ranks tells what that order is worth: an entry may hold "
+    "any rank in its range, and two entries that share a letter are tied. Both allow for few seeds, for the size of "
+    "the test set, and for all pairs being compared at once (Holm, 5 %). Floors and ceilings are shown, not ranked. "
+    "Collapsed runs are averaged in; an entry that lost a seed is not ranked."
 )
-SHORT_RULE = "Ordered by linear balanced accuracy, mean ± spread over seeds; the order alone is no verdict."
+SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
 _SHELVES = ("contestant", "ceiling", "floor")
 Comparable: TypeAlias = tuple[str, str, int, str, str, str, str]
 
@@ -43,6 +49,7 @@ class Section:
         chance: what knowing nothing scores, by column key.
         skipped: entries that cannot mean anything, with the reason.
         notes: what a reader must know to read the table.
+        verdicts: all that its records allow to be said.
     """
 
     dataset: str
@@ -57,6 +64,7 @@ class Section:
     chance: Mapping[str, float]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True)
@@ -66,25 +74,34 @@ class Board:
     Attributes:
         sections: by dataset, budget, fingerprint, splits and protocol.
         records: every record, in one order whatever order they came in.
+        factors: effects of maskers and objectives, averaged over data sets.
+        track_record: of all sections.
     """
 
     sections: tuple[Section, ...]
     records: tuple[RunRecord, ...]
+    factors: tuple[FactorEffect, ...] = ()
+    track_record: TrackRecord = field(default_factory=TrackRecord)
 
 
-def build_board(records: Sequence[RunRecord]) -> Board:
+def build_board(records: Sequence[RunRecord], rules: Rules = USUAL) -> Board:
     """Build the board.
 
     Args:
         records: the runs, in any order.
+        rules: of the suite that they were run for.
     """
     ordered = sorted(records, key=lambda r: (r.title, r.entry_id, r.seed, r.run_id))
     groups: dict[Comparable, list[RunRecord]] = {}
     for record in ordered:
         groups.setdefault(_comparable(record), []).append(record)
     name = galaxy_names(ordered)
-    sections = (_section(key, groups[key], name(groups[key][0])) for key in sorted(groups))
-    return Board(tuple(sections), tuple(ordered))
+    sections = tuple(_section(key, groups[key], name(groups[key][0]), rules) for key in sorted(groups))
+    return Board(
+        sections, tuple(ordered),
+        factors=effects_across([(name(groups[key][0]), groups[key]) for key in sorted(groups)], rules),
+        track_record=total(each.verdicts.track_record for each in sections if each.verdicts),
+    )  # fmt: skip
 
 
 def _comparable(record: RunRecord) -> Comparable:
@@ -96,18 +113,20 @@ def _comparable(record: RunRecord) -> Comparable:
     return record.dataset, record.budget, few, fingerprint, splits, effort, protocol
 
 
-def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Section:
+def _section(key: Comparable, records: list[RunRecord], galaxies: str, rules: Rules) -> Section:
     dataset, name, few, fingerprint, splits, effort, protocol = key
     asked = [record for record in records if record.status != "skipped"]
     versions = newest_versions(asked)
     columns = columns_of(asked, versions)
-    rows = _rows(asked, columns, versions)
+    verdicts = judge(by_entry(asked), versions, rules)
+    rows = _rows(asked, columns, versions, verdicts, rules)
     footnotes = []
     if any(row.provisional for row in rows):
         footnotes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
     if any(row.standing == "ceiling" for row in rows):
         footnotes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
     notes = (
+        verdicts.notes,
         _resolution(rows, asked),
         footnotes,
         _mixtures(asked),
@@ -122,24 +141,32 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str) -> Sectio
         chance=_chance(asked, columns),
         skipped=tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"})),
         notes=tuple(line for lines in notes for line in lines),
+        verdicts=verdicts,
     )  # fmt: skip
 
 
 def _rows(
-    records: list[RunRecord], columns: Sequence[Column], versions: Mapping[str, str]
+    records: list[RunRecord],
+    columns: Sequence[Column],
+    versions: Mapping[str, str],
+    verdicts: Verdicts,
+    rules: Rules,
 ) -> tuple[Row, ...]:
     entries = by_entry(records)
     labels = labels_of(entries)
-    floors = [runs for runs in entries.values() if runs[0].standing == "floor"]
-    rows = [make_row(labels[key], runs, columns, versions, floors) for key, runs in entries.items()]
+    rows = [make_row(labels[key], runs, columns, versions, verdicts, rules) for key, runs in entries.items()]
 
-    def position(row: Row) -> tuple[int, bool, float, str]:
-        mean = row.cells[RANKING.key].mean if RANKING.key in row.cells else 0.0
-        return _SHELVES.index(row.standing), bool(row.unranked), -mean, row.label
+    def position(row: Row) -> tuple[int, bool, bool, str, float, str]:
+        mean = row.cells[rules.headline].mean if rules.headline in row.cells else 0.0
+        group = row.group if row.standing == "contestant" else GROUP
+        return _SHELVES.index(row.standing), bool(row.unranked), group != GROUP, group, -mean, row.label
 
-    ranked = sum(not row.unranked for row in rows)
-    ordered = enumerate(sorted(rows, key=position), start=1)
-    return tuple(replace(row, rank=place) if place <= ranked else row for place, row in ordered)
+    places: Counter[str] = Counter()
+    ordered = list[Row]()
+    for row in sorted(rows, key=position):
+        places[row.group] += not row.unranked
+        ordered.append(row if row.unranked else replace(row, rank=places[row.group]))
+    return tuple(ordered)
 
 
 def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str, float]:

@@ -39,7 +39,9 @@ def decode_bits(text: str, n: int) -> Right:
     try:
         packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     except (binascii.Error, ValueError):
-        raise DataError(f"'{text[:20]}' is no base64; bits of galaxies are packed and written as base64") from None
+        raise DataError(
+            f"'{text[:20]}' is no base64; bits of galaxies are packed and written as base64"
+        ) from None
     bits = np.unpackbits(packed).astype(bool)
     if len(packed) != (n + 7) // 8 or bits[n:].any():
         raise DataError(f"{len(bits)} bits cannot be those of {n} galaxies, padded with zeros to whole bytes")

@@ -1,7 +1,7 @@
 """Freeze what verdicts need of the records of 26 November 2026: `board_2026_11_26.json.gz`.
 
-Later boards move those records, and the tests of the board's statistics rest on these very numbers. To make the file
-again, in the repository:
+Later boards move those records, and the tests of the board's statistics rest on these very numbers. To make the
+file again, in the repository:
 
     git archive f7c8e74 leaderboard/runs | tar -x -C DIRECTORY
     python tests/golden/freeze_board.py DIRECTORY/leaderboard/runs
