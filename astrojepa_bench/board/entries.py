@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from astrojepa_bench.board.columns import LIFT, Column, Versions
 from astrojepa_bench.board.evidence import scored
-from astrojepa_bench.board.families import group_of
+from astrojepa_bench.board.families import Entries, group_of, own_floor
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import Summary, summarise
-from astrojepa_bench.board.verdicts import Comparison, Verdicts
+from astrojepa_bench.board.verdicts import Verdicts
 from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 from astrojepa_bench.versions import version_text
@@ -84,6 +85,7 @@ def make_row(
     versions: Versions,
     verdicts: Verdicts,
     rules: Rules,
+    lift: Summary | None,
 ) -> Row:
     """Summarise the runs of one entry.
 
@@ -94,14 +96,15 @@ def make_row(
         versions: newest version of each evaluator.
         verdicts: on the section.
         rules: of the suite.
+        lift: over its own encoder before training.
     """
     first = runs[0]
     trained = [run for run in runs if run.status in SCORED]
     values = {c.key: [v for run in trained if (v := c.read(run, versions)) is not None] for c in columns}
     values[rules.headline] = [score.value for _, score in scored(trained, versions, rules.headline)]
     cells = {key: summarise(found) for key, found in values.items() if found}
-    if first.entry_id in verdicts.lifts:
-        cells[LIFT.key] = _lift(verdicts.lifts[first.entry_id], len(values[rules.headline]))
+    if lift is not None:
+        cells[LIFT.key] = lift
     return Row(
         label, first.objective, first.masker, first.encoder, first.entry_id, first.standing,
         runs=tuple(run.run_id for run in runs),
@@ -115,10 +118,24 @@ def make_row(
     )  # fmt: skip
 
 
-def _lift(comparison: Comparison, seeds: int) -> Summary:
-    """Summarise a lift with the interval that holds for all lifts of its family at once."""
-    found = comparison.difference
-    return Summary(seeds, found.difference, None, found.low_family, found.high_family)
+def lifts_of(entries: Entries, versions: Versions, verdicts: Verdicts, rules: Rules) -> dict[str, Summary]:
+    """Summarise the gain of each entry over its own encoder before training, by entry id.
+
+    The interval holds for all lifts of the family at once. Where nothing could be judged there is none.
+    """
+    found = {entry: scored(runs, versions, rules.headline) for entry, runs in entries.items()}
+    means = {entry: fmean(score.value for _, score in runs) for entry, runs in found.items() if runs}
+    lifts: dict[str, Summary] = {}
+    for entry in means:
+        floor = own_floor(entries[entry][0], entries, means)
+        if entry in verdicts.lifts:
+            told = verdicts.lifts[entry].difference
+            lifts[entry] = Summary(
+                len(found[entry]), told.difference, None, told.low_family, told.high_family
+            )
+        elif floor is not None and entries[entry][0].standing != "floor":
+            lifts[entry] = Summary(len(found[entry]), means[entry] - means[floor])
+    return lifts
 
 
 def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:

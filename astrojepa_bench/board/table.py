@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, columns_of, newest_versions
-from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
+from astrojepa_bench.board.entries import Row, by_entry, labels_of, lifts_of, make_row
 from astrojepa_bench.board.families import GROUP
 from astrojepa_bench.board.judge import effects_across, judge
 from astrojepa_bench.board.places import budget_name, galaxy_names
@@ -24,11 +24,11 @@ from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
-    "Contestants stand in the order of their linear accuracy on test galaxies (or of the headline that their suite "
-    "names), averaged over pretraining seeds. The range of ranks tells what that order is worth: an entry may hold "
-    "any rank in its range, and two entries that share a letter are tied. Both allow for few seeds, for the size of "
-    "the test set, and for all pairs being compared at once (Holm, 5 %). Floors and ceilings are shown, not ranked. "
-    "Collapsed runs are averaged in; an entry that lost a seed is not ranked."
+    "Contestants stand in the order of their linear accuracy on test galaxies (or of the headline that their "
+    "suite names), averaged over pretraining seeds. The range of ranks tells what that order is worth: an entry "
+    "may hold any rank in its range, and two entries that share a letter are tied. Both allow for few seeds, for "
+    "the size of the test set, and for all pairs being compared at once (Holm, 5 %). Floors and ceilings are "
+    "shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is not ranked."
 )
 SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
 _SHELVES = ("contestant", "ceiling", "floor")
@@ -154,7 +154,11 @@ def _rows(
 ) -> tuple[Row, ...]:
     entries = by_entry(records)
     labels = labels_of(entries)
-    rows = [make_row(labels[key], runs, columns, versions, verdicts, rules) for key, runs in entries.items()]
+    lifts = lifts_of(entries, versions, verdicts, rules)
+    rows = [
+        make_row(labels[key], runs, columns, versions, verdicts, rules, lifts.get(key))
+        for key, runs in entries.items()
+    ]
 
     def position(row: Row) -> tuple[int, bool, bool, str, float, str]:
         mean = row.cells[rules.headline].mean if rules.headline in row.cells else 0.0

@@ -67,9 +67,8 @@ def _fitting(section: Section, width: int) -> list[Column]:
     """Choose what fits: first all, then without most spreads, then ever fewer columns."""
     columns = list(section.columns)
     if _width(section, columns, _entry_width(width)) > width:
-        columns = [
-            c if c.key == ACCURACY.key or c.style == "interval" else replace(c, style="mean") for c in columns
-        ]
+        kept = {column.key for column in columns if column.style == "interval"} | {ACCURACY.key}
+        columns = [c if c.key in kept else replace(c, style="mean") for c in columns]
     while len(columns) > 1 and _width(section, columns, _entry_width(width)) > width:
         columns.remove(max(columns, key=lambda column: column.priority))
     return columns
