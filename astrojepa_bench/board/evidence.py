@@ -86,7 +86,7 @@ class Evidence:
 
     def differences(self, pairs: Sequence[Pair]) -> list[Difference]:
         """Compare the pairs of one family."""
-        tests = {(a, b): self.preferences.of({a: 1.0, b: -1.0}) for a, b in pairs}
+        tests = {(a, b): self.preferences.between(a, b) for a, b in pairs}
         found = compare_family(self.scores, pairs, margin=self.margin, test_set=tests, alpha=self.alpha)
         return found if self.higher_is_better else [_reversed(each) for each in found]
 
@@ -128,7 +128,7 @@ class Evidence:
         """
         a, b = self.scores[difference.a], self.scores[difference.b]
         effect = max(abs(difference.difference), self.margin)
-        test_set = self.preferences.of({difference.a: 1.0, difference.b: -1.0})
+        test_set = self.preferences.between(difference.a, difference.b)
         sd = math.sqrt((a.var + b.var) / 2)
         seeds = seeds_needed(effect, sd, comparisons=of, galaxies_part=test_set.part, alpha=self.alpha)
         if seeds is not None:

@@ -57,16 +57,22 @@ def effects_across(
         sections: the title of the galaxies and the records of each section.
         rules: of the suite.
     """
-    groups: dict[str, list[tuple[str, Evidence]]] = {}
+    groups: dict[str, list[tuple[str, list[RunRecord]]]] = {}
     for title, records in sections:
         asked = [record for record in records if record.status != "skipped"]
-        evidence = gather(by_entry(asked), newest_versions(asked), rules, rules.headline)
-        if evidence is not None:
-            identity = asked[0].identity
-            shared = canonical_json({key: identity.get(key) for key in SHARED})
-            groups.setdefault(shared, []).append((title, evidence))
-    found = [factor_effects(groups[key], rules) for key in sorted(groups) if len(groups[key]) > 1]
+        for first in asked[:1]:
+            shared = canonical_json({key: first.identity.get(key) for key in SHARED})
+            groups.setdefault(shared, []).append((title, asked))
+    found = []
+    for _, group in sorted(groups.items()):
+        gathered = ((title, _evidence(asked, rules)) for title, asked in group if len(group) > 1)
+        told = [(title, evidence) for title, evidence in gathered if evidence is not None]
+        found.append(factor_effects(told, rules) if len(told) > 1 else ())
     return max(found, key=lambda effects: sum(len(each.blocks) for each in effects), default=())
+
+
+def _evidence(records: Sequence[RunRecord], rules: Rules) -> Evidence | None:
+    return gather(by_entry(records), newest_versions(records), rules, rules.headline)
 
 
 def compare_entries(
@@ -129,7 +135,7 @@ def _unreachable(evidence: Evidence, differences: Sequence[Difference]) -> list[
     """Note that the test set is too small for equivalence, where no number of seeds reaches the margin."""
     if not differences or not evidence.preferences.galaxies:
         return []
-    parts = [evidence.preferences.of({each.a: 1.0, each.b: -1.0}).part for each in differences]
+    parts = [evidence.preferences.between(each.a, each.b).part for each in differences]
     reach = float(norm.ppf(1 - evidence.alpha / len(differences))) * float(np.median(parts)) ** 0.5
     if reach < evidence.margin:
         return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -43,8 +44,15 @@ class Preferences:
         """Return the variance of one seed that the test galaxies alone make: none below it can be real."""
         return float(self.rest[self.places[entry]]) / self.galaxies if self.galaxies else 0.0
 
+    def between(self, a: str, b: str) -> TestSet:
+        """Return the galaxies' part of the difference of two entries, as `of` does, without its sums."""
+        i, j = self.places[a], self.places[b]
+        chosen = self.borrowed if self.is_borrowed((a, b)) else self.covariance
+        variance = float(chosen[i, i] + chosen[j, j] - 2 * chosen[i, j])
+        return TestSet(self.galaxies, max(variance, 0.0))
+
     def of(self, contrast: Mapping[str, float]) -> TestSet:
-        """Return the galaxies' part of a weighted sum of entries, e.g. of `{a: 1, b: -1}`."""
+        """Return the galaxies' part of a weighted sum of entries whose weights add up to 0."""
         rows = np.array([self.places[entry] for entry in contrast])
         weights = np.array(list(contrast.values()))
         chosen = self.borrowed if self.is_borrowed(contrast) else self.covariance
@@ -53,8 +61,13 @@ class Preferences:
 
     def is_borrowed(self, entries: Iterable[str]) -> bool:
         """Return whether any of these entries lacks the bits of its galaxies."""
-        rows = [self.places[entry] for entry in entries]
-        return bool(np.isnan(np.diag(self.covariance)[rows]).any())
+        return not self.lacking.isdisjoint(entries)
+
+    @cached_property
+    def lacking(self) -> frozenset[str]:
+        """The entries that lack them."""
+        known = np.isfinite(np.diag(self.covariance))
+        return frozenset(entry for entry, row in self.places.items() if not known[row])
 
 
 def preferences(entries: Mapping[str, Scored], metric: str, constants: Borrowed | None) -> Preferences:

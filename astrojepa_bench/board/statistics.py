@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from scipy.stats import norm
 from scipy.stats import t as student_t
@@ -48,8 +49,14 @@ def summarise(values: Sequence[float]) -> Summary:
     if len(values) == 1:
         return Summary(1, mean)
     sd = statistics.stdev(values)
-    half = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+    half = _quantile(len(values) - 1) * sd / math.sqrt(len(values))
     return Summary(len(values), mean, sd, mean - half, mean + half)
+
+
+@cache
+def _quantile(df: int) -> float:
+    """Return Student's t(0.975, df); the library takes longer for one than for a table of them."""
+    return float(student_t.ppf((1 + CONFIDENCE) / 2, df))
 
 
 def binomial_se(share: float, n: int) -> float:

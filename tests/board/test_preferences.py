@@ -51,6 +51,7 @@ def test_preferences_equal_the_component_of_all_pairings(make_run, tables):
 
     assert found.of(pair).var_gal == pytest.approx(np.mean(pairings))
     assert found.of(pair).galaxies == 60
+    assert found.between(*pair).var_gal == pytest.approx(found.of(pair).var_gal)
     assert not found.is_borrowed(pair)
     assert found.floor(records[0].entry_id) == pytest.approx(two_way(a).var_rest / 60)
 
