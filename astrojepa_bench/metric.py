@@ -1,13 +1,20 @@
-"""How evaluators describe their metrics; without torch, so that a board loads fast."""
+"""How evaluators describe their metrics, and the error of a share; without torch, so that a board loads fast."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from astrojepa_bench.errors import ContractError
+
+Z = 1.959963984540054
+"""Standard deviations of a normal law that hold 95 % of it."""
+
+ROUNDING = 1e-12
+"""A share this near to 0 or to 1 is a sum that was rounded."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +67,20 @@ class Metric:
 def description_of(metric: str, described: Iterable[Metric]) -> Metric | None:
     """Find the first description that is about a metric of this name."""
     return next((each for each in described if each.describes(metric)), None)
+
+
+def binomial_se(share: float, n: int) -> float:
+    """Compute the standard error of a share measured on `n` independent galaxies.
+
+    Between 0 and 1 it is Wald's. At 0 and at 1 Wald's vanishes, as if a handful of galaxies could prove certainty;
+    there it is such that 1.96 of it reach to the far end of Wilson's 95 % interval: 28 of 28 leave room for 88 %.
+
+    Source:
+        Wilson 1927 (J. Am. Stat. Assoc. 22, 209).
+
+    Example:
+        >>> round(binomial_se(0.75, 300), 3), round(1 - 1.96 * binomial_se(1.0, 28), 2)
+        (0.025, 0.88)
+    """
+    is_inside = min(share, 1 - share) > ROUNDING
+    return math.sqrt(share * (1 - share) / n) if is_inside else Z / (n + Z**2)

@@ -24,7 +24,7 @@ from astrojepa_bench.geometry.sky import DETECTED, signal_to_noise
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.importers import Imported, Importer
-from astrojepa_bench.metric import Metric
+from astrojepa_bench.metric import Metric, binomial_se
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.suites import Block, Published, Suite
@@ -82,6 +82,7 @@ __all__ = [
     "TokenBatch",
     "Tokens",
     "augment",
+    "binomial_se",
     "choose_patches",
     "covered",
     "draw_blocks",

@@ -266,6 +266,8 @@ class Score:
         n: number of test galaxies it is computed from.
         chance: the value for uninformative features; None where that has no meaning.
         item_se: standard error from the finite test set, where a formula exists.
+        correct: which test galaxies were right, in the order of the evaluation's `ids`, where the value is their
+            share; it lets others check what is said of the value.
     """
 
     evaluator: str
@@ -275,6 +277,7 @@ class Score:
     n: int
     chance: float | None = None
     item_se: float | None = None
+    correct: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -290,7 +293,7 @@ class Evaluation:
     Attributes:
         scores: the numbers.
         predictions: predictions per galaxy by name, aligned with `ids`.
-        ids: ids of the galaxies predicted.
+        ids: ids of the galaxies predicted, or of which a score says which were right.
         selection: choices made on the validation split ("C": 0.1, "tap": "last4").
         warnings: caveats for readers of the scores.
     """

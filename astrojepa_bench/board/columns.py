@@ -6,7 +6,8 @@ an older record holds none, that of the ruler's own evaluator of that name count
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -17,6 +18,7 @@ from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.metric import Metric, description_of
+from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.versions import newest
 
@@ -115,6 +117,59 @@ def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
     for score in (score for record in records for score in record.scores):
         found.setdefault(score.evaluator, []).append(score.evaluator_version)
     return {name: newest(texts) for name, texts in found.items()}
+
+
+def of_one_setting(records: Iterable[RunRecord], versions: Versions) -> list[RunRecord]:
+    """Leave out scores by another setting of an evaluator than the usual one: another k measures something else.
+
+    Args:
+        records: the runs of a section.
+        versions: newest version of each evaluator.
+
+    Returns:
+        The runs, without scores and bits by other settings than that of most runs, of equals the last by text.
+    """
+    every = list(records)
+    usual = _usual_settings(every, versions)
+    return [_without(record, _others(record, usual)) for record in every]
+
+
+def left_out(records: Iterable[RunRecord], versions: Versions) -> dict[str, tuple[int, str]]:
+    """Count by evaluator the runs whose scores `of_one_setting` leaves out, beside the setting that counts."""
+    every = list(records)
+    usual = _usual_settings(every, versions)
+    counts = Counter(name for record in every for name in _others(record, usual))
+    return {name: (counts[name], usual[name]) for name in sorted(counts)}
+
+
+def settings_of(record: RunRecord) -> dict[str, str]:
+    """Write by evaluator the options by which it scored a run, so that equal settings read alike."""
+    names = dict.fromkeys(score.evaluator for score in record.scores)
+    return {name: canonical_json(record.evaluators.get(name, {}).get("options") or {}) for name in names}
+
+
+def _usual_settings(records: Sequence[RunRecord], versions: Versions) -> dict[str, str]:
+    counted: dict[str, Counter[str]] = {}
+    for record in records:
+        current = {s.evaluator for s in record.scores if s.evaluator_version == versions[s.evaluator]}
+        for name, text in settings_of(record).items():
+            if name in current:
+                counted.setdefault(name, Counter())[text] += 1
+    return {name: max(counts, key=lambda text: (counts[text], text)) for name, counts in counted.items()}
+
+
+def _others(record: RunRecord, usual: Mapping[str, str]) -> set[str]:
+    """Name the evaluators that scored a run by another setting than the usual one."""
+    return {name for name, text in settings_of(record).items() if text != usual[name]}
+
+
+def _without(record: RunRecord, evaluators: Collection[str]) -> RunRecord:
+    if not evaluators:
+        return record
+    scores = [score for score in record.scores if score.evaluator not in evaluators]
+    kept = {f"{score.evaluator}.{score.metric}" for score in scores}
+    correct = {name: bits for name, bits in record.correct.items() if name in kept}
+    return record.model_copy(update={"scores": scores, "correct": correct})
 
 
 def described_metrics(records: Sequence[RunRecord], versions: Versions) -> dict[str, tuple[Metric, ...]]:

@@ -172,10 +172,7 @@ def _facts(record: RunRecord) -> dict[str, object]:
     else:
         chains = record.identity["chain"]
         code = {f"{kind} version": version_text(chain) for kind, chain in chains.items()}
-    rest: dict[str, object] = {
-        key: record.identity[key] for key in ("precision", "device_class") if key in record.identity
-    }
-    return {**options, **code, **rest}
+    return {**options, **code}
 
 
 def _told_apart(name: str, facts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

@@ -39,7 +39,8 @@ class Family:
 
 def group_of(record: RunRecord, rules: Rules) -> str:
     """Return the group among which a contestant is ranked."""
-    return record.group or rules.groups.get(record.objective, GROUP)
+    told = rules.groups.get(record.objective) or rules.groups.get(record.encoder)
+    return record.group or told or GROUP
 
 
 def is_complete(runs: Sequence[RunRecord]) -> bool:

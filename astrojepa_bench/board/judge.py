@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-from astrojepa_bench.board.columns import Versions, newest_versions
+from astrojepa_bench.board.columns import Versions, newest_versions, of_one_setting
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather
 from astrojepa_bench.board.factors import factor_effects
@@ -57,22 +57,35 @@ def effects_across(
         sections: the title of the galaxies and the records of each section.
         rules: of the suite.
     """
-    groups: dict[str, list[tuple[str, list[RunRecord]]]] = {}
+    groups: dict[str, list[tuple[str, Sequence[RunRecord]]]] = {}
     for title, records in sections:
-        asked = [record for record in records if record.status != "skipped"]
-        for first in asked[:1]:
+        for first in records[:1]:
             shared = canonical_json({key: first.identity.get(key) for key in SHARED})
-            groups.setdefault(shared, []).append((title, asked))
+            groups.setdefault(shared, []).append((title, records))
     found = []
     for _, group in sorted(groups.items()):
-        gathered = ((title, _evidence(asked, rules)) for title, asked in group if len(group) > 1)
+        gathered = ((title, evidence_of(records, rules)) for title, records in group if len(group) > 1)
         told = [(title, evidence) for title, evidence in gathered if evidence is not None]
         found.append(factor_effects(told, rules) if len(told) > 1 else ())
     return max(found, key=lambda effects: sum(len(each.blocks) for each in effects), default=())
 
 
-def _evidence(records: Sequence[RunRecord], rules: Rules) -> Evidence | None:
-    return gather(by_entry(records), newest_versions(records), rules, rules.headline)
+def evidence_of(records: Sequence[RunRecord], rules: Rules, metric: str | None = None) -> Evidence | None:
+    """Gather what the records of a section say of a metric, the headline unless another is named.
+
+    Scores by older evaluators and by other settings than the usual ones are left out, as on the board.
+
+    Args:
+        records: of one section, in the order of the board.
+        rules: of the suite.
+        metric: `evaluator.metric`.
+
+    Returns:
+        The evidence; None where no contestant or ceiling has two seeds that differ.
+    """
+    ran = [record for record in records if record.status != "skipped"]
+    versions = newest_versions(ran)
+    return gather(by_entry(of_one_setting(ran, versions)), versions, rules, metric or rules.headline)
 
 
 def compare_entries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from astrojepa_bench.board.columns import described_metrics, newest_versions
+from astrojepa_bench.board.columns import described_metrics, newest_versions, of_one_setting
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
@@ -103,7 +103,9 @@ def records_of(board: Board, section: Section) -> list[RunRecord]:
 
 
 def _runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
-    entries = by_entry(board.records)
+    shown = {run_id for row in section.rows for run_id in row.runs}
+    records = [record for record in board.records if record.run_id in shown]
+    entries = by_entry(of_one_setting(records, newest_versions(records)))
     return [[run for run in entries.get(row.entry_id, []) if run.run_id in row.runs] for row in section.rows]
 
 

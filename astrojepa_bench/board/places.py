@@ -13,16 +13,40 @@ def budget_name(budget: str, few: int | None) -> str:
     return f"{budget}, {few} pretraining galaxies" if few else budget
 
 
-def place_title(galaxies: str, budget: str) -> str:
-    """Name what the runs of a section share."""
-    return f"{galaxies}, budget {budget}"
+def place_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Callable[[RunRecord], str]:
+    """Name what each run shares with its section: galaxies, budget, and the device where there are several."""
+    title = galaxy_names(records, titles)
+    devices: dict[str, set[str]] = {}
+
+    def place(record: RunRecord) -> str:
+        return f"{title(record)}, budget {budget_name(record.budget, record.pretraining)}"
+
+    for record in records:
+        devices.setdefault(place(record), set()).add(device_of(record))
+
+    def name(record: RunRecord) -> str:
+        here = place(record)
+        return here if len(devices[here]) == 1 else f"{here}, {device_of(record)}"
+
+    return name
 
 
-def galaxy_names(records: Sequence[RunRecord]) -> Callable[[RunRecord], str]:
-    """Name the galaxies of each run: the data set, with the options that set its galaxies apart from others here.
+def device_of(record: RunRecord) -> str:
+    """Name the device class and the precision of a run."""
+    return " ".join(str(record.identity.get(key, "")) for key in ("device_class", "precision")).strip()
+
+
+def galaxy_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Callable[[RunRecord], str]:
+    """Name the galaxies of each run: the title that a suite gives them, or else the data set.
+
+    A data set is named with the options that set its galaxies apart from others here.
 
     Galaxies are told apart by their fingerprint. Options in which no two fingerprints of a data set differ, and
     options of those that stand alone, are left out: they would say nothing.
+
+    Args:
+        records: all that are named apart.
+        titles: by fingerprint.
     """
     options: dict[str, dict[str, Mapping[str, object]]] = {}
     for record in records:
@@ -31,6 +55,8 @@ def galaxy_names(records: Sequence[RunRecord]) -> Callable[[RunRecord], str]:
     telling = {dataset: differing(found.values()) for dataset, found in options.items()}
 
     def name(record: RunRecord) -> str:
+        if titles.get(_fingerprint(record)):
+            return titles[_fingerprint(record)]
         own = options[record.dataset][_fingerprint(record)]
         return titled(record.dataset, {key: own[key] for key in telling[record.dataset] if key in own})
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 from tabulate import tabulate
 
-from astrojepa_bench.board.columns import ACCURACY, newest_versions
-from astrojepa_bench.board.places import budget_name, galaxy_names, place_title
+from astrojepa_bench.board.columns import ACCURACY, newest_versions, of_one_setting
+from astrojepa_bench.board.places import place_names
 from astrojepa_bench.board.statistics import summarise
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.identity import canonical_json
@@ -61,15 +62,20 @@ def read_published(out: Path) -> tuple[Published, ...]:
         ) from None
 
 
-def published_table(figures: Iterable[Published], records: Sequence[RunRecord]) -> str:
+def published_table(
+    figures: Iterable[Published],
+    records: Sequence[RunRecord],
+    titles: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Compare figures with the nearest entries of a board, as a Markdown table.
 
     Args:
         figures: the published figures.
         records: the records of the board.
+        titles: what its galaxies are called, by fingerprint.
     """
-    name = galaxy_names(records)
-    placed = [(place_title(name(r), budget_name(r.budget, r.pretraining)), r) for r in records]
+    name = place_names(records, titles)
+    placed = [(name(r), r) for r in records]
     lines = [
         [_cell(text) for text in (f.model, f.figure, _ours(f.entry, placed), f.measured, f.differs, f.source)]
         for f in figures
@@ -96,6 +102,7 @@ def _ours(entry: Block | None, placed: Iterable[tuple[str, RunRecord]]) -> str:
 
 def _accuracy(place: str, records: Sequence[RunRecord]) -> str:
     versions = newest_versions(records)
+    records = of_one_setting(records, versions)
     values = [value for record in records if (value := ACCURACY.read(record, versions)) is not None]
     return f"{ACCURACY.text(summarise(values))} ({place})" if values else ""
 

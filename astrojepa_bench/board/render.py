@@ -14,7 +14,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from astrojepa_bench.board.columns import settings_of
+from astrojepa_bench.board.drift import contradictions
 from astrojepa_bench.board.published import LEGEND, TITLE, published_table, read_published
+from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import RULE, Board, Section, build_board
 from astrojepa_bench.board.text import (
@@ -39,10 +42,12 @@ _LEGEND = (
     "the section at once (95 %; a ceiling's for itself) and allows for other seeds and other test galaxies."
 )
 _CSV_COLUMNS = (
-    "objective", "masker", "encoder", "dataset", "seed", "budget", "pretraining", "evaluator",
-    "evaluator_version", "metric", "value", "chance", "higher_is_better", "n", "item_se", "status", "standing",
+    "entry", "objective", "masker", "encoder", "options", "galaxies", "dataset", "fingerprint", "splits", "seed",
+    "budget", "effort", "pretraining", "protocol", "device_class", "precision", "evaluator", "evaluator_version",
+    "evaluator_options", "metric", "value", "chance", "higher_is_better", "n", "item_se", "status", "standing",
     "entry_id", "run_id",
 )  # fmt: skip
+_SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "precision")  # of a section
 
 
 def read_board(out: Path) -> Board:
@@ -55,7 +60,7 @@ def read_board(out: Path) -> Board:
     records = Store(out).records()
     if not records:
         raise ConfigError(_no_records(out))
-    return build_board(records)
+    return build_board(records, read_rules(out))
 
 
 def write_board(out: Path, board: Board | None = None) -> Path:
@@ -96,9 +101,10 @@ def check_board(out: Path) -> list[str]:
     if not placed:
         raise ConfigError(_no_records(out))
     faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
-    files = _files(build_board(list(placed.values())), read_published(out))
+    files = _files(build_board(list(placed.values()), read_rules(out)), read_published(out))
     return [
         *faults,
+        *contradictions(store, placed.values()),
         *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
     ]
 
@@ -126,7 +132,7 @@ def page(board: Board, published: Sequence[Published] = ()) -> str:
     """Render the Markdown page, with the figures of others at its end."""
     blocks = ["# Leaderboard", RULE, _LEGEND, *(block for s in board.sections for block in _blocks(s))]
     if published:
-        blocks += [f"## {TITLE}", LEGEND, published_table(published, board.records)]
+        blocks += [f"## {TITLE}", LEGEND, published_table(published, board.records, board.rules.titles)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -151,13 +157,21 @@ def _cell(text: str) -> str:
 
 
 def long_table(board: Board) -> str:
-    """Render the long table: one line per score, with everything needed to group by."""
+    """Render the long table: one line per score, with everything that tells runs and settings apart."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
+    places = {run: (s, row.label) for s in board.sections for row in s.rows for run in row.runs}
     for record in board.records:
-        facts = record.facts()
-        writer.writerows({**facts, **score} for score in facts["scores"])
+        if record.run_id not in places:
+            continue  # skipped: it has no scores
+        section, label = places[record.run_id]
+        shared = {name: getattr(section, name) for name in _SHARED}
+        options = canonical_json(record.altered)
+        facts = {**vars(record), **shared, "galaxies": section.title, "entry": label, "options": options}
+        settings = settings_of(record)
+        lines = ({**facts, **vars(s), "evaluator_options": settings[s.evaluator]} for s in record.scores)
+        writer.writerows(lines)
     return text.getvalue()
 
 

@@ -72,10 +72,6 @@ class Rules(BaseModel):
         return self.margins.get(fingerprint, self.margin)
 
 
-USUAL = Rules()
-"""The rules of a folder that keeps none."""
-
-
 def read_rules(out: Path) -> Rules:
     """Read the rules that a folder keeps; the defaults where it keeps none.
 
@@ -84,7 +80,7 @@ def read_rules(out: Path) -> Rules:
     """
     path = out / RULES
     if not path.is_file():
-        return USUAL
+        return Rules()
     try:
         return Rules.model_validate_json(path.read_bytes())
     except ValidationError as error:

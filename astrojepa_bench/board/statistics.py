@@ -15,6 +15,8 @@ from functools import cache
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from astrojepa_bench.metric import binomial_se
+
 CONFIDENCE = 0.95
 
 
@@ -57,11 +59,6 @@ def summarise(values: Sequence[float]) -> Summary:
 def _quantile(df: int) -> float:
     """Return Student's t(0.975, df); the library takes longer for one than for a table of them."""
     return float(student_t.ppf((1 + CONFIDENCE) / 2, df))
-
-
-def binomial_se(share: float, n: int) -> float:
-    """Compute the standard error of a share measured on `n` independent galaxies."""
-    return math.sqrt(share * (1 - share) / n)
 
 
 def resolvable_difference(share: float, n: int) -> float:

@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple
 
-from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, columns_of, newest_versions
+from astrojepa_bench.board.columns import (
+    ACCURACY,
+    LIFT,
+    Column,
+    columns_of,
+    left_out,
+    newest_versions,
+    of_one_setting,
+)
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, lifts_of, make_row
 from astrojepa_bench.board.families import GROUP
 from astrojepa_bench.board.judge import effects_across, judge
-from astrojepa_bench.board.places import budget_name, galaxy_names
-from astrojepa_bench.board.rules import USUAL, Rules
-from astrojepa_bench.board.statistics import binomial_se, resolvable_difference
+from astrojepa_bench.board.places import budget_name, galaxy_names, place_names
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import resolvable_difference
 from astrojepa_bench.board.track import total
 from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
-from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
@@ -31,8 +39,8 @@ RULE = (
     "shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is not ranked."
 )
 SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
+DEFAULTS = Rules()
 _SHELVES = ("contestant", "ceiling", "floor")
-Comparable: TypeAlias = tuple[str, str, int, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,12 @@ class Section:
     """Entries that may be compared with one another.
 
     Attributes:
-        dataset, fingerprint, splits, budget, effort, protocol: what all its runs share; `budget` names the
-            number of pretraining galaxies where that was limited, and `effort` is the budget with its numbers,
-            as it stands in their identities.
-        galaxies: the dataset, with its options where it stands here with several.
+        dataset, fingerprint, splits, budget, effort, protocol, device_class, precision: what all its runs share;
+            `budget` names the number of pretraining galaxies where that was limited, and `effort` is the budget
+            with its numbers, as it stands in their identities.
+        heading: its galaxies and budget, with the device where sections of several would share a heading.
+        title: what its galaxies are called: as a suite says, or the dataset, with its options where it stands here
+            with several.
         columns: the columns in which any of them has a number.
         rows: ranked contestants first, then those without a rank, ceilings and floors.
         chance: what knowing nothing scores, by column key.
@@ -58,7 +68,10 @@ class Section:
     budget: str
     effort: str
     protocol: str
-    galaxies: str
+    device_class: str
+    precision: str
+    heading: str
+    title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     chance: Mapping[str, float]
@@ -74,49 +87,66 @@ class Board:
     Attributes:
         sections: by dataset, budget, fingerprint, splits and protocol.
         records: every record, in one order whatever order they came in.
+        rules: by which they are judged.
         factors: effects of maskers and objectives, averaged over data sets.
         track_record: of all sections.
     """
 
     sections: tuple[Section, ...]
     records: tuple[RunRecord, ...]
+    rules: Rules = DEFAULTS
     factors: tuple[FactorEffect, ...] = ()
     track_record: TrackRecord = field(default_factory=TrackRecord)
 
 
-def build_board(records: Sequence[RunRecord], rules: Rules = USUAL) -> Board:
+def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
     """Build the board.
 
     Args:
         records: the runs, in any order.
-        rules: of the suite that they were run for.
+        rules: by which they are judged.
     """
     ordered = sorted(records, key=lambda r: (r.title, r.entry_id, r.seed, r.run_id))
     groups: dict[Comparable, list[RunRecord]] = {}
     for record in ordered:
-        groups.setdefault(_comparable(record), []).append(record)
-    name = galaxy_names(ordered)
-    sections = tuple(_section(key, groups[key], name(groups[key][0]), rules) for key in sorted(groups))
+        groups.setdefault(Comparable.of(record), []).append(record)
+    heading, title = place_names(ordered, rules.titles), galaxy_names(ordered, rules.titles)
+    sections = tuple(
+        _section(key, groups[key], heading(groups[key][0]), title(groups[key][0]), rules)
+        for key in sorted(groups)
+    )
     return Board(
-        sections, tuple(ordered),
-        factors=effects_across([(name(groups[key][0]), groups[key]) for key in sorted(groups)], rules),
+        sections, tuple(ordered), rules,
+        factors=effects_across([(title(groups[key][0]), groups[key]) for key in sorted(groups)], rules),
         track_record=total(each.verdicts.track_record for each in sections if each.verdicts),
     )  # fmt: skip
 
 
-def _comparable(record: RunRecord) -> Comparable:
-    """Return the facts that comparable runs share; their order is that of the sections, all galaxies before few."""
-    fingerprint, splits, effort, protocol = (
-        str(record.identity.get(key, "")) for key in ("fingerprint", "splits", "budget", "protocol")
-    )
-    few = int(str(record.identity.get("pretraining") or 0))
-    return record.dataset, record.budget, few, fingerprint, splits, effort, protocol
+class Comparable(NamedTuple):
+    """The facts that comparable runs share; their order is that of the sections, all galaxies before few."""
+
+    dataset: str
+    budget: str
+    few: int
+    fingerprint: str
+    splits: str
+    effort: str
+    protocol: str
+    device_class: str
+    precision: str
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Comparable:
+        """Read them from a record."""
+        keys = ("fingerprint", "splits", "budget", "protocol", "device_class", "precision")
+        facts = (str(record.identity.get(key, "")) for key in keys)
+        return cls(record.dataset, record.budget, int(str(record.identity.get("pretraining") or 0)), *facts)
 
 
-def _section(key: Comparable, records: list[RunRecord], galaxies: str, rules: Rules) -> Section:
-    dataset, name, few, fingerprint, splits, effort, protocol = key
-    asked = [record for record in records if record.status != "skipped"]
-    versions = newest_versions(asked)
+def _section(key: Comparable, records: list[RunRecord], heading: str, title: str, rules: Rules) -> Section:
+    ran = [record for record in records if record.status != "skipped"]
+    versions = newest_versions(ran)
+    asked = of_one_setting(ran, versions)
     columns = columns_of(asked, versions)
     verdicts = judge(by_entry(asked), versions, rules)
     rows = _rows(asked, columns, versions, verdicts, rules)
@@ -130,12 +160,14 @@ def _section(key: Comparable, records: list[RunRecord], galaxies: str, rules: Ru
         _resolution(rows, asked),
         footnotes,
         _mixtures(asked),
+        _other_settings(ran, versions),
         _stale(asked, versions),
         _edition_1(asked),
         _remarks(asked),
     )
     return Section(
-        dataset, fingerprint, splits, budget_name(name, few), effort, protocol, galaxies,
+        key.dataset, key.fingerprint, key.splits, budget_name(key.budget, key.few), key.effort, key.protocol,
+        key.device_class, key.precision, heading, title,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance=_chance(asked, columns),
@@ -198,18 +230,17 @@ def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
 
 def _mixtures(records: Sequence[RunRecord]) -> list[str]:
     """Note where entries differ in something that can move numbers without being what is compared."""
-    scored = [record for record in records if record.status in SCORED]
-    found = {
-        "device classes": {str(r.identity.get("device_class", "")) for r in scored},
-        "precisions": {str(r.identity.get("precision", "")) for r in scored},
-        "torch releases": {".".join(r.environment.torch.split(".")[:2]) for r in scored},
-        "settings of evaluators": {
-            canonical_json({k: {**v, "metrics": None} for k, v in r.evaluators.items()}) for r in scored
-        },
-    }
-    said = {"settings of evaluators": "see `evaluators` in their records"}
-    mixed = {kind: said.get(kind, ", ".join(sorted(v))) for kind, v in found.items() if len(v) > 1}
-    return [f"This section mixes {kind}: {values}." for kind, values in mixed.items()]
+    releases = {".".join(r.environment.torch.split(".")[:2]) for r in records if r.status in SCORED}
+    return [f"This section mixes torch releases: {', '.join(sorted(releases))}."] if len(releases) > 1 else []
+
+
+def _other_settings(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:
+    """Note scores by another setting of an evaluator than that of most runs; they are in no cell."""
+    return [
+        f"Scores of {name} by other settings than {setting} are not shown ({count} run{'s' * (count > 1)}); "
+        "they stand in board.csv."
+        for name, (count, setting) in left_out(records, versions).items()
+    ]
 
 
 def _stale(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:

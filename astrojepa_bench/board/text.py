@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.entries import Row
-from astrojepa_bench.board.places import place_title
 from astrojepa_bench.board.table import Section
 
 CHANCE = "chance"
@@ -15,17 +14,19 @@ PLACES = {"floor": "floor", "ceiling": "ceiling²"}
 
 
 def section_title(section: Section) -> str:
-    """Return the title of a section: its galaxies and budget."""
-    return place_title(section.galaxies, section.budget)
+    """Return the title of a section: its galaxies, its budget, and its device where there are several."""
+    return section.heading
 
 
 def section_facts(section: Section) -> str:
-    """Return the galaxies, split and protocol of a section as one line."""
+    """Return the galaxies, split, protocol and device of a section as one line."""
     facts = {
         "budget": section.effort,
         "galaxies": section.fingerprint[:12],
         "splits": section.splits[:12],
         "protocol": section.protocol,
+        "device": section.device_class,
+        "precision": section.precision,
     }
     return ", ".join(f"{name} {value}" for name, value in facts.items() if value)
 

@@ -17,9 +17,10 @@ from astrojepa_bench.evaluation.extras import ExtrasContext, requested, with_ext
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.types import Evaluation
+from astrojepa_bench.types import Evaluation, Score
 
 Row: TypeAlias = Mapping[str, object]
+TOLERANCE = 1e-6  # between a share and the galaxies that it is of
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,14 @@ class ReadyEvaluator:
 
         Raises:
             BenchError: there is nothing to score, or the answer is no evaluation.
+            ContractError: what it says of single galaxies contradicts its scores.
         """
         found: object = self.evaluator.evaluate(features)
         if not isinstance(found, Evaluation):
             raise ContractError(f"{self.title} returned {type(found).__name__}; expected an Evaluation")
+        fault = next((fault for score in found if (fault := contradiction(score, len(found.ids)))), None)
+        if fault is not None:
+            raise ContractError(f"{self.title}: {fault}")
         return found
 
     def described(self) -> Row:
@@ -60,6 +65,18 @@ class ReadyEvaluator:
             "version": self.version,
             "options": self.options,
             **({"metrics": metrics} if metrics else {}),
+        }
+
+    def correct(self, found: Evaluation, features: Features) -> dict[str, dict[str, bool]]:
+        """Return by metric, then by id, which galaxies were right; nothing unless all labelled ones are known."""
+        ids = [str(name) for name in found.ids.tolist()]
+        labelled = features.test.ids[features.test.label >= 0].tolist()
+        if sorted(ids) != sorted(map(str, labelled)):
+            return {}
+        return {
+            f"{self.name}.{score.metric}": dict(zip(ids, score.correct.tolist(), strict=True))
+            for score in found
+            if score.correct is not None
         }
 
     def rows(self, found: Evaluation) -> tuple[Row, ...]:
@@ -79,6 +96,27 @@ class ReadyEvaluator:
         )
 
 
+def contradiction(score: Score, galaxies: int) -> str | None:
+    """Return how a score contradicts what it says of single galaxies, or None.
+
+    Args:
+        score: with or without `correct`.
+        galaxies: how many the evaluation names.
+    """
+    right: object = score.correct
+    if right is None:
+        return None
+    name = f"{score.evaluator}.{score.metric}"
+    if not isinstance(right, np.ndarray) or right.dtype != bool or right.ndim != 1:
+        return f"`correct` of {name} is no vector of booleans; give one for each of `ids`"
+    if not len(right) == score.n == galaxies:
+        return f"{name} is of {score.n} galaxies, with {len(right)} in `correct` and {galaxies} in `ids`"
+    share = float(right.mean())
+    if abs(share - score.value) > TOLERANCE:
+        return f"{name} is {score.value:.6g}, but {share:.6g} of the galaxies are right in `correct`"
+    return None
+
+
 @dataclass(frozen=True)
 class Scored:
     """What evaluators found, field by field as a record holds it.
@@ -89,6 +127,7 @@ class Scored:
         evaluators: version, options and description of the metrics of each evaluator.
         not_scored: evaluators that had nothing to score, and why.
         warnings: what a reader should know, each behind the name of its evaluator.
+        correct: by `evaluator.metric`, which test galaxies were right: by id, or packed as in the record it is of.
         seconds: how long each evaluator and each extra took [s].
         eval_seconds: how long scoring took in all [s].
     """
@@ -98,6 +137,7 @@ class Scored:
     evaluators: Mapping[str, Row] = field(default_factory=dict)
     not_scored: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    correct: Mapping[str, Mapping[str, bool] | str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     eval_seconds: float = 0.0
 
@@ -107,7 +147,8 @@ class Scored:
         cost = facts["cost"]
         return cls(
             tuple(facts["scores"]), facts["selection"], facts["evaluators"], facts["not_scored"],
-            tuple(facts["warnings"]), cost.get("evaluation") or {}, cost.get("eval_seconds") or 0.0,
+            tuple(facts["warnings"]), facts["correct"], cost.get("evaluation") or {},
+            cost.get("eval_seconds") or 0.0,
         )  # fmt: skip
 
     def in_record(self, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +156,7 @@ class Scored:
         found = {
             "scores": list(self.scores), "selection": dict(self.selection), "evaluators": dict(self.evaluators),
             "not_scored": dict(self.not_scored), "warnings": list(self.warnings),
+            "correct": dict(self.correct),
         }  # fmt: skip
         spent = {"eval_seconds": round(self.eval_seconds, 3), "evaluation": dict(self.seconds)}
         return {**facts, **found, "cost": {**facts["cost"], **spent}}
@@ -131,9 +173,12 @@ class Scored:
         def author(warning: str) -> str:  # the longest name that fits: names may hold colons
             return max((name for name in known if warning.startswith(f"{name}: ")), key=len, default="")
 
+        kept = tuple(row for row in self.scores if row["evaluator"] not in names)
+        standing = {f"{row['evaluator']}.{row['metric']}" for row in kept}
         return replace(
             self,
-            scores=tuple(row for row in self.scores if row["evaluator"] not in names),
+            scores=kept,
+            correct={metric: right for metric, right in self.correct.items() if metric in standing},
             selection={name: chosen for name, chosen in self.selection.items() if name not in names},
             evaluators={name: facts for name, facts in self.evaluators.items() if name not in names},
             not_scored={name: why for name, why in self.not_scored.items() if name not in names},
@@ -150,6 +195,7 @@ class Scored:
             {**self.evaluators, **more.evaluators},
             {**self.not_scored, **more.not_scored},
             (*self.warnings, *more.warnings),
+            {**self.correct, **more.correct},
             spent,
             self.eval_seconds + more.eval_seconds,
         )
@@ -218,6 +264,7 @@ def evaluate(
                 evaluators={name: ready.described()},
                 not_scored={} if reason is None else {name: reason},
                 warnings=tuple(f"{name}: {text}" for text in [*found.warnings, *left_out]),
+                correct=ready.correct(found, features),
                 seconds={name: time.perf_counter() - began},
             )
         )

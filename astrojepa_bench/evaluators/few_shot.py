@@ -18,6 +18,7 @@ from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.events import track
 from astrojepa_bench.features import Features
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import stream_seed
 from astrojepa_bench.types import Evaluation, Score
@@ -152,13 +153,18 @@ def curve_point(
     """Score the mean over draws; its standard error is that of the mean success of the galaxies in test."""
     n, success = len(label), hits.mean(axis=0)
     members = np.unique(label, return_counts=True)[1]
-    within = [success[label == index].var() for index in np.unique(label)]
-    error = math.sqrt(float((np.array(within) / members).sum())) / len(members)
+    error = math.hypot(*(_error(success[label == index]) for index in np.unique(label))) / len(members)
     balanced, chance = balanced_mean(hits, label), 1 / len(members)
-    mean, plain = float(balanced.mean()), float(success.std()) / math.sqrt(n)
+    mean, plain = float(balanced.mean()), _error(success)
     yield Score("few-shot", f"balanced_accuracy_{shots}", mean, True, n, chance, error)
     yield Score("few-shot", f"balanced_accuracy_{shots}_spread", float(balanced.std(ddof=1)), False, n)
     yield Score("few-shot", f"accuracy_{shots}", float(success.mean()), True, n, chance, plain)
+
+
+def _error(success: Float[np.ndarray, " galaxy"]) -> float:
+    """Return the standard error of a mean over galaxies of how often each was right, Wilson's where all agree."""
+    mean, n = float(success.mean()), len(success)
+    return float(success.std()) / math.sqrt(n) if 0 < mean < 1 else binomial_se(mean, n)
 
 
 def _shortages(shots: int, label: Int[np.ndarray, " galaxy"]) -> Iterator[str]:

@@ -77,21 +77,25 @@ class KMeans(Evaluator):
 
 def _scores(cluster: Labels, test: LabelledGalaxies, seed: int) -> tuple[Score, ...]:
     order = np.argsort(test.ids, kind="stable")  # or the permutations would depend on the table's order
-    cluster, label, n = cluster[order], test.label[order], len(order)
+    as_listed, cluster, label, n = cluster, cluster[order], test.label[order], len(order)
     stream = numpy_stream(seed, "kmeans/permutations")
     found = contingency(label[None], cluster)
     permuted = contingency(np.stack([stream.permutation(label) for _ in range(PERMUTATIONS)]), cluster)
     ami = float(adjusted_mutual_info_score(label, cluster))
     ari = float(adjusted_rand_score(label, cluster))
     by_tables = {"purity": purity, "nmi": nmi, "hungarian_accuracy": hungarian_accuracy}
+    right = {"hungarian_accuracy": class_of_clusters(found[0])[as_listed] == test.label}
     return (
         *(
-            Score("kmeans", name, float(metric(found)[0]), True, n, float(metric(permuted).mean()))
+            Score(
+                "kmeans", name, float(metric(found)[0]), True, n, float(metric(permuted).mean()),
+                correct=right.get(name),
+            )
             for name, metric in by_tables.items()
         ),
         Score("kmeans", "ami", ami, True, n, 0.0),
         Score("kmeans", "ari", ari, True, n, 0.0),
-    )
+    )  # fmt: skip
 
 
 def contingency(labels: Int[np.ndarray, "draw galaxy"], cluster: Labels) -> Tables:
@@ -121,3 +125,11 @@ def hungarian_accuracy(tables: Tables) -> Float[np.ndarray, " draw"]:
     """Return the share of galaxies in the class of their cluster, each class named by one cluster at most."""
     pairs = [linear_sum_assignment(table, maximize=True) for table in tables]
     return np.array([table[pair].sum() for table, pair in zip(tables, pairs, strict=True)])
+
+
+def class_of_clusters(table: Float[np.ndarray, "cluster class"]) -> Int[np.ndarray, " cluster"]:
+    """Name the class that `hungarian_accuracy` gives each cluster; -1 for one that is left over."""
+    clusters, classes = linear_sum_assignment(table, maximize=True)
+    named = np.full(len(table), -1)
+    named[clusters] = classes
+    return named

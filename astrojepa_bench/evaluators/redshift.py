@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from astrojepa_bench.evaluators.probes.reading import by_id, read_features
 from astrojepa_bench.evaluators.probes.ridge import ALPHAS, Ridge, r_squared
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score, Split
 
@@ -106,7 +106,7 @@ class Redshift(Evaluator):
         return [
             Score(
                 "redshift", f"{prefix}{metric}", value, metric == "r2", n, null[metric],
-                math.sqrt(value * (1 - value) / n) if metric in OUTLYING else None,
+                binomial_se(value, n) if metric in OUTLYING else None,
             )
             for metric, value in self._metrics(test.truth, predicted).items()
         ]  # fmt: skip

@@ -21,6 +21,7 @@ from astrojepa_bench.evaluators.probes.reading import read_features
 from astrojepa_bench.evaluators.redshift import Redshift, sigma_nmad
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features, SplitFeatures
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import ANOMALY_KINDS, Evaluation, Score
 
@@ -67,12 +68,13 @@ class Robustness(Evaluator):
             raise DataError("the features hold no shift twin; name `shifted_test` in `requests`")
         both = dataclasses.replace(features, test=_joined(test, twin))
         scores, warnings = _displacement(test, twin, features.taps[0]), []
+        labelled = test.ids[test.label >= 0]  # in the order in which probes of classes answer
         for name, probe in _PROBES.items():
             try:
                 scores += probe.scores(name, probe.make().evaluate(both), test)
             except DataError as error:
                 warnings.append(f"{name} left out: {error}")
-        return Evaluation(tuple(scores), warnings=tuple(warnings))
+        return Evaluation(tuple(scores), ids=labelled, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,12 @@ class _ShiftProbe:
         before, after = self.of(here, test, rows), self.of(there, test, rows)
         chance = {score.metric: score.chance for score in found}.get(self.source)
         drop = before - after if self.better else after - before
+        right = there == test.label[rows] if self.shares else None
         error = _paired_error(here, there, test.label[rows]) if self.shares else None
         return [
-            Score("robustness", f"{name}_{self.metric}", after, self.better, len(rows), chance),
+            Score(
+                "robustness", f"{name}_{self.metric}", after, self.better, len(rows), chance, correct=right
+            ),
             Score("robustness", f"{name}_drop", drop, False, len(rows), 0.0, error),
         ]
 
@@ -137,8 +142,13 @@ _PROBES: Mapping[str, _ShiftProbe] = {
 
 
 def _paired_error(here: np.ndarray, there: np.ndarray, label: Rows) -> float:
-    """Return the standard error of a difference of accuracies on the same galaxies."""
+    """Return the standard error of a difference of accuracies on the same galaxies.
+
+    Where no galaxy changes sides it is that of the share which does: the drop cannot be larger.
+    """
     difference = (here == label).astype(float) - (there == label)
+    if not difference.any():
+        return binomial_se(0.0, len(difference))
     return float(difference.std(ddof=1)) / math.sqrt(len(difference))
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.results.correct import packed
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
 from astrojepa_bench.results.naming import titled
 
@@ -42,6 +43,7 @@ def edition_1_version(number: object) -> object:
 Block: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_as_json)]
 Blocks: TypeAlias = Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_json)]
 Numbers: TypeAlias = dict[str, int | float]
+Bits: TypeAlias = Annotated[str, BeforeValidator(packed)]
 
 
 Curve: TypeAlias = Annotated[list[tuple[int, float]], Field(max_length=CURVE_POINTS)]
@@ -128,15 +130,16 @@ class RunRecord(_RecordPart):
         formerly: the id that it had before `leaderboard migrate`; it is still found by it.
         status: how it ended; `skip_reason` and `failure` say why.
         standing: contestants are ranked; floors and ceilings frame them.
-        group: which contestants it is ranked among; empty where the rules of its suite say it.
+        group: what it was told beyond the images, and so whom it is ranked with; empty in older records.
         pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
         options: resolved options by kind, defaults included.
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
         identity: everything that can move the numbers (`RunIdentity`).
         scores: the numbers of the last step, by evaluator.
+        correct: which test galaxies were right, for each score that is the share of them: bits by
+            `evaluator.metric` (`results.correct`).
         selection: what each evaluator chose on the validation split.
         evaluators: version, as a chain, and options of each evaluator that was asked.
-        correct: which test galaxies were right, by `evaluator.metric` of each accuracy (`results.correct`).
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
     """
@@ -161,9 +164,9 @@ class RunRecord(_RecordPart):
     altered: Blocks = {}
     identity: Block
     scores: list[RecordedScore] = []
+    correct: dict[str, Bits] = {}
     selection: Blocks = {}
     evaluators: Blocks = {}
-    correct: dict[str, str] = {}
     not_scored: dict[str, str] = {}
     warnings: list[str] = []
     health: Numbers = {}

@@ -2,6 +2,7 @@
 
 ```
 out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
+out/galaxies/<fingerprint>.csv                          of which test galaxies its bits are, with their classes
 out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
 out/leases/                                             who works on a run just now
 ```
@@ -14,8 +15,12 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int
+
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import replacing
+from astrojepa_bench.results.correct import galaxies_text, read_classes
 from astrojepa_bench.results.record import RunRecord
 
 
@@ -67,6 +72,30 @@ class Store:
         path = self.path(record)
         write_atomically(path, record.to_json().encode())
         return path
+
+    def keep_galaxies(self, fingerprint: str, ids: np.ndarray, label: Int[np.ndarray, " galaxy"]) -> None:
+        """Write down which test galaxies the bits in records are of; a file that says so already is left alone.
+
+        Args:
+            fingerprint: of the galaxies.
+            ids: of the test galaxies.
+            label: class index of each, -1 where nobody knows it; those have no bit.
+
+        Raises:
+            ConfigError: the folder cannot be made or written.
+        """
+        path, content = self.galaxies_path(fingerprint), galaxies_text(ids, label).encode()
+        if (label >= 0).any() and not (path.is_file() and path.read_bytes() == content):
+            write_atomically(path, content)
+
+    def classes(self, fingerprint: str) -> Int[np.ndarray, " galaxy"] | None:
+        """Read the class of each galaxy that records have a bit of, in the order of the bits; None if not kept.
+
+        Raises:
+            DataError: the file is no list of galaxies.
+        """
+        path = self.galaxies_path(fingerprint)
+        return read_classes(path) if path.is_file() else None
 
     def paths(self) -> list[Path]:
         """List the record files, by path; drafts and locks do not count."""
@@ -133,6 +162,10 @@ class Store:
                 r.run_id,
             ),
         )
+
+    def galaxies_path(self, fingerprint: str) -> Path:
+        """Return where the labelled test galaxies of a data set are listed."""
+        return self.out / "galaxies" / f"{_safe(fingerprint)}.csv"
 
     def weights_path(self, run_id: str) -> Path:
         """Return where the weights of the whole objective lie."""

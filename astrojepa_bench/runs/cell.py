@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from astrojepa_bench import events
@@ -14,12 +15,14 @@ from astrojepa_bench.files import locked
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import SkipCell, assemble
 from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.failures import Phase, classify
 from astrojepa_bench.runs.train import Trained, kept, train
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.training.checkpoint import Checkpointer
+from astrojepa_bench.types import GalaxyTable
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,24 @@ def run_cell(
         result = _attempt(cell, context, identity, known)
         record = result.record
         if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
-            store.write(record)
+            write_record(record, store, context.galaxies.table)
         if record.status in {*SCORED, "diverged"}:  # nobody resumes it
             Checkpointer(store.checkpoint_path(record.run_id)).remove()
         summary, seconds = _summary(record), time.perf_counter() - began
         events.emit("cell_ended", label=cell.label, status=record.status, summary=summary, seconds=seconds)
         return result
+
+
+def write_record(record: RunRecord, store: Store, table: GalaxyTable) -> Path:
+    """Write a record, and before it the galaxies that its bits are of.
+
+    Raises:
+        ConfigError: the folder cannot be made or written.
+    """
+    if record.correct:
+        test = table.rows("test")
+        store.keep_galaxies(table.fingerprint, table.ids[test], table.label[test])
+    return store.write(record)
 
 
 def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunRecord | None) -> CellResult:

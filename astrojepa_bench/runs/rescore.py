@@ -17,7 +17,7 @@ from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.runs.cell import unscored, with_scores
+from astrojepa_bench.runs.cell import unscored, with_scores, write_record
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.open_run import OpenRun, open_run, reopen_galaxies
 from astrojepa_bench.runs.plan import evaluators_named
@@ -84,10 +84,11 @@ def rescore(
                 run.store.weights_path(record.run_id), run.objective, DataFacts.of(reopened.galaxies.table)
             )
         subject = ExtrasContext(run.objective.to(device), run.masker, reopened.galaxies)
-        path = run.store.features_path(record.run_id)
-        scored = score(subject, record.seed, [each.ready() for each in missing], path)
+        features = run.store.features_path(record.run_id)
+        scored = score(subject, record.seed, [each.ready() for each in missing], features)
         record = with_scores(record, missing, scored)
-        return Rescored(record, run.store.write(record), tuple(each.name for each in missing))
+        path = write_record(record, run.store, reopened.galaxies.table)
+        return Rescored(record, path, tuple(each.name for each in missing))
 
 
 def record_on(run: OpenRun, galaxies: Galaxies) -> RunRecord:

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 
 from astrojepa_bench.errors import BenchError
+from astrojepa_bench.evaluation.score import contradiction
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
@@ -224,6 +225,19 @@ def find_predictions(piece: Subject) -> str | None:
         return "a galaxy is predicted twice"
     strange = sorted(set(found.ids.tolist()) - set(features.test.ids.tolist()))
     return f"'{strange[0]}' is no test galaxy" if strange else None
+
+
+@rules(
+    "correct",
+    "Where it says which galaxies were right, their share is the score.",
+    "give `correct` in the order of the evaluation's ids, and only to scores that are the share of right answers",
+)
+def find_correct(piece: Subject) -> str | None:
+    """Compare scores with what is said of single galaxies."""
+    found = evaluation(build(piece), features_of(hint))
+    if all(score.correct is None for score in found):
+        raise NotApplicable("none of its scores says which galaxies were right")
+    return next((fault for score in found if (fault := contradiction(score, len(found.ids)))), None)
 
 
 @rules(

@@ -13,7 +13,12 @@ def make_run(objective="alpha", masker="random", seed=0, linear=0.7, balanced=No
     options = changed.pop("options", {"objective": {"weight": 0.05}, "encoder": {"patch": 8}})
     chosen = {
         key: changed.pop(key, default)
-        for key, default in {"fingerprint": "f00d", "splits": "5eed", "precision": "float32"}.items()
+        for key, default in {
+            "fingerprint": "f00d",
+            "splits": "5eed",
+            "precision": "float32",
+            "device_class": "cpu",
+        }.items()
     }
     budget = changed.pop("budget", "small")
     chain = changed.pop("chain", {"objective": {"own": "v1"}})

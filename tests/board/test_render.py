@@ -5,11 +5,15 @@ import io
 import json
 import random
 
+import numpy as np
 import pytest
 
 from astrojepa_bench.board.render import check_board, data, long_table, page, write_board
+from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
+from astrojepa_bench.cli import main
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.results.correct import encode_bits
 from astrojepa_bench.results.store import Store
 
 FILES = ("README.md", "board.csv", "board.json")
@@ -125,6 +129,114 @@ def test_the_long_table_has_a_line_per_score(six_entries):
     assert {*wanted.split(), "higher_is_better", "n", "status", "run_id"} <= set(lines[0])
     known = {(r.run_id, s.evaluator, s.metric): s.value for r in six_entries for s in r.scores}
     assert all(float(x["value"]) == known[x["run_id"], x["evaluator"], x["metric"]] for x in lines)
+
+
+def test_no_two_entries_look_alike_in_the_long_table(make_run):
+    """Other galaxies, options, devices, and settings of an evaluator: each differs in a column that can be read."""
+    runs = [
+        make_run(),
+        make_run(altered={"encoder": {"depth": 2}}, options={"encoder": {"depth": 2}}),
+        make_run(options={"objective": {"weight": 0.5}}),
+        make_run(fingerprint="beef", options={"dataset": {"path": "south.h5"}}),
+        make_run(splits="other"),
+        make_run(budget="small 100 seen").model_copy(update={"budget": "small"}),
+        make_run(device_class="cuda"),
+        make_run(precision="bf16"),
+        make_run(chain={"objective": {"own": "v2"}}),
+        make_run(seed=1, evaluators={"knn": {"version": "v1", "options": {"k": 1}}}),
+    ]
+    lines = list(csv.DictReader(io.StringIO(long_table(build_board(runs, Rules(titles={"f00d": "north"}))))))
+    hidden = ("entry_id", "run_id", "value", "chance", "item_se")
+    for metric in {(x["evaluator"], x["metric"]) for x in lines}:
+        same = [x for x in lines if (x["evaluator"], x["metric"]) == metric]
+        read = {tuple(value for name, value in x.items() if name not in hidden) for x in same}
+        assert len(read) == len(same) == len(runs)
+    by_options = {x["options"] for x in lines}
+    assert by_options == {"{}", '{"encoder":{"depth":2}}'}
+    assert {x["evaluator_options"] for x in lines if x["evaluator"] == "knn"} == {"{}", '{"k":1}'}
+    assert {x["galaxies"] for x in lines if x["fingerprint"] == "f00d"} == {"north"}
+
+
+# --- bits and scores ------------------------------------------------------------------------------------------
+
+CLASSES = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+RIGHT = np.array([1, 1, 1, 0, 1, 0, 0, 0], dtype=bool)
+SHARES = {"accuracy": 0.5, "balanced_accuracy": (0.75 + 0.5 + 0) / 3, "recall_0": 0.75, "recall_1": 0.5}
+
+
+@pytest.fixture
+def honest(tmp_path, make_run):
+    """A folder with a board and one record, whose bits are those of its scores."""
+    facts = [
+        dict(evaluator="linear", metric=name, value=value, higher_is_better=True, n=4 if "_0" in name else 8)
+        for name, value in SHARES.items()
+    ]
+    store = Store(tmp_path)
+    store.write(make_run(scores=facts, correct={"linear.accuracy": encode_bits(RIGHT)}))
+    store.keep_galaxies("f00d", np.array([f"g{i}" for i in range(8)]), CLASSES)
+    write_board(tmp_path)
+    return tmp_path
+
+
+def test_scores_that_their_galaxies_bear_out_are_no_drift(honest):
+    """Accuracy from the bits, balanced accuracy and recalls from bits and classes."""
+    assert check_board(honest) == []
+    (honest / "galaxies" / "f00d.csv").unlink()
+    assert check_board(honest) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("accuracy", "linear.accuracy is 0.999, but its galaxies say 0.5"),
+        ("balanced_accuracy", "linear.balanced_accuracy is 0.999, but its galaxies say 0.416667"),
+        ("recall_1", "linear.recall_1 is 0.999, but its galaxies say 0.5"),
+    ],
+)
+def test_a_value_that_its_galaxies_contradict_is_drift_after_any_rebuild(honest, metric, words, capsys):
+    """The board is built and says so; the check names the record and exits with 3."""
+    (path,) = Store(honest).paths()
+    at = list(SHARES).index(metric)
+    edit(path, lambda r: r["scores"][at].update(value=0.999))
+    line = f"{path.relative_to(honest)}: {words}"
+
+    assert main(["leaderboard", "build", str(honest)]) == 0
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert check_board(honest) == [line]
+    assert main(["leaderboard", "check", str(honest)]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["correct"].update({"linear.accuracy": "AA=="}), "its galaxies say 0"),
+        (lambda r: r["correct"].update({"linear.accuracy": "AAAA"}), "cannot be those of 8 galaxies"),
+        (lambda r: r["correct"].update({"linear.accuracy": "?"}), "no base64"),
+        (lambda r: r["correct"].update({"linear.gone": "AA=="}), "linear.gone, which has no score"),
+    ],
+)
+def test_bits_that_are_not_those_of_the_scores_are_drift(honest, change, words):
+    """Whichever of the two was edited."""
+    (path,) = Store(honest).paths()
+    edit(path, change)
+    write_board(honest)
+    (fault,) = check_board(honest)
+
+    assert words in fault
+    assert fault.startswith(str(path.relative_to(honest)))
+
+
+def test_a_list_of_other_galaxies_is_drift(honest):
+    """A class too few, or two classes exchanged."""
+    path = honest / "galaxies" / "f00d.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    assert "has bits of 8 galaxies, 7 are listed" in check_board(honest)[0]
+    path.write_text("".join(lines).replace("g0,0", "g0,2"))
+    assert "linear.balanced_accuracy is 0.416667, but its galaxies say" in check_board(honest)[0]
+    path.write_text("nothing")
+    with pytest.raises(DataError, match=r"f00d\.csv"):
+        check_board(honest)
 
 
 def test_the_page_holds_the_rule_the_marks_and_no_nan(six_entries, make_run):

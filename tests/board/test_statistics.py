@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from astrojepa_bench.board.statistics import (
-    binomial_se,
     resolvable_difference,
     summarise,
+    wilson,
 )
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.streams import numpy_stream
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)
@@ -71,3 +72,11 @@ def test_two_equal_entries_seldom_differ_by_what_is_resolved():
     pairs = numpy_stream(0, "pairs").binomial(600, 0.7, size=(4000, 2)) / 600
     exceed = np.abs(pairs[:, 0] - pairs[:, 1]) > resolvable_difference(0.7, 600)
     assert exceed.mean() == pytest.approx(0.05, abs=0.012)
+
+
+def test_nothing_is_resolved_for_certain_where_all_are_right():
+    """Two entries that were right of 28 galaxies may differ by what Wilson's intervals leave room for."""
+    low, high = wilson(1.0, 28)
+
+    assert high == pytest.approx(1.0)
+    assert resolvable_difference(1.0, 28) == pytest.approx(math.sqrt(2) * (1 - low), rel=1e-6)

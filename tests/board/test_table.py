@@ -7,6 +7,7 @@ from scipy import stats
 
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
+from astrojepa_bench.board.text import section_facts, section_title
 
 
 def rows_of(records):
@@ -356,17 +357,84 @@ def test_the_board_says_what_its_test_set_resolves(six_entries):
     assert "from 4.9 points on" in note
 
 
-def test_mixed_precisions_are_said(make_run):
-    """Runs in other arithmetic stand side by side only with a note."""
-    (section,) = build_board([make_run(), make_run("beta", precision="bf16")]).sections
-    assert any("bf16, float32" in note for note in section.notes)
+GPU = {"device_class": "cuda", "precision": "bf16"}
 
 
-def test_evaluators_with_other_settings_are_said(make_run):
-    """Scores under one heading that were measured with other settings carry a note."""
-    runs = [make_run(seed=s, evaluators={"linear": {"options": {"folds": s}}}) for s in range(2)]
+@pytest.mark.parametrize("other", [{"device_class": "cuda"}, {"precision": "bf16"}])
+def test_runs_in_other_arithmetic_stand_in_another_section(make_run, other):
+    """A mean over CPU and GPU runs is of nothing; their headings say which is which."""
+    board = build_board([make_run(linear=0.7), make_run(linear=0.5, **other)])
+
+    assert {(s.device_class, s.precision) for s in board.sections} == {
+        ("cpu", "float32"),
+        (other.get("device_class", "cpu"), other.get("precision", "float32")),
+    }
+    assert {section_title(s) for s in board.sections} == {
+        f"synthetic, budget small, {s.device_class} {s.precision}" for s in board.sections
+    }
+    assert all(
+        f"device {s.device_class}, precision {s.precision}" in section_facts(s) for s in board.sections
+    )
+    assert not any("mixes" in note for s in board.sections for note in s.notes)
+
+
+def test_a_floor_lifts_entries_of_its_own_device_only(make_run):
+    """An untrained encoder that was scored on a CPU is no reference of GPU runs."""
+    runs = [
+        make_run("untrained", linear=0.5, standing="floor"),
+        make_run(linear=0.7),
+        make_run(linear=0.8, **GPU),
+    ]
+    cpu, gpu = build_board(runs).sections
+
+    assert [row.objective for row in cpu.rows] == ["alpha", "untrained"]
+    assert cpu.rows[0].cells["lift.accuracy"].mean == pytest.approx(0.2)
+    assert [dict(row.cells).get("lift.accuracy") for row in gpu.rows] == [None]
+
+
+def test_a_suite_titles_galaxies(make_run):
+    """A reader knows 'Galaxy Zoo 2', not the loader that read a file."""
+    board = build_board([make_run(), make_run(fingerprint="beef")], Rules(titles={"f00d": "Galaxy Zoo 2"}))
+
+    assert {s.fingerprint: s.title for s in board.sections} == {"f00d": "Galaxy Zoo 2", "beef": "synthetic"}
+    assert board.rules.titles == {"f00d": "Galaxy Zoo 2"}
+    assert [s.title for s in build_board([make_run()]).sections] == ["synthetic"]
+
+
+def knn(k):
+    """Describe the nearest neighbours of a record."""
+    return {"knn": {"version": "v1", "options": {"k": k}}, "linear": {"version": "v1", "options": {}}}
+
+
+def test_scores_by_other_settings_are_in_no_mean(make_run):
+    """One neighbour measures something else than twenty: the setting of most runs counts, the others are told."""
+    runs = [
+        make_run(seed=0, linear=0.7, evaluators=knn(20)),
+        make_run(seed=1, linear=0.8, evaluators=knn(20)),
+        make_run(seed=2, linear=0.9, evaluators=knn(1), correct={"knn.accuracy": "AA=="}),
+    ]
     (section,) = build_board(runs).sections
-    assert any("settings of evaluators" in note for note in section.notes)
+    (row,) = section.rows
+
+    assert (row.cells["knn.accuracy"].n, row.cells["linear.accuracy"].n) == (2, 3)
+    assert row.cells["knn.accuracy"].mean == pytest.approx(0.67)
+    assert [note for note in section.notes if "settings" in note] == [
+        'Scores of knn by other settings than {"k":20} are not shown (1 run); they stand in board.csv.'
+    ]
+
+
+def test_settings_of_an_older_version_do_not_count(make_run):
+    """What most runs were scored by is asked of the newest version alone."""
+    old = [make_run(seed=s, evaluators=knn(1)) for s in range(3)]
+    new = make_run(seed=3, linear=0.9, evaluators=knn(20))
+    raised = [
+        score.model_copy(update={"evaluator_version": "v2"}) if score.evaluator == "knn" else score
+        for score in new.scores
+    ]
+    (section,) = build_board([*old, new.model_copy(update={"scores": raised})]).sections
+
+    assert section.rows[0].cells["knn.accuracy"].n == 1
+    assert section.rows[0].cells["knn.accuracy"].mean == pytest.approx(0.82)
 
 
 def test_a_changed_budget_of_the_same_name_stands_apart(make_run):
@@ -397,9 +465,9 @@ def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):
         return make_run(fingerprint=fingerprint, options={"dataset": {"galaxies": 8000, **chosen}})
 
     centred, shifted = run("f00d", shift=0.0), run("beef", shift=8.0)
-    assert [s.galaxies for s in build_board([centred]).sections] == ["synthetic"]
+    assert [s.title for s in build_board([centred]).sections] == ["synthetic"]
     sections = build_board([centred, shifted]).sections
-    assert {s.fingerprint: s.galaxies for s in sections} == {
+    assert {s.fingerprint: s.title for s in sections} == {
         "f00d": "synthetic(shift=0.0)",
         "beef": "synthetic(shift=8.0)",
     }

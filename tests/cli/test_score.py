@@ -9,6 +9,7 @@ import pytest
 
 from astrojepa_bench.cli import main
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.correct import decode_bits
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
@@ -109,6 +110,25 @@ def test_another_option_replaces_the_score(words, finished):
 
     assert record.evaluators["knn"]["options"]["k"] == 3
     assert len([score for score in record.scores if score.metric == "accuracy"]) == 1
+
+
+def test_a_later_scoring_keeps_the_bits_of_the_others(words, finished):
+    """Which galaxies were right: k-NN's stay, the probe's join them, another k replaces its own; none is drift."""
+    out, before = finished.parents[3], read(finished)
+    shutil.rmtree(out / "galaxies")
+    assert main([*words, "-E", "linear"]) == 0
+    joined = read(finished)
+    assert main([*words, "-E", "knn", "--set", "evaluator:knn.k=1"]) == 0
+    replaced = read(finished)
+
+    assert joined.correct["knn.accuracy"] == before.correct["knn.accuracy"]
+    assert replaced.correct["linear.accuracy"] == joined.correct["linear.accuracy"]
+    assert replaced.correct.keys() == {"knn.accuracy", "linear.accuracy"}
+    for name, bits in replaced.correct.items():
+        value = replaced.value(*name.split("."))
+        assert decode_bits(bits, replaced.scores[0].n).mean() == pytest.approx(value, abs=1e-6)
+    assert len(Store(out).classes(replaced.identity["fingerprint"])) == replaced.scores[0].n
+    assert main(["leaderboard", "check", str(out)]) == 0
 
 
 def test_full_scores_everything_and_says_why_not(words, finished, capsys):

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from astrojepa_bench.evaluation.score import Scored
+from astrojepa_bench.evaluation.score import Scored, contradiction
 from astrojepa_bench.evaluation.store import FeatureFile, read_predictions
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.correct import decode_bits
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.types import Score
 
 CURIOUS = '''
 import numpy as np
@@ -187,6 +189,7 @@ EARLIER = {
     },
     "not_scored": {},
     "warnings": ["a: short", "a:b: long", "the run itself: was odd"],
+    "correct": {"a.m": "gA==", "a:b.m": "AA=="},
     "cost": {"train_seconds": 5.0, "eval_seconds": 3.0, "evaluation": {"a": 1.0, "a:b": 2.0}},
 }
 
@@ -201,14 +204,21 @@ def test_warnings_belong_to_evaluators_whose_names_hold_colons(stale, left):
 
     assert list(kept.warnings) == left
     assert [row["evaluator"] for row in kept.scores] == ["a:b" if stale == "a" else "a"]
+    assert list(kept.correct) == ["a:b.m" if stale == "a" else "a.m"]
 
 
 def test_a_later_scoring_adds_to_what_a_record_holds():
     """Scores stand side by side, times add up, and what this version does not know of a score is kept."""
-    more = Scored(scores=({"evaluator": "c", "metric": "m"},), seconds={"a": 0.5, "c": 1.0}, eval_seconds=1.5)
+    more = Scored(
+        scores=({"evaluator": "c", "metric": "m"},),
+        correct={"c.m": {"x": True}},
+        seconds={"a": 0.5, "c": 1.0},
+        eval_seconds=1.5,
+    )
     facts = Scored.of_record(EARLIER).plus(more).in_record({**EARLIER, "other": 1})
 
     assert facts["scores"] == [*EARLIER["scores"], {"evaluator": "c", "metric": "m"}]
+    assert facts["correct"] == {**EARLIER["correct"], "c.m": {"x": True}}
     assert facts["cost"] == {
         "train_seconds": 5.0, "eval_seconds": 4.5, "evaluation": {"a": 1.5, "a:b": 2.0, "c": 1.0},
     }  # fmt: skip
@@ -225,3 +235,119 @@ def test_another_version_or_option_is_another_score():
     assert not kept.holds("a", {"own": "v2"}, {"k": 1})
     assert not kept.holds("a", {"own": "v1"}, {"k": 2})
     assert not kept.holds("b", {"own": "v1"}, {})
+
+
+# --- which galaxies were right --------------------------------------------------------------------------------
+
+CLAIMS = '''
+import numpy as np
+
+from astrojepa_bench.plugin import Evaluation, Evaluator, Score, hookimpl
+
+
+class Claims(Evaluator):
+    """Says of every other galaxy that it was right."""
+
+    requires = ("label",)
+    version = {version}
+
+    def evaluate(self, features):
+        """Claim it."""
+        _, label, ids = features.test.labelled("last")
+        right = np.arange(len(ids)) % 2 == 0
+        value = float(right.mean())
+        return Evaluation(({score},), ids=ids{listed})
+
+
+@hookimpl
+def astrojepa_evaluators():
+    """Offer it."""
+    return {{"claims": Claims}}
+'''
+HONEST = 'Score("claims", "share", value, True, len(ids), correct=right)'
+
+
+@pytest.fixture
+def claim(run_scored):
+    """Run with an evaluator that claims something of each galaxy."""
+
+    def run(score=HONEST, listed="", version=1):
+        return run_scored("claims", CLAIMS.format(score=score, listed=listed, version=version))
+
+    return run
+
+
+def test_bits_are_recorded_in_the_order_of_the_listed_galaxies(claim, tmp_path):
+    """Whatever the evaluator's order, bit i is that of the i-th line of the list of galaxies."""
+    record = claim()
+    store = Store(tmp_path / "out")
+    path = store.galaxies_path(record.identity["fingerprint"])
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    features = FeatureFile(store.features_path(record.run_id), record.identity["fingerprint"])
+    ids = [name.decode() for name in features.read("test")["ids"]]
+    by_id = dict(zip(ids, (np.arange(len(ids)) % 2 == 0).tolist(), strict=True))
+
+    assert lines[0] == ["position", "id", "class"]
+    assert [line[1] for line in lines[1:]] == sorted(ids)
+    bits = decode_bits(record.correct["claims.share"], len(ids))
+    assert bits.tolist() == [by_id[name] for name in sorted(ids)]
+    assert list(store.out.rglob("galaxies/*.json")) == []
+
+
+def test_a_list_of_galaxies_is_written_once(claim, tmp_path):
+    """A later run finds it and leaves it alone."""
+    first = claim()
+    path = Store(tmp_path / "out").galaxies_path(first.identity["fingerprint"])
+    before = path.stat()
+    claim(version=2)
+
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_later_scoring_replaces_the_bits_with_the_scores(claim):
+    """Bits of an older version must not stand beside a newer score."""
+    first = claim()
+    again = claim(score=HONEST.replace("value", "1 - value").replace("=right", "=~right"), version=2)
+
+    assert again.run_id == first.run_id
+    assert again.correct["claims.share"] != first.correct["claims.share"]
+    assert claim(score='Score("claims", "share", value, True, len(ids))', version=3).correct == {}
+
+
+def test_bits_of_some_galaxies_only_are_not_recorded(claim):
+    """Without the others nobody can tell which galaxies the bits are of."""
+    some = 'Score("claims", "share", float(right[:9].mean()), True, 9, correct=right[:9])'
+    record = claim(score=some, listed="[:9]")
+
+    assert record.not_scored == {}
+    assert record.correct == {}
+
+
+def test_claims_that_contradict_the_score_are_refused_with_their_author(claim):
+    """A share that is not that of its galaxies is a fault of the plugin, found before it travels."""
+    reason = claim(score=HONEST.replace("value", "value + 1e-4")).not_scored["claims"]
+
+    assert reason.startswith("evaluator 'claims' (plugin")
+    assert "of the galaxies are right in `correct`" in reason
+
+
+RIGHT = np.array([True, False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "right", "words"),
+    [
+        (0.75, 4, None, None),
+        (0.75, 4, RIGHT, None),
+        (0.7501, 4, RIGHT, "x.m is 0.7501, but 0.75 of the galaxies are right"),
+        (0.75, 8, RIGHT, "x.m is of 8 galaxies, with 4 in `correct` and 4 in `ids`"),
+        (2 / 3, 3, RIGHT[:3], "x.m is of 3 galaxies, with 3 in `correct` and 4 in `ids`"),
+        (0.75, 4, RIGHT.astype(float), "no vector of booleans"),
+        (0.75, 4, RIGHT[:, None], "no vector of booleans"),
+    ],
+)
+def test_what_is_said_of_galaxies_must_fit_the_score(value, n, right, words):
+    """One boolean for each galaxy of the evaluation, and their share is the value."""
+    found = contradiction(Score("x", "m", value, True, n, correct=right), 4)
+
+    assert (found is None) if words is None else (words in found)

@@ -53,6 +53,12 @@ class Renaming(TemplateEvaluator):
         return replace(found, ids=np.char.add("row ", found.ids))
 
 
+class Contradicting(TemplateEvaluator):
+    def evaluate(self, answers):
+        found = super().evaluate(answers)
+        return with_score(found, correct=~found.scores[0].correct)
+
+
 class NeedsTwo(TemplateEvaluator):
     def evaluate(self, answers):
         if len(np.unique(answers.test.labelled("last")[1])) < 2:
@@ -76,6 +82,7 @@ BROKEN = {
     "evaluator-test-labels": (FitsOnTest, "with one set of test labels"),
     "evaluator-order": (FirstRows, "in another"),
     "evaluator-predictions": (Renaming, "is no test galaxy"),
+    "evaluator-correct": (Contradicting, "of the galaxies are right in `correct`"),
     "evaluator-one-class": (NeedsTwo, "needs two classes"),
     "evaluator-metrics": (Misdescribed, "'accuracy' is described with higher_is_better=False"),
     "evaluator-declares": (Undeclared, "without 'label': DataError"),

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.metrics import f1_score, recall_score
 
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.types import Score
 
 version = 1  # raise it whenever a number changes
@@ -23,13 +24,13 @@ def accuracy(truth: Classes, predicted: Classes) -> float:
 def accuracy_score(
     evaluator: str, truth: Classes, predicted: Classes, train: Int[np.ndarray, " train_galaxy"]
 ) -> Score:
-    """Score the accuracy, with its binomial standard error.
+    """Score the accuracy, with its binomial standard error and which galaxies were right.
 
     Chance is the share, in test, of the class that is most frequent in train (the lowest of equals).
     """
     value, n = accuracy(truth, predicted), len(truth)
     chance = float((truth == np.bincount(train).argmax()).mean())
-    return Score(evaluator, "accuracy", value, True, n, chance, math.sqrt(value * (1 - value) / n))
+    return Score(evaluator, "accuracy", value, True, n, chance, binomial_se(value, n), truth == predicted)
 
 
 def balanced_accuracy_score(evaluator: str, truth: Classes, predicted: Classes) -> Score:
@@ -40,7 +41,7 @@ def balanced_accuracy_score(evaluator: str, truth: Classes, predicted: Classes) 
     """
     recalls = _recalls(truth, predicted)
     members = np.unique(truth, return_counts=True)[1]
-    error = math.sqrt(float((recalls * (1 - recalls) / members).sum())) / len(members)
+    error = math.hypot(*map(binomial_se, recalls.tolist(), members.tolist())) / len(members)
     return Score(
         evaluator, "balanced_accuracy", float(recalls.mean()), True, len(truth), 1 / len(members), error
     )
@@ -63,7 +64,7 @@ def recall_scores(evaluator: str, truth: Classes, predicted: Classes) -> tuple[S
     """
     present, members = np.unique(truth, return_counts=True)
     return tuple(
-        Score(evaluator, f"recall_{index}", recall, True, n, item_se=math.sqrt(recall * (1 - recall) / n))
+        Score(evaluator, f"recall_{index}", recall, True, n, item_se=binomial_se(recall, n))
         for index, n, recall in zip(
             present.tolist(), members.tolist(), _recalls(truth, predicted).tolist(), strict=True
         )

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.types import ANOMALY_KINDS, Score
 
 version = 1  # raise it whenever a number changes
@@ -47,9 +48,9 @@ def ranking_scores(
     recall, precision = recall_at_k(odd, found, k), precision_at_k(odd, found, top)
     measured = {
         "auroc": (auroc, 0.5, auroc_standard_error(odd, found)),
-        "average_precision": (mean_precision, average_precision_chance(k, n), _binomial(mean_precision, k)),
-        "recall_at_k": (recall, k / n, _binomial(recall, k)),
-        f"precision_at_{INSPECTED}": (precision, k / n, _binomial(precision, top)),
+        "average_precision": (mean_precision, average_precision_chance(k, n), binomial_se(mean_precision, k)),
+        "recall_at_k": (recall, k / n, binomial_se(recall, k)),
+        f"precision_at_{INSPECTED}": (precision, k / n, binomial_se(precision, top)),
     }
     return [
         Score(evaluator, f"{prefix}{metric}{suffix}", value, True, n, chance, error)
@@ -71,13 +72,19 @@ def precision_at_k(odd: Bool[np.ndarray, " galaxy"], score: Scores, k: int) -> f
 
 
 def auroc_standard_error(odd: Bool[np.ndarray, " galaxy"], score: Scores) -> float | None:
-    """Return DeLong's standard error; None where either side holds a single galaxy."""
+    """Return DeLong's standard error; None where either side holds a single galaxy.
+
+    DeLong's vanishes where every anomaly stands above every ordinary galaxy, or below. There both sides count as
+    shares of 1, whose errors are Wilson's: cautious, since a galaxy out of place costs less than a whole one.
+    """
     odd_count, ordinary_count = int(odd.sum()), int((~odd).sum())
     if min(odd_count, ordinary_count) < 2:
         return None
     ranks = rankdata(score)
     of_odd = (ranks[odd] - rankdata(score[odd])) / ordinary_count
     of_ordinary = (ranks[~odd] - rankdata(score[~odd])) / odd_count
+    if of_odd.mean() in (0.0, 1.0):
+        return math.hypot(binomial_se(1.0, odd_count), binomial_se(1.0, ordinary_count))
     return math.sqrt(of_odd.var(ddof=1) / odd_count + of_ordinary.var(ddof=1) / ordinary_count)
 
 
@@ -89,7 +96,3 @@ def average_precision_chance(odd: int, n: int) -> float:
     """
     harmonic = float((1 / np.arange(1, n + 1)).mean())
     return harmonic + (odd - 1) / max(n - 1, 1) * (1 - harmonic)
-
-
-def _binomial(share: float, n: int) -> float:
-    return math.sqrt(share * (1 - share) / n)

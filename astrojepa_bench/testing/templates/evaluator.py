@@ -5,7 +5,6 @@ Source: nothing to cite yet; name the paper, the equation and every deviation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +12,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from astrojepa_bench.plugin import DataError, Evaluation, Evaluator, Features, Metric, Score, hookimpl
+from astrojepa_bench.plugin import (
+    DataError,
+    Evaluation,
+    Evaluator,
+    Features,
+    Metric,
+    Score,
+    binomial_se,
+    hookimpl,
+)
 
 
 class TemplateEvaluator(Evaluator):
@@ -40,10 +48,10 @@ class TemplateEvaluator(Evaluator):
         tap = max(features.taps, key=lambda name: self._accuracy(features, name))
         tested, label, ids = features.test.labelled(tap)
         predicted = self._predict(features, tap, tested)
-        value, n = float((predicted == label).mean()), len(label)
-        chance = float(np.bincount(label).max()) / n
-        error = math.sqrt(value * (1 - value) / n)
-        score = Score("template", "accuracy", value, higher_is_better=True, n=n, chance=chance, item_se=error)
+        right = predicted == label
+        value, n = float(right.mean()), len(label)
+        chance, error = float(np.bincount(label).max()) / n, binomial_se(value, n)
+        score = Score("template", "accuracy", value, True, n, chance, item_se=error, correct=right)
         return Evaluation((score,), {"class": predicted}, ids, {"tap": tap})
 
     def _accuracy(self, features: Features, tap: str) -> float:
