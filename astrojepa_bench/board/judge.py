@@ -25,7 +25,7 @@ SHARED = ("budget", "pretraining", "protocol", "precision", "device_class")
 
 
 def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
-    """Say of the entries of one section what their seeds and test galaxies allow.
+    """Judge the entries of one section, as far as their seeds and test galaxies allow.
 
     Args:
         entries: the runs of each entry, floors and ceilings among them, by id.
@@ -37,12 +37,13 @@ def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
         note = f"Nothing is judged: no contestant or ceiling has two seeds that differ in {rules.headline}."
         return Verdicts(rules.headline, {}, {}, {}, (), (), TrackRecord(), (note,) if entries else ())
     ranks, letters = _places(evidence, rules)
+    track = track_record(entries, versions, rules)
     lifts = {entry: lift for entry in entries if (lift := evidence.lift(entry))}
     return Verdicts(
         rules.headline, ranks, letters, lifts, evidence.comparisons,
         factor_effects([("", evidence)], rules),
-        track_record(entries, versions, rules),
-        tuple(_notes(evidence)),
+        track,
+        (*_notes(evidence), *_came_true(track)),
     )  # fmt: skip
 
 
@@ -142,6 +143,15 @@ def _notes(evidence: Evidence) -> list[str]:
         )
     every = next((diffs for family, diffs in evidence.judged if family.name == "all"), ())
     return found + _unreachable(evidence, every)
+
+
+def _came_true(track: TrackRecord) -> list[str]:
+    if not track.forecasts:
+        return []
+    return [
+        f"{track.inside} of {track.forecasts} later seeds fell inside the 95 % interval that was forecast for them "
+        "from the first three of their entry."
+    ]
 
 
 def _unreachable(evidence: Evidence, differences: Sequence[Difference]) -> list[str]:

@@ -40,6 +40,7 @@ RULE = (
 )
 SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
 DEFAULTS = Rules()
+BALANCED = "linear.balanced_accuracy"
 _SHELVES = ("contestant", "ceiling", "floor")
 
 
@@ -158,6 +159,7 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
     notes = (
         verdicts.notes,
         _resolution(rows, asked),
+        _rarest(rows, asked),
         footnotes,
         _mixtures(asked),
         _other_settings(ran, versions),
@@ -225,6 +227,23 @@ def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
         f"{n} test galaxies place a linear accuracy of {100 * share:.1f} % within ±{100 * error:.1f} points "
         f"(standard error). Two entries that err on different galaxies are told apart from {100 * apart:.1f} "
         "points on, less where they err on the same ones; more seeds do not change this."
+    ]
+
+
+def _rarest(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
+    """Return how far the test galaxies tell the balanced accuracy of the first row, in words.
+
+    It rests on the rarest class, so its standard error is its own and larger than that of the accuracy.
+    """
+    row = next((row for row in rows if BALANCED in row.cells), None)
+    scores = (s for r in records if row and r.run_id in row.runs for s in r.scores)
+    errors = [s.item_se for s in scores if f"{s.evaluator}.{s.metric}" == BALANCED and s.item_se]
+    if row is None or not errors:
+        return []
+    share, error = 100 * row.cells[BALANCED].mean, 100 * sum(sorted(errors)) / len(errors)
+    return [
+        f"A linear balanced accuracy of {share:.1f} % is within ±{error:.1f} points (standard error): it rests "
+        "on the rarest class."
     ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from astrojepa_bench.board.verdicts import Comparison, FactorEffect, Verdicts
 
 _DIGITS = 9
+_TAILS = 6
+"""Digits of what rests on tails of distributions, where releases of the library differ sooner."""
 
 
 def verdict_facts(verdicts: Verdicts) -> dict[str, Any]:
@@ -27,20 +29,21 @@ def verdict_facts(verdicts: Verdicts) -> dict[str, Any]:
 def factor_facts(effect: FactorEffect) -> dict[str, Any]:
     """Write the effect of one level of a factor."""
     numbers = ("effect", "low", "high", "p_holm", "p_interaction")
-    return {**asdict(effect), **{name: rounded(getattr(effect, name)) for name in numbers}}
+    return {**asdict(effect), **{name: rounded(getattr(effect, name), _TAILS) for name in numbers}}
 
 
-def rounded(value: float | None) -> float | None:
+def rounded(value: float | None, digits: int = _DIGITS) -> float | None:
     """Drop the last digits, where libraries of two machines may differ."""
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def _comparison(each: Comparison) -> dict[str, Any]:
     found = each.difference
     return {
         "a": each.a, "b": each.b, "family": each.family, "verdict": each.verdict,
-        "effect": rounded(found.difference), "interval": [rounded(found.low_family), rounded(found.high_family)],
-        "p_holm": rounded(found.p_holm), "seeds_needed": each.seeds_needed,
+        "effect": rounded(found.difference),
+        "interval": [rounded(found.low_family, _TAILS), rounded(found.high_family, _TAILS)],
+        "p_holm": rounded(found.p_holm, _TAILS), "seeds_needed": each.seeds_needed,
         "galaxies_needed": each.galaxies_needed, "is_borrowed": each.is_borrowed,
         "covers_galaxies": each.covers_galaxies,
     }  # fmt: skip

@@ -357,6 +357,18 @@ def test_the_board_says_what_its_test_set_resolves(six_entries):
     assert "from 4.9 points on" in note
 
 
+def test_the_balanced_accuracy_has_an_error_of_its_own(make_run):
+    """It rests on the rarest class; the error of the plain accuracy would flatter it."""
+    plain = make_run()
+    scores = [
+        score.model_copy(update={"item_se": 0.023}) if score.metric == "balanced_accuracy" else score
+        for score in plain.scores
+    ]
+    (section,) = build_board([plain.model_copy(update={"scores": scores})]).sections
+
+    assert any("balanced accuracy of 68.0 % is within ±2.3 points" in note for note in section.notes)
+
+
 GPU = {"device_class": "cuda", "precision": "bf16"}
 
 

@@ -27,7 +27,9 @@ def test_a_forecast_by_hand(make_run):
 
     found = track_record(by_entry(records), newest_versions(records), QUIET)
     assert found == TrackRecord(forecasts=4, inside=2)
-    assert build_board(records, QUIET).track_record == found
+    board = build_board(records, QUIET)
+    assert board.track_record == found
+    assert any(note.startswith("2 of 4 later seeds fell inside") for note in board.sections[0].notes)
 
 
 def test_nothing_later_enters_a_forecast(make_run):
