@@ -34,7 +34,8 @@ def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
     """
     evidence = gather(entries, versions, rules, rules.headline)
     if evidence is None:
-        note = f"Nothing is judged: no contestant or ceiling has two seeds that differ in {rules.headline}; run more."
+        what = f"no contestant or ceiling has two seeds that differ in {rules.headline}"
+        note = f"Nothing is judged: {what}; run more."
         return Verdicts(rules.headline, {}, {}, {}, (), (), TrackRecord(), (note,) if entries else ())
     ranks, letters = _places(evidence, rules)
     track = track_record(entries, versions, rules)
