@@ -30,8 +30,8 @@ class Metric:
         level: `headline` metrics have a column on the board, `usual` ones stand in the table of all metrics,
             and `detail` ones (the same once more, or of a part) in the long table alone.
         priority: of its column; narrow terminals drop the highest first.
-        role: of the ruler's own evaluators, one metric `ranks` the contestants on the board, and one `lifts`: the
-            lift over the untrained encoder is measured in it.
+        role: of the ruler's own evaluators, one metric `ranks` the contestants on the board unless the suite names
+            another; the lift over the untrained encoder is measured in it too. (`lifts` stands in older records.)
     """
 
     name: str

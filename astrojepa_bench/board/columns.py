@@ -108,7 +108,7 @@ def _shipped(role: str) -> Column:
     return next(_column(name, metric.name, metric) for name, metric in described if metric.role == role)
 
 
-RANKING, ACCURACY = _shipped("ranks"), _shipped("lifts")
+ACCURACY = _shipped("ranks")
 
 
 def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:

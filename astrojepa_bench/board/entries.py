@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from astrojepa_bench.board.columns import ACCURACY, LIFT, RANKING, Column, Versions
-from astrojepa_bench.board.statistics import Summary, paired_difference, summarise
-from astrojepa_bench.results.identity import canonical_json
+from astrojepa_bench.board.columns import LIFT, Column, Versions
+from astrojepa_bench.board.evidence import scored
+from astrojepa_bench.board.families import Entries, group_of, own_floor
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import Summary, summarise
+from astrojepa_bench.board.verdicts import Verdicts
 from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 from astrojepa_bench.versions import version_text
@@ -30,8 +34,11 @@ class Row:
         seeds: seeds that were trained to the end.
         statuses: how many runs ended how.
         cells: summary over seeds by column key.
-        rank: position by `RANKING`, None where not ranked.
+        rank: position by the headline within its group, None where not ranked.
         unranked: why it has no rank; empty for ranked entries.
+        ranks: first and last rank that it may hold; None where nothing can be said of it.
+        letters: of its ties: it shares one with each entry that is neither better nor worse.
+        group: which contestants it is ranked among.
     """
 
     label: str
@@ -46,6 +53,9 @@ class Row:
     cells: Mapping[str, Summary]
     rank: int | None = None
     unranked: str = ""
+    ranks: tuple[int, int] | None = None
+    letters: str = ""
+    group: str = ""
 
     @property
     def provisional(self) -> bool:
@@ -73,48 +83,59 @@ def make_row(
     runs: Sequence[RunRecord],
     columns: Iterable[Column],
     versions: Versions,
-    floors: Sequence[Sequence[RunRecord]],
+    verdicts: Verdicts,
+    rules: Rules,
+    lift: Summary | None,
 ) -> Row:
     """Summarise the runs of one entry.
 
     Args:
         label: what the row is called.
         runs: its runs, one a seed.
-        columns: what to summarise.
+        columns: what to summarise; the headline is summarised in any case.
         versions: newest version of each evaluator.
-        floors: the runs of each floor of the section, for the lift.
+        verdicts: on the section.
+        rules: of the suite.
+        lift: over its own encoder before training.
     """
     first = runs[0]
-    scored = [run for run in runs if run.status in SCORED]
-    values = {c.key: [v for run in scored if (v := c.read(run, versions)) is not None] for c in columns}
+    trained = [run for run in runs if run.status in SCORED]
+    values = {c.key: [v for run in trained if (v := c.read(run, versions)) is not None] for c in columns}
+    values[rules.headline] = [score.value for _, score in scored(trained, versions, rules.headline)]
     cells = {key: summarise(found) for key, found in values.items() if found}
-    lift = None if first.standing == "floor" else lift_over_untrained(scored, floors, versions)
+    if lift is not None:
+        cells[LIFT.key] = lift
     return Row(
         label, first.objective, first.masker, first.encoder, first.entry_id, first.standing,
         runs=tuple(run.run_id for run in runs),
-        seeds=tuple(run.seed for run in scored),
+        seeds=tuple(run.seed for run in trained),
         statuses=dict(sorted(Counter(run.status for run in runs).items())),
-        cells={**cells, LIFT.key: lift} if lift else cells,
-        unranked=_why_unranked(runs, cells),
+        cells=cells,
+        unranked=_why_unranked(runs, rules.headline in cells, rules.headline),
+        ranks=verdicts.ranks.get(first.entry_id),
+        letters=verdicts.letters.get(first.entry_id, ""),
+        group=group_of(first, rules),
     )  # fmt: skip
 
 
-def lift_over_untrained(
-    runs: Sequence[RunRecord], floors: Sequence[Sequence[RunRecord]], versions: Versions
-) -> Summary | None:
-    """Summarise the gain in linear accuracy over the entry's own encoder before training, paired by seed.
+def lifts_of(entries: Entries, versions: Versions, verdicts: Verdicts, rules: Rules) -> dict[str, Summary]:
+    """Summarise the gain of each entry over its own encoder before training, by entry id.
 
-    Where several floors use that encoder, the one that shares most seeds counts, then the best one: a lift
-    must not be larger because a weak floor was scored too.
+    The interval holds for all lifts of the family at once. Where nothing could be judged there is none.
     """
-    values = _by_seed(runs, versions)
-    own = [
-        _by_seed(floor, versions)
-        for floor in floors
-        if runs and _encoder_of(floor[0]) == _encoder_of(runs[0])
-    ]
-    lifts = [lift for floor in own if (lift := paired_difference(values, floor))]
-    return max(lifts, key=lambda lift: (lift.n, -lift.mean), default=None)
+    found = {entry: scored(runs, versions, rules.headline) for entry, runs in entries.items()}
+    means = {entry: fmean(score.value for _, score in runs) for entry, runs in found.items() if runs}
+    lifts: dict[str, Summary] = {}
+    for entry in means:
+        floor = own_floor(entries[entry][0], entries, means)
+        if entry in verdicts.lifts:
+            told = verdicts.lifts[entry].difference
+            lifts[entry] = Summary(
+                len(found[entry]), told.difference, None, told.low_family, told.high_family
+            )
+        elif floor is not None and entries[entry][0].standing != "floor":
+            lifts[entry] = Summary(len(found[entry]), means[entry] - means[floor])
+    return lifts
 
 
 def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
@@ -128,16 +149,7 @@ def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
     return labels
 
 
-def _by_seed(runs: Sequence[RunRecord], versions: Versions) -> dict[int, float]:
-    found = {run.seed: ACCURACY.read(run, versions) for run in runs if run.status in SCORED}
-    return {seed: value for seed, value in found.items() if value is not None}
-
-
-def _encoder_of(record: RunRecord) -> tuple[str, str]:
-    return record.encoder, canonical_json(record.options.get("encoder", {}))
-
-
-def _why_unranked(runs: Sequence[RunRecord], cells: Mapping[str, Summary]) -> str:
+def _why_unranked(runs: Sequence[RunRecord], is_measured: bool, headline: str) -> str:
     """Return the reason an entry has no rank, or nothing: a lost seed may have been the worst one."""
     if runs[0].standing != "contestant":
         return runs[0].standing
@@ -146,7 +158,7 @@ def _why_unranked(runs: Sequence[RunRecord], cells: Mapping[str, Summary]) -> st
         said = next((run.failure.message for run in lost if run.failure), "")
         kinds = ", ".join(sorted({run.status for run in lost}))
         return f"{len(lost)} of {len(runs)} seeds {kinds}" + (f": {said}" if said else "")
-    return "" if RANKING.key in cells else "no linear balanced accuracy was measured"
+    return "" if is_measured else f"no {headline} was measured"
 
 
 def _facts(record: RunRecord) -> dict[str, object]:

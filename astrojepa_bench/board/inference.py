@@ -21,8 +21,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import norm
+from scipy.special import digamma, ndtri, polygamma
 from scipy.stats import t as student_t
 
 ALPHA = 0.05
@@ -268,7 +267,7 @@ def _letter(number: int) -> str:
 
 def _reach(effect: float, comparisons: int, alpha: float) -> float:
     """Compute the variance at which an effect is found with 80 % power among so many comparisons."""
-    return float((effect / (norm.ppf(1 - alpha / (2 * comparisons)) + norm.ppf(POWER))) ** 2)
+    return float((effect / (ndtri(1 - alpha / (2 * comparisons)) + ndtri(POWER))) ** 2)
 
 
 def seeds_needed(

@@ -28,6 +28,7 @@ from astrojepa_bench.board.text import (
     table_lines,
     unranked_reasons,
 )
+from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.identity import canonical_json, digest
 from astrojepa_bench.results.record import RunRecord
@@ -37,7 +38,8 @@ from astrojepa_bench.suites import Published
 PAGE, TABLE, DATA = "README.md", "board.csv", "board.json"
 _LEGEND = (
     "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: linear accuracy "
-    "minus that of the same encoder before training, in points, paired by seed, with a 95 % t interval."
+    "minus that of the same encoder before training, in points, with an interval that holds for all contestants of "
+    "the section at once (95 %; a ceiling's for itself) and allows for other seeds and other test galaxies."
 )
 _CSV_COLUMNS = (
     "entry", "objective", "masker", "encoder", "options", "galaxies", "dataset", "fingerprint", "splits", "seed",
@@ -46,7 +48,6 @@ _CSV_COLUMNS = (
     "entry_id", "run_id",
 )  # fmt: skip
 _SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "precision")  # of a section
-_DIGITS = 9
 
 
 def read_board(out: Path) -> Board:
@@ -180,6 +181,8 @@ def data(board: Board) -> str:
         "schema_version": 1,
         "rule": RULE,
         "sections": [_section_data(section) for section in board.sections],
+        "factors": [factor_facts(effect) for effect in board.factors],
+        "track_record": dataclasses.asdict(board.track_record),
         "runs": [
             {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": digest(r.facts())}
             for r in board.records
@@ -205,15 +208,11 @@ def _section_data(section: Section) -> dict[str, object]:
         **facts,
         "columns": columns,
         "rows": rows,
-        "chance": {k: _round(v) for k, v in section.chance.items()},
+        "verdicts": section.verdicts and verdict_facts(section.verdicts),
+        "chance": {k: rounded(v) for k, v in section.chance.items()},
     }
 
 
 def _rounded(summary: Summary) -> dict[str, int | float | None]:
     facts = dataclasses.asdict(summary)
-    return {"n": summary.n, **{name: _round(facts[name]) for name in ("mean", "sd", "low", "high")}}
-
-
-def _round(value: float | None) -> float | None:
-    """Drop the last digits, where libraries of two machines may differ."""
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    return {"n": summary.n, **{name: rounded(facts[name]) for name in ("mean", "sd", "low", "high")}}

@@ -1,4 +1,4 @@
-"""Means over seeds, differences paired by seed, and what a finite test set can tell apart.
+"""Means over seeds, and what a finite test set can tell apart.
 
 The unit of inference is the pretraining seed: a run's many scores are one draw, not many.
 Sums are exactly rounded (`statistics.fmean`), so a board does not depend on the order of its records.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from scipy.stats import norm
 from scipy.stats import t as student_t
@@ -50,18 +51,14 @@ def summarise(values: Sequence[float]) -> Summary:
     if len(values) == 1:
         return Summary(1, mean)
     sd = statistics.stdev(values)
-    half = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+    half = _quantile(len(values) - 1) * sd / math.sqrt(len(values))
     return Summary(len(values), mean, sd, mean - half, mean + half)
 
 
-def paired_difference(values: Mapping[int, float], reference: Mapping[int, float]) -> Summary | None:
-    """Summarise `values - reference` over the seeds that both have; None if they share no seed.
-
-    Pairing by seed removes what the seed does to both (the start, the data order), so the interval is
-    narrower than one from two independent groups wherever that matters.
-    """
-    shared = sorted(values.keys() & reference.keys())
-    return summarise([values[seed] - reference[seed] for seed in shared]) if shared else None
+@cache
+def _quantile(df: int) -> float:
+    """Return Student's t(0.975, df); the library takes longer for one than for a table of them."""
+    return float(student_t.ppf((1 + CONFIDENCE) / 2, df))
 
 
 def resolvable_difference(share: float, n: int) -> float:

@@ -9,34 +9,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from astrojepa_bench.board.columns import (
     ACCURACY,
     LIFT,
-    RANKING,
     Column,
     columns_of,
     left_out,
     newest_versions,
     of_one_setting,
 )
-from astrojepa_bench.board.entries import Row, by_entry, labels_of, make_row
+from astrojepa_bench.board.entries import Row, by_entry, labels_of, lifts_of, make_row
+from astrojepa_bench.board.families import GROUP
+from astrojepa_bench.board.judge import effects_across, judge
 from astrojepa_bench.board.places import budget_name, galaxy_names, place_names
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import resolvable_difference
+from astrojepa_bench.board.track import total
+from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
-    "Contestants are ordered by their linear balanced accuracy on test galaxies, averaged over pretraining "
-    "seeds. The order of two means is not a verdict: look at their spread and at what the test set resolves. "
-    "Floors and ceilings are shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is "
-    "not ranked."
+    "Contestants stand in the order of their linear accuracy on test galaxies (or of the headline that their "
+    "suite names), averaged over pretraining seeds. The range of ranks tells what that order is worth: an entry "
+    "may hold any rank in its range, and two entries that share a letter are tied. Both allow for few seeds, for "
+    "the size of the test set, and for all pairs being compared at once (Holm, 5 %). Floors and ceilings are "
+    "shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is not ranked."
 )
-SHORT_RULE = "Ordered by linear balanced accuracy, mean ± spread over seeds; the order alone is no verdict."
+SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
 DEFAULTS = Rules()
+BALANCED = "linear.balanced_accuracy"
 _SHELVES = ("contestant", "ceiling", "floor")
 
 
@@ -56,6 +61,7 @@ class Section:
         chance: what knowing nothing scores, by column key.
         skipped: entries that cannot mean anything, with the reason.
         notes: what a reader must know to read the table.
+        verdicts: all that its records allow to be said.
     """
 
     dataset: str
@@ -73,6 +79,7 @@ class Section:
     chance: Mapping[str, float]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,15 @@ class Board:
         sections: by dataset, budget, fingerprint, splits, protocol, device class and precision.
         records: every record, in one order whatever order they came in.
         rules: by which they are judged.
+        factors: effects of maskers and objectives, averaged over data sets.
+        track_record: of all sections.
     """
 
     sections: tuple[Section, ...]
     records: tuple[RunRecord, ...]
     rules: Rules = DEFAULTS
+    factors: tuple[FactorEffect, ...] = ()
+    track_record: TrackRecord = field(default_factory=TrackRecord)
 
 
 def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
@@ -102,10 +113,15 @@ def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
     for record in ordered:
         groups.setdefault(Comparable.of(record), []).append(record)
     heading, title = place_names(ordered, rules.titles), galaxy_names(ordered, rules.titles)
-    sections = (
-        _section(key, groups[key], heading(groups[key][0]), title(groups[key][0])) for key in sorted(groups)
+    sections = tuple(
+        _section(key, groups[key], heading(groups[key][0]), title(groups[key][0]), rules)
+        for key in sorted(groups)
     )
-    return Board(tuple(sections), tuple(ordered), rules)
+    return Board(
+        sections, tuple(ordered), rules,
+        factors=effects_across([(title(groups[key][0]), groups[key]) for key in sorted(groups)], rules),
+        track_record=total(each.verdicts.track_record for each in sections if each.verdicts),
+    )  # fmt: skip
 
 
 class Comparable(NamedTuple):
@@ -129,19 +145,22 @@ class Comparable(NamedTuple):
         return cls(record.dataset, record.budget, int(str(record.identity.get("pretraining") or 0)), *facts)
 
 
-def _section(key: Comparable, records: list[RunRecord], heading: str, title: str) -> Section:
+def _section(key: Comparable, records: list[RunRecord], heading: str, title: str, rules: Rules) -> Section:
     ran = [record for record in records if record.status != "skipped"]
     versions = newest_versions(ran)
     asked = of_one_setting(ran, versions)
     columns = columns_of(asked, versions)
-    rows = _rows(asked, columns, versions)
+    verdicts = judge(by_entry(asked), versions, rules)
+    rows = _rows(asked, columns, versions, verdicts, rules)
     footnotes = []
     if any(row.provisional for row in rows):
         footnotes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
     if any(row.standing == "ceiling" for row in rows):
         footnotes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
     notes = (
+        verdicts.notes,
         _resolution(rows, asked),
+        _rarest(rows, asked),
         footnotes,
         _mixtures(asked),
         _other_settings(ran, versions),
@@ -157,24 +176,36 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
         chance=_chance(asked, columns),
         skipped=tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"})),
         notes=tuple(line for lines in notes for line in lines),
+        verdicts=verdicts,
     )  # fmt: skip
 
 
 def _rows(
-    records: list[RunRecord], columns: Sequence[Column], versions: Mapping[str, str]
+    records: list[RunRecord],
+    columns: Sequence[Column],
+    versions: Mapping[str, str],
+    verdicts: Verdicts,
+    rules: Rules,
 ) -> tuple[Row, ...]:
     entries = by_entry(records)
     labels = labels_of(entries)
-    floors = [runs for runs in entries.values() if runs[0].standing == "floor"]
-    rows = [make_row(labels[key], runs, columns, versions, floors) for key, runs in entries.items()]
+    lifts = lifts_of(entries, versions, verdicts, rules)
+    rows = [
+        make_row(labels[key], runs, columns, versions, verdicts, rules, lifts.get(key))
+        for key, runs in entries.items()
+    ]
 
-    def position(row: Row) -> tuple[int, bool, float, str]:
-        mean = row.cells[RANKING.key].mean if RANKING.key in row.cells else 0.0
-        return _SHELVES.index(row.standing), bool(row.unranked), -mean, row.label
+    def position(row: Row) -> tuple[int, bool, bool, str, float, str]:
+        mean = row.cells[rules.headline].mean if rules.headline in row.cells else 0.0
+        group = row.group if row.standing == "contestant" else GROUP
+        return _SHELVES.index(row.standing), bool(row.unranked), group != GROUP, group, -mean, row.label
 
-    ranked = sum(not row.unranked for row in rows)
-    ordered = enumerate(sorted(rows, key=position), start=1)
-    return tuple(replace(row, rank=place) if place <= ranked else row for place, row in ordered)
+    places: Counter[str] = Counter()
+    ordered = list[Row]()
+    for row in sorted(rows, key=position):
+        places[row.group] += not row.unranked
+        ordered.append(row if row.unranked else replace(row, rank=places[row.group]))
+    return tuple(ordered)
 
 
 def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str, float]:
@@ -197,6 +228,23 @@ def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
         f"{n} test galaxies place a linear accuracy of {100 * share:.1f} % within ±{100 * error:.1f} points "
         f"(standard error). Two entries that err on different galaxies are told apart from {100 * apart:.1f} "
         "points on, less where they err on the same ones; more seeds do not change this."
+    ]
+
+
+def _rarest(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
+    """Return how far the test galaxies tell the balanced accuracy of the first row, in words.
+
+    It rests on the rarest class, so its standard error is its own and larger than that of the accuracy.
+    """
+    row = next((row for row in rows if BALANCED in row.cells), None)
+    scores = (s for r in records if row and r.run_id in row.runs for s in r.scores)
+    errors = [s.item_se for s in scores if f"{s.evaluator}.{s.metric}" == BALANCED and s.item_se]
+    if row is None or not errors:
+        return []
+    share, error = 100 * row.cells[BALANCED].mean, 100 * sum(sorted(errors)) / len(errors)
+    return [
+        f"A linear balanced accuracy of {share:.1f} % is within ±{error:.1f} points (standard error): it rests "
+        "on the rarest class."
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import Column
+from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.table import Section
 
 CHANCE = "chance"
@@ -39,11 +40,18 @@ def table_lines(section: Section, columns: Iterable[Column]) -> list[list[str]]:
     """
     chosen, lines = list(columns), []
     for row in section.rows:
-        place = PLACES.get(row.standing, str(row.rank or "–"))
+        place = PLACES.get(row.standing, place_of(row))
         seeds = f"{len(row.seeds)}{'¹' * row.provisional}"
         lines.append([place, row.label, seeds, *(c.text(row.cells.get(c.key)) for c in chosen), row.status])
     levels = [c.number(section.chance[c.key]) if c.key in section.chance else "" for c in chosen]
     return [*lines, ["", CHANCE, "", *levels, ""]] if any(levels) else lines
+
+
+def place_of(row: Row) -> str:
+    """Write the ranks that a contestant may hold, and the letters of its ties: `1–5 a`."""
+    if row.ranks is None:
+        return str(row.rank or "–")
+    return f"{'–'.join(map(str, dict.fromkeys(row.ranks)))} {row.letters}".strip()
 
 
 def headings(columns: Iterable[Column]) -> list[str]:

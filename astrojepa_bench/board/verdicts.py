@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from astrojepa_bench.board.inference import Difference
 
+EXPLORATORY = "exploratory"
+"""The family of a pair that stands in none: it gets an interval, and no verdict."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -21,6 +24,8 @@ class Comparison:
         seeds_needed: seeds of each entry that would decide an undecided pair; None where no number of seeds will.
         galaxies_needed: test galaxies that would, where seeds do not.
         is_borrowed: whether the galaxies' own part had to be taken from the constants of the suite.
+        covers_galaxies: whether the interval holds for other test galaxies too; not for a metric of whose galaxies
+            neither the records nor the suite know anything.
     """
 
     a: str
@@ -31,6 +36,12 @@ class Comparison:
     seeds_needed: int | None
     galaxies_needed: int | None
     is_borrowed: bool
+    covers_galaxies: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the family, or `exploratory`."""
+        return EXPLORATORY if self.family == EXPLORATORY else self.difference.verdict
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class FactorEffect:
         p_holm: adjusted within the factor.
         blocks: what it was averaged over, e.g. the objectives that stand with every level.
         p_interaction: of no interaction with the blocks; below 0.05 the average hides differences.
+        is_borrowed: whether the galaxies' own part had to be taken from the constants of the suite.
     """
 
     factor: str
@@ -57,6 +69,7 @@ class FactorEffect:
     p_holm: float
     blocks: tuple[str, ...]
     p_interaction: float | None
+    is_borrowed: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ class Verdicts:
         metric: the headline.
         ranks: first and last rank that each ranked entry may hold, by entry id.
         letters: two entries share a letter exactly where neither is better, by entry id.
+        lifts: each entry over its own encoder before training, by entry id; exploratory for those without rank.
         comparisons: every pair of the families, each under the narrowest that holds it.
         factors: effects of maskers and objectives.
         track_record: of this section.
@@ -89,6 +103,7 @@ class Verdicts:
     metric: str
     ranks: Mapping[str, tuple[int, int]]
     letters: Mapping[str, str]
+    lifts: Mapping[str, Comparison]
     comparisons: tuple[Comparison, ...]
     factors: tuple[FactorEffect, ...]
     track_record: TrackRecord

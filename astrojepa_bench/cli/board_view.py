@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from astrojepa_bench.board.columns import RANKING, Column
+from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import records_of, scoring_cost
 from astrojepa_bench.board.table import SHORT_RULE, Board, Section
@@ -67,7 +67,8 @@ def _fitting(section: Section, width: int) -> list[Column]:
     """Choose what fits: first all, then without most spreads, then ever fewer columns."""
     columns = list(section.columns)
     if _width(section, columns, _entry_width(width)) > width:
-        columns = [c if c == RANKING or c.style == "interval" else replace(c, style="mean") for c in columns]
+        kept = {column.key for column in columns if column.style == "interval"} | {ACCURACY.key}
+        columns = [c if c.key in kept else replace(c, style="mean") for c in columns]
     while len(columns) > 1 and _width(section, columns, _entry_width(width)) > width:
         columns.remove(max(columns, key=lambda column: column.priority))
     return columns

@@ -14,8 +14,8 @@ _per_cent = partial(Metric, scale=100, digits=1, level="headline")
 
 SHOWN: Mapping[str, tuple[Metric, ...]] = {
     "linear": (
-        _per_cent("balanced_accuracy", "linear balanced %", priority=0, role="ranks"),
-        _per_cent("accuracy", "linear %", priority=1, role="lifts"),
+        _per_cent("accuracy", "linear %", priority=0, role="ranks"),
+        _per_cent("balanced_accuracy", "linear balanced %", priority=1),
         Metric("nll|ece", higher_is_better=False),
         Metric(r"recall_\d+", level="detail"),
     ),

@@ -130,6 +130,7 @@ class RunRecord(_RecordPart):
         formerly: the id that it had before `leaderboard migrate`; it is still found by it.
         status: how it ended; `skip_reason` and `failure` say why.
         standing: contestants are ranked; floors and ceilings frame them.
+        group: what it was told beyond the images, and so whom it is ranked with; empty in older records.
         pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
         options: resolved options by kind, defaults included.
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
@@ -155,6 +156,7 @@ class RunRecord(_RecordPart):
     encoder: str
     dataset: str
     standing: Standing = "contestant"
+    group: str = ""
     seed: int
     budget: str
     pretraining: int | None = None

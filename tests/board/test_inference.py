@@ -198,6 +198,20 @@ def test_null_boards_make_few_false_claims(d0, seeds):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "power"), [(3, 0.27), (5, 0.65), (10, 0.95)])
+def test_three_points_are_found_as_often_as_stated(seeds, power):
+    """Of seven maskers one lies three points above, amid a section of 35 with the spreads of 26 November."""
+    rng, hits = np.random.default_rng(seeds), []
+    for values in boards(rng, 1500, 35, seeds, 10.43699, 3 / 1.168576):
+        prior = prior_of({"values": values})
+        entries = {name: moderated(values[name], prior) for name in list(values)[:7]}
+        found = compare_family(entries, list(combinations(entries, 2)), margin=0.0)
+        hits.append(np.mean([each.verdict == "better" for each in found if each.a == "e0"]))
+
+    assert np.mean(hits) == pytest.approx(power, abs=0.05)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_two_way_intervals_cover(seeds):
     """95 % intervals of a paired difference hold the truth in at least 93 % of 2,000 tables."""

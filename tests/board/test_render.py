@@ -242,7 +242,7 @@ def test_a_list_of_other_galaxies_is_drift(honest):
 def test_the_page_holds_the_rule_the_marks_and_no_nan(six_entries, make_run):
     """A reader finds how ranks come about, what is provisional and what collapsed."""
     text = page(build_board([*six_entries, make_run("gamma")]))
-    assert "ordered by their linear balanced accuracy" in text
+    assert "two entries that share a letter are tied" in text
     assert " 1¹ |" in text
     assert "collapsed 1/3" in text
     assert "beta + multiblock + vit-micro: 1 of 3 seeds diverged" in text

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from astrojepa_bench.board.statistics import (
-    paired_difference,
     resolvable_difference,
     summarise,
     wilson,
@@ -48,28 +47,6 @@ def test_the_order_of_seeds_changes_no_bit():
     """Sums are exactly rounded."""
     sample = [0.1, 0.7, 1e-9, 0.3]
     assert len({summarise(order) for order in permutations(sample)}) == 1
-
-
-def test_a_paired_difference_equals_scipys_paired_interval():
-    """The interval of a lift is that of a paired t test, and only seeds that both have count."""
-    ours, theirs = {0: 0.748, 1: 0.739, 2: 0.742, 3: 0.9}, {2: 0.628, 1: 0.641, 0: 0.618, 7: 0.1}
-    found = paired_difference(ours, theirs)
-    expected = stats.ttest_rel([0.748, 0.739, 0.742], [0.618, 0.641, 0.628]).confidence_interval(0.95)
-    assert found.n == 3
-    assert found.mean == pytest.approx((0.130 + 0.098 + 0.114) / 3)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_pairing_removes_what_a_seed_does_to_both():
-    """A start that lifts both entries alike leaves their difference exactly known."""
-    luck = numpy_stream(0, "luck").normal(size=5)
-    found = paired_difference(dict(enumerate(luck + 0.1)), dict(enumerate(luck)))
-    assert found.sd == pytest.approx(0, abs=1e-12)
-
-
-def test_without_a_shared_seed_there_is_no_difference():
-    """Nothing to pair gives nothing, not a guess."""
-    assert paired_difference({0: 1.0}, {1: 0.5}) is None
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():

@@ -1,0 +1,205 @@
+"""What the runs of a section say of one metric: each entry's seeds, and every difference that is judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean
+
+from astrojepa_bench.board.columns import Versions
+from astrojepa_bench.board.families import Entries, Family, Pair, families_of, is_complete, own_floor
+from astrojepa_bench.board.inference import (
+    Difference,
+    Prior,
+    SeedScores,
+    Verdict,
+    compare_family,
+    fit_prior,
+    galaxies_needed,
+    moderated,
+    seeds_needed,
+)
+from astrojepa_bench.board.preferences import Preferences, Scored, preferences
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
+
+_TURNED: Mapping[Verdict, Verdict] = {"better": "worse", "worse": "better"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the runs of a section say of one metric.
+
+    Attributes:
+        metric: `evaluator.metric`.
+        entries: all runs of each entry, by id.
+        scores: seeds of each entry in which the metric was measured, their variances moderated.
+        prior: the spread that the section's contestants and ceilings have in common.
+        preferences: the test galaxies' part.
+        ranked: complete contestants, best first.
+        families: what is judged together, narrowest first.
+        margin: differences below it are of no consequence; 0 where the suite fixes none for this metric.
+        higher_is_better: direction of the metric.
+        alpha: chance of one false claim or more in a family.
+    """
+
+    metric: str
+    entries: Entries
+    scores: Mapping[str, SeedScores]
+    prior: Prior
+    preferences: Preferences
+    ranked: tuple[str, ...]
+    families: tuple[Family, ...]
+    margin: float
+    higher_is_better: bool
+    alpha: float
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Compare two entries under the narrowest family that holds them; exploratory where none does.
+
+        Raises:
+            DataError: one of them has no such score.
+        """
+        for entry in (a, b):
+            if entry not in self.scores:
+                title = self.entries[entry][0].title if entry in self.entries else entry
+                raise DataError(f"{title} has no score {self.metric}; score its runs with that evaluator")
+        for forwards, pair in ((True, (a, b)), (False, (b, a))):
+            if pair in self._narrowest:
+                family, difference = self._narrowest[pair]
+                return self._comparison(
+                    family.name, difference if forwards else _turned(difference), len(family.pairs)
+                )
+        (difference,) = self.differences([(a, b)])
+        return self._comparison(EXPLORATORY, difference, 1)
+
+    def lift(self, entry: str) -> Comparison | None:
+        """Compare an entry with its own encoder before training; None where no floor has that encoder."""
+        means = {name: each.mean for name, each in self.scores.items()}
+        floor = own_floor(self.entries[entry][0], self.entries, means) if entry in self.scores else None
+        is_floor = self.entries[entry][0].standing == "floor"
+        return None if is_floor or floor is None else self.compare(entry, floor)
+
+    def differences(self, pairs: Sequence[Pair]) -> list[Difference]:
+        """Compare the pairs of one family."""
+        tests = {(a, b): self.preferences.between(a, b) for a, b in pairs}
+        found = compare_family(self.scores, pairs, margin=self.margin, test_set=tests, alpha=self.alpha)
+        return found if self.higher_is_better else [_reversed(each) for each in found]
+
+    @cached_property
+    def judged(self) -> tuple[tuple[Family, tuple[Difference, ...]], ...]:
+        """Every family with its differences."""
+        return tuple((family, tuple(self.differences(family.pairs))) for family in self.families)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every pair of the families, under the narrowest that holds it."""
+        return tuple(
+            self._comparison(family.name, difference, len(family.pairs))
+            for family, difference in self._narrowest.values()
+        )
+
+    @cached_property
+    def _narrowest(self) -> dict[Pair, tuple[Family, Difference]]:
+        found: dict[Pair, tuple[Family, Difference]] = {}
+        for family, differences in self.judged:
+            for each in differences:
+                if (each.b, each.a) not in found:
+                    found.setdefault((each.a, each.b), (family, each))
+        return found
+
+    def _comparison(self, family: str, difference: Difference, of: int) -> Comparison:
+        a, b = difference.a, difference.b
+        return Comparison(
+            a, b, family, self.metric, difference,
+            *(self._needed(difference, of) if difference.verdict == "undecided" else (None, None)),
+            is_borrowed=self.preferences.is_borrowed((a, b)),
+            covers_galaxies=self.preferences.galaxies is not None,
+        )  # fmt: skip
+
+    def _needed(self, difference: Difference, of: int) -> tuple[int | None, int | None]:
+        """Count the seeds, or else the test galaxies, that would find a difference of this size, margin at least.
+
+        A smaller one than the margin is of no consequence, and need not be found.
+        """
+        a, b = self.scores[difference.a], self.scores[difference.b]
+        effect = max(abs(difference.difference), self.margin)
+        test_set = self.preferences.between(difference.a, difference.b)
+        sd = math.sqrt((a.var + b.var) / 2)
+        seeds = seeds_needed(effect, sd, comparisons=of, galaxies_part=test_set.part, alpha=self.alpha)
+        if seeds is not None:
+            return max(seeds, min(a.n, b.n) + 1), None
+        if effect == 0 or not test_set.var_gal:
+            return None, None
+        return None, galaxies_needed(effect, test_set.var_gal, comparisons=of, alpha=self.alpha)
+
+
+def gather(entries: Entries, versions: Versions, rules: Rules, metric: str) -> Evidence | None:
+    """Gather what the runs of a section say of one metric.
+
+    Args:
+        entries: the runs of each entry, by id.
+        versions: newest version of each evaluator; scores by others are left out.
+        rules: of the suite.
+        metric: `evaluator.metric`.
+
+    Returns:
+        The evidence; None where no contestant or ceiling has two seeds that differ, so that nothing tells a
+        difference from chance.
+    """
+    found = {entry: runs for entry, each in entries.items() if (runs := scored(each, versions, metric))}
+    values = {entry: [score.value for _, score in runs] for entry, runs in found.items()}
+    told = [entry for entry in found if entries[entry][0].standing != "floor" and len(values[entry]) > 1]
+    spreads = {entry: _variance(values[entry]) for entry in told}
+    if not any(spreads.values()):
+        return None
+    prior = fit_prior(list(spreads.values()), [len(values[entry]) - 1 for entry in told])
+    evaluator, name = metric.split(".", 1)
+    is_share = name.endswith("accuracy")  # what margins and constants are made for
+    galaxies = preferences(found, metric, rules.borrowed.get(evaluator) if is_share else None)
+    means = {entry: fmean(each) for entry, each in values.items()}
+    higher = next(score.higher_is_better for runs in found.values() for _, score in runs)
+    order = sorted(means, key=lambda entry: (-means[entry] if higher else means[entry], entry))
+    ranked = [entry for entry in order if is_complete(entries[entry])]
+    fingerprint = str(next(iter(found.values()))[0][0].identity.get("fingerprint", ""))
+    return Evidence(
+        metric, entries,
+        {entry: moderated(each, prior, galaxies.floor(entry)) for entry, each in values.items()},
+        prior, galaxies, tuple(ranked),
+        tuple(families_of(entries, ranked, means, rules)),
+        margin=rules.margin_of(fingerprint) if is_share else 0.0,
+        higher_is_better=higher, alpha=rules.alpha,
+    )  # fmt: skip
+
+
+def scored(runs: Iterable[RunRecord], versions: Versions, metric: str) -> Scored:
+    """Find the score of each run in a metric, by the newest version of its evaluator, in the order of seeds."""
+    evaluator, name = metric.split(".", 1)
+    found: list[tuple[RunRecord, RecordedScore]] = []
+    for run in sorted(runs, key=lambda run: run.seed):
+        if run.status in SCORED:
+            scores = (s for s in run.scores if (s.evaluator, s.metric) == (evaluator, name))
+            found += [(run, s) for s in scores if s.evaluator_version == versions.get(evaluator)][:1]
+    return found
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _turned(each: Difference) -> Difference:
+    """Return the same difference, seen from the other entry."""
+    return replace(
+        each, a=each.b, b=each.a, verdict=_TURNED.get(each.verdict, each.verdict), difference=-each.difference,
+        low=-each.high, high=-each.low, low_family=-each.high_family, high_family=-each.low_family,
+    )  # fmt: skip
+
+
+def _reversed(each: Difference) -> Difference:
+    """Return the same difference of a metric that is better where it is lower."""
+    return replace(each, verdict=_TURNED.get(each.verdict, each.verdict))

@@ -1,0 +1,65 @@
+"""The board's own forecasts: made from the first three seeds, scored by every later one."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from astrojepa_bench.board.columns import newest_versions
+from astrojepa_bench.board.entries import by_entry
+from astrojepa_bench.board.rules import Borrowed, Rules
+from astrojepa_bench.board.table import build_board
+from astrojepa_bench.board.track import TrackRecord, track_record
+
+QUIET = Rules(borrowed={"linear": Borrowed(same=0, other=0, rest=0)})
+
+
+def runs_of(make_run, name, values, **changed):
+    return [make_run(name, seed=seed, linear=value, **changed) for seed, value in enumerate(values)]
+
+
+def test_a_forecast_by_hand(make_run):
+    """Of .69, .70, .71 the next lies within t(.975, 4) * .01 sqrt(4/3): two of four later seeds do."""
+    half = stats.t.ppf(0.975, 4) * 0.01 * math.sqrt(4 / 3)  # spread and its prior are the same entry's
+    later = [0.70 + 0.99 * half, 0.70 - 1.01 * half, 0.70, 0.70 + 1.01 * half]
+    records = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, *later])
+
+    found = track_record(by_entry(records), newest_versions(records), QUIET)
+    assert found == TrackRecord(forecasts=4, inside=2)
+    board = build_board(records, QUIET)
+    assert board.track_record == found
+    assert any(note.startswith("2 of 4 later seeds fell inside") for note in board.sections[0].notes)
+
+
+def test_nothing_later_enters_a_forecast(make_run):
+    """Later seeds of any entry move no forecast, however wild they are."""
+    quiet = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, 0.9])
+    wild = runs_of(make_run, "beta", [0.69, 0.70, 0.71, 0.1, 0.9])
+
+    assert track_record(by_entry(quiet), newest_versions(quiet), QUIET) == TrackRecord(1, 0)
+    both = [*quiet, *wild]
+    assert track_record(by_entry(both), newest_versions(both), QUIET) == TrackRecord(3, 0)
+
+
+def test_three_seeds_make_no_forecast(make_run):
+    """There is nothing yet to score it with."""
+    records = runs_of(make_run, "alpha", [0.69, 0.70, 0.71])
+    assert track_record(by_entry(records), newest_versions(records), QUIET) == TrackRecord()
+
+
+def test_forecasts_come_true_as_often_as_they_say(make_run):
+    """Of 30 boards of 10 entries of unequal spread about 95 % of 1,200 later seeds fall inside."""
+    rng, forecasts, inside = np.random.default_rng(0), 0, 0
+    for _ in range(30):
+        spreads = 0.01 * np.sqrt(6 / rng.chisquare(6, 10))
+        records = [
+            run
+            for place, spread in enumerate(spreads)
+            for run in runs_of(make_run, f"e{place}", 0.7 + spread * rng.normal(size=7))
+        ]
+        found = track_record(by_entry(records), newest_versions(records), QUIET)
+        forecasts, inside = forecasts + found.forecasts, inside + found.inside
+
+    assert forecasts == 1200
+    assert inside / forecasts == pytest.approx(0.95, abs=0.02)
