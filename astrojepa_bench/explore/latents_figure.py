@@ -23,7 +23,7 @@ from astrojepa_bench.explore.figures import (
     styled,
 )
 from astrojepa_bench.explore.latents_map import (
-    Comparison,
+    LatentComparison,
     PatchErrors,
     Seen,
     agreement,
@@ -198,7 +198,7 @@ def _draw_patches(
 # --- views ----------------------------------------------------------------------------------------------------
 
 
-def _views_figure(sample: Sample, index: int, found: Comparison) -> Figure:
+def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure:
     row, grid, name = sample.row_of(index), sample.run.encoder.grid, sample.run.record.objective
     if found.prediction is None:
         explanation = f"objective '{name}' predicts nothing: there are no predicted latents to compare"

@@ -32,7 +32,7 @@ class Seen:
 
 
 @dataclass
-class Comparison:
+class LatentComparison:
     """An objective's prediction for one galaxy, under one draw of masks.
 
     Attributes:
@@ -47,7 +47,7 @@ class Comparison:
 
 
 @torch.no_grad()
-def compare(sample: Sample, row: int, draw: int = 0) -> Comparison:
+def compare(sample: Sample, row: int, draw: int = 0) -> LatentComparison:
     """Let an objective predict one galaxy, and record its masks and the encoder's inputs.
 
     Args:
@@ -58,7 +58,7 @@ def compare(sample: Sample, row: int, draw: int = 0) -> Comparison:
     streams = Streams(stream_seed(0, f"latents/{sample.table.ids[row]}"), draw, sample.device)
     index = torch.tensor([row], device=sample.device)
     batch = GalaxyBatch(sample.images.batch(np.array([row])), index, torch.full_like(index, -1))
-    found, objective = Comparison(), sample.run.objective
+    found, objective = LatentComparison(), sample.run.objective
 
     def record_input(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor | None]) -> None:
         images = given[0] if given else named["images"]

@@ -83,7 +83,7 @@ def _raised(error: Exception, piece: Subject) -> str:
     return f"raised {type(inner).__name__}: {' '.join(str(inner).split())[:300]}{where}"
 
 
-class Rules:
+class RuleSet:
     """The checks of one kind of component, in the order of their definition.
 
     Args:

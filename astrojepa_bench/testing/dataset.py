@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from astrojepa_bench.data.splitting.near_duplicates import near_duplicates
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.galaxies import SIZE_PX
 from astrojepa_bench.testing.rehearsal import build, load_into_memory
 from astrojepa_bench.testing.subject import Subject
@@ -17,7 +17,7 @@ from astrojepa_bench.types import GalaxyTable, Split
 MOST_PAIRS = 400_000  # some seconds
 FIELD_ARCSEC = 30.0  # where the pixel scale is unknown
 MEAN_OFF, STD_OFF = 0.02, 0.1
-rules = Rules("dataset")
+rules = RuleSet("dataset")
 
 
 def loaded(piece: Subject, size_px: int = SIZE_PX) -> GalaxyTable:

@@ -9,13 +9,13 @@ from torch import Tensor
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.testing import galaxies
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.rehearsal import FEW, build, construct
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.types import Tokens
 
 CLOSE = 1e-4  # of the largest value: sums over a batch of another shape may be rounded otherwise
-rules = Rules("encoder")
+rules = RuleSet("encoder")
 
 
 def encode(

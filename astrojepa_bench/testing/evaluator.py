@@ -14,7 +14,7 @@ from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.features import features_of, hint, ignorance, in_another_order, truth, unlabelled
 from astrojepa_bench.testing.rehearsal import build
 from astrojepa_bench.testing.subject import Subject
@@ -23,7 +23,7 @@ from astrojepa_bench.types import Evaluation, Score
 DRAWS = 6
 BEST = 0.01  # how far from the best possible value the truth may score
 ALLOWED = 0.03  # excess over chance that no statistics of six draws can exclude
-rules = Rules("evaluator")
+rules = RuleSet("evaluator")
 
 
 def evaluation(evaluator: Evaluator, features: Features) -> Evaluation:

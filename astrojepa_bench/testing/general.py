@@ -16,13 +16,13 @@ import torch
 from astrojepa_bench.options import jsonable, resolve
 from astrojepa_bench.roles import ROLES
 from astrojepa_bench.streams import scoped_global
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.versions import chain_of
 
 IMPORT_S = 2.0  # of processor time, beside libraries that are imported anyway
-rules = Rules()
+rules = RuleSet()
 
 
 @rules(

@@ -12,14 +12,14 @@ from astrojepa_bench.errors import BenchError, ConfigError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.testing import galaxies
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.rehearsal import GRID, build, generator
 from astrojepa_bench.testing.subject import Subject
 
 DRAWN = 125  # images in each of the cases below: more than a thousand masks
 GRIDS = (GRID, PatchGrid.tiling(56, 4), PatchGrid.tiling(16, 4))
 SIZES = MaskSizes(16, 4, 12)
-rules = Rules("masker")
+rules = RuleSet("masker")
 
 
 def cases() -> Iterator[tuple[PatchGrid, MaskSizes]]:

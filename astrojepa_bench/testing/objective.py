@@ -14,7 +14,7 @@ from astrojepa_bench.errors import BenchError
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing import galaxies
-from astrojepa_bench.testing.checks import NotApplicable, Rules
+from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.rehearsal import (
     BATCH,
     Anywhere,
@@ -32,7 +32,7 @@ from astrojepa_bench.training.schedule import make_optimiser, set_schedule
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress, Recipe, Tokens
 
 STEPS = 30
-rules = Rules("objective")
+rules = RuleSet("objective")
 
 
 def trained(piece: Subject) -> Objective:

@@ -9,12 +9,12 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
 from astrojepa_bench.options import Kind, Offer, Settings
 from astrojepa_bench.testing import dataset, encoder, evaluator, general, masker, objective
-from astrojepa_bench.testing.checks import Check, Outcome, Rules
+from astrojepa_bench.testing.checks import Check, Outcome, RuleSet
 from astrojepa_bench.testing.galaxies import PATCH_PX, SIZE_PX
 from astrojepa_bench.testing.rehearsal import construct, load_into_memory
 from astrojepa_bench.testing.subject import Subject
 
-_RULES: Mapping[Kind, Rules] = {
+_RULES: Mapping[Kind, RuleSet] = {
     "dataset": dataset.rules,
     "encoder": encoder.rules,
     "masker": masker.rules,

@@ -10,7 +10,8 @@ from astrojepa_bench.board.columns import newest_versions
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.rules import Borrowed, Rules
 from astrojepa_bench.board.table import build_board
-from astrojepa_bench.board.track import TrackRecord, track_record
+from astrojepa_bench.board.track import track_record
+from astrojepa_bench.board.verdicts import TrackRecord
 
 QUIET = Rules(borrowed={"linear": Borrowed(same=0, other=0, rest=0)})
 
