@@ -16,7 +16,6 @@ from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.migrate import migrate
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.component import component_chain
 
 
 def execute(arguments: Namespace) -> int:
@@ -45,6 +44,8 @@ def _keep_published(arguments: Namespace) -> None:
 
 def _migrate(arguments: Namespace) -> int:
     """Move records of edition 1 to their new ids, and rebuild the board if there is one."""
+    from astrojepa_bench.runs.component import component_chain  # not above: it loads torch, `check` needs none
+
     folder, dry_run = arguments.folder, arguments.dry_run
     offers = registry_of(arguments).offers("evaluator")
     moved = migrate(folder, {offer.name: component_chain(offer) for offer in offers}, dry_run=dry_run)
