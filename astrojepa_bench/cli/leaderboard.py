@@ -44,7 +44,8 @@ def _keep_published(arguments: Namespace) -> None:
 
 def _migrate(arguments: Namespace) -> int:
     """Move records of edition 1 to their new ids, and rebuild the board if there is one."""
-    from astrojepa_bench.runs.component import component_chain  # not above: it loads torch, `check` needs none
+    # Not above: it loads torch, and building or checking a board needs none.
+    from astrojepa_bench.runs.component import component_chain
 
     folder, dry_run = arguments.folder, arguments.dry_run
     offers = registry_of(arguments).offers("evaluator")
