@@ -14,7 +14,8 @@ from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.ring_vit import RingViT
 from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
-from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
+from astrojepa_bench.evaluators.anomaly import Anomaly
+from astrojepa_bench.evaluators.anomaly_scorers import AnomalyScorers
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.factors import Factors
 from astrojepa_bench.evaluators.few_shot import FewShot

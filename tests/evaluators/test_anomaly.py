@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
+from astrojepa_bench.evaluators.anomaly import Anomaly
+from astrojepa_bench.evaluators.anomaly_scorers import AnomalyScorers
 from astrojepa_bench.evaluators.metrics.ranking import (
     auroc_standard_error,
     average_precision_chance,

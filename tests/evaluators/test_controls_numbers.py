@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from astrojepa_bench.evaluators import few_shot
-from astrojepa_bench.evaluators.anomaly import Anomaly, AnomalyScorers
+from astrojepa_bench.evaluators.anomaly import Anomaly
+from astrojepa_bench.evaluators.anomaly_scorers import AnomalyScorers
 from astrojepa_bench.evaluators.factors import Factors
 from astrojepa_bench.evaluators.few_shot import FewShot
 from astrojepa_bench.evaluators.kmeans import KMeans

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from astrojepa_bench.errors import DataError
 from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.types import ANOMALY_KINDS, Score
 
@@ -96,3 +97,18 @@ def average_precision_chance(odd: int, n: int) -> float:
     """
     harmonic = float((1 / np.arange(1, n + 1)).mean())
     return harmonic + (odd - 1) / max(n - 1, 1) * (1 - harmonic)
+
+
+def check_both_kinds(kind: Int[np.ndarray, " galaxy"]) -> None:
+    """Refuse test galaxies among which there is nothing to rank.
+
+    Args:
+        kind: 0 for an ordinary galaxy.
+
+    Raises:
+        DataError: all are ordinary, or none is.
+    """
+    if not 0 < (kind > 0).sum() < len(kind):
+        raise DataError(
+            f"test holds {(kind > 0).sum()} anomalies of {len(kind)} galaxies; anomaly needs both kinds"
+        )
