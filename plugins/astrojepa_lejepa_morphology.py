@@ -71,6 +71,7 @@ class LeJEPAMorphology(LeJEPA):
         batch_size: galaxies a step; at the same images seen, small batches learn more.
     """
 
+    group = "told by measurements"
     version = 1
 
     def __init__(

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.encoders import morphology as m
 from astrojepa_bench.geometry.sky import sky
+from astrojepa_bench.groups import TOLD_BY_MEASUREMENTS
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import ImageSpec, Tokens
 
@@ -42,6 +43,7 @@ class Profile(Encoder):
 
     grid = None
     standing = "floor"
+    group = TOLD_BY_MEASUREMENTS
     version = 1
     weights: Tensor
 
