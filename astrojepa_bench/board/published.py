@@ -21,12 +21,16 @@ from astrojepa_bench.suites import Block, Published
 
 FILE = "published.json"
 TITLE = "Published figures"
+STATE = "quoted"
+"""The state of such a row, where those of the board are re-run or reported."""
 LEGEND = (
-    "Numbers of others, as they printed them: other splits, crops and probes, so no row here is comparable with a "
-    "row above without reading what differs. *Ours* is the linear accuracy of the nearest entry on this board, its "
-    "mean over seeds ± their standard deviation."
+    f"Numbers of others, {STATE} as they printed them: linear accuracy in per cent unless stated. Other splits, "
+    "crops and probes, so no row here is comparable with a row above without reading what differs. *Ours* is the linear "
+    "accuracy of the nearest entry on this board, its mean over seeds ± their standard deviation."
 )
-_HEADINGS = ("model", "published %", "ours %", "measured on", "what differs in ours", "source")
+_HEADINGS = (
+    "model", "published", "ours %", "measured on", "split", "head", "run by", "what differs in ours", "source",
+)  # fmt: skip
 _FIGURES = TypeAdapter(tuple[Published, ...])
 
 
@@ -76,11 +80,15 @@ def published_table(
     """
     name = place_names(records, titles)
     placed = [(name(r), r) for r in records]
+    told = ("measured", "split", "head", "ran_by", "differs", "source")
     lines = [
-        [_cell(text) for text in (f.model, f.figure, _ours(f.entry, placed), f.measured, f.differs, f.source)]
+        [
+            _cell(text)
+            for text in (f.model, f.figure, _ours(f.entry, placed), *(getattr(f, name) for name in told))
+        ]
         for f in figures
     ]
-    align = ("left", "right", "left", "left", "left", "left")
+    align = ("left", "right", *["left"] * (len(_HEADINGS) - 2))
     return tabulate(lines, _HEADINGS, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.groups import SELF_SUPERVISED
-from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.suites import FAMILIES, SuiteOffer
 
@@ -77,11 +75,6 @@ class Rules(BaseModel):
     def margin_of(self, fingerprint: str) -> float:
         """Return the margin of equivalence on some galaxies, as a fraction."""
         return self.margins.get(fingerprint, self.margin)
-
-    def group_of(self, record: RunRecord) -> str:
-        """Return the group that a run is ranked in, or stands beside: its own, or else what the suite knows."""
-        known = (self.groups.get(record.objective), self.groups.get(record.encoder))
-        return record.group or next(filter(None, known), SELF_SUPERVISED)
 
 
 def rules_of(offer: SuiteOffer) -> Rules:

@@ -53,7 +53,7 @@ def print_suite(offer: SuiteOffer, registry: Registry) -> None:
     if offer.suite.published:
         print("published by others")
     for figure in offer.suite.published:
-        print(_indented(f"{figure.figure} %  {figure.model} ({figure.source})"))
+        print(_indented(f"{figure.figure}  {figure.model} ({figure.source})"))
     print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
     module = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
     page = (getattr(module, "__doc__", "") or "").strip()  # a suite is data and has no docstring
