@@ -25,8 +25,8 @@ STATE = "quoted"
 """The state of such a row, where those of the board are re-run or reported."""
 LEGEND = (
     f"Numbers of others, {STATE} as they printed them: linear accuracy in per cent unless stated. Other splits, "
-    "crops and probes, so no row here is comparable with a row above without reading what differs. *Ours* is the linear "
-    "accuracy of the nearest entry on this board, its mean over seeds ± their standard deviation."
+    "crops and probes, so no row here is comparable with a row above without reading what differs. *Ours* is the "
+    "linear accuracy of the nearest entry on this board, its mean over seeds ± their standard deviation."
 )
 _HEADINGS = (
     "model", "published", "ours %", "measured on", "split", "head", "run by", "what differs in ours", "source",
@@ -84,7 +84,7 @@ def published_table(
     lines = [
         [
             _cell(text)
-            for text in (f.model, f.figure, _ours(f.entry, placed), *(getattr(f, name) for name in told))
+            for text in (f.model, f.figure, _ours(f.entry, placed), *(getattr(f, fact) for fact in told))
         ]
         for f in figures
     ]

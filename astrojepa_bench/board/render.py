@@ -15,6 +15,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from astrojepa_bench.board.columns import settings_of
+from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drift import contradictions
 from astrojepa_bench.board.published import LEGEND, TITLE, published_table, read_published
 from astrojepa_bench.board.rules import read_rules
@@ -200,6 +201,7 @@ def _section_data(section: Section) -> dict[str, object]:
             "status": row.status,
             "provisional": row.provisional,
             "cells": {key: _rounded(summary) for key, summary in row.cells.items()},
+            "composite": row.composite and _composite(row.composite),
         }
         for row in section.rows
     ]
@@ -216,3 +218,9 @@ def _section_data(section: Section) -> dict[str, object]:
 def _rounded(summary: Summary) -> dict[str, int | float | None]:
     facts = dataclasses.asdict(summary)
     return {"n": summary.n, **{name: rounded(facts[name]) for name in ("mean", "sd", "low", "high")}}
+
+
+def _composite(composite: Composite) -> dict[str, object]:
+    numbers = {name: rounded(getattr(composite, name)) for name in ("value", "low", "high")}
+    parts = {metric: rounded(share) for metric, share in composite.parts.items()}
+    return {**numbers, "parts": parts, "seeds": composite.seeds}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from astrojepa_bench.board.published import FILE, is_entry, keep_published, published_table
+from astrojepa_bench.board.published import FILE, LEGEND, STATE, is_entry, keep_published, published_table
 from astrojepa_bench.board.render import check_board, write_board
 from astrojepa_bench.cli import main
 from astrojepa_bench.errors import DataError
@@ -22,6 +22,9 @@ FIGURE = Published(
     figure="59.1",
     measured="elsewhere",
     source="a paper",
+    split="a random tenth",
+    head="an MLP",
+    ran_by="themselves",
     entry=ENTRY,
     differs="the <split>",
 )
@@ -42,6 +45,16 @@ def test_nearest_entry_is_averaged_over_its_seeds(six_entries):
 
     assert "70.0 ± 1.0 (synthetic, budget small)" in row
     assert "59.1" in row
+
+
+def test_split_head_and_who_ran_it_stand_beside_a_figure(six_entries):
+    """All of it, each in a column of its own; the legend calls the rows quoted."""
+    head, _, row = published_table([FIGURE], six_entries).splitlines()
+    cells = dict(zip(*([part.strip() for part in line.split(" | ")] for line in (head, row)), strict=True))
+
+    assert (cells["split"], cells["head"], cells["run by"]) == ("a random tenth", "an MLP", "themselves")
+    assert STATE == "quoted"
+    assert STATE in LEGEND
 
 
 def test_options_tell_entries_apart(make_run):
@@ -100,7 +113,7 @@ def test_command_keeps_the_figures_of_a_suite(out, capsys):
     """Once kept, every later board shows them; a suite without figures is refused."""
     assert main(["leaderboard", "build", str(out), "--published", "astrojepa-zoo"]) == 0
     assert main(["leaderboard", "check", str(out)]) == 0
-    assert len(json.loads((out / FILE).read_text())) == 8
+    assert len(json.loads((out / FILE).read_text())) == 26
     assert "59.1" in (out / "README.md").read_text()
     assert main(["leaderboard", "build", str(out), "--published", "masking"]) == 2
     assert "has no published figures" in capsys.readouterr().err
