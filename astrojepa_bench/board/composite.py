@@ -32,9 +32,9 @@ class Composite:
 
     Attributes:
         value: the mean; 0 is the untrained encoder and 1 the one with labels.
-        low, high: Fieller's 95 % interval over the seeds that entry and anchors share.
+        low, high: Fieller's 95 % interval, for other seeds on the same test galaxies.
         parts: share of the way by metric.
-        seeds: how many seeds they share.
+        seeds: how many seeds entry and anchors share.
     """
 
     value: float
@@ -47,10 +47,10 @@ class Composite:
 def composite_of(
     runs: Sequence[RunRecord], others: Sequence[Sequence[RunRecord]], versions: Versions
 ) -> Composite | None:
-    """Compute the composite of an entry.
+    """Compute the composite of a contestant.
 
     Args:
-        runs: the seeds of the entry.
+        runs: its seeds.
         others: the entries of its section; the floor and the ceiling with its encoder are its anchors.
         versions: newest version of each evaluator.
 
@@ -63,7 +63,7 @@ def composite_of(
     the error of the distance that the metrics have in common does not.
     """
     floor, ceiling = (_anchor(runs, others, standing, versions) for standing in ("floor", "ceiling"))
-    if floor is None or ceiling is None or runs[0].standing == "floor":
+    if floor is None or ceiling is None or runs[0].standing != "contestant":
         return None
     seeds = sorted({run.seed for run in _scored(runs)} & {*floor} & {*ceiling})
     own = {run.seed: run for run in _scored(runs)}

@@ -24,7 +24,7 @@ from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation, Score
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-STEPS = 200
+STEPS = 100
 LEAST_PROBABILITY = 1e-12  # of a class: a network that is sure and wrong must still have a finite log-loss
 
 
@@ -49,7 +49,7 @@ class MLP(Evaluator):
         starts: how many networks are averaged.
 
     Source:
-        Rumelhart, Hinton & Williams 1986 (Nature 323, 533); L-BFGS for at most 200 steps (Liu & Nocedal 1989,
+        Rumelhart, Hinton & Williams 1986 (Nature 323, 533); L-BFGS for at most 100 steps (Liu & Nocedal 1989,
         Math. Program. 45, 503). Stopping there is part of the definition.
     """
 
