@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 from astrojepa_bench.board.columns import Versions
+from astrojepa_bench.board.families import encoder_of
 from astrojepa_bench.board.inference import fieller
-from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
 
 METRICS = ("linear.accuracy", "knn.accuracy", "kmeans.ami", "anomaly.average_precision_physical")
@@ -100,7 +100,7 @@ def _anchor(
     fitting = [
         {run.seed: run for run in _scored(other)}
         for other in others
-        if other[0].standing == standing and _encoder_of(other[0]) == _encoder_of(runs[0])
+        if other[0].standing == standing and encoder_of(other[0]) == encoder_of(runs[0])
     ]
 
     def worth(anchor: Mapping[int, RunRecord]) -> tuple[int, float, str]:
@@ -126,10 +126,6 @@ def _are_apart(low: Sequence[RecordedScore], high: Sequence[RecordedScore]) -> b
 
 def _scored(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return [run for run in runs if run.status in SCORED]
-
-
-def _encoder_of(record: RunRecord) -> tuple[str, str]:
-    return record.encoder, canonical_json(record.options.get("encoder", {}))
 
 
 def _score(record: RunRecord, metric: str, versions: Versions) -> RecordedScore | None:
