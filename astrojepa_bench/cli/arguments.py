@@ -32,16 +32,10 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
     ruler.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: synthetic)")
-    ruler.add_argument(
-        "--data", action="append", metavar="KEY=PATH",
-        help="for the board of a suite: the folder with the files of one of its data sets (repeatable)",
-    )  # fmt: skip
+    ruler.add_argument("--data", action="append", metavar="KEY=PATH", help="files of a suite's data set")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
-    ruler.add_argument(
-        "--seeds", metavar="N",
-        help="how many seeds (from 0; the board of a suite has its own), or a list such as 0,4 (default: 1)",
-    )  # fmt: skip
+    ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
     ruler.add_argument(
         "--pretraining",
         type=int,
@@ -131,9 +125,7 @@ def leaderboard(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="migrate: show what would change, and change nothing"
     )
-    parser.add_argument(
-        "--suite", metavar="NAME", help="build: from now on, judge by the rules of this suite"
-    )
+    parser.add_argument("--suite", metavar="NAME", help="build: from now on, judge by this suite's rules")
     parser.add_argument(
         "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
     )
