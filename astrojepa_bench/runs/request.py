@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
+from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
 from astrojepa_bench.training.budgets import find_budget
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
-    "core": ("linear", "knn", "kmeans", "anomaly", "collapse"),
+    "core": CORE,
 }
 
 
