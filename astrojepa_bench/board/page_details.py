@@ -155,8 +155,9 @@ def _health(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
 
 def _commands(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     again = "\n".join(f"astrojepa-bench reproduce {run.run_id}" for run in runs if run.status in SCORED)
-    once_more = [("Run one seed again, and compare:", again)] if again else []
-    return [*once_more, ("Train and score all seeds, every option as recorded:", run_command(runs))]
+    once_more = [("Run one seed again, and compare; --out names this folder:", again)] if again else []
+    all_over = "Train and score all seeds, every option as recorded; files are named without their folder:"
+    return [*once_more, (all_over, run_command(runs))]
 
 
 def run_command(runs: Sequence[RunRecord]) -> str:
