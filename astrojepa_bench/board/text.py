@@ -90,7 +90,7 @@ def headline_of(section: Section) -> Column:
 
 
 def state_of(runs: Iterable[RunRecord]) -> str:
-    """Say who ran an entry: `re-run` where somebody else's repetition agreed, else `reported`."""
+    """Return who ran an entry: `re-run` where a repetition by somebody else agreed, else `reported`."""
     repeated = [_verdict(each) for run in runs for each in getattr(run, "reproductions", ())]
     if "outside" in repeated:
         return "re-run: outside"
