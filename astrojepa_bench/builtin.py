@@ -22,6 +22,7 @@ from astrojepa_bench.evaluators.few_shot import FewShot
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.evaluators.mlp import MLP
 from astrojepa_bench.evaluators.redshift import Redshift
 from astrojepa_bench.evaluators.robustness import Robustness
 from astrojepa_bench.hookspecs import hookimpl
@@ -62,6 +63,7 @@ def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
     """Offer the evaluators."""
     return {
         "linear": Linear,
+        "mlp": MLP,
         "few-shot": FewShot,
         "knn": KNN,
         "kmeans": KMeans,

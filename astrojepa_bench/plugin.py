@@ -27,7 +27,7 @@ from astrojepa_bench.importers import Imported, Importer
 from astrojepa_bench.metric import Metric, binomial_se
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
-from astrojepa_bench.suites import Block, Published, Suite
+from astrojepa_bench.suites import Block, Data, Published, Suite
 from astrojepa_bench.types import (
     Card,
     Evaluation,
@@ -50,6 +50,7 @@ __all__ = [
     "Card",
     "ConfigError",
     "ContractError",
+    "Data",
     "DataError",
     "Dataset",
     "Draw",

@@ -25,6 +25,7 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
+from astrojepa_bench.groups import GROUPS, SELF_SUPERVISED
 from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
 from astrojepa_bench.signatures import option_schema, summary_of
@@ -296,7 +297,13 @@ def _offer(source: _Source, hook: str, name: str, factory: object) -> Offer:
     if name.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
         raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
     facts = (source.plugin, source.distribution, source.version_text)
-    return Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
+    offer = Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
+    group = getattr(offer.cls, "group", SELF_SUPERVISED)
+    if offer.kind in ("objective", "encoder") and group not in GROUPS:
+        raise PluginError(
+            f"{offer.kind} '{name}' declares the group {group!r}; use one of {', '.join(GROUPS)}"
+        )
+    return offer
 
 
 def _suite_offer(source: _Source, hook: str, name: str, suite: object) -> SuiteOffer:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.groups import SELF_SUPERVISED
 from astrojepa_bench.metric import Metric
 from astrojepa_bench.types import (
     Evaluation,
@@ -107,12 +108,14 @@ class Encoder(nn.Module, ABC):
         dim: width of a token.
         grid: the patch grid, or None for an encoder without patches.
         standing: `floor` for encoders that only mark the bottom of the board.
+        group: which contestants a floor stands beside, one of `GROUPS`.
         version: raise it whenever the same options start to give other features.
     """
 
     dim: int
     grid: PatchGrid | None
     standing: ClassVar[Standing] = "contestant"
+    group: ClassVar[str] = SELF_SUPERVISED
     version: ClassVar[int | None] = None
 
     def __init__(self, spec: ImageSpec) -> None:
@@ -171,6 +174,8 @@ class Objective(nn.Module, ABC):
         needs_labels: whether batches must carry labels.
         trains: false for floors, which are scored as they are.
         standing: contestants are ranked; floors and ceilings frame them.
+        group: what it is told beyond the images, and so whom it is ranked with: `self-supervised`, `told by
+            measurements` (hand-made ones, as targets or inputs) or `uses labels`.
         version: raise it whenever the same options start to learn other weights.
     """
 
@@ -178,6 +183,7 @@ class Objective(nn.Module, ABC):
     needs_labels: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     standing: ClassVar[Standing] = "contestant"
+    group: ClassVar[str] = SELF_SUPERVISED
     version: ClassVar[int | None] = None
 
     def __init__(self, encoder: Encoder, grid: PatchGrid | None, classes: int) -> None:

@@ -25,7 +25,8 @@ simulated ones .93 (.71, .89, .94), read by rings .97 (.92, .94, .97).
 What a short budget needs, by trials without test galaxies (benchmarks/tuning, one seed): a weight of 3 (read by
 rings .3 and 1 teach less, 10 drowns the agreement), and twice the learning rate of a `lejepa` with batches of 32.
 The measurements themselves are no substitute: joined to an untrained encoder they score less than the encoder that
-learnt to tell them.
+learnt to tell them. But a small network reads .79 from them alone on Galaxy Zoo 2 (encoder `profile`, evaluator
+`mlp`): that is the floor of the group *told by measurements*.
 
 Source: Balestriero & LeCun 2025 (LeJEPA, arXiv 2511.08544); hand-made features as targets: Wei et al. 2022
 (MaskFeat, arXiv 2112.09133), who predict oriented gradients of hidden patches. Deviations: whole galaxies are
@@ -71,6 +72,7 @@ class LeJEPAMorphology(LeJEPA):
         batch_size: galaxies a step; at the same images seen, small batches learn more.
     """
 
+    group = "told by measurements"
     version = 1
 
     def __init__(

@@ -54,6 +54,7 @@ class Supervised(Objective):
     masks = "ignored"
     needs_labels = True
     standing = "ceiling"
+    group = "uses labels"
     version = 1
 
     def __init__(

@@ -21,7 +21,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # Each room may import itself and the rooms above it.
 ROOMS = (
-    "errors", "files", "metric", "geometry", "types", "streams", "events", "features", "roles", "suites",
+    "errors", "files", "groups", "metric", "geometry", "types", "streams", "events", "features", "roles", "suites",
     "importers", "hookspecs", "data", "encoders", "plugin", "signatures", "syntax", "versions", "options",
     "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs", "api", "testing", "board",
     "explore", "cli", "__main__",

@@ -6,12 +6,20 @@ from astrojepa_bench.errors import ConfigError, PluginError
 from astrojepa_bench.registry import load_registry
 
 PLUGIN = """
-from astrojepa_bench.plugin import Block, Suite, hookimpl
+from astrojepa_bench.plugin import Block, Data, Suite, hookimpl
 
 @hookimpl
 def astrojepa_suites():
     return {body}
 """
+
+
+def board(more):
+    """Spell a suite on galaxies of its own."""
+    data = "" if "data=" in more else "data={'a': Data(title='A', dataset='d')}, "
+    return "{'mine': Suite(summary='s', blocks=[Block(objectives=['a'])], " + f"{data}{more})}}"
+
+
 GOOD = "{'mine': Suite(summary='Does it matter?', blocks=[Block(objectives=['a'], maskers=['b', 'c'])])}"
 
 
@@ -51,6 +59,15 @@ def test_unknown_suite_is_answered_with_the_nearest(offered):
         ("{'mine': Suite(summary='s', blocks=[])}", "blocks"),
         ("{'mine': Suite(summary='s', blocks=[Block(objectives='a')])}", "objectives"),
         ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'], masks=['b'])])}", "masks"),
+        ("{'mine': Suite(summary='s', grids={'all': []})}", "grids"),
+        ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'])], seeds=[1])}", "belong to data"),
+        (board("seeds=[]"), "data without seeds"),
+        (board("seeds=[1, 2], tuning_seeds=[2]"), "used for tuning and for the board"),
+        (board("seeds=[1], margins={'b': .1}"), "margin names data that are not there"),
+        (board("seeds=[1], margins={'a': 2.0}"), "margins"),
+        (board("seeds=[1], families=['maskers']"), "families holds others than lift, masker"),
+        (board("seeds=[1], data={'a': Data(title='A', dataset='d', grid='z')}"), "a grid that is not there"),
+        (board("seeds=[1], grids={'z': [Block(objectives=['a'])]}"), "name blocks, or grids, and not both"),
     ],
 )
 def test_what_is_no_suite_is_refused_by_name(offered, body, said):
@@ -67,3 +84,14 @@ def test_two_suites_of_one_name_are_refused(offered):
     _, other = offered(GOOD, "others")
     with pytest.raises(PluginError, match=r"two plugins offer suite 'mine': others .* and suites_of_mine"):
         load_registry([other, offered(GOOD)[1]])
+
+
+def test_grids_have_names_and_the_first_one_needs_none(offered):
+    """One grid for each kind of galaxies; blocks alone are the only grid of a simple suite."""
+    grids = "grids={'all': [Block(objectives=['a'])], 'few': [Block(objectives=['b'])]}"
+    suite = offered("{'mine': Suite(summary='s', " + grids + ")}")[0].suite("mine").suite
+
+    assert suite.grid() == suite.grid("all") == suite.all_blocks[:1]
+    assert suite.grid("few") == suite.all_blocks[1:]
+    simple = offered(GOOD, "simple")[0].suite("mine").suite
+    assert simple.grid() == simple.all_blocks == simple.blocks

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from astrojepa_bench.board.columns import LIFT, Column, Versions
+from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.evidence import scored
 from astrojepa_bench.board.families import Entries, group_of, own_floor
 from astrojepa_bench.board.rules import Rules
@@ -39,6 +40,7 @@ class Row:
         ranks: first and last rank that it may hold; None where nothing can be said of it.
         letters: of its ties: it shares one with each entry that is neither better nor worse.
         group: which contestants it is ranked among.
+        composite: how far it is on the way from its untrained encoder to one with labels, where that can be said.
     """
 
     label: str
@@ -56,6 +58,7 @@ class Row:
     ranks: tuple[int, int] | None = None
     letters: str = ""
     group: str = ""
+    composite: Composite | None = None
 
     @property
     def provisional(self) -> bool:

@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.groups import SELF_SUPERVISED
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 
-GROUP = "self-supervised"
+GROUP = SELF_SUPERVISED
 """The group of contestants of which neither record nor rules name one."""
 PARTS = ("names", "options", "chain", "versions")
 """The facts of an identity that are kept by kind."""
@@ -85,7 +86,7 @@ def own_floor(entry: RunRecord, entries: Entries, means: Mapping[str, float]) ->
     found = [
         (len(runs), means[floor], floor)
         for floor, runs in entries.items()
-        if runs[0].standing == "floor" and floor in means and _encoder_of(runs[0]) == _encoder_of(entry)
+        if runs[0].standing == "floor" and floor in means and encoder_of(runs[0]) == encoder_of(entry)
     ]
     return max(found)[2] if found else None
 
@@ -116,7 +117,8 @@ def _altered(record: RunRecord, kind: str) -> str:
     return canonical_json(record.altered.get(kind, {}))
 
 
-def _encoder_of(record: RunRecord) -> tuple[str, str]:
+def encoder_of(record: RunRecord) -> tuple[str, str]:
+    """Return what two entries of one encoder share: its name and its options."""
     return record.encoder, canonical_json(record.options.get("encoder", {}))
 
 

@@ -9,9 +9,9 @@ from astrojepa_bench.board.columns import described_metrics, newest_versions, of
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.metric import Metric, description_of
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
-from astrojepa_bench.runs.request import EVALUATOR_SETS
 
 LEAST_SECONDS = 0.05  # shorter ones are left out
 SHARED = ("features", "augmented_views")  # what the core evaluators read, timed apart from them
@@ -83,7 +83,7 @@ def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
     spent = [{FORMERLY.get(k, k): v for k, v in record.cost.evaluation.items()} for record in timed]
     names = dict.fromkeys(name for parts in spent for name in parts)
     parts = {name: sum(each.get(name, 0.0) for each in spent) / len(spent) for name in names}
-    core = {*SHARED, *EVALUATOR_SETS["core"]}
+    core = {*SHARED, *CORE}
     sums = {"core": sum(value for name, value in parts.items() if name in core)}
     if not core.issuperset(parts):
         sums["full"] = sum(parts.values())

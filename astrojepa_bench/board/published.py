@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
-from tabulate import tabulate
 
 from astrojepa_bench.board.columns import ACCURACY, newest_versions, of_one_setting
 from astrojepa_bench.board.places import place_names
@@ -20,13 +19,13 @@ from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.suites import Block, Published
 
 FILE = "published.json"
-TITLE = "Published figures"
+STATE = "quoted"
+"""The state of such a row, where those of the board are re-run or reported."""
 LEGEND = (
-    "Numbers of others, as they printed them: other splits, crops and probes, so no row here is comparable with a "
-    "row above without reading what differs. *Ours* is the linear accuracy of the nearest entry on this board, its "
-    "mean over seeds ± their standard deviation."
+    f"Numbers of others, {STATE} as they printed them: linear accuracy in per cent unless stated. Other splits, "
+    "crops and probes, so no row here is comparable with a row above without reading what differs. *Ours* is the "
+    "linear accuracy of the nearest entry on this board, its mean over seeds ± their standard deviation."
 )
-_HEADINGS = ("model", "published %", "ours %", "measured on", "what differs in ours", "source")
 _FIGURES = TypeAdapter(tuple[Published, ...])
 
 
@@ -62,30 +61,31 @@ def read_published(out: Path) -> tuple[Published, ...]:
         ) from None
 
 
-def published_table(
+def published_lines(
     figures: Iterable[Published],
     records: Sequence[RunRecord],
     titles: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """Compare figures with the nearest entries of a board, as a Markdown table.
+) -> list[dict[str, str]]:
+    """Set figures beside the nearest entries of a board.
 
     Args:
         figures: the published figures.
         records: the records of the board.
         titles: what its galaxies are called, by fingerprint.
+
+    Returns:
+        one a figure: what it is of, the figure, ours, how it was measured and by whom, what differs, its source.
     """
     name = place_names(records, titles)
     placed = [(name(r), r) for r in records]
-    lines = [
-        [_cell(text) for text in (f.model, f.figure, _ours(f.entry, placed), f.measured, f.differs, f.source)]
-        for f in figures
-    ]
-    align = ("left", "right", "left", "left", "left", "left")
-    return tabulate(lines, _HEADINGS, tablefmt="pipe", disable_numparse=True, colalign=align)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return [
+        {
+            "model": each.model, "figure": each.figure, "ours": _ours(each.entry, placed),
+            "measured": each.measured, "split": each.split, "head": each.head, "ran_by": each.ran_by,
+            "differs": each.differs, "source": each.source, "state": STATE,
+        }
+        for each in figures
+    ]  # fmt: skip
 
 
 def _ours(entry: Block | None, placed: Iterable[tuple[str, RunRecord]]) -> str:

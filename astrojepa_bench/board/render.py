@@ -1,4 +1,4 @@
-"""The files of a board, rendered from its records alone: `README.md`, `board.csv`, `board.json`.
+"""The files of a board, rendered from its records alone: `README.md`, `index.html`, `board.csv`, `board.json`.
 
 Equal records give equal bytes, whenever and wherever they are rendered, so a committed board can be checked.
 """
@@ -9,33 +9,41 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
-from astrojepa_bench.board.columns import settings_of
+from astrojepa_bench.board.columns import LIFT, settings_of
+from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drift import contradictions
-from astrojepa_bench.board.published import LEGEND, TITLE, published_table, read_published
+from astrojepa_bench.board.page import html_page
+from astrojepa_bench.board.page_rows import KNN
+from astrojepa_bench.board.published import read_published
 from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import RULE, Board, Section, build_board
 from astrojepa_bench.board.text import (
-    headings,
-    section_facts,
-    section_title,
+    CHANCE,
+    NOTHING,
+    headline_of,
+    rank_text,
+    runs_by_row,
+    seeds_text,
+    short_label,
     skipped_reasons,
-    table_lines,
+    state_of,
+    told_apart,
     unranked_reasons,
+    usual_encoder,
 )
 from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.identity import canonical_json, digest
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, write_atomically
-from astrojepa_bench.suites import Published
 
-PAGE, TABLE, DATA = "README.md", "board.csv", "board.json"
+PAGE, HTML, TABLE, DATA = "README.md", "index.html", "board.csv", "board.json"
+FINDINGS = "findings.md"
 _LEGEND = (
     "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: linear accuracy "
     "minus that of the same encoder before training, in points, with an interval that holds for all contestants of "
@@ -77,7 +85,7 @@ def write_board(out: Path, board: Board | None = None) -> Path:
         ConfigError: there are no records, or the folder cannot be written.
         DataError: a record file is corrupt.
     """
-    for name, text in _files(board or read_board(out), read_published(out)).items():
+    for name, text in _files(out, board or read_board(out)).items():
         write_atomically(out / name, text.encode())
     return out / PAGE
 
@@ -93,15 +101,15 @@ def check_board(out: Path) -> list[str]:
         DataError: a record file is corrupt.
     """
     store = Store(out)
-    if not any((out / name).is_file() for name in (PAGE, TABLE, DATA)):
+    if not any((out / name).is_file() for name in (PAGE, HTML, TABLE, DATA)):
         raise ConfigError(
-            f"{out} holds no board ({PAGE}, {TABLE}, {DATA}); build it with `leaderboard build`"
+            f"{out} holds no board ({PAGE}, {HTML}, {TABLE}, {DATA}); build it with `leaderboard build`"
         )
     placed = {path: store.read(path) for path in store.paths()}
     if not placed:
         raise ConfigError(_no_records(out))
     faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
-    files = _files(build_board(list(placed.values()), read_rules(out)), read_published(out))
+    files = _files(out, build_board(list(placed.values()), read_rules(out)))
     return [
         *faults,
         *contradictions(store, placed.values()),
@@ -124,27 +132,74 @@ def _same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
 
 
-def _files(board: Board, published: Sequence[Published]) -> dict[str, str]:
-    return {PAGE: page(board, published), TABLE: long_table(board), DATA: data(board)}
+def _files(out: Path, board: Board) -> dict[str, str]:
+    has_findings = (out / FINDINGS).is_file()
+    return {
+        PAGE: page(board, has_findings=has_findings),
+        HTML: html_page(board, read_published(out), has_findings=has_findings),
+        TABLE: long_table(board),
+        DATA: data(board),
+    }
 
 
-def page(board: Board, published: Sequence[Published] = ()) -> str:
-    """Render the Markdown page, with the figures of others at its end."""
-    blocks = ["# Leaderboard", RULE, _LEGEND, *(block for s in board.sections for block in _blocks(s))]
-    if published:
-        blocks += [f"## {TITLE}", LEGEND, published_table(published, board.records, board.rules.titles)]
-    return "\n\n".join(blocks) + "\n"
+def page(board: Board, *, has_findings: bool = False) -> str:
+    """Render the short page in Markdown: one table a section, and where the rest stands.
+
+    Args:
+        board: what it shows.
+        has_findings: whether `findings.md` lies beside it.
+    """
+    links = [f"[Findings]({FINDINGS}): what the records show, and what they do not."] if has_findings else []
+    links += [
+        f"[{HTML}]({HTML}): the whole board on one page that needs no network, with charts, every score of every "
+        "entry and the commands that make it again. Open it in a browser.",
+        f"[{TABLE}]({TABLE}): one line a score. [{DATA}]({DATA}): the same board for programs.",
+    ]
+    titles = told_apart(board.sections)
+    blocks = ["# Leaderboard", _bullets(links), RULE, _LEGEND]
+    for section, title in zip(board.sections, titles, strict=True):
+        blocks += [f"## {title}", *_blocks(board, section)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _blocks(section: Section) -> list[str]:
-    lines = [[_cell(text) for text in line] for line in table_lines(section, section.columns)]
-    align = ["right", "left", *["right"] * (len(section.columns) + 1), "left"]
-    titles = headings(section.columns)
-    table = tabulate(lines, titles, tablefmt="pipe", disable_numparse=True, colalign=align) if lines else ""
-    lists = {"Not ranked": unranked_reasons(section), "Skipped": skipped_reasons(section)}
-    blocks = [f"## {section_title(section)}", section_facts(section), table, _bullets(section.notes)]
-    blocks += [f"{title}:\n\n{_bullets(items)}" for title, items in lists.items() if items]
-    return [block for block in blocks if block]
+def _blocks(board: Board, section: Section) -> list[str]:
+    usual = usual_encoder(section)
+    said = [
+        *section.notes,
+        *(f"Not ranked: {text}" for text in unranked_reasons(section)),
+        *(f"Skipped: {text}" for text in skipped_reasons(section)),
+    ]
+    notes = f"<details><summary>Notes</summary>\n\n{_bullets(said)}\n\n</details>" if said else ""
+    return [
+        f"Encoder {_cell(usual)} unless another is named." if usual else "",
+        _table(board, section),
+        notes,
+    ]
+
+
+def _table(board: Board, section: Section) -> str:
+    """Write the entries of a section in eight columns."""
+    if not section.rows:
+        return ""
+    headline = headline_of(section)
+    known = {column.key: column for column in section.columns}
+    neighbours = known.get(KNN)
+    lines = [
+        [
+            rank_text(row), row.letters or NOTHING, short_label(section, row),
+            headline.text(row.cells.get(headline.key)), LIFT.text(row.cells.get(LIFT.key)),
+            neighbours.text(row.cells.get(KNN)) if neighbours else "", seeds_text(row),
+            state_of(runs) + (f", {row.status}" if row.status != "ok" else ""),
+        ]
+        for row, runs in zip(section.rows, runs_by_row(board, section), strict=True)
+    ]  # fmt: skip
+    chance = {key: known[key].number(value) for key, value in section.chance.items() if key in known}
+    if headline.key in chance:
+        lines.append(["", "", CHANCE, chance[headline.key], "", chance.get(KNN, ""), "", ""])
+    titles = ["rank", "ties", "entry", headline.title, "lift", "k-NN %", "seeds", "state"]
+    align = ["right", "left", "left", "right", "right", "right", "right", "left"]
+    cells = [[_cell(text or NOTHING) if line[0] else _cell(text) for text in line] for line in lines]
+    return tabulate(cells, titles, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
 def _bullets(items: list[str] | tuple[str, ...]) -> str:
@@ -200,6 +255,7 @@ def _section_data(section: Section) -> dict[str, object]:
             "status": row.status,
             "provisional": row.provisional,
             "cells": {key: _rounded(summary) for key, summary in row.cells.items()},
+            "composite": row.composite and _composite(row.composite),
         }
         for row in section.rows
     ]
@@ -216,3 +272,9 @@ def _section_data(section: Section) -> dict[str, object]:
 def _rounded(summary: Summary) -> dict[str, int | float | None]:
     facts = dataclasses.asdict(summary)
     return {"n": summary.n, **{name: rounded(facts[name]) for name in ("mean", "sd", "low", "high")}}
+
+
+def _composite(composite: Composite) -> dict[str, object]:
+    numbers = {name: rounded(getattr(composite, name)) for name in ("value", "low", "high")}
+    parts = {metric: rounded(share) for metric, share in composite.parts.items()}
+    return {**numbers, "parts": parts, "seeds": composite.seeds}

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.results.store import write_atomically
+from astrojepa_bench.suites import FAMILIES, SuiteOffer
 
 RULES = "suite.json"
 
@@ -39,12 +42,13 @@ class Rules(BaseModel):
     Attributes:
         suite: its name; empty for the defaults.
         version: of the suite.
+        cite: how to cite its results.
         headline: the metric by which contestants are ordered and judged, `evaluator.metric`.
         alpha: chance of one false claim or more in a family.
         margin: differences below it are of no consequence, as a fraction.
         margins: the same by fingerprint of the galaxies, where it is another.
         titles: what the galaxies are called, by fingerprint.
-        groups: group of an objective, for records that hold none.
+        groups: group of an objective or an encoder, for records that hold none.
         references: the level of each factor to which the others are compared.
         families: which differences are judged together, narrowest first.
         borrowed: by evaluator.
@@ -54,6 +58,7 @@ class Rules(BaseModel):
 
     suite: str = ""
     version: int = 0
+    cite: str = ""
     headline: str = "linear.accuracy"
     alpha: float = Field(default=0.05, gt=0, lt=1)
     margin: float = Field(default=0.02, gt=0)
@@ -61,7 +66,7 @@ class Rules(BaseModel):
     titles: dict[str, str] = {}
     groups: dict[str, str] = {}
     references: dict[str, str] = {"masker": "random"}
-    families: tuple[str, ...] = ("lift", "masker", "objective", "all")
+    families: tuple[str, ...] = FAMILIES
     borrowed: dict[str, Borrowed] = {
         "linear": Borrowed(same=0.01, other=0.02, rest=0.0727),
         "knn": Borrowed(same=0.03, other=0.06, rest=0.058),
@@ -70,6 +75,55 @@ class Rules(BaseModel):
     def margin_of(self, fingerprint: str) -> float:
         """Return the margin of equivalence on some galaxies, as a fraction."""
         return self.margins.get(fingerprint, self.margin)
+
+
+def rules_of(offer: SuiteOffer) -> Rules:
+    """Read off a suite how its runs are judged."""
+    suite = offer.suite
+    fixed = {key: data.fingerprint for key, data in suite.data.items() if data.fingerprint}
+    return Rules(
+        suite=offer.name,
+        version=suite.version,
+        cite=suite.cite,
+        headline=suite.headline,
+        margins={fixed[key]: margin for key, margin in suite.margins.items() if key in fixed},
+        titles={fingerprint: suite.data[key].title for key, fingerprint in fixed.items()},
+        groups=suite.groups,
+        references=suite.references,
+        families=suite.families,
+    )
+
+
+def keep_rules(out: Path, rules: Rules) -> None:
+    """Keep rules in the folder of a board; from then on it is judged by them.
+
+    Raises:
+        ConfigError: it is judged by others, or cannot be written.
+        DataError: its file holds no rules.
+    """
+    refuse_other_rules(out, rules)
+    facts = rules.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    write_atomically(out / RULES, text.encode())
+
+
+def refuse_other_rules(out: Path, rules: Rules) -> None:
+    """Refuse to judge runs by rules that were not fixed before them.
+
+    Raises:
+        ConfigError: the folder keeps other rules.
+        DataError: its file holds no rules.
+    """
+    kept = read_rules(out)
+    if not (out / RULES).is_file() or kept == rules:
+        return
+    mine, theirs = (f"suite '{each.suite}' version {each.version}" for each in (rules, kept))
+    moved = [name for name in Rules.model_fields if getattr(rules, name) != getattr(kept, name)]
+    what = f"other {', '.join(moved)}" if mine == theirs else f"expected {mine}"
+    raise ConfigError(
+        f"{out / RULES} holds the rules of {theirs}, {what}; use another folder, or delete that file to judge all "
+        "runs of this folder anew"
+    )
 
 
 def read_rules(out: Path) -> Rules:

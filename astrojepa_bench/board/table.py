@@ -21,6 +21,7 @@ from astrojepa_bench.board.columns import (
     newest_versions,
     of_one_setting,
 )
+from astrojepa_bench.board.composite import composite_of
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, lifts_of, make_row
 from astrojepa_bench.board.families import GROUP
 from astrojepa_bench.board.judge import effects_across, judge
@@ -194,6 +195,8 @@ def _rows(
         make_row(labels[key], runs, columns, versions, verdicts, rules, lifts.get(key))
         for key, runs in entries.items()
     ]
+    composites = {key: composite_of(runs, [*entries.values()], versions) for key, runs in entries.items()}
+    rows = [replace(row, composite=composites[row.entry_id]) for row in rows]
 
     def position(row: Row) -> tuple[int, bool, bool, str, float, str]:
         mean = row.cells[rules.headline].mean if rules.headline in row.cells else 0.0

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from astrojepa_bench.board.columns import Column
+from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.entries import Row
-from astrojepa_bench.board.table import Section
+from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.results.record import RunRecord
 
 CHANCE = "chance"
+NOTHING = "–"
 FIXED = ("#", "entry", "seeds", "status")
 PLACES = {"floor": "floor", "ceiling": "ceiling²"}
+STANDING_OUT = ("equal", "inside")  # what a run that was repeated elsewhere may come out as
 
 
 def section_title(section: Section) -> str:
@@ -40,18 +45,11 @@ def table_lines(section: Section, columns: Iterable[Column]) -> list[list[str]]:
     """
     chosen, lines = list(columns), []
     for row in section.rows:
-        place = PLACES.get(row.standing, place_of(row))
-        seeds = f"{len(row.seeds)}{'¹' * row.provisional}"
-        lines.append([place, row.label, seeds, *(c.text(row.cells.get(c.key)) for c in chosen), row.status])
+        cells = (c.text(row.cells.get(c.key)) for c in chosen)
+        place = f"{rank_text(row)} {row.letters}".strip()
+        lines.append([place, row.label, seeds_text(row), *cells, row.status])
     levels = [c.number(section.chance[c.key]) if c.key in section.chance else "" for c in chosen]
     return [*lines, ["", CHANCE, "", *levels, ""]] if any(levels) else lines
-
-
-def place_of(row: Row) -> str:
-    """Write the ranks that a contestant may hold, and the letters of its ties: `1–5 a`."""
-    if row.ranks is None:
-        return str(row.rank or "–")
-    return f"{'–'.join(map(str, dict.fromkeys(row.ranks)))} {row.letters}".strip()
 
 
 def headings(columns: Iterable[Column]) -> list[str]:
@@ -68,3 +66,87 @@ def unranked_reasons(section: Section) -> list[str]:
 def skipped_reasons(section: Section) -> list[str]:
     """Return why combinations were skipped, one line each."""
     return [f"{label}: {reason}" for label, reason in section.skipped]
+
+
+# --- what may be said of an entry ---------------------------------------------------------------------------
+
+
+def rank_text(row: Row) -> str:
+    """Write the ranks that an entry may hold as a range; its place in the table where nothing was judged."""
+    if row.ranks is None:
+        return PLACES.get(row.standing, str(row.rank or NOTHING))
+    return "–".join(str(rank) for rank in dict.fromkeys(row.ranks))
+
+
+def seeds_text(row: Row) -> str:
+    """Write how many seeds were trained to the end, with a mark where they are too few."""
+    return f"{len(row.seeds)}{'¹' * row.provisional}"
+
+
+def headline_of(section: Section) -> Column:
+    """Return the column that contestants are judged by."""
+    wanted = section.verdicts.metric if section.verdicts else ACCURACY.key
+    return next((column for column in section.columns if column.key == wanted), ACCURACY)
+
+
+def state_of(runs: Iterable[RunRecord]) -> str:
+    """Return who ran an entry: `re-run` where a repetition by somebody else agreed, else `reported`."""
+    repeated = [_verdict(each) for run in runs for each in getattr(run, "reproductions", ())]
+    if "outside" in repeated:
+        return "re-run: outside"
+    return "re-run" if any(verdict in STANDING_OUT for verdict in repeated) else "reported"
+
+
+def _verdict(reproduction: object) -> object:
+    if isinstance(reproduction, Mapping):
+        return reproduction.get("verdict")
+    return getattr(reproduction, "verdict", None)
+
+
+def runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
+    """Find the records behind each row of a section."""
+    known = {record.run_id: record for record in board.records}
+    return [[known[run] for run in row.runs] for row in section.rows]
+
+
+# --- names without what most entries share ------------------------------------------------------------------
+
+
+def usual_encoder(section: Section) -> str:
+    """Return the encoder that several rows share most, or the only one; empty where every row has its own."""
+    counts = Counter(row.encoder for row in section.rows)
+    name, times = max(sorted(counts.items()), key=lambda item: item[1], default=("", 0))
+    return name if times > 1 or len(counts) == 1 else ""
+
+
+def short_label(section: Section, row: Row) -> str:
+    """Return the name of an entry, without the encoder that most entries of the section share."""
+    usual = usual_encoder(section)
+    if row.encoder != usual:
+        return row.label
+    return re.sub(rf" \+ {re.escape(usual)}(?!\()", "", row.label, count=1)
+
+
+def view_title(section: Section) -> str:
+    """Name a section, and the encoder that its rows do not name."""
+    usual = usual_encoder(section)
+    return section_title(section) + (f", encoder {usual} unless another is named" if usual else "")
+
+
+def told_apart(sections: Sequence[Section]) -> list[str]:
+    """Title sections, and those of one title also by what sets them apart."""
+    titles = [section_title(section) for section in sections]
+    named = list[str]()
+    for title, section in zip(titles, sections, strict=True):
+        same = [other for other, t in zip(sections, titles, strict=True) if t == title]
+        facts = {
+            "device_class": "", "precision": "", "effort": "budget ", "fingerprint": "galaxies ",
+            "splits": "splits ", "protocol": "protocol ",
+        }  # fmt: skip
+        telling = [
+            f"{word}{str(getattr(section, name))[:24]}"
+            for name, word in facts.items()
+            if len({str(getattr(each, name, "")) for each in same}) > 1
+        ]
+        named.append(", ".join([title, *telling]))
+    return named

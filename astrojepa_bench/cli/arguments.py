@@ -20,7 +20,7 @@ def run(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench run --objective OBJECTIVE --masker brightness
   astrojepa-bench run -o A,B -m random,brightness -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
-  astrojepa-bench run --suite baseline --budget small --seeds 3 --out board
+  astrojepa-bench run --suite baseline --data gz2=FOLDER --budget small --seeds 3 --out board
 
 The same command again does only what is missing. `astrojepa-bench list` shows all names."""
     names = parser.add_argument_group("what competes (repeatable, or separated by commas)")
@@ -32,6 +32,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
     ruler.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: synthetic)")
+    ruler.add_argument("--data", action="append", metavar="KEY=PATH", help="files of a suite's data set")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
@@ -109,7 +110,7 @@ def leaderboard(parser: ArgumentParser) -> None:
     """Declare the arguments of `leaderboard`."""
     parser.epilog = """examples:
   astrojepa-bench leaderboard build astrojepa-runs
-  astrojepa-bench leaderboard build astrojepa-runs --published astrojepa-zoo
+  astrojepa-bench leaderboard build astrojepa-runs --suite baseline --published astrojepa-zoo
   astrojepa-bench leaderboard check leaderboard      (exit code 3: they disagree)
   astrojepa-bench leaderboard migrate astrojepa-runs --dry-run"""
     parser.add_argument(
@@ -124,6 +125,7 @@ def leaderboard(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="migrate: show what would change, and change nothing"
     )
+    parser.add_argument("--suite", metavar="NAME", help="build: from now on, judge by this suite's rules")
     parser.add_argument(
         "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from astrojepa_bench.board.columns import ACCURACY, Column
-from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import records_of, scoring_cost
 from astrojepa_bench.board.table import SHORT_RULE, Board, Section
 from astrojepa_bench.board.text import (
     headings,
-    section_title,
+    short_label,
     skipped_reasons,
     table_lines,
     unranked_reasons,
+    view_title,
 )
 
 _GAP = 2
@@ -36,7 +34,7 @@ def board_view(board: Board, width: int) -> RenderableType:
         columns = _fitting(section, width)
         remarks = [*section_remarks(section), *scoring_cost(records_of(board, section))]
         if tuple(columns) != section.columns:
-            remarks.append("More columns and every spread stand in README.md.")
+            remarks.append("More columns and every spread stand in index.html.")
         table = [_table(section, columns, _entry_width(width))] if section.rows else []
         parts += [Text(view_title(section), style="bold"), Text(), *table, Text()]
         parts += [*(Text(f"· {line}", style="dim") for line in remarks), Text()]
@@ -55,12 +53,6 @@ def section_remarks(section: Section) -> list[str]:
     remarks = [SHORT_RULE, *section.notes] if section.rows else [*section.notes]
     remarks += [f"Not ranked: {reason}" for reason in unranked_reasons(section)]
     return remarks + [f"Skipped: {reason}" for reason in skipped_reasons(section)]
-
-
-def view_title(section: Section) -> str:
-    """Name a section, and the encoder that its rows do not name."""
-    usual = _usual_encoder(section)
-    return section_title(section) + (f", encoder {usual} unless another is named" if usual else "")
 
 
 def _fitting(section: Section, width: int) -> list[Column]:
@@ -99,21 +91,6 @@ def _lines(section: Section, columns: Sequence[Column]) -> list[list[str]]:
     return [[line[0], name, *line[2:]] for line, name in zip(lines, short, strict=False)] + lines[
         len(short) :
     ]
-
-
-def short_label(section: Section, row: Row) -> str:
-    """Return the name of an entry, without the encoder that most entries of the section share."""
-    usual = _usual_encoder(section)
-    if row.encoder != usual:
-        return row.label
-    return re.sub(rf" \+ {re.escape(usual)}(?!\()", "", row.label, count=1)
-
-
-def _usual_encoder(section: Section) -> str:
-    """Return the encoder that several rows share most, or the only one; empty where every row has its own."""
-    counts = Counter(row.encoder for row in section.rows)
-    name, times = max(sorted(counts.items()), key=lambda item: item[1], default=("", 0))
-    return name if times > 1 or len(counts) == 1 else ""
 
 
 def _table(section: Section, columns: Sequence[Column], entry_width: int) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
 from astrojepa_bench.cli.pages import page_of, prose_of
@@ -13,7 +13,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.options import Kind, Offer
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.signatures import made_by
-from astrojepa_bench.suites import Block, SuiteOffer
+from astrojepa_bench.suites import Block, Suite, SuiteOffer
 
 
 def component_facts(offer: Offer) -> dict[str, object]:
@@ -44,16 +44,16 @@ def print_component(offer: Offer) -> None:
 def print_suite(offer: SuiteOffer, registry: Registry) -> None:
     """Print the entries of a suite, and which of its names no installed plugin offers."""
     print(f"suite {offer.name}, offered by {offer.owner}\n\n{offer.suite.summary}\n\nentries")
-    for block in offer.suite.blocks:
-        print(_indented(_block_text(block)))
+    for line in _entries_of(offer.suite):
+        print(_indented(line))
     print(f"evaluators\n{_indented(', '.join(offer.suite.evaluators))}")
-    absent = _absent(offer.suite.blocks, registry)
+    absent = _absent(offer.suite.all_blocks, registry)
     if absent:
         print(f"not installed\n{_indented(', '.join(absent))}")
     if offer.suite.published:
         print("published by others")
     for figure in offer.suite.published:
-        print(_indented(f"{figure.figure} %  {figure.model} ({figure.source})"))
+        print(_indented(f"{figure.figure}  {figure.model} ({figure.source})"))
     print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
     module = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
     page = (getattr(module, "__doc__", "") or "").strip()  # a suite is data and has no docstring
@@ -61,9 +61,22 @@ def print_suite(offer: SuiteOffer, registry: Registry) -> None:
         print(f"\n--- {offer.plugin} ---\n\n{page}")
 
 
+def _entries_of(suite: Suite) -> Iterator[str]:
+    """Name what runs, grid by grid, and on which galaxies with which seeds where the suite fixes them."""
+    for name in suite.grids or ("",):
+        heading = f"grid {name}: " if name else ""
+        yield from (heading + _block_text(block) for block in suite.grid(name))
+    for key, galaxies in suite.data.items():
+        grid = galaxies.grid or next(iter(suite.grids), "of the suite")
+        margin = f", a difference matters from {suite.margins[key]:.1%} on" if key in suite.margins else ""
+        yield f"on {key} ({galaxies.title}): grid {grid}{margin}"
+    if suite.seeds:
+        yield f"with seeds {', '.join(map(str, suite.seeds))}"
+
+
 def full_suite_facts(offer: SuiteOffer, registry: Registry) -> dict[str, object]:
     """Return what `show --json` prints of a suite."""
-    return {**suite_facts(offer), "not_installed": _absent(offer.suite.blocks, registry)}
+    return {**suite_facts(offer), "not_installed": _absent(offer.suite.all_blocks, registry)}
 
 
 def _block_text(block: Block) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from astrojepa_bench.board.drift import contradictions
 from astrojepa_bench.board.published import keep_published
 from astrojepa_bench.board.render import PAGE, check_board, read_board, write_board
+from astrojepa_bench.board.rules import keep_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
@@ -22,6 +23,11 @@ def execute(arguments: Namespace) -> int:
     """Build, check or migrate; checking exits with 3 where the board and its records disagree."""
     if arguments.dry_run and arguments.action != "migrate":
         raise ConfigError("--dry-run rehearses a migration; use it with `leaderboard migrate`")
+    for flag in ("suite", "published"):
+        if getattr(arguments, flag) and arguments.action != "build":
+            raise ConfigError(f"--{flag} is kept while a board is built; use it with `leaderboard build`")
+    if arguments.suite:
+        keep_rules(arguments.folder, rules_of(registry_of(arguments).suite(arguments.suite)))
     if arguments.published:
         _keep_published(arguments)
     if arguments.action == "migrate":
@@ -32,8 +38,6 @@ def execute(arguments: Namespace) -> int:
 
 def _keep_published(arguments: Namespace) -> None:
     """Keep the published figures of a suite in the folder, for this board and later ones."""
-    if arguments.action != "build":
-        raise ConfigError("--published is kept while a board is built; use it with `leaderboard build`")
     offer = registry_of(arguments).suite(arguments.published)
     if not offer.suite.published:
         raise ConfigError(

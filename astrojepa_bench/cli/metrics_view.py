@@ -11,8 +11,8 @@ from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup, MetricLine, metric_groups, records_of, scoring_cost
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board, Section
-from astrojepa_bench.board.text import PLACES
-from astrojepa_bench.cli.board_view import section_remarks, short_label, view_title
+from astrojepa_bench.board.text import PLACES, short_label, view_title
+from astrojepa_bench.cli.board_view import section_remarks
 
 _GAP = "  "
 _NAME = 30  # longer names fold

@@ -7,15 +7,22 @@ import shlex
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from astrojepa_bench.board.render import read_board, write_board
+from astrojepa_bench.board.rules import keep_rules, refuse_other_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import GridResult, run_grid
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest, make_request, read_config
+from astrojepa_bench.runs.suite_board import board_suite
 
 
 def execute(arguments: Namespace) -> int:
@@ -23,10 +30,28 @@ def execute(arguments: Namespace) -> int:
     request = request_from(arguments)
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
-    with progress(registry):
+    with _judged(request, registry), progress(registry):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
     show(result, request, as_json=arguments.json)
     return 0 if result.all_well else 1
+
+
+@contextmanager
+def _judged(request: RunRequest, registry: Registry) -> Iterator[None]:
+    """Keep the rules of a suite beside the runs of its board, as soon as there are any.
+
+    Raises:
+        ConfigError: the folder is judged by other rules; before anything runs.
+    """
+    offer = board_suite(request, registry)
+    rules = None if offer is None else rules_of(offer)
+    if rules is not None:
+        refuse_other_rules(request.out, rules)
+    try:
+        yield
+    finally:
+        if rules is not None and Store(request.out).paths():
+            keep_rules(request.out, rules)
 
 
 def request_from(arguments: Namespace) -> RunRequest:
@@ -43,6 +68,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "suite": arguments.suite,
         "pretraining": arguments.pretraining,
         "dataset": arguments.dataset,
+        "data": {**fields.get("data", {}), **_places(arguments.data or ())},
         "evaluators": arguments.evaluator,
         "budget": arguments.budget,
         "seeds": arguments.seeds,
@@ -52,10 +78,23 @@ def request_from(arguments: Namespace) -> RunRequest:
         "device": arguments.device,
         "plugins": arguments.plugin,
     }
-    fields |= {name: value for name, value in flags.items() if value not in (None, [])}
+    fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}
     for address, options in settings_of(arguments).items():
         fields.setdefault("settings", {}).setdefault(address, {}).update(options)
     return make_request(fields)
+
+
+def _places(texts: Iterable[str]) -> dict[str, str]:
+    """Read `gz2=folder` as the place of the files of `gz2`."""
+    places: dict[str, str] = {}
+    for text in texts:
+        key, equals, place = text.partition("=")
+        if not (key and equals and place):
+            raise ConfigError(f"--data {text}: expected KEY=PATH, such as gz2=folder")
+        if key in places:
+            raise ConfigError(f"--data {key} is given twice; leave one of them out")
+        places[key] = place
+    return places
 
 
 def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:

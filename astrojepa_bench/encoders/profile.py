@@ -5,7 +5,8 @@ for three bands. An encoder that does not beat them has learnt less than what a 
 
 Cost: a matrix product and a few sorts; some 400 galaxies of 64 px a second on one core. Expected: linear accuracy
 .90 on the ten classes of `synthetic` (all of its 5,000 training galaxies), where 256 raw pixels a band give .65;
-.76 on five classes of real Galaxy Zoo 2 galaxies, where raw pixels give .56 (1,054 test galaxies, ± .013).
+.76 on five classes of real Galaxy Zoo 2 galaxies, where raw pixels give .56 (1,054 test galaxies, ± .013); read by
+a small network (evaluator `mlp`) .79. That is the floor of whoever is told these numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.encoders import morphology as m
 from astrojepa_bench.geometry.sky import sky
+from astrojepa_bench.groups import TOLD_BY_MEASUREMENTS
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import ImageSpec, Tokens
 
@@ -42,6 +44,7 @@ class Profile(Encoder):
 
     grid = None
     standing = "floor"
+    group = TOLD_BY_MEASUREMENTS
     version = 1
     weights: Tensor
 

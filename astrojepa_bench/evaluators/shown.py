@@ -19,6 +19,10 @@ SHOWN: Mapping[str, tuple[Metric, ...]] = {
         Metric("nll|ece", higher_is_better=False),
         Metric(r"recall_\d+", level="detail"),
     ),
+    "mlp": (
+        _per_cent("accuracy", "MLP %", priority=8),
+        Metric("nll", higher_is_better=False),
+    ),
     "few-shot": (
         Metric(r".*_spread", higher_is_better=False, level="detail"),
         Metric(r"accuracy_.*", level="detail"),

@@ -12,6 +12,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.evaluation.extras import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator
+from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
 from astrojepa_bench.results.store import Store
@@ -163,6 +164,15 @@ class Cell:
         mine: Standing = self.objective.offer.declares("standing")
         encoders: Standing = self.encoder.offer.declares("standing")
         return encoders if mine == "contestant" else mine
+
+    @property
+    def group(self) -> str:
+        """Whom it is ranked with, or stands beside: whoever is given labels uses them, whatever it says."""
+        if self.objective.offer.declares("needs_labels"):
+            return USES_LABELS
+        mine: str = self.objective.offer.declares("group")
+        encoders: str = self.encoder.offer.declares("group")
+        return encoders if mine == SELF_SUPERVISED else mine
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from astrojepa_bench import events
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.record import RunRecord
@@ -17,8 +18,9 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
-from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.plan import Plan
 from astrojepa_bench.runs.request import RunRequest
+from astrojepa_bench.runs.suite_board import make_plans
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.types import GalaxyTable
 
@@ -50,20 +52,44 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
 
     Raises:
         ConfigError: the request names something unknown or impossible.
-        DataError: the dataset cannot be loaded.
+        DataError: the dataset cannot be loaded, or holds other galaxies than a suite asks for.
     """
-    plan = make_plan(request, registry)
+    plans = make_plans(request, registry)
     device = choose_device(request.device)
     store = Store(request.out)
     store.prepare()
-    for note in plan.notes:
+    for note in dict.fromkeys(note for plan in plans for note in plan.notes):
         events.emit("note", text=note)
-    galaxies = load_galaxies(plan.dataset, plan.budget.size_px, request.cache, device)
-    budget = _within(plan.budget, galaxies.table)
-    results = _run_cells(plan.cells, RunContext(galaxies, budget, plan.evaluators, store, command))
+    for plan in plans[
+        1:
+    ]:  # the first one's turn comes at once; wrong files of others are known before it trains
+        if any(isinstance(value, Path) for value in plan.dataset.options.values()):
+            load_planned(plan, request.cache, device)
+    results = list[CellResult]()
+    for plan in plans:
+        galaxies = load_planned(plan, request.cache, device)
+        budget = _within(plan.budget, galaxies.table)
+        results += _run_cells(plan.cells, RunContext(galaxies, budget, plan.evaluators, store, command))
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     return GridResult(records, tuple(store.path(record) for record in records), trained)
+
+
+def load_planned(plan: Plan, cache: Path, device: torch.device) -> Galaxies:
+    """Load the galaxies of a plan.
+
+    Raises:
+        DataError: they cannot be loaded, or are not those that a suite asks for.
+    """
+    galaxies = load_galaxies(plan.dataset, plan.budget.size_px, cache, device)
+    found = galaxies.table.fingerprint
+    if plan.fingerprint and found != plan.fingerprint:
+        raise DataError(
+            f"dataset '{plan.dataset.name}' holds galaxies with the fingerprint {found}, the suite asks for "
+            f"{plan.fingerprint}; give the files it was made from, or name the galaxies with --dataset to run an "
+            "experiment"
+        )
+    return galaxies
 
 
 def choose_device(name: str) -> torch.device:

@@ -92,6 +92,7 @@ def import_run(imported: Imported, registry: Registry, store: Store, command: st
         masker=imported.masker,
         encoder=imported.encoder,
         dataset=imported.dataset,
+        group=cell.group,
         seed=cell.seed,
         budget=budget.name,
         options={kind: part.recorded() for kind, part in {**cell.components, "dataset": dataset}.items()},

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
@@ -30,6 +30,7 @@ class Plan:
         evaluators: what scores them.
         budget: what every entry is given.
         notes: what was merged, and why.
+        fingerprint: that the galaxies must have; empty where any will do.
     """
 
     cells: tuple[Cell, ...]
@@ -37,6 +38,7 @@ class Plan:
     evaluators: tuple[Component, ...]
     budget: Budget
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 def make_plan(request: RunRequest, registry: Registry) -> Plan:
@@ -54,10 +56,10 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
     check_all_used(request.settings, [dataset, *evaluators, *offers])
     resolve = _Resolver(request.settings, budget)
     blind = _masker_without_masks(registry)
-    cells = [cell for block in blocks for cell in _block_cells(block, resolve, blind, request.seeds)]
+    cells = [cell for block in blocks for cell in _block_cells(block, resolve, blind, request.seed_list)]
     if request.floors:
         trained = _once(cell.encoder for cell in cells)
-        cells += _floor_cells(registry, resolve, blind, request.seeds, trained)
+        cells += _floor_cells(registry, resolve, blind, request.seed_list, trained)
     scored_by = tuple(resolve(evaluator) for evaluator in evaluators)
     return Plan(tuple(_once(cells)), resolve(dataset), scored_by, budget, tuple(_notes(blocks)))
 
@@ -90,7 +92,12 @@ def _find_blocks(request: RunRequest, registry: Registry, default_encoder: str) 
     if request.suite is None:
         names = Block(objectives=request.objectives, maskers=request.maskers, encoders=request.encoders)
         return [_find_block(names, registry, (default_encoder,))]
-    blocks = registry.suite(request.suite).suite.blocks
+    suite = registry.suite(request.suite).suite
+    if request.grid and request.grid not in suite.grids:
+        raise ConfigError(
+            f"suite '{request.suite}' has no grid '{request.grid}'; {nearest(request.grid, suite.grids)}"
+        )
+    blocks = suite.grid(request.grid)
     if request.encoders and all(block.encoders for block in blocks):
         raise ConfigError(f"suite '{request.suite}' names its own encoders; leave out --encoder")
     with _blaming_suite(request.suite, registry):

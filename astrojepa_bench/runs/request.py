@@ -5,17 +5,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError, nearest
+from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
 from astrojepa_bench.training.budgets import find_budget
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
-    "core": ("linear", "knn", "kmeans", "anomaly", "collapse"),
+    "core": CORE,
 }
 
 
@@ -28,7 +29,9 @@ class RunRequest(BaseModel):
         encoders: names; with a suite, those of its blocks that name none; the budget's own encoder if empty.
         dataset: name.
         evaluators: names, or `core`, or `full` for all that are installed; the suite's, or `core`, if empty.
-        seeds: pretraining seeds wanted in total; those already done are not repeated.
+        seeds: how many pretraining seeds, or which; those already done are not repeated.
+        data: for the board of a suite, where its files lie, by key (`{"gz2": "folder"}`).
+        grid: which grid of a suite; if empty, that of the data, or the first one.
         budget: name of a budget.
         pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
         settings: options as texts or values, under `kind` or `kind:name`.
@@ -47,7 +50,9 @@ class RunRequest(BaseModel):
     encoders: tuple[str, ...] = ()
     dataset: str = "synthetic"
     evaluators: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[int, ...], Field(min_length=1)] = 1
+    data: dict[str, Path] = {}
+    grid: str = ""
     budget: str = "small"
     pretraining: int | None = Field(default=None, ge=1)
     settings: dict[str, dict[str, Any]] = {}
@@ -69,7 +74,28 @@ class RunRequest(BaseModel):
             raise ConfigError(
                 "no objective was given; name one with --objective, or a --suite (see astrojepa-bench list)"
             )
+        if self.grid and self.suite is None:
+            raise ConfigError(
+                f"grid '{self.grid}' is of a suite and none was named; give its name with --suite"
+            )
+        if self.data and (self.suite is None or self.names_galaxies):
+            raise ConfigError(
+                "--data says where the files of a suite lie; give it with --suite, and without --dataset or "
+                "--set dataset.…, which choose other galaxies"
+            )
         return self
+
+    @property
+    def names_galaxies(self) -> bool:
+        """Whether the user chose the galaxies: a dataset, or an option of one."""
+        return "dataset" in self.model_fields_set or any(
+            address.partition(":")[0] == "dataset" for address in self.settings
+        )
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds, counted from 0 where only their number was given."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @field_validator("budget")
     @classmethod
@@ -116,27 +142,28 @@ def make_request(fields: Mapping[str, Any]) -> RunRequest:
         raise ConfigError(f"{where}: {first['msg']}{found}") from None
 
 
-def parse_seeds(text: str | int) -> tuple[int, ...]:
-    """Read `3` as seeds 0, 1, 2 and `0,4,7` as themselves.
+def parse_seeds(text: str | int) -> int | tuple[int, ...]:
+    """Read `3` as three seeds and `0,4,7` as themselves.
 
     Raises:
         ConfigError: neither form, or a negative seed.
 
     Example:
         >>> parse_seeds("3"), parse_seeds("0,4")
-        ((0, 1, 2), (0, 4))
+        (3, (0, 4))
     """
     parts = [part.strip() for part in str(text).split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(
-            f"--seeds {text}: expected a number of seeds (3 gives 0, 1, 2) or a list such as 0,4,7, none negative"
+            f"--seeds {text}: expected a number of seeds (3 gives 0, 1, 2, or a suite's first three), or a list "
+            "such as 0,4,7, none negative"
         )
     numbers = tuple(dict.fromkeys(int(part) for part in parts))
     if len(parts) > 1:
         return numbers
     if numbers[0] < 1:
         raise ConfigError("--seeds 0 asks for no run; ask for at least one seed")
-    return tuple(range(numbers[0]))
+    return numbers[0]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -149,6 +176,8 @@ def read_config(path: Path) -> dict[str, Any]:
     temperature = 0.5
     ["masker:random"]    # for one of several
     temperature = 0.7
+    [data]                   # with a suite: where its files lie
+    gz2 = "folder"
     ```
 
     Raises:
@@ -161,12 +190,13 @@ def read_config(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not TOML: {error}") from None
     tables = {key: fields.pop(key) for key in list(fields) if isinstance(fields[key], dict)}
+    fields |= {"data": tables.pop("data")} if "data" in tables else {}
     nested = tables.pop("settings", {})
     settings: dict[str, dict[str, Any]] = {}
     for address, options in [*tables.items(), *nested.items()]:
         if address.partition(":")[0] not in KINDS or not isinstance(options, dict):
             raise ConfigError(
-                f"--config {path}: unknown table [{address}]; {nearest(address, [*KINDS, 'settings'])}"
+                f"--config {path}: unknown table [{address}]; {nearest(address, [*KINDS, 'settings', 'data'])}"
             )
         for name, value in options.items():
             if name in settings.setdefault(address, {}):

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.render import check_board, data, long_table, page, write_board
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
@@ -16,7 +17,7 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.results.correct import encode_bits
 from astrojepa_bench.results.store import Store
 
-FILES = ("README.md", "board.csv", "board.json")
+FILES = ("README.md", "index.html", "board.csv", "board.json")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def out(tmp_path, six_entries):
 def test_the_order_of_records_changes_no_byte(six_entries):
     """However records are listed or were written, the files are the same."""
     shuffled = random.Random(0).sample(six_entries, len(six_entries))
-    for render in (page, long_table, data):
+    for render in (page, html_page, long_table, data):
         assert render(build_board(shuffled)) == render(build_board(six_entries))
 
 
@@ -243,10 +244,23 @@ def test_the_page_holds_the_rule_the_marks_and_no_nan(six_entries, make_run):
     """A reader finds how ranks come about, what is provisional and what collapsed."""
     text = page(build_board([*six_entries, make_run("gamma")]))
     assert "two entries that share a letter are tied" in text
-    assert " 1¹ |" in text
+    assert " 1¹ | reported |" in " ".join(text.split())
     assert "collapsed 1/3" in text
     assert "beta + multiblock + vit-micro: 1 of 3 seeds diverged" in text
     assert "nan" not in text.lower()
+
+
+def test_the_page_is_short_and_leads_to_the_rest(out):
+    """At most eight columns a table, and links to what lies beside it, the findings only where there are any."""
+    text = (out / "README.md").read_text()
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {9}
+    assert all(f"]({name})" in text for name in FILES[1:])
+    assert "findings.md" not in text
+    (out / "findings.md").write_text("what the records show")
+    assert check_board(out) == [f"{name} differs from its records" for name in FILES[:2]]
+    write_board(out)
+    assert "](findings.md)" in (out / "README.md").read_text()
 
 
 def test_a_message_cannot_break_the_table(lost_run, make_run):

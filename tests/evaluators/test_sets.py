@@ -66,8 +66,8 @@ def test_headline_metrics_are_shown(evaluator, shown, hidden):
 
 
 NAMES = (
-    "linear", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors", "robustness",
-    "collapse",
+    "linear", "mlp", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors",
+    "robustness", "collapse",
 )  # fmt: skip
 
 

@@ -1,11 +1,15 @@
 """The suites of this field: everything they name is there, and they ask what they say."""
 
+import json
+from pathlib import Path
+
 import pytest
 from astrojepa_suites import MASKERS, astrojepa_suites
 
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.runs.suite_board import make_plans
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,47 @@ def test_baseline_is_the_whole_field(registry):
     assert {cell.objective.name for cell in cells} == installed
     assert set(MASKERS) == {offer.name for offer in registry.offers("masker")} - {"none"}
     assert (len(masked), len(cells)) == (36, 39)
+
+
+def test_baseline_is_a_board(registry):
+    """Without files it runs on what needs none: the field on simulated galaxies, five maskers off the centre."""
+    request = make_request({"suite": "baseline", "floors": False, "seeds": 3})
+    simulated, shifted = make_plans(request, registry)
+
+    assert (len(simulated.cells), len(shifted.cells)) == (3 * 39, 3 * 7)
+    assert {cell.seed for cell in simulated.cells} == {20, 21, 22}
+    assert (simulated.dataset.altered, shifted.dataset.altered) == ({}, {"shift": 8.0})
+    assert simulated.notes == (
+        "Galaxy Zoo 2 is skipped: give --data gz2=PATH, the folder that holds galaxy_zoo2.h5 and "
+        "galaxy_zoo2_unlabelled.zip and galaxy_zoo2_odd.h5",
+    )
+
+
+def test_seeds_of_tuning_and_of_the_board_are_apart():
+    """Ten of each kind but twenty of the board's, and nothing in between is either."""
+    suite = astrojepa_suites()["baseline"]
+
+    assert (suite.seeds, suite.tuning_seeds) == (tuple(range(20, 40)), tuple(range(10)))
+    assert suite.margins == {"gz2": 0.02, "simulated": 0.01, "shifted": 0.01}
+
+
+def test_fingerprints_are_those_of_the_committed_records():
+    """Records on these galaxies are on the board, and no key stands for two sets of galaxies."""
+    runs = Path(__file__).parents[2] / "leaderboard" / "runs"
+    found = {json.loads(path.read_text())["identity"]["fingerprint"] for path in runs.rglob("*.json")}
+    fixed = [data.fingerprint for data in astrojepa_suites()["baseline"].data.values()]
+
+    assert {*fixed} <= found
+    assert len({*fixed}) == 3
+
+
+def test_groups_for_old_records_are_those_that_classes_declare(registry):
+    """What the suite knows of records without a group is what their plugins say today."""
+    offers = [*registry.offers("objective"), *registry.offers("encoder")]
+    declared = {offer.name: offer.declares("group") for offer in offers if not offer.is_family}
+
+    told = {name: group for name, group in declared.items() if group != "self-supervised"}
+    assert told == astrojepa_suites()["baseline"].groups
 
 
 def test_baseline_of_a_convnet_merges_maskers_and_says_who_cannot_run(registry):

@@ -67,11 +67,18 @@ def test_teacher_remembers_as_long_as_published(registry):
 
 def test_published_figures_are_the_printed_ones():
     """30, 40, 52, 59.1 and 57.1 % for the zoo; 76 to 78 % for LeJEPA with ConvNets; each says what differs."""
-    figures = [float(figure.figure) for figure in ZOO.published]
+    figures = [float(figure.figure) for figure in ZOO.published[:8]]
 
     assert figures == [30, 40, 52, 59.1, 57.1, 75.95, 76.52, 78.17]
     assert all("approximate" in figure.differs for figure in ZOO.published[:5])
     assert [figure.entry for figure in ZOO.published[:5]] == list(MODELS)
+
+
+def test_every_figure_says_who_split_and_read_it_how():
+    """A number without these is a rumour; and no two rows quote one thing."""
+    for figure in ZOO.published:
+        assert all((figure.split, figure.head, figure.ran_by, figure.differs, figure.source)), figure.model
+    assert len({figure.model for figure in ZOO.published}) == len(ZOO.published) == 26
 
 
 def test_each_figure_finds_its_own_model_and_no_other(registry):

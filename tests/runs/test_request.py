@@ -1,6 +1,7 @@
 """What a user asks for: read, merged and refused in one line."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +19,10 @@ def asked(*words):
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", (0, 1, 2)), (2, (0, 1)), ("0,4,7", (0, 4, 7)), ("5,", None), ("4,4,1", (4, 1))]
+    ("text", "seeds"), [("3", 3), (2, 2), ("0,4,7", (0, 4, 7)), ("5,", None), ("4,4,1", (4, 1))]
 )
 def test_seeds_are_a_count_or_a_list(text, seeds):
-    """A number counts seeds from zero, a list names them, and a repeated seed counts once."""
+    """A number counts seeds, a list names them, and a repeated seed counts once."""
     if seeds is None:
         with pytest.raises(ConfigError):
             parse_seeds(text)
@@ -43,7 +44,7 @@ def test_flags_win_over_the_config_file(tmp_path):
         'objectives = ["untrained"]\nseeds = 3\nbudget = "smoke"\n[dataset]\npath = "a.h5"\nlabel = "x"\n'
     )
     request = asked("--config", str(path), "--budget", "small", "--set", "dataset.label=y")
-    assert (request.objectives, request.seeds, request.budget) == (("untrained",), (0, 1, 2), "small")
+    assert (request.objectives, request.seed_list, request.budget) == (("untrained",), (0, 1, 2), "small")
     assert request.settings == {"dataset": {"path": "a.h5", "label": "y"}}
 
 
@@ -77,6 +78,40 @@ def test_a_suite_takes_no_objectives_or_maskers_beside_it():
     for words in (["-o", "a"], ["-m", "random"]):
         with pytest.raises(ConfigError, match="leave out --objective and --masker"):
             asked("--suite", "s", *words)
+
+
+def test_places_of_files_come_from_flags_and_from_a_config_file(tmp_path):
+    """`--data` may be repeated, and wins over `[data]` key by key."""
+    path = tmp_path / "a.toml"
+    path.write_text('suite = "s"\n[data]\nreal = "here"\nodd = "there"\n')
+    request = asked("--config", str(path), "--data", "real=a/b=c", "--data", "more=d")
+
+    assert request.data == {"real": Path("a/b=c"), "odd": Path("there"), "more": Path("d")}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--suite", "s", "--data", "real"], "--data real: expected KEY=PATH"),
+        (["--suite", "s", "--data", "=x"], "expected KEY=PATH"),
+        (["--suite", "s", "--data", "a=x", "--data", "a=y"], "--data a is given twice"),
+        (["-o", "a", "--data", "a=x"], "--data says where the files of a suite lie; give it with --suite"),
+        (["--suite", "s", "--data", "a=x", "-d", "hdf5"], "without --dataset"),
+        (["--suite", "s", "--data", "a=x", "--set", "dataset.path=y"], "or --set dataset"),
+    ],
+)
+def test_places_of_files_that_reach_nothing_are_refused(words, said):
+    """A path that would be ignored is a mistake."""
+    with pytest.raises(ConfigError) as caught:
+        asked(*words)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_grid_is_of_a_suite():
+    """There is no other."""
+    with pytest.raises(ConfigError, match="grid 'x' is of a suite"):
+        make_request({"objectives": "a", "grid": "x"})
 
 
 def test_nothing_asked_for_is_refused():

@@ -1,0 +1,247 @@
+"""The rows of the page, and what each of them opens to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from astrojepa_bench.board.columns import LIFT, Column
+from astrojepa_bench.board.drawings import Axis, Bar, Strip, axis_over, strip
+from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.metrics import MetricGroup, metric_groups
+from astrojepa_bench.board.page_details import PageDetails, details_of, mean_cost, quantity
+from astrojepa_bench.board.statistics import Summary
+from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.board.text import (
+    NOTHING,
+    headline_of,
+    rank_text,
+    runs_by_row,
+    seeds_text,
+    short_label,
+    state_of,
+    usual_encoder,
+)
+from astrojepa_bench.board.verdicts import Comparison
+from astrojepa_bench.results.record import RunRecord
+
+BAR_PX, STRIP_PX = 130.0, 44.0
+BALANCED, KNN = "linear.balanced_accuracy", "knn.accuracy"
+ANOMALIES = ("anomaly.auroc_physical", "anomaly.auroc_held_out")
+NARROW = ("lift", "masker", "objective")
+OPPOSITE = {"better": "worse", "worse": "better"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell: what it says, the number that it is sorted by, and what it says to who points at it."""
+
+    text: str = NOTHING
+    value: float | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """One entry on the page: its cells, its drawings, and what it opens to."""
+
+    entry_id: str
+    label: str
+    objective: str
+    masker: str
+    encoder: str
+    standing: str
+    group: str
+    ranks: Shown
+    strip: Strip | None
+    letters: str
+    score: Shown
+    bar: Bar | None
+    balanced: Shown
+    lift: Shown
+    knn: Shown
+    anomalies: Shown
+    cost: Shown
+    seeds: Shown
+    provisional: bool
+    state: str
+    status: str
+    details: PageDetails
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all rows of a section share.
+
+    Attributes:
+        section: which.
+        headline: the column that contestants are judged by.
+        axis: of the bars, in the unit that is shown; None where nothing was scored.
+        reference: score of the untrained encoder that most entries start from.
+        ranked: how many entries are, by group.
+        names: of entries, by id.
+        lifts: verdicts on lifts, by entry id.
+        close: comparisons within the narrow families, by entry id.
+        groups: all scores, by evaluator.
+        points: most points of a curve; 0 for none.
+    """
+
+    section: Section
+    headline: Column
+    axis: Axis | None
+    reference: float | None
+    ranked: Mapping[str, int]
+    names: Mapping[str, str]
+    lifts: Mapping[str, Comparison]
+    close: Mapping[str, Sequence[Comparison]]
+    groups: Sequence[MetricGroup]
+    points: int
+
+
+def page_rows(board: Board, frame: Frame) -> list[PageRow]:
+    """Make the rows of a section, in its order."""
+    section = frame.section
+    placed = zip(section.rows, runs_by_row(board, section), strict=True)
+    return [_page_row(frame, at, row, runs) for at, (row, runs) in enumerate(placed)]
+
+
+def frame_of(board: Board, section: Section, points: int) -> Frame:
+    """Find what all rows of a section share.
+
+    Args:
+        board: which holds the records.
+        section: one of its sections.
+        points: most points of a training curve; 0 leaves curves and the table of all scores out.
+    """
+    headline, verdicts = headline_of(section), section.verdicts
+    close: dict[str, list[Comparison]] = {}
+    for each in verdicts.comparisons if verdicts else ():
+        if each.family in NARROW:
+            close.setdefault(each.a, []).append(each)
+            close.setdefault(each.b, []).append(each)
+    reference = reference_of(section, headline)
+    ends = [
+        headline.scale * value
+        for row in section.rows
+        if row.standing != "floor" and (found := row.cells.get(headline.key))
+        for value in (found.mean, found.low, found.high)
+        if value is not None
+    ]
+    ends += [headline.scale * reference] if reference is not None and ends else []
+    return Frame(
+        section, headline,
+        axis=axis_over(ends, 3.0, BAR_PX - 3, margin=0.03) if ends else None,
+        reference=reference,
+        ranked=Counter(row.group for row in section.rows if row.ranks),
+        names={row.entry_id: short_label(section, row) for row in section.rows},
+        lifts=verdicts.lifts if verdicts else {}, close=close,
+        groups=metric_groups(board, section) if points else (),
+        points=points,
+    )  # fmt: skip
+
+
+def reference_of(section: Section, headline: Column) -> float | None:
+    """Return the score of the untrained encoder that most entries start from; None where it was not scored."""
+    usual = usual_encoder(section)
+    floors = [row for row in section.rows if row.standing == "floor" and row.encoder == usual]
+    found = [row.cells[headline.key].mean for row in floors if headline.key in row.cells]
+    return max(found, default=None)
+
+
+def _page_row(frame: Frame, at: int, row: Row, runs: Sequence[RunRecord]) -> PageRow:
+    section = frame.section
+    ranks, judged = row.ranks, frame.lifts.get(row.entry_id)
+    columns = {column.key: column for column in section.columns}
+    score = row.cells.get(frame.headline.key)
+    anomalies = next((columns[key] for key in ANOMALIES if key in row.cells and key in columns), None)
+    first, last = ranks or (row.rank, row.rank)
+    return PageRow(
+        row.entry_id, frame.names[row.entry_id], row.objective, row.masker, row.encoder, row.standing,
+        group=row.group,
+        ranks=Shown(rank_text(row), None if first is None else first + (last or 0) / 1e4),
+        strip=strip(ranks, frame.ranked[row.group], STRIP_PX) if ranks else None,
+        letters=row.letters or NOTHING,
+        score=_score(frame, score),
+        bar=_bar(frame, score),
+        balanced=_shown(columns.get(BALANCED), row.cells.get(BALANCED)),
+        lift=_lift(row, judged),
+        knn=_shown(columns.get(KNN), row.cells.get(KNN)),
+        anomalies=_shown(anomalies, row.cells.get(anomalies.key) if anomalies else None),
+        cost=_cost(runs),
+        seeds=Shown(seeds_text(row), float(len(row.seeds))),
+        provisional=row.provisional,
+        state=state_of(runs), status=row.status,
+        details=details_of(
+            row, runs, [(group, at) for group in frame.groups],
+            (_comparison(frame, row.entry_id, each) for each in frame.close.get(row.entry_id, ())), frame.points,
+        ),
+    )  # fmt: skip
+
+
+def _shown(column: Column | None, summary: Summary | None) -> Shown:
+    if column is None or summary is None:
+        return Shown()
+    return Shown(column.number(summary.mean), summary.mean, f"{column.title}: {column.text(summary)}")
+
+
+def _score(frame: Frame, summary: Summary | None) -> Shown:
+    if summary is None:
+        return Shown()
+    text = frame.headline.text(summary)
+    return Shown(text, summary.mean, f"{text}, 95 % interval {interval_text(frame.headline, summary)}")
+
+
+def interval_text(column: Column, summary: Summary) -> str:
+    """Write the interval of a mean; a single seed has none."""
+    if summary.low is None or summary.high is None:
+        return "unknown: one seed"
+    return f"[{column.number(summary.low)}, {column.number(summary.high)}]"
+
+
+def _lift(row: Row, judged: Comparison | None) -> Shown:
+    lift = row.cells.get(LIFT.key)
+    verdict = judged.verdict if judged else ""
+    return Shown(LIFT.text(lift), lift.mean, verdict) if lift else Shown()
+
+
+def _bar(frame: Frame, score: Summary | None) -> Bar | None:
+    """Draw a score with its interval; None where it lies beyond the axis, which contestants and ceilings set."""
+    axis, scale = frame.axis, frame.headline.scale
+    if score is None or axis is None or not axis.holds(scale * score.mean):
+        return None
+    low, high, reference = (
+        None if value is None else axis.at(scale * value)
+        for value in (score.low, score.high, frame.reference)
+    )
+    return Bar(axis.at(scale * score.mean), low, high, reference)
+
+
+def _cost(runs: Sequence[RunRecord]) -> Shown:
+    seconds, flops = mean_cost(runs, "train_seconds"), mean_cost(runs, "flops")
+    return Shown(
+        quantity(seconds / 60, "min") if seconds else NOTHING,
+        seconds,
+        quantity(flops * 1e-12, "TFLOP") if flops else "",
+    )
+
+
+def _comparison(frame: Frame, entry: str, each: Comparison) -> tuple[str, str]:
+    """Write what may be said of an entry and another: the verdict, and the difference that it rests on."""
+    sign, other = (1, each.b) if each.a == entry else (-1, each.a)
+    found, column = each.difference, frame.headline
+    verdict = each.verdict if sign > 0 else OPPOSITE.get(each.verdict, each.verdict)
+    low, high = sorted((sign * found.low_family, sign * found.high_family))
+    numbers = f"{column.number(sign * found.difference, '+')} [{column.number(low)}, {column.number(high)}]"
+    name = frame.names.get(other, other)
+    return verdict, f"{numbers} against {name}{_what_would_tell(each, verdict)}"
+
+
+def _what_would_tell(each: Comparison, verdict: str) -> str:
+    if verdict != "undecided":
+        return ""
+    if each.seeds_needed is not None:
+        return f"; {each.seeds_needed} seeds each would tell"
+    if each.galaxies_needed is not None:
+        return f"; no number of seeds will tell, {each.galaxies_needed:,} test galaxies would"
+    return ""

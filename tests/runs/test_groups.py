@@ -1,0 +1,98 @@
+"""Whom an entry is ranked with follows from what it is told, and moves no id."""
+
+import pytest
+
+from astrojepa_bench.errors import PluginError
+from astrojepa_bench.groups import GROUPS
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.identity import RunIdentity
+from astrojepa_bench.runs.plan import make_plan
+from astrojepa_bench.runs.request import make_request
+from astrojepa_bench.training.budgets import find_budget
+
+PLUGIN = '''
+from astrojepa_bench.plugin import Objective, hookimpl
+
+
+class Plain(Objective):
+    """Is told nothing."""
+
+    masks = "ignored"
+    version = 1
+
+    def loss(self, batch, draw, streams):
+        """Never asked."""
+
+
+class Told(Plain):
+    """Is told something."""
+
+    {fact}
+
+
+@hookimpl
+def astrojepa_objectives():
+    """Offer it."""
+    return {{"told": Told}}
+'''
+
+
+@pytest.fixture
+def registry_with(tmp_path):
+    """Load a plugin whose objective declares a fact."""
+
+    def load(fact, name="groups_for_tests"):
+        path = tmp_path / f"{name}.py"
+        path.write_text(PLUGIN.format(fact=fact))
+        return load_registry([path])
+
+    return load
+
+
+def cell_of(registry, objective="told", **fields):
+    request = make_request({"objectives": objective, "floors": False, "budget": "smoke", **fields})
+    return make_plan(request, registry).cells[0]
+
+
+@pytest.mark.parametrize(
+    ("fact", "group"),
+    [
+        ("trains = True", "self-supervised"),
+        ('group = "told by measurements"', "told by measurements"),
+        ("needs_labels = True", "uses labels"),
+        ('needs_labels, group = True, "self-supervised"', "uses labels"),
+    ],
+)
+def test_group_follows_from_what_an_objective_is_told(registry_with, fact, group):
+    """Whoever is given labels uses them, whatever it says of itself."""
+    assert cell_of(registry_with(fact)).group == group
+
+
+def test_a_floor_stands_beside_the_group_of_its_encoder():
+    """Measurements stand beside whoever is told them; pixels beside everybody else."""
+    registry = load_registry()
+
+    assert cell_of(registry, "untrained", encoders="profile").group == "told by measurements"
+    assert cell_of(registry, "untrained", encoders="pca").group == "self-supervised"
+    assert cell_of(registry, "lejepa-morphology").group == "told by measurements"
+    assert cell_of(registry, "supervised").group == "uses labels"
+    assert {offer.declares("group") for offer in registry.offers("objective")} == {*GROUPS}
+
+
+def test_a_group_that_is_none_is_refused_with_its_owner(registry_with):
+    """A plugin that makes a group of its own would be first in it."""
+    with pytest.raises(
+        PluginError, match="objective 'told' declares the group 'best'; use one of self-"
+    ) as caught:
+        registry_with('group = "best"')
+    assert "groups_for_tests" in str(caught.value)
+
+
+def test_a_group_moves_no_id(registry_with):
+    """It says who is compared with whom, and changes no number of a run."""
+    budget = find_budget("smoke")
+    ids = {
+        RunIdentity.of(cell_of(registry_with(fact, "same")), None, budget).run_id
+        for fact in ("version = 1", 'version, group = 1, "told by measurements"')
+    }
+    assert len(ids) == 1
