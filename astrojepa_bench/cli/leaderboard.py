@@ -20,20 +20,17 @@ from astrojepa_bench.results.store import Store
 
 def execute(arguments: Namespace) -> int:
     """Build, check or migrate; checking exits with 3 where the board and its records disagree."""
-    if arguments.dry_run and arguments.action != "migrate":
-        raise ConfigError("--dry-run rehearses a migration; use it with `leaderboard migrate`")
-    if arguments.published:
-        _keep_published(arguments)
     if arguments.action == "migrate":
         return _migrate(arguments)
-    action = _build if arguments.action == "build" else _check
-    return action(arguments.folder, arguments.json)
+    if arguments.action == "check":
+        return _check(arguments.folder, arguments.json)
+    if arguments.published:
+        _keep_published(arguments)
+    return _build(arguments.folder, arguments.json)
 
 
 def _keep_published(arguments: Namespace) -> None:
     """Keep the published figures of a suite in the folder, for this board and later ones."""
-    if arguments.action != "build":
-        raise ConfigError("--published is kept while a board is built; use it with `leaderboard build`")
     offer = registry_of(arguments).suite(arguments.published)
     if not offer.suite.published:
         raise ConfigError(
