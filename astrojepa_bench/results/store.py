@@ -21,7 +21,7 @@ from jaxtyping import Int
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.results.correct import galaxies_text, read_classes
-from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.record import SCORED, RunRecord
 
 
 class Store:
@@ -121,9 +121,14 @@ class Store:
     def locate(self, prefix: str) -> Path:
         """Find the one record file whose run id starts with some letters, or whose id before it was migrated does.
 
+        Args:
+            prefix: the letters; or `latest`, for the scored run that was made last.
+
         Raises:
             ConfigError: there is none, or more than one.
         """
+        if prefix == "latest":
+            return self._latest()
         found = {path.stem: path for path in self.paths() if path.stem.startswith(prefix)}
         found |= {old: path for old, path in self._formerly.items() if old.startswith(prefix)}
         if len(set(found.values())) == 1:
@@ -135,6 +140,12 @@ class Store:
             f"no run id starts with '{prefix}' below {self.runs}; give a record's file, or name the output "
             "folder with --out"
         )
+
+    def _latest(self) -> Path:
+        scored = [record for record in self.records() if record.status in SCORED]
+        if not scored:
+            raise ConfigError(f"there is no scored run below {self.runs}; name the output folder with --out")
+        return self.path(max(scored, key=lambda record: (record.provenance.created_utc, record.run_id)))
 
     def records(self) -> list[RunRecord]:
         """Read every record, in an order that depends on their content only.
