@@ -5,6 +5,7 @@ out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
 out/galaxies/<fingerprint>.csv                          of which test galaxies its bits are, with their classes
 out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
 out/leases/                                             who works on a run just now
+out/.index/                                             which records were read before, and what they hold
 ```
 """
 
@@ -21,6 +22,7 @@ from jaxtyping import Int
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.results.correct import galaxies_text, read_classes
+from astrojepa_bench.results.index import RecordIndex
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 
@@ -154,14 +156,31 @@ class Store:
             DataError: a file is not a record, or lies where its content does not belong (a renamed copy
                 would count one seed twice).
         """
-        records = []
+        return self._read_all(RecordIndex(self.out))[0]
+
+    def indexed(self) -> tuple[list[RunRecord], dict[str, str]]:
+        """Read every record as `records` does, and remember what was read for the next time.
+
+        Returns:
+            The records, and the hash of the facts of each by run id.
+
+        Raises:
+            DataError: as `records` says.
+        """
+        index = RecordIndex(self.out)
+        found = self._read_all(index)
+        index.keep()
+        return found
+
+    def _read_all(self, index: RecordIndex) -> tuple[list[RunRecord], dict[str, str]]:
+        records, hashes = [], {}
         for path in self.paths():
-            record = self.read(path)
+            record, facts = index.read(path)
             if path != self.path(record):
                 raise DataError(f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it")
             records.append(record)
-        return sorted(
-            records,
+            hashes[record.run_id] = facts
+        records.sort(
             key=lambda r: (
                 r.dataset,
                 r.budget,
@@ -171,8 +190,9 @@ class Store:
                 r.entry_id,
                 r.seed,
                 r.run_id,
-            ),
+            )
         )
+        return records, hashes
 
     def galaxies_path(self, fingerprint: str) -> Path:
         """Return where the labelled test galaxies of a data set are listed."""
@@ -203,8 +223,14 @@ class Store:
     @cached_property
     def _formerly(self) -> dict[str, Path]:
         """Record files by the ids that they had before they were migrated; read once, as nothing adds to them."""
-        found = ((re.search(rb'"formerly": "([^"]+)"', path.read_bytes()), path) for path in self.paths())
-        return {match[1].decode(): path for match, path in found if match}
+        index, found = RecordIndex(self.out), dict[str, Path]()
+        for path in self.paths():
+            known = index.unchanged(path)
+            match = None if known else re.search(rb'"formerly": "([^"]+)"', path.read_bytes())
+            former = known.formerly if known else match and match[1].decode()
+            if former:
+                found[former] = path
+        return found
 
 
 def write_atomically(path: Path, content: bytes) -> None:
