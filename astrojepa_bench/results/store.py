@@ -11,8 +11,11 @@ out/.index/                                             which records were read 
 
 from __future__ import annotations
 
+import gc
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -174,12 +177,15 @@ class Store:
 
     def _read_all(self, index: RecordIndex) -> tuple[list[RunRecord], dict[str, str]]:
         records, hashes = [], {}
-        for path in self.paths():
-            record, facts = index.read(path)
-            if path != self.path(record):
-                raise DataError(f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it")
-            records.append(record)
-            hashes[record.run_id] = facts
+        with _uncollected():
+            for path in self.paths():
+                record, facts = index.read(path)
+                if path != self.path(record):
+                    raise DataError(
+                        f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it"
+                    )
+                records.append(record)
+                hashes[record.run_id] = facts
         records.sort(
             key=lambda r: (
                 r.dataset,
@@ -231,6 +237,18 @@ class Store:
             if former:
                 found[former] = path
         return found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which would search records, all of which stay, for half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
