@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import variance
 from typing import Literal, TypeAlias
 
+from astrojepa_bench.board.columns import settings_of
 from astrojepa_bench.board.entries import by_entry
-from astrojepa_bench.board.inference import Prior, fit_prior, forecast, moderated
+from astrojepa_bench.board.evidence import gather, scored
+from astrojepa_bench.board.families import Entries
+from astrojepa_bench.board.inference import Prior, forecast, moderated
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.table import Comparable
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
 
 Interval: TypeAlias = tuple[float, float]
 FEW = 3
-_SHARED = ("fingerprint", "splits", "budget", "pretraining", "protocol", "device_class", "precision")
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,13 @@ def judge_rerun(
         records: of the folder that the run lies in: the seeds of its entry, and the other entries of its section.
         rules: name the headline.
     """
-    section = [r for r in records if r.status in SCORED and _place(r) == _place(record)]
+    section = [r for r in records if r.status in SCORED and Comparable.of(r) == Comparable.of(record)]
     ordered = sorted(record.scores, key=lambda s: f"{s.evaluator}.{s.metric}" != rules.headline)
     scores = tuple(
-        _again(score, record, again, section, rules.alpha / max(len(ordered) - 1, 1) if rank else rules.alpha)
-        for rank, score in enumerate(ordered)
+        _again(
+            score, record, again, section, rules, rules.alpha / max(len(ordered) - 1, 1) if k else rules.alpha
+        )
+        for k, score in enumerate(ordered)
     )
     notes = [*_lost(record, again), *_ground(record, section)]
     if again.status != record.status:
@@ -95,48 +99,39 @@ def judge_rerun(
     return Reproduced("inside" if inside else "outside", scores, tuple(notes))
 
 
-def _place(record: RunRecord) -> str:
-    return canonical_json([record.identity.get(key) for key in _SHARED])
-
-
 def _told(record: RunRecord, other: RunRecord) -> str:
     """Return what has to be equal besides the scores: the training curves, and the answers that both recorded."""
-    mine, theirs = record.facts().get("correct") or {}, other.facts().get("correct") or {}
-    answers = {name: bits for name, bits in mine.items() if name in theirs}
+    answers = {name: bits for name, bits in record.correct.items() if name in other.correct}
     return canonical_json([record.training.model_dump(mode="json", exclude={"recipe"}), answers])
 
 
 def _again(
-    score: RecordedScore, record: RunRecord, again: RunRecord, section: Sequence[RunRecord], alpha: float
+    score: RecordedScore,
+    record: RunRecord,
+    again: RunRecord,
+    section: Sequence[RunRecord],
+    rules: Rules,
+    alpha: float,
 ) -> ScoreAgain:
     now = again.value(score.evaluator, score.metric)
-    interval = _interval(score, record.entry_id, section, alpha)
+    asked = settings_of(record)[score.evaluator]
+    alike = [run for run in section if settings_of(run).get(score.evaluator) == asked]
+    interval = _interval(score, record.entry_id, by_entry(alike), rules, alpha)
     return ScoreAgain(score.evaluator, score.metric, score.value, now, interval)
 
 
 def _interval(
-    score: RecordedScore, entry_id: str, section: Sequence[RunRecord], alpha: float
+    score: RecordedScore, entry_id: str, entries: Entries, rules: Rules, alpha: float
 ) -> Interval | None:
     """Forecast the next seed of an entry from its seeds, its spread moderated by that of its section."""
-    values = {
-        entry: found
-        for entry, runs in by_entry(section).items()
-        if (found := [value for run in runs if (value := _value(run, score)) is not None])
-    }
-    own = values.get(entry_id, [score.value])
-    told = {r.entry_id for r in section if r.standing != "floor"}
-    spreads = {e: variance(found) for e, found in values.items() if e in told and len(found) > 1}
-    others = [e for e in spreads if e != entry_id]
-    if not any(spreads[e] > 0 for e in others):  # nobody else tells anything: its own seeds alone
-        return forecast(moderated(own, Prior(0.0, 0.0)), Prior(0.0, 0.0), alpha) if len(own) > 1 else None
-    prior = fit_prior(list(spreads.values()), [len(values[e]) - 1 for e in spreads])
-    return forecast(moderated(own, prior), prior, alpha)
-
-
-def _value(run: RunRecord, score: RecordedScore) -> float | None:
-    """Look a score up, measured by the same version of its evaluator."""
-    asked = (score.evaluator, score.metric, score.evaluator_version)
-    return next((s.value for s in run.scores if (s.evaluator, s.metric, s.evaluator_version) == asked), None)
+    metric, versions = f"{score.evaluator}.{score.metric}", {score.evaluator: score.evaluator_version}
+    others = {entry: runs for entry, runs in entries.items() if entry != entry_id}
+    evidence = gather(entries, versions, rules, metric)
+    if evidence is not None and gather(others, versions, rules, metric) is not None:
+        return forecast(evidence.scores[entry_id], evidence.prior, alpha)
+    own = [each.value for _, each in scored(entries.get(entry_id, ()), versions, metric)]
+    alone = Prior(0.0, 0.0)  # nobody else tells anything: its own seeds, which must not count twice
+    return forecast(moderated(own, alone), alone, alpha) if len(own) > 1 else None
 
 
 def _versions(record: RunRecord) -> dict[str, str]:

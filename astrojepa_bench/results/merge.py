@@ -144,8 +144,7 @@ def _numbers(record: RunRecord) -> dict[tuple[str, str, str], Any]:
     found: dict[tuple[str, str, str], Any] = {
         (s.evaluator, s.evaluator_version, s.metric): s.value for s in record.scores
     }
-    bits = record.facts().get("correct") or {}
-    for name, text in bits.items():
+    for name, text in record.correct.items():
         evaluator, _, metric = name.partition(".")
         found[evaluator, _version(record, evaluator), f"{metric} by galaxy"] = text
     return found
