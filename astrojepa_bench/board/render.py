@@ -38,7 +38,7 @@ from astrojepa_bench.board.text import (
 )
 from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.results.identity import canonical_json, digest
+from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, write_atomically
 
@@ -65,10 +65,10 @@ def read_board(out: Path) -> Board:
         ConfigError: there are no records.
         DataError: a record file is corrupt.
     """
-    records = Store(out).records()
+    records, hashes = Store(out).indexed()
     if not records:
         raise ConfigError(_no_records(out))
-    return build_board(records, read_rules(out))
+    return dataclasses.replace(build_board(records, read_rules(out)), hashes=hashes)
 
 
 def write_board(out: Path, board: Board | None = None) -> Path:
@@ -239,7 +239,7 @@ def data(board: Board) -> str:
         "factors": [factor_facts(effect) for effect in board.factors],
         "track_record": dataclasses.asdict(board.track_record),
         "runs": [
-            {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": digest(r.facts())}
+            {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": board.hash_of(r)}
             for r in board.records
         ],
     }

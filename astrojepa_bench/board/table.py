@@ -31,6 +31,7 @@ from astrojepa_bench.board.statistics import resolvable_difference
 from astrojepa_bench.board.track import total
 from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.metric import binomial_se
+from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import SCORED, RunRecord
 
 RULE = (
@@ -93,6 +94,7 @@ class Board:
         rules: by which they are judged.
         factors: effects of maskers and objectives, averaged over data sets.
         track_record: of all sections.
+        hashes: of the facts of records, by run id, as far as they are known already.
     """
 
     sections: tuple[Section, ...]
@@ -100,6 +102,11 @@ class Board:
     rules: Rules = DEFAULTS
     factors: tuple[FactorEffect, ...] = ()
     track_record: TrackRecord = field(default_factory=TrackRecord)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def hash_of(self, record: RunRecord) -> str:
+        """Return the hash of all that a record holds."""
+        return self.hashes.get(record.run_id) or digest(record.facts())
 
 
 def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 
-from astrojepa_bench.cli import arguments
+from astrojepa_bench.cli.shared_arguments import common
 from astrojepa_bench.cli.verbs import VERBS, Verb
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
 
@@ -69,7 +69,7 @@ def _dispatch(words: list[str]) -> int:
 def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:
     """Read the flags that every command takes, wherever they stand, and return the other words."""
     parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
-    arguments.common(parser)
+    common(parser)
     return parser.parse_known_args(words)
 
 
@@ -80,7 +80,7 @@ def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:
         description="Which objective, with which masking, learns the best representation of galaxies?",
         allow_abbrev=False,
     )
-    arguments.common(parser)
+    common(parser)
     _add_verbs(parser, "COMMAND", {name: VERBS[name] for name in names})
     return parser
 
@@ -99,7 +99,7 @@ def _add_verbs(parser: ArgumentParser, metavar: str, verbs: Mapping[str, Verb]) 
         if verb.actions:
             _add_verbs(child, "ACTION", verb.actions)
         else:
-            arguments.common(child)
+            common(child)
             child.set_defaults(does=verb.module)
 
 

@@ -1,6 +1,7 @@
 """The arguments of every command, one function a command; argparse and nothing else is imported.
 
-Several commands take the same arguments; those are declared once, at the end.
+What several commands take stands in `shared_arguments.py`, what the actions of `leaderboard` take in
+`board_arguments.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,18 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-RUNS = Path("astrojepa-runs")
+from astrojepa_bench.cli.shared_arguments import RUNS
+from astrojepa_bench.cli.shared_arguments import bad_image as _bad_image
+from astrojepa_bench.cli.shared_arguments import cache as _cache
+from astrojepa_bench.cli.shared_arguments import device as _device
+from astrojepa_bench.cli.shared_arguments import index as _index
+from astrojepa_bench.cli.shared_arguments import json_flag as _json
+from astrojepa_bench.cli.shared_arguments import looking as _looking
+from astrojepa_bench.cli.shared_arguments import one_run as _run
+from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
+from astrojepa_bench.cli.shared_arguments import settings as _settings
+from astrojepa_bench.cli.shared_arguments import target as _target
+
 COMPONENT_KINDS = ("masker", "objective", "encoder", "evaluator", "dataset")  # that `new` can write
 PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
 
@@ -43,6 +55,9 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
         help="pretrain on at most N galaxies; images seen stay the same",
     )
     ruler.add_argument("--no-floors", action="store_true", help="do not score the floors with the entries")
+    ruler.add_argument(
+        "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"
+    )
     _settings(parser, "KIND")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"output folder (default: {RUNS})")
@@ -50,6 +65,36 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     _bad_image(parser)
     _device(parser, default=None)
     _json(parser, "print only JSON: records, ids of the runs trained now, board")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done, as `plan` does")
+
+
+def plan(parser: ArgumentParser) -> None:
+    """Declare the arguments of `plan`: those of `run`, of which it is the rehearsal."""
+    run(parser)
+    parser.set_defaults(dry_run=True)
+    parser.epilog = """examples:
+  astrojepa-bench plan --suite baseline --budget small --seeds 3 --out board
+  astrojepa-bench plan -o A -m random --shard 2/4 --json
+
+Nothing is trained and nothing is written below --out. Minutes follow from runs that --out holds."""
+
+
+def reproduce(parser: ArgumentParser) -> None:
+    """Declare the arguments of `reproduce`."""
+    parser.epilog = """examples:
+  astrojepa-bench reproduce 3f9a2c
+  astrojepa-bench reproduce 3f9a2c --out leaderboard --set dataset.path=FILE.h5 --record
+
+Exit code 1: the run ended outside its prediction interval."""
+    _run(parser)
+    _settings(parser, "KIND")
+    _runs_folder(parser, "--out")
+    parser.add_argument(
+        "--record", action="store_true", help="write the verdict into the record, and rebuild its board"
+    )
+    _cache(parser)
+    _device(parser, default=None)
+    _json(parser, "print only JSON: verdict and scores")
 
 
 def score(parser: ArgumentParser) -> None:
@@ -104,31 +149,6 @@ def export(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     _runs_folder(parser, "--runs")
     _json(parser)
-
-
-def leaderboard(parser: ArgumentParser) -> None:
-    """Declare the arguments of `leaderboard`."""
-    parser.epilog = """examples:
-  astrojepa-bench leaderboard build astrojepa-runs
-  astrojepa-bench leaderboard build astrojepa-runs --suite baseline --published astrojepa-zoo
-  astrojepa-bench leaderboard check leaderboard      (exit code 3: they disagree)
-  astrojepa-bench leaderboard migrate astrojepa-runs --dry-run"""
-    parser.add_argument(
-        "action", choices=("build", "check", "migrate"),
-        help="build the board, check it, or give records of edition 1 their new ids",
-    )  # fmt: skip
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=RUNS, metavar="DIR",
-        help="output folder with records below runs/ (default: %(default)s)",
-    )  # fmt: skip
-    _json(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="migrate: show what would change, and change nothing"
-    )
-    parser.add_argument("--suite", metavar="NAME", help="build: from now on, judge by this suite's rules")
-    parser.add_argument(
-        "--published", metavar="SUITE", help="build: from now on, show the published figures of this suite"
-    )
 
 
 # --- galaxies --------------------------------------------------------------------------------------------
@@ -309,91 +329,3 @@ def doctor(parser: ArgumentParser) -> None:
     """Declare the arguments of `doctor`."""
     parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
     _json(parser)
-
-
-# --- what several commands take --------------------------------------------------------------------------
-
-
-def common(parser: ArgumentParser) -> None:
-    """Declare the arguments that every command takes, before or after its name."""
-    group = parser.add_argument_group("on every command")
-    group.add_argument("--debug", action="store_true", help="show tracebacks")
-    group.add_argument(
-        "--plugin", action="append", type=Path, default=[], metavar="FILE",
-        help="load a plugin file (repeatable)",
-    )  # fmt: skip
-    group.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
-
-
-def _looking(parser: ArgumentParser, out: str) -> None:
-    """Declare the arguments of commands that look at a run; `out` describes what is written."""
-    _run(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
-    parser.add_argument(
-        "-d", "--dataset", metavar="NAME", help="galaxies (default: the run's own test galaxies)"
-    )
-    _settings(parser, "dataset")
-    _runs_folder(parser, "--runs")
-    _cache(parser)
-    _device(parser)
-    _json(parser)
-
-
-def _target(parser: ArgumentParser) -> None:
-    """Declare the galaxies that an action of `data` looks at."""
-    parser.add_argument(
-        "target", metavar="TARGET", help="a dataset (see `list datasets`), an HDF5 file, a folder or a zip"
-    )
-    parser.add_argument("--size", type=int, default=64, metavar="PX", help="image size (default: 64)")
-    _settings(parser, "dataset")
-    _bad_image(parser)
-    _cache(parser)
-    _json(parser)
-
-
-def _run(parser: ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a record's .json, or the first letters of a run id")
-
-
-def _runs_folder(parser: ArgumentParser, flag: str) -> None:
-    parser.add_argument(
-        flag,
-        type=Path,
-        default=RUNS,
-        metavar="DIR",
-        help="where run ids are looked up (default: %(default)s)",
-    )
-
-
-def _settings(parser: ArgumentParser, kind: str) -> None:
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar=f"{kind}.OPTION=VALUE",
-        help="set an option (repeatable)",
-    )
-
-
-def _bad_image(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--on-bad-image", choices=("fail", "skip"), help="unreadable images: stop (default), or leave out"
-    )
-
-
-def _cache(parser: ArgumentParser) -> None:
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="cache folder for converted galaxies")
-
-
-def _device(parser: ArgumentParser, default: str | None = "auto") -> None:
-    parser.add_argument("--device", default=default, metavar="NAME", help="auto (default), cpu or cuda")
-
-
-def _index(parser: ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--index", type=int, required=True, metavar="N", help=f"index of the {what}, counted from 0"
-    )
-
-
-def _json(parser: ArgumentParser, what: str = "print JSON") -> None:
-    parser.add_argument("--json", action="store_true", help=what)

@@ -21,19 +21,15 @@ from astrojepa_bench.results.store import Store
 
 def execute(arguments: Namespace) -> int:
     """Build, check or migrate; checking exits with 3 where the board and its records disagree."""
-    if arguments.dry_run and arguments.action != "migrate":
-        raise ConfigError("--dry-run rehearses a migration; use it with `leaderboard migrate`")
-    for flag in ("suite", "published"):
-        if getattr(arguments, flag) and arguments.action != "build":
-            raise ConfigError(f"--{flag} is kept while a board is built; use it with `leaderboard build`")
+    if arguments.action == "migrate":
+        return _migrate(arguments)
+    if arguments.action == "check":
+        return _check(arguments.folder, arguments.json)
     if arguments.suite:
         keep_rules(arguments.folder, rules_of(registry_of(arguments).suite(arguments.suite)))
     if arguments.published:
         _keep_published(arguments)
-    if arguments.action == "migrate":
-        return _migrate(arguments)
-    action = _build if arguments.action == "build" else _check
-    return action(arguments.folder, arguments.json)
+    return _build(arguments.folder, arguments.json)
 
 
 def _keep_published(arguments: Namespace) -> None:

@@ -17,10 +17,11 @@ from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.grid import GridResult, run_grid
+from astrojepa_bench.runs.grid import GridResult, plan_grid, run_grid
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest, make_request, read_config
 from astrojepa_bench.runs.suite_board import board_suite
 
@@ -30,6 +31,8 @@ def execute(arguments: Namespace) -> int:
     request = request_from(arguments)
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
+    if arguments.dry_run:
+        return _rehearse(request, registry, as_json=arguments.json)
     with _judged(request, registry), progress(registry):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
     show(result, request, as_json=arguments.json)
@@ -52,6 +55,14 @@ def _judged(request: RunRequest, registry: Registry) -> Iterator[None]:
     finally:
         if rules is not None and Store(request.out).paths():
             keep_rules(request.out, rules)
+
+
+def _rehearse(request: RunRequest, registry: Registry, *, as_json: bool) -> int:
+    """Print what the request would do."""
+    with progress(registry):
+        planned = plan_grid(request, registry)
+    print(plan_json(planned) if as_json else plan_text(planned))
+    return 0
 
 
 def request_from(arguments: Namespace) -> RunRequest:
@@ -77,6 +88,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "cache": arguments.cache,
         "device": arguments.device,
         "plugins": arguments.plugin,
+        "shard": arguments.shard,
     }
     fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}
     for address, options in settings_of(arguments).items():

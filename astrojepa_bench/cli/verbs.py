@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from astrojepa_bench.cli import arguments
+from astrojepa_bench.cli import arguments, board_arguments
 
 
 class Verb(NamedTuple):
@@ -51,11 +51,38 @@ DATA_ACTIONS: Mapping[str, Verb] = {
         arguments.data_fetch,
     ),
 }
+BOARD_ACTIONS: Mapping[str, Verb] = {
+    "build": Verb(
+        "leaderboard",
+        "Render the leaderboard of an output folder from its records.",
+        board_arguments.build,
+    ),
+    "check": Verb(
+        "leaderboard",
+        "Compare a rendered leaderboard with its records; exit 3 if they disagree.",
+        board_arguments.check,
+    ),
+    "merge": Verb(
+        "leaderboard_merge",
+        "Join the output folders of several machines, and build their leaderboard.",
+        board_arguments.merge,
+    ),
+    "migrate": Verb(
+        "leaderboard",
+        "Give records of edition 1 their new ids.",
+        board_arguments.migrate,
+    ),
+}
 VERBS: Mapping[str, Verb] = {
     "run": Verb(
         "run",
         "Train and score objectives with maskers, and write the leaderboard.",
         arguments.run,
+    ),
+    "plan": Verb(  # `run`, rehearsed
+        "run",
+        "Show what `run` would do: what is there, what is missing, what is skipped and why, and how long it takes.",
+        arguments.plan,
     ),
     "score": Verb(
         "score",
@@ -77,10 +104,15 @@ VERBS: Mapping[str, Verb] = {
         "Write a run's scored encoder as a safetensors file that three lines of timm load.",
         arguments.export,
     ),
+    "reproduce": Verb(
+        "reproduce",
+        "Run a record again: bit-equal, inside its prediction interval, or outside (exit 1).",
+        arguments.reproduce,
+    ),
     "leaderboard": Verb(
-        "leaderboard",
-        "Build the leaderboard of an output folder, check it against its records, or give old records new ids.",
-        arguments.leaderboard,
+        "",
+        "Build the leaderboard of an output folder, check it, join several folders, or migrate old records.",
+        actions=BOARD_ACTIONS,
     ),
     "import-checkpoint": Verb(
         "import_checkpoint",

@@ -121,6 +121,22 @@ class Provenance(_RecordPart):
     dirty_files: list[str] = []
 
 
+class Reproduction(_RecordPart):
+    """One rerun of a run, from its record alone, and how its numbers compare (`reproduce --record`).
+
+    Attributes:
+        commit: of the code that reran it, `-dirty` where files differed from it; None outside a checkout.
+        date: the day.
+        environment: where.
+        verdict: `equal` to the last bit, `inside` the interval in which another seed was predicted, or `outside`.
+    """
+
+    commit: str | None = None
+    date: str
+    environment: Environment = Environment()
+    verdict: Literal["equal", "inside", "outside"]
+
+
 class RunRecord(_RecordPart):
     """Everything about one pretraining of one entry with one seed.
 
@@ -142,6 +158,7 @@ class RunRecord(_RecordPart):
         evaluators: version, as a chain, and options of each evaluator that was asked.
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
+        reproductions: reruns of it, oldest first.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -174,6 +191,7 @@ class RunRecord(_RecordPart):
     cost: Cost = Cost()
     environment: Environment = Environment()
     provenance: Provenance = Provenance()
+    reproductions: list[Reproduction] = []
 
     @property
     def title(self) -> str:

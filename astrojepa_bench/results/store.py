@@ -5,13 +5,17 @@ out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
 out/galaxies/<fingerprint>.csv                          of which test galaxies its bits are, with their classes
 out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
 out/leases/                                             who works on a run just now
+out/.index/                                             which records were read before, and what they hold
 ```
 """
 
 from __future__ import annotations
 
+import gc
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +25,8 @@ from jaxtyping import Int
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.results.correct import galaxies_text, read_classes
-from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.index import RecordIndex
+from astrojepa_bench.results.record import SCORED, RunRecord
 
 
 class Store:
@@ -121,9 +126,14 @@ class Store:
     def locate(self, prefix: str) -> Path:
         """Find the one record file whose run id starts with some letters, or whose id before it was migrated does.
 
+        Args:
+            prefix: the letters; or `latest`, for the scored run that was made last.
+
         Raises:
             ConfigError: there is none, or more than one.
         """
+        if prefix == "latest":
+            return self._latest()
         found = {path.stem: path for path in self.paths() if path.stem.startswith(prefix)}
         found |= {old: path for old, path in self._formerly.items() if old.startswith(prefix)}
         if len(set(found.values())) == 1:
@@ -136,6 +146,12 @@ class Store:
             "folder with --out"
         )
 
+    def _latest(self) -> Path:
+        scored = [record for record in self.records() if record.status in SCORED]
+        if not scored:
+            raise ConfigError(f"there is no scored run below {self.runs}; name the output folder with --out")
+        return self.path(max(scored, key=lambda record: (record.provenance.created_utc, record.run_id)))
+
     def records(self) -> list[RunRecord]:
         """Read every record, in an order that depends on their content only.
 
@@ -143,14 +159,34 @@ class Store:
             DataError: a file is not a record, or lies where its content does not belong (a renamed copy
                 would count one seed twice).
         """
-        records = []
-        for path in self.paths():
-            record = self.read(path)
-            if path != self.path(record):
-                raise DataError(f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it")
-            records.append(record)
-        return sorted(
-            records,
+        return self._read_all(RecordIndex(self.out))[0]
+
+    def indexed(self) -> tuple[list[RunRecord], dict[str, str]]:
+        """Read every record as `records` does, and remember what was read for the next time.
+
+        Returns:
+            The records, and the hash of the facts of each by run id.
+
+        Raises:
+            DataError: as `records` says.
+        """
+        index = RecordIndex(self.out)
+        found = self._read_all(index)
+        index.keep()
+        return found
+
+    def _read_all(self, index: RecordIndex) -> tuple[list[RunRecord], dict[str, str]]:
+        records, hashes = [], {}
+        with _uncollected():
+            for path in self.paths():
+                record, facts = index.read(path)
+                if path != self.path(record):
+                    raise DataError(
+                        f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it"
+                    )
+                records.append(record)
+                hashes[record.run_id] = facts
+        records.sort(
             key=lambda r: (
                 r.dataset,
                 r.budget,
@@ -160,8 +196,9 @@ class Store:
                 r.entry_id,
                 r.seed,
                 r.run_id,
-            ),
+            )
         )
+        return records, hashes
 
     def galaxies_path(self, fingerprint: str) -> Path:
         """Return where the labelled test galaxies of a data set are listed."""
@@ -192,8 +229,26 @@ class Store:
     @cached_property
     def _formerly(self) -> dict[str, Path]:
         """Record files by the ids that they had before they were migrated; read once, as nothing adds to them."""
-        found = ((re.search(rb'"formerly": "([^"]+)"', path.read_bytes()), path) for path in self.paths())
-        return {match[1].decode(): path for match, path in found if match}
+        index, found = RecordIndex(self.out), dict[str, Path]()
+        for path in self.paths():
+            known = index.unchanged(path)
+            match = None if known else re.search(rb'"formerly": "([^"]+)"', path.read_bytes())
+            former = known.formerly if known else match and match[1].decode()
+            if former:
+                found[former] = path
+        return found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which would search records, all of which stay, for half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

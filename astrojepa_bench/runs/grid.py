@@ -18,7 +18,8 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
-from astrojepa_bench.runs.plan import Plan
+from astrojepa_bench.runs.outlook import PlannedCell, look_ahead
+from astrojepa_bench.runs.plan import Plan, dealt
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
 from astrojepa_bench.training.budgets import Budget
@@ -54,25 +55,51 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded, or holds other galaxies than a suite asks for.
     """
-    plans = make_plans(request, registry)
+    plans = _plans(request, registry)
     device = choose_device(request.device)
     store = Store(request.out)
     store.prepare()
-    for note in dict.fromkeys(note for plan in plans for note in plan.notes):
-        events.emit("note", text=note)
-    for plan in plans[
-        1:
-    ]:  # the first one's turn comes at once; wrong files of others are known before it trains
+    for plan in plans[1:]:  # the first one's turn comes at once; wrong files are known before it trains
         if any(isinstance(value, Path) for value in plan.dataset.options.values()):
             load_planned(plan, request.cache, device)
     results = list[CellResult]()
     for plan in plans:
-        galaxies = load_planned(plan, request.cache, device)
-        budget = _within(plan.budget, galaxies.table)
-        results += _run_cells(plan.cells, RunContext(galaxies, budget, plan.evaluators, store, command))
+        results += _run_cells(plan.cells, _context(plan, request, device, command))
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     return GridResult(records, tuple(store.path(record) for record in records), trained)
+
+
+def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
+    """Find out what `run_grid` would do of a request, without doing any of it.
+
+    Galaxies are loaded, because they are part of the runs' ids; nothing is written below the output folder.
+
+    Raises:
+        ConfigError: the request names something unknown or impossible.
+        DataError: the dataset cannot be loaded.
+    """
+    plans, device = _plans(request, registry), choose_device(request.device)
+    return [
+        planned
+        for plan in plans
+        for planned in look_ahead(plan.cells, _context(plan, request, device, command="plan"))
+    ]
+
+
+def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
+    """Plan a request, or one machine's part of it, and tell what was merged."""
+    plans = dealt(make_plans(request, registry), request.shard)
+    for note in dict.fromkeys(note for plan in plans for note in plan.notes):
+        events.emit("note", text=note)
+    return plans
+
+
+def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:
+    """Load what all cells of a plan share."""
+    galaxies = load_planned(plan, request.cache, device)
+    budget = _within(plan.budget, galaxies.table)
+    return RunContext(galaxies, budget, plan.evaluators, Store(request.out), command)
 
 
 def load_planned(plan: Plan, cache: Path, device: torch.device) -> Galaxies:

@@ -174,10 +174,7 @@ def reopen_galaxies(
     dataset: str | None = None,
     resident_bytes: int = RESIDENT_BYTES,
 ) -> Reopened:
-    """Load the galaxies of a run again: options as they are recorded, files as they are given now.
-
-    A record keeps the names of files and no folders. A file that is not given is taken where it lies in the
-    current folder; it is left out where the dataset can do without it.
+    """Load the galaxies of a run again, at the size of its images.
 
     Args:
         run: a finished run.
@@ -192,7 +189,31 @@ def reopen_galaxies(
         ConfigError: a file is needed and was not given, or an option is unknown.
         DataError: the galaxies cannot be read.
     """
-    record = run.record
+    component, left_out = recorded_dataset(run.record, registry, settings, dataset)
+    galaxies = load_galaxies(component, run.spec.size_px, cache, device, resident_bytes)
+    return Reopened(galaxies, difference(run.record, galaxies, left_out))
+
+
+def recorded_dataset(
+    record: RunRecord, registry: Registry, settings: Settings, dataset: str | None = None
+) -> tuple[Component, dict[str, object]]:
+    """Resolve the dataset of a run again: options as they are recorded, files as they are given now.
+
+    A record keeps the names of files and no folders. A file that is not given is taken where it lies in the
+    current folder; it is left out where the dataset can do without it.
+
+    Args:
+        record: of the run.
+        registry: offers the dataset.
+        settings: options of the dataset, over those recorded.
+        dataset: name of the dataset, where another one holds the same galaxies by now.
+
+    Returns:
+        The dataset, and the recorded options that were left out.
+
+    Raises:
+        ConfigError: a file is needed and was not given, or an option is unknown.
+    """
     offer = registry.get("dataset", dataset or record.dataset)
     given = settings_for(settings, offer)
     recorded = record.options.get("dataset", {}) if offer.name == record.dataset else {}
@@ -209,13 +230,11 @@ def reopen_galaxies(
     left_out = {option.name for option in lost}
     kept = {option: value for option, value in recorded.items() if option not in left_out}
     component = Component.of(offer, {"dataset": {**kept, **given}})
-    galaxies = load_galaxies(component, run.spec.size_px, cache, device, resident_bytes)
-    return Reopened(
-        galaxies, _difference(record, galaxies, {name: recorded[name] for name in sorted(left_out)})
-    )
+    return component, {name: recorded[name] for name in sorted(left_out)}
 
 
-def _difference(record: RunRecord, galaxies: Galaxies, left_out: dict[str, object]) -> str | None:
+def difference(record: RunRecord, galaxies: Galaxies, left_out: dict[str, object]) -> str | None:
+    """Return in a sentence why galaxies are not those that a run was scored on; None where they are."""
     if left_out:
         missing = ", ".join(f"dataset.{name}={value}" for name, value in left_out.items())
         return f"run {record.run_id} also had {missing}, not found here; give the path with --set"

@@ -64,6 +64,32 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
     return Plan(tuple(_once(cells)), resolve(dataset), scored_by, budget, tuple(_notes(blocks)))
 
 
+def dealt(plans: Sequence[Plan], shard: tuple[int, int] | None) -> tuple[Plan, ...]:
+    """Return one machine's part of some plans: their cells are dealt out like cards, one plan after the other.
+
+    Seeds of one entry, which take equally long, come to different machines; who gets which follows from the
+    request alone. Plans of which nothing is left are left out.
+
+    Args:
+        plans: of a request.
+        shard: which part of how many, from 1; None: all of it.
+
+    Raises:
+        ConfigError: the part is empty.
+    """
+    if shard is None:
+        return tuple(plans)
+    (index, count), before, mine = shard, 0, list[Plan]()
+    for plan in plans:
+        mine.append(dataclasses.replace(plan, cells=plan.cells[(index - 1 - before) % count :: count]))
+        before += len(plan.cells)
+    if index > before:
+        raise ConfigError(
+            f"--shard {index}/{count} is empty: the grid has {before} cells; ask for as many shards at most"
+        )
+    return tuple(plan for plan in mine if plan.cells)
+
+
 # --- names ----------------------------------------------------------------------------------------------------
 
 

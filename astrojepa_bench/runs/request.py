@@ -40,6 +40,7 @@ class RunRequest(BaseModel):
         device: `cpu`, `cuda`, or `auto`.
         floors: whether floors are scored along with the entries.
         plugins: plugin files to load in addition to what is installed.
+        shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +62,7 @@ class RunRequest(BaseModel):
     device: str = "auto"
     floors: bool = True
     plugins: tuple[Path, ...] = ()
+    shard: tuple[int, int] | None = None
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
@@ -114,6 +116,12 @@ class RunRequest(BaseModel):
     def _seed_list(cls, seeds: object) -> object:
         return parse_seeds(seeds) if isinstance(seeds, str | int) else seeds
 
+    @field_validator("shard", mode="before")
+    @classmethod
+    def _one_part(cls, shard: object) -> object:
+        text = "/".join(map(str, shard)) if isinstance(shard, list | tuple) else shard
+        return parse_shard(text) if isinstance(text, str) else text
+
     @field_validator("objectives", "maskers", "encoders", "evaluators", mode="before")
     @classmethod
     def _name_list(cls, names: object) -> object:
@@ -164,6 +172,25 @@ def parse_seeds(text: str | int) -> int | tuple[int, ...]:
     if numbers[0] < 1:
         raise ConfigError("--seeds 0 asks for no run; ask for at least one seed")
     return numbers[0]
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read `2/5` as the second of five parts.
+
+    Raises:
+        ConfigError: no such part.
+
+    Example:
+        >>> parse_shard("2/5")
+        (2, 5)
+    """
+    first, slash, last = (part.strip() for part in text.partition("/"))
+    numbers = [int(part) for part in (first, last) if part.isdecimal()]
+    if not slash or len(numbers) < 2 or not 1 <= numbers[0] <= numbers[1]:
+        raise ConfigError(
+            f"--shard {text}: expected I/N with I from 1 to N, such as 2/5 for the second of five"
+        )
+    return numbers[0], numbers[1]
 
 
 def read_config(path: Path) -> dict[str, Any]:

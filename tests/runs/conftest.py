@@ -31,6 +31,10 @@ def astrojepa_objectives():
 @pytest.fixture
 def galaxies(tmp_path):
     """Write 300 noisy galaxies of 64 px: round, elongated and ringed; `blank` is an all-NaN column."""
+    return write_galaxies(tmp_path / "tiny.h5")
+
+
+def write_galaxies(path):
     rng = np.random.default_rng(0)
     label = np.arange(300) % 3
     y, x = np.mgrid[-32:32, -32:32]
@@ -38,12 +42,25 @@ def galaxies(tmp_path):
     shapes.append(np.exp(-((np.hypot(x, y) - 14) ** 2) / 10))
     images = np.stack([shapes[kind] for kind in label])[..., None] * [180, 200, 150]
     images = np.clip(images + rng.normal(20, 12, images.shape), 0, 255).astype(np.uint8)
-    path = tmp_path / "tiny.h5"
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, label
         file["nothing"] = np.full(300, 255)
         file["blank"] = np.full(300, np.nan)
     return path
+
+
+@pytest.fixture(scope="module")
+def galaxies_of_module(tmp_path_factory):
+    """Write the same galaxies once a module, for tests that leave the file as it is."""
+    return write_galaxies(tmp_path_factory.mktemp("galaxies") / "tiny.h5")
+
+
+@pytest.fixture(scope="module")
+def tiny_of_module():
+    """Name a budget of 256 images while a module is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
+        yield
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""What a plan looks like: a line a cell for people, one object for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from astrojepa_bench.runs.outlook import PlannedCell, total_minutes
+
+
+def plan_json(planned: Sequence[PlannedCell]) -> str:
+    """Write a plan for programs."""
+    cells = [each.facts() for each in planned]
+    return json.dumps({"cells": cells, "minutes": total_minutes(planned)}, indent=1)
+
+
+def plan_text(planned: Sequence[PlannedCell]) -> str:
+    """Write a plan for people: state, length and name of each cell, and the sum."""
+    lines = [f"{each.state:8}{_length(each):>12}  {each.cell.label}{_because(each)}" for each in planned]
+    counts = Counter(each.state for each in planned)
+    counted = ", ".join(
+        f"{counts[state]} {state}" for state in ("cached", "missing", "skipped") if counts[state]
+    )
+    return "\n".join([*lines, "", f"{len(planned)} cells: {counted}; {_sum(planned)}"])
+
+
+def _length(each: PlannedCell) -> str:
+    if each.state != "missing":
+        return ""
+    return "unknown" if each.minutes is None else f"{each.minutes:.1f} min"
+
+
+def _because(each: PlannedCell) -> str:
+    return "" if each.reason is None else f" ({each.reason})"
+
+
+def _sum(planned: Sequence[PlannedCell]) -> str:
+    """Tell how long the missing cells take one after the other, or from how many on nobody knows."""
+    unknown = sum(each.minutes is None for each in planned)
+    known = sum(each.minutes or 0.0 for each in planned)
+    if not unknown:
+        return f"about {known:.1f} minutes to run"
+    least = f"at least {known:.1f} minutes to run, and " if known else ""
+    return f"{least}nothing measured in --out tells how long {unknown} of them take"

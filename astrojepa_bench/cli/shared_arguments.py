@@ -1,0 +1,103 @@
+"""Arguments that several commands take, declared once; argparse and nothing else is imported."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+RUNS = Path("astrojepa-runs")
+
+
+def common(parser: ArgumentParser) -> None:
+    """Declare the arguments that every command takes, before or after its name."""
+    group = parser.add_argument_group("on every command")
+    group.add_argument("--debug", action="store_true", help="show tracebacks")
+    group.add_argument(
+        "--plugin", action="append", type=Path, default=[], metavar="FILE",
+        help="load a plugin file (repeatable)",
+    )  # fmt: skip
+    group.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
+
+
+def looking(parser: ArgumentParser, out: str) -> None:
+    """Declare the arguments of commands that look at a run; `out` describes what is written."""
+    one_run(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
+    parser.add_argument(
+        "-d", "--dataset", metavar="NAME", help="galaxies (default: the run's own test galaxies)"
+    )
+    settings(parser, "dataset")
+    runs_folder(parser, "--runs")
+    cache(parser)
+    device(parser)
+    json_flag(parser)
+
+
+def target(parser: ArgumentParser) -> None:
+    """Declare the galaxies that an action of `data` looks at."""
+    parser.add_argument(
+        "target", metavar="TARGET", help="a dataset (see `list datasets`), an HDF5 file, a folder or a zip"
+    )
+    parser.add_argument("--size", type=int, default=64, metavar="PX", help="image size (default: 64)")
+    settings(parser, "dataset")
+    bad_image(parser)
+    cache(parser)
+    json_flag(parser)
+
+
+def one_run(parser: ArgumentParser) -> None:
+    """Declare the run that a command opens."""
+    parser.add_argument(
+        "run", metavar="RUN", help="a record's .json, the first letters of a run id, or latest"
+    )
+
+
+def runs_folder(parser: ArgumentParser, flag: str) -> None:
+    """Declare the folder in which run ids are looked up."""
+    parser.add_argument(
+        flag,
+        type=Path,
+        default=RUNS,
+        metavar="DIR",
+        help="where run ids are looked up (default: %(default)s)",
+    )
+
+
+def settings(parser: ArgumentParser, kind: str) -> None:
+    """Declare `--set`, for options of components."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar=f"{kind}.OPTION=VALUE",
+        help="set an option (repeatable)",
+    )
+
+
+def bad_image(parser: ArgumentParser) -> None:
+    """Declare what happens to images that cannot be read."""
+    parser.add_argument(
+        "--on-bad-image", choices=("fail", "skip"), help="unreadable images: stop (default), or leave out"
+    )
+
+
+def cache(parser: ArgumentParser) -> None:
+    """Declare where converted galaxies are kept."""
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="cache folder for converted galaxies")
+
+
+def device(parser: ArgumentParser, default: str | None = "auto") -> None:
+    """Declare where to compute."""
+    parser.add_argument("--device", default=default, metavar="NAME", help="auto (default), cpu or cuda")
+
+
+def index(parser: ArgumentParser, what: str) -> None:
+    """Declare which galaxy is meant."""
+    parser.add_argument(
+        "--index", type=int, required=True, metavar="N", help=f"index of the {what}, counted from 0"
+    )
+
+
+def json_flag(parser: ArgumentParser, what: str = "print JSON") -> None:
+    """Declare `--json`; `what` describes what is printed."""
+    parser.add_argument("--json", action="store_true", help=what)
