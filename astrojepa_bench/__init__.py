@@ -3,6 +3,7 @@
 Importing this package does not import torch; each name is imported when it is used.
 
 - `run`: train and score one entry; `sweep`: a grid of them.
+- `compare`: two entries of a board: effect, interval, verdict.
 - `open_run`: a finished run, with its encoder and weights.
 - `extract_latents`: the features that a run computes of any galaxies.
 - `compute_jepa_anomaly_scores`: their anomaly scores, as a table.
@@ -16,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrojepa_bench.api import run, sweep
+    from astrojepa_bench.api import compare, run, sweep
     from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
     from astrojepa_bench.explore.anomalies import compute_jepa_anomaly_scores
     from astrojepa_bench.explore.latents import extract_latents
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "compare",
     "compute_jepa_anomaly_scores",
     "extract_latents",
     "kmeans_torch",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "compare": "astrojepa_bench.api",
     "run": "astrojepa_bench.api",
     "sweep": "astrojepa_bench.api",
     "open_run": "astrojepa_bench.runs.open_run",

@@ -7,6 +7,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from astrojepa_bench.board.compare import Compared, compare_by_name
+from astrojepa_bench.board.render import read_board
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.record import RunRecord
@@ -106,6 +108,25 @@ def sweep(request: RunRequest | None = None, **fields: Any) -> GridResult:
         given = {"settings": _by_address(settings)} if isinstance(settings, Mapping) else {}
         request = make_request({**fields, **given})
     return run_grid(request, load_registry(request.plugins), "astrojepa_bench.sweep(...)")
+
+
+def compare(a: str, b: str, *, out: Path | str = OUT) -> list[Compared]:
+    """Compare two entries of an output folder, or two levels of a factor, as `leaderboard compare` does.
+
+    Args:
+        a: `objective+masker` (perhaps `+encoder`, each with options in brackets), the first letters of an entry's
+            id, `objective:NAME` or `masker:NAME`.
+        b: the same, of the other.
+        out: the folder.
+
+    Returns:
+        Section by section, the headline metric first; each prints as its `sentence`.
+
+    Raises:
+        ConfigError: there are no records, or the two cannot be compared.
+        DataError: a record file is corrupt.
+    """
+    return compare_by_name(read_board(Path(out)), a, b)
 
 
 def _by_address(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:

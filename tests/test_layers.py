@@ -23,7 +23,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     "errors", "files", "groups", "metric", "geometry", "types", "streams", "events", "features", "roles", "suites",
     "importers", "hookspecs", "data", "encoders", "plugin", "signatures", "syntax", "versions", "options",
-    "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs", "api", "testing", "board",
+    "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs", "testing", "board", "api",
     "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}

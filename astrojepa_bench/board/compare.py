@@ -1,0 +1,339 @@
+"""Compare two entries wherever both stand, in words: effect, interval, verdict, cost, and what would decide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from statistics import fmean
+
+from astrojepa_bench.board.columns import Versions, newest_versions
+from astrojepa_bench.board.entries import by_entry
+from astrojepa_bench.board.evidence import Evidence, gather
+from astrojepa_bench.board.factors import factor_effects
+from astrojepa_bench.board.families import Entries
+from astrojepa_bench.board.named import EntryName, encoder_of, find_entries, read_name, unknown_name
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.board.text import section_title
+from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, FactorEffect
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.results.naming import differing, short
+from astrojepa_bench.results.record import RunRecord
+
+FACTORS = re.compile("(masker|objective):")
+METRICS = ("linear.accuracy", "knn.accuracy")
+"""Compared beside the headline, where both entries have them."""
+POINTS = 100.0
+MOST_OPTIONS = 6
+ALIKE = 0.005
+"""Costs whose ratio is nearer to 1 than this are called equal."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two entries of a section, or two levels of a factor, compared in one metric.
+
+    Attributes:
+        section: its title.
+        a, b: their names.
+        family: in which the verdict holds; `factor` for levels of a factor.
+        metric: `evaluator.metric`.
+        effect, low, high: of `a` minus `b`, in points, with the interval that holds for the family.
+        verdict: of `a`.
+        sentence: all of this in plain English.
+        seeds_needed: seeds of each that would decide; None where it is decided or no number of seeds will.
+        galaxies_needed: test galaxies that would, where seeds will not.
+        cost_ratio: training operations of `a` over those of `b`; None where one has none.
+    """
+
+    section: str
+    a: str
+    b: str
+    family: str
+    metric: str
+    effect: float
+    low: float
+    high: float
+    verdict: str
+    sentence: str
+    seeds_needed: int | None = None
+    galaxies_needed: int | None = None
+    cost_ratio: float | None = None
+
+    def facts(self) -> dict[str, object]:
+        """Return it for programs."""
+        facts = asdict(self)
+        low, high = facts.pop("low"), facts.pop("high")
+        rounded = None if self.cost_ratio is None else round(self.cost_ratio, 4)
+        interval = [round(low, 4), round(high, 4)]
+        return facts | {"effect": round(self.effect, 4), "interval": interval, "cost_ratio": rounded}
+
+
+def interval_of(found: Comparison) -> tuple[float, float]:
+    """Return the interval that holds for the whole family, or that of an exploratory pair alone."""
+    each = found.difference
+    return (each.low, each.high) if found.family == EXPLORATORY else (each.low_family, each.high_family)
+
+
+def compare_by_name(board: Board, a: str, b: str) -> list[Compared]:
+    """Compare two entries in every section in which both stand with one encoder, or two levels of a factor.
+
+    Args:
+        board: of the records.
+        a: name of an entry, as `read_name` reads it; one that names no encoder meets the other's. Or a level:
+            `masker:NAME`, `objective:NAME`.
+        b: name of another.
+
+    Returns:
+        Section by section, the headline first.
+
+    Raises:
+        ConfigError: a name is none, is unknown, means several entries, or the two never meet.
+    """
+    if FACTORS.match(a) or FACTORS.match(b):
+        return compare_levels(board, a, b)
+    names = read_name(a), read_name(b)
+    runs = by_entry(board.records)
+    placed = [(section, entries_of(section, runs)) for section in board.sections]
+    for name in names:
+        if not any(find_entries(entries, name) for _, entries in placed):
+            raise unknown_name(name, [entries for _, entries in placed])
+    found = [
+        compared
+        for section, entries in placed
+        for pair in _meeting(entries, names)
+        for compared in _compared(section, entries, board.rules, pair)
+    ]
+    if not found:
+        raise ConfigError(
+            f"'{a}' and '{b}' never stand in one section with one encoder; compare entries that share data, "
+            "budget, pretraining galaxies, device class and precision, or name their encoders"
+        )
+    return found
+
+
+def _meeting(entries: Entries, names: tuple[EntryName, EntryName]) -> list[tuple[str, str]]:
+    """Pair what two names mean in a section.
+
+    A name that leaves the encoder open takes that of the other; only where the other's encoder is named and there
+    is no such entry, it means those of all encoders.
+
+    Raises:
+        ConfigError: a name means several entries of one encoder.
+    """
+    first, second = (find_entries(entries, name) for name in names)
+    encoder = {entry: encoder_of(entries[entry][0]) for entry in (*first, *second)}
+    pairs = [(a, b) for a in first for b in second if a != b]
+    alike = [(a, b) for a, b in pairs if encoder[a] == encoder[b]]
+    if not all(name.fixes_encoder for name in names):
+        pairs = alike or (pairs if any(name.fixes_encoder for name in names) else [])
+    for at, name in enumerate(names):
+        meant: dict[str, set[str]] = {}
+        for pair in pairs:
+            meant.setdefault(encoder[pair[at]], set()).add(pair[at])
+        for several in (ids for ids in meant.values() if len(ids) > 1):
+            listed = ", ".join(f"{entries[entry][0].title} ({entry})" for entry in sorted(several))
+            raise ConfigError(
+                f"'{name.text}' means several entries: {listed}; name one by its options or its id"
+            )
+    return pairs
+
+
+def _compared(section: Section, entries: Entries, rules: Rules, pair: tuple[str, str]) -> Iterable[Compared]:
+    for metric in dict.fromkeys((rules.headline, *METRICS)):
+        evidence = gather(entries, newest_of(entries), rules, metric)
+        if evidence is not None and all(entry in evidence.scores for entry in pair):
+            yield compared_in(section, evidence, evidence.compare(*pair))
+
+
+def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Compared:
+    """Phrase what the evidence of a section says of two of its entries."""
+    title = section_title(section)
+    runs = [evidence.entries[entry] for entry in (found.a, found.b)]
+    labels = {row.entry_id: row.label for row in section.rows}
+    names = labels[found.a], labels[found.b]
+    low, high = (POINTS * end for end in interval_of(found))
+    ratio = _cost_ratio(*runs)
+    sentences = [
+        _verdict(title, names, evidence, found),
+        _galaxies(evidence, found),
+        _decided_by(evidence, found),
+        _cost(ratio),
+        _options(*(each[0] for each in runs)),
+    ]
+    return Compared(
+        title, *names, found.family, found.metric, POINTS * found.difference.difference, low, high,
+        found.verdict, " ".join(text for text in sentences if text),
+        found.seeds_needed, found.galaxies_needed, ratio,
+    )  # fmt: skip
+
+
+def compare_levels(board: Board, a: str, b: str) -> list[Compared]:
+    """Compare two maskers or two objectives, averaged over complete grids, in each section that holds one.
+
+    Raises:
+        ConfigError: they are no levels of one factor, or no complete grid holds both.
+    """
+    runs, rules, found = by_entry(board.records), board.rules, list[Compared]()
+    for section in board.sections:
+        entries = entries_of(section, runs)
+        for metric in dict.fromkeys((rules.headline, *METRICS)):
+            evidence = gather(entries, newest_of(entries), rules, metric)
+            with suppress(DataError):  # another section may hold such a grid
+                found += [phrased_levels(section, evidence, rules, a, b)[1]] if evidence else []
+    if not found:
+        raise ConfigError(
+            f"no section holds a complete grid with '{a}' and '{b}': each of at least two blocks (objectives or "
+            "maskers, at their recipe and with one encoder) must stand with both; compare entries instead"
+        )
+    return found
+
+
+def phrased_levels(
+    section: Section, evidence: Evidence, rules: Rules, a: str, b: str
+) -> tuple[FactorEffect, Compared]:
+    """Compare two levels of a factor in one section.
+
+    Raises:
+        ConfigError: they are no levels of one factor.
+        DataError: no complete grid holds both.
+    """
+    (factor, level), (other, reference) = (text.partition(":")[::2] for text in (a, b))
+    if factor != other or not FACTORS.match(a) or level == reference:
+        raise ConfigError(
+            f"found '{a}' and '{b}'; expected two of one kind, as `masker:random masker:multiblock`"
+        )
+    against = rules.model_copy(update={"references": {**rules.references, factor: reference}})
+    for each in factor_effects([("", evidence)], against):
+        if (each.factor, each.level, each.reference) == (factor, level, reference):
+            return each, _phrased(section_title(section), each, rules.alpha)
+    raise DataError(f"no complete grid holds both '{a}' and '{b}'")
+
+
+def _phrased(title: str, each: FactorEffect, alpha: float) -> Compared:
+    """Phrase the effect of a level of a factor."""
+    verdict = "undecided" if each.p_holm >= alpha else "better" if each.effect > 0 else "worse"
+    words = {"undecided": "cannot be told from", "better": "is better than", "worse": "is worse than"}[
+        verdict
+    ]
+    effect, low, high = (POINTS * number for number in (each.effect, each.low, each.high))
+    sentence = (
+        f"{title}: {each.factor} {each.level} {words} {each.reference} in {_metric_in_words(each.metric)}, "
+        f"averaged over {', '.join(each.blocks)}: {effect:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}], "
+        f"p = {each.p_holm:.2g} after Holm's adjustment within the factor."
+    )
+    if each.p_interaction is not None and each.p_interaction < alpha:
+        sentence += (
+            f" The average hides differences: what it does depends on the block (interaction p = "
+            f"{each.p_interaction:.2g})."
+        )
+    return Compared(
+        title, each.level, each.reference, "factor", each.metric, effect, low, high, verdict, sentence
+    )
+
+
+def entries_of(section: Section, runs: Mapping[str, Sequence[RunRecord]]) -> Entries:
+    """Return the runs of the entries of a section, by id."""
+    return {row.entry_id: runs[row.entry_id] for row in section.rows}
+
+
+def newest_of(entries: Entries) -> Versions:
+    """Find the newest version of each evaluator that scored some entries."""
+    return newest_versions(run for runs in entries.values() for run in runs)
+
+
+def _verdict(title: str, names: tuple[str, str], evidence: Evidence, found: Comparison) -> str:
+    """Phrase effect, interval and verdict."""
+    low, high = (POINTS * end for end in interval_of(found))
+    effect, seeds = POINTS * found.difference.difference, [evidence.scores[e].n for e in (found.a, found.b)]
+    words = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "equivalent": "is equivalent to",
+        "undecided": "cannot be told from",
+        EXPLORATORY: "was not planned to be compared with",
+    }[found.verdict]
+    of = _family_in_words(evidence, found)
+    return (
+        f"{title}: {names[0]} {words} {names[1]} in {_metric_in_words(found.metric)}: {effect:+.1f} points, "
+        f"95 % interval [{low:+.1f}, {high:+.1f}]{of}, {seeds[0]} and {seeds[1]} seeds."
+    )
+
+
+def _family_in_words(evidence: Evidence, found: Comparison) -> str:
+    if found.family == EXPLORATORY:
+        return " for this pair alone (exploratory: no family of the suite holds it)"
+    pair = {(found.a, found.b), (found.b, found.a)}
+    (size,) = {
+        len(each.pairs) for each in evidence.families if each.name == found.family and pair & set(each.pairs)
+    }
+    return f" for all {size} differences of family '{found.family}' at once"
+
+
+def _metric_in_words(metric: str) -> str:
+    evaluator, name = metric.split(".", 1)
+    return f"{evaluator} {name.replace('_', ' ')}"
+
+
+def _galaxies(evidence: Evidence, found: Comparison) -> str:
+    """Phrase what the interval knows of the test galaxies."""
+    if not found.covers_galaxies:
+        return "The interval covers pretraining seeds only: of the galaxies' part nothing is known."
+    galaxies = f"{evidence.preferences.galaxies:,} test galaxies"
+    if found.is_borrowed:
+        return (
+            f"The part of the {galaxies} was borrowed from constants, as these records do not hold which of them "
+            "were right."
+        )
+    return f"It covers other seeds and other galaxies than the {galaxies}."
+
+
+def _decided_by(evidence: Evidence, found: Comparison) -> str:
+    """Phrase what would decide an undecided pair."""
+    if found.verdict != "undecided":
+        return ""
+    low, high = interval_of(found)
+    excluded = f"A difference of up to {POINTS * max(abs(low), abs(high)):.1f} points is not excluded."
+    if found.seeds_needed is not None:
+        sought = POINTS * max(abs(found.difference.difference), evidence.margin)
+        return f"{excluded} About {found.seeds_needed} seeds of each would show one of {sought:.1f} points."
+    if found.galaxies_needed is not None:
+        return (
+            f"{excluded} No number of seeds will tell, the test set is too small: about "
+            f"{found.galaxies_needed:,} test galaxies would."
+        )
+    return excluded
+
+
+def _cost_ratio(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> float | None:
+    """Compute how many times the training operations of `b` those of `a` are; None where one has none."""
+    mean = [fmean([run.cost.flops or 0.0 for run in runs]) for runs in (a, b)]
+    return mean[0] / mean[1] if min(mean) > 0 else None
+
+
+def _cost(ratio: float | None) -> str:
+    if ratio is None:
+        return "One of the two was not trained."
+    if abs(ratio - 1) < ALIKE:
+        return "Training took as many operations."
+    return f"Training the first took {ratio:.2g} times the operations of the second."
+
+
+def _options(a: RunRecord, b: RunRecord) -> str:
+    """Name the options in which two entries differ, of parts of one name."""
+    facts = [_flat(record.options, a, b) for record in (a, b)]
+    names = differing(facts)
+    if not names:
+        return ""
+    told = [
+        f"{name} ({short(facts[0].get(name))}, {short(facts[1].get(name))})" for name in names[:MOST_OPTIONS]
+    ]
+    more = f" and {len(names) - MOST_OPTIONS} more" if len(names) > MOST_OPTIONS else ""
+    return f"They differ in {', '.join(told)}{more}."
+
+
+def _flat(options: Mapping[str, Mapping[str, object]], a: RunRecord, b: RunRecord) -> dict[str, object]:
+    shared = [kind for kind in ("objective", "masker", "encoder") if getattr(a, kind) == getattr(b, kind)]
+    return {f"{kind}.{name}": value for kind in shared for name, value in options.get(kind, {}).items()}

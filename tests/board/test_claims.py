@@ -1,0 +1,191 @@
+"""Claims: their numbers come from records, and a sentence that the records stop supporting is named."""
+
+import re
+
+import pytest
+
+from astrojepa_bench.board.claim_checks import Checker
+from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
+from astrojepa_bench.board.findings import claim_faults, findings_page, headlines, updated
+from astrojepa_bench.board.table import build_board
+from astrojepa_bench.errors import ConfigError, DataError
+
+TEXT = """
+headlines = ["wins"]
+[places.sim]
+title = "simulated galaxies"
+[[chapters]]
+title = "Who wins?"
+text = "Three seeds."
+[[chapters.tables]]
+on = "sim"
+entries = ["alpha+random", "untrained+none"]
+metrics = ["linear.accuracy", "kmeans.purity"]
+[[chapters.claims]]
+id = "wins"
+says = "`alpha` beats `beta` by {effect} [{low}, {high}]."
+on = "sim"
+compare = ["alpha+random", "beta+random"]
+asserts = "better"
+[[chapters.claims]]
+id = "ties"
+says = "`beta` and `gamma` cannot be told apart ({effect})."
+on = "sim"
+compare = ["beta+random", "gamma+random"]
+asserts = "undecided"
+[[chapters.claims]]
+id = "masks"
+says = "`brightness` is worth {effect} over {blocks}."
+on = "sim"
+factor = ["masker:brightness", "masker:random"]
+asserts = "undecided"
+[[chapters.claims]]
+id = "high"
+says = "`alpha` reads {value} ± {sd}."
+on = "sim"
+entry = "alpha+random"
+at_least = 75
+[[chapters.claims]]
+id = "holds"
+says = "`alpha` collapses in {collapsed} of {runs}."
+on = "sim"
+collapsed = "alpha+random"
+at_most = 0
+"""
+
+
+def make(text, tmp_path):
+    (tmp_path / CLAIMS).write_text(text)
+    return read_claims(tmp_path)
+
+
+@pytest.fixture
+def claims(tmp_path):
+    return make(TEXT, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def world(make_run):
+    """Make records in which every claim holds; an entry may be shifted, or its runs end in another way."""
+
+    def runs(shift=None, status=None):
+        jitter = (-0.008, 0.0, 0.008)
+        means = {"alpha": 0.80, "beta": 0.70, "gamma": 0.701}
+        found = [
+            make_run(
+                objective, masker, seed,
+                mean + jitter[(seed + turn) % 3] + (shift or {}).get((objective, masker), 0.0),
+                status=(status or {}).get((objective, masker), "ok"),
+            )
+            for turn, (objective, mean) in enumerate(means.items())
+            for masker in ("random", "brightness")
+            for seed in range(3)
+        ]  # fmt: skip
+        floors = [make_run("untrained", "none", s, 0.6 + jitter[s], standing="floor") for s in range(3)]
+        return [*found, *floors]
+
+    return runs
+
+
+def checker(runs, claims):
+    return Checker(build_board(runs), claims)
+
+
+def test_what_the_records_support_stands_with_their_numbers(world, claims):
+    """No number of a sentence is typed in."""
+    found = checker(world(), claims).checked()
+
+    assert claim_faults(found) == []
+    assert found[0].sentence.startswith("`alpha` beats `beta` by +10.0 [+")
+    assert found[2].sentence == "`brightness` is worth +0.0 over alpha, beta, gamma."
+    assert found[3].sentence == "`alpha` reads 80.0 ± 0.8."
+    assert found[4].sentence == "`alpha` collapses in 0 of 3."
+
+
+BRIGHT = [(objective, "brightness") for objective in ("alpha", "beta", "gamma")]
+
+
+def both(objective, by):
+    """Shift an objective under both maskers, so that their difference stays."""
+    return {"shift": dict.fromkeys([(objective, "random"), (objective, "brightness")], by)}
+
+
+@pytest.mark.parametrize(
+    ("change", "fallen", "reason"),
+    [
+        (both("beta", 0.1), {"wins", "ties"}, "asserts 'better', the records say"),
+        (both("gamma", 0.1), {"ties"}, "asserts 'undecided', the records say 'worse'"),
+        ({"shift": dict.fromkeys(BRIGHT, 0.1)}, {"masks"}, "asserts 'undecided', the records say 'better'"),
+        (both("alpha", -0.06), {"high"}, "at least 75, the records say 74.0"),
+        ({"status": {("alpha", "random"): "collapsed"}}, {"holds"}, "at most 0, the records say 3.0"),
+    ],
+)
+def test_records_that_change_break_the_sentences_that_rest_on_them(world, claims, change, fallen, reason):
+    """Those and no others, and for the right reason."""
+    found = checker(world(**change), claims).checked()
+
+    assert {each.claim.id for each in found if each.fault} == fallen
+    assert reason in " ".join(claim_faults(found))
+
+
+def test_the_page_shows_broken_sentences_as_broken(world, claims):
+    """And the board's first lines leave them out."""
+    good, bad = checker(world(), claims), checker(world({("beta", "random"): 0.2}), claims)
+    page, broken_page = findings_page(good, good.checked()), findings_page(bad, bad.checked())
+
+    assert "do not support" not in page
+    assert "**The records do not support this: it asserts 'better', the records say 'worse'" in broken_page
+    assert headlines(claims, good.checked()) == (good.checked()[0].sentence,)
+    assert headlines(claims, bad.checked()) == ()
+    assert "| `alpha + random + vit-micro`" in page
+    assert "55.0" in page
+
+
+def test_marked_passages_of_other_documents_follow(world, claims):
+    """Nothing else of them is touched."""
+    found = checker(world(), claims).checked()
+    text = "Before. <!-- claim:wins -->old<!-- end --> After."
+
+    assert updated(text, found) == f"Before. <!-- claim:wins -->{found[0].sentence}<!-- end --> After."
+    with pytest.raises(ConfigError, match="'lost' is marked and not made"):
+        updated("<!-- claim:lost -->x<!-- end -->", found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('asserts = "better"', "", "it asserts nothing"),
+        ('entry = "alpha+random"', 'entry = "alpha+random"\nasserts = "better"', "asserts is a verdict"),
+        ('collapsed = "alpha', 'entry = "beta+random"\ncollapsed = "alpha', "about entry and collapsed"),
+        ('id = "ties"', 'id = "wins"', "two claims are called 'wins'"),
+        ('on = "sim"\ncompare = ["beta', 'on = "moon"\ncompare = ["beta', "'moon' is no place"),
+        ('headlines = ["wins"]', 'headlines = ["loses"]', "headline 'loses' is no claim"),
+        ('title = "Who wins?"', 'title = "Who wins?', "is no TOML"),
+    ],
+)  # fmt: skip
+def test_a_file_that_claims_nothing_in_order_is_refused(tmp_path, old, new, message):
+    """In one line that names it and the fault."""
+    with pytest.raises(DataError, match=message) as caught:
+        make(TEXT.replace(old, new, 1), tmp_path)
+    assert CLAIMS in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("{effect} [{low}", "{value} [{low}", r"it has the slot \{value\}"),
+        ('"beta+random"]\nasserts = "b', '"delta+random"]\nasserts = "b', r"'delta\+random' means 0 entries"),
+        ('title = "simulated galaxies"', 'title = "x"\nfingerprint = "beef"', "means 0 sections"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_cannot_be_checked_is_not_taken_as_true(world, tmp_path, old, new, reason):
+    """It fails like one that is wrong."""
+    found = checker(world(), make(TEXT.replace(old, new, 1), tmp_path)).checked()
+    assert any(re.search(reason, each.fault) for each in found)
+
+
+def test_claims_without_chapters_are_no_claims():
+    """A file has at least places and chapters."""
+    with pytest.raises(ValueError, match="chapters"):
+        Claims.model_validate({"places": {}})
