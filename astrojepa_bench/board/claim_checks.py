@@ -75,7 +75,7 @@ class Checker:
             found = self._found(claim)
             sentence = _filled(claim.says, found.slots)
         except BenchError as error:
-            return Checked(claim, claim.says, f"it cannot be checked: {error}")
+            return Checked(claim, claim.says.strip(), f"it cannot be checked: {error}")
         return Checked(claim, sentence, _fault(claim, found))
 
     def section(self, on: str) -> Section:
@@ -183,7 +183,7 @@ def _filled(says: str, slots: Slots) -> str:
     for _, name, _, _ in string.Formatter().parse(says):
         if name is not None and name not in slots:
             raise ConfigError(f"it has the slot {{{name}}}; this kind of claim has {', '.join(slots)}")
-    return says.format_map(slots)
+    return says.format_map(slots).strip()
 
 
 def _fault(claim: Claim, found: Found) -> str:

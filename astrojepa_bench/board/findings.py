@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tabulate import tabulate
 
 from astrojepa_bench.board.claim_checks import Checked, Checker
-from astrojepa_bench.board.claims import Chapter, Claims, Table
+from astrojepa_bench.board.claims import Table, read_claims
 from astrojepa_bench.board.columns import Column
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.board.table import Board
+from astrojepa_bench.errors import BenchError, ConfigError
 
 FINDINGS = "findings.md"
 _NOTE = (
@@ -23,13 +26,69 @@ MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
-def findings_page(checker: Checker, checked: Iterable[Checked]) -> str:
-    """Render the page; a claim that the records do not support says so."""
-    claims, by_id = checker.claims, {each.claim.id: each for each in checked}
-    blocks = [f"# {claims.title}", claims.text, _NOTE, places_table(checker)]
+@dataclass(frozen=True)
+class Findings:
+    """What a folder claims of its results, rendered.
+
+    Attributes:
+        files: the findings, and other documents in which claims stand, by name relative to the folder.
+        headlines: the sentences that stand first on the page of the board.
+        faults: a line for each claim that the records do not support, and each table that cannot be made.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    headlines: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def findings_of(out: Path, board: Board) -> Findings:
+    """Render the claims of a folder; nothing where it makes none.
+
+    Raises:
+        ConfigError: a document marks a claim that is not made.
+        DataError: the file of claims is damaged.
+    """
+    claims = read_claims(out)
+    if claims is None:
+        return Findings()
+    checker = Checker(board, claims)
+    checked = checker.checked()
+    page, faults = findings_page(checker, checked)
+    paths = {name: out / name for name in claims.documents}
+    documents = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
+    files = {name: updated(text, checked) for name, text in documents.items()}
+    sentences = {each.claim.id: each.sentence for each in checked if not each.fault}
+    return Findings(
+        {FINDINGS: page, **files},
+        tuple(sentences[name] for name in claims.headlines if name in sentences),
+        (*claim_faults(checked), *faults),
+    )
+
+
+def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, list[str]]:
+    """Render the page, and list what of it cannot be made. A claim that the records do not support says so."""
+    claims, by_id, faults = checker.claims, {each.claim.id: each for each in checked}, list[str]()
+
+    def made(make: Callable[[], str], name: str) -> str:
+        try:
+            return make()
+        except BenchError as error:
+            faults.append(f"{FINDINGS}: {name} cannot be made: {error}")
+            return f"*{name} cannot be made: {error}*"
+
+    blocks = [
+        f"# {claims.title}",
+        claims.text,
+        _NOTE,
+        made(partial(places_table, checker), "the table of places"),
+    ]
     for chapter in claims.chapters:
-        blocks += _chapter(chapter, checker, by_id)
-    return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n"
+        tables = [
+            made(partial(_table, table, checker), f"a table of '{chapter.title}'") for table in chapter.tables
+        ]
+        lines = "\n".join(_line(by_id[claim.id]) for claim in chapter.claims)
+        blocks += [f"## {chapter.title}", chapter.text, *tables, lines, chapter.limits]
+    return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n", faults
 
 
 def places_table(checker: Checker) -> str:
@@ -43,15 +102,9 @@ def places_table(checker: Checker) -> str:
     return tabulate(rows, titles, tablefmt="pipe", disable_numparse=True)
 
 
-def _chapter(chapter: Chapter, checker: Checker, checked: Mapping[str, Checked]) -> list[str]:
-    lines = [_line(checked[claim.id]) for claim in chapter.claims]
-    tables = [_table(table, checker) for table in chapter.tables]
-    return [f"## {chapter.title}", chapter.text, *tables, "\n".join(lines), chapter.limits]
-
-
 def _line(each: Checked) -> str:
     broken = f" **The records do not support this: {each.fault}.**" if each.fault else ""
-    return f"- {each.sentence.strip()}{broken}"
+    return f"- {each.sentence}{broken}"
 
 
 def _table(table: Table, checker: Checker) -> str:
@@ -84,7 +137,7 @@ def updated(text: str, checked: Iterable[Checked]) -> str:
     Raises:
         ConfigError: a mark names no claim.
     """
-    sentences = {each.claim.id: each.sentence.strip() for each in checked}
+    sentences = {each.claim.id: each.sentence for each in checked}
 
     def sentence(found: re.Match[str]) -> str:
         if found[2] not in sentences:
@@ -94,22 +147,10 @@ def updated(text: str, checked: Iterable[Checked]) -> str:
     return _MARKED.sub(sentence, text)
 
 
-def documents_of(out: Path, claims: Claims) -> dict[str, str]:
-    """Read the other documents in which claims stand, by name relative to the folder; a missing one is left out."""
-    paths = {name: out / name for name in claims.documents}
-    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
-
-
 def claim_faults(checked: Iterable[Checked]) -> list[str]:
     """List the claims that the records do not support, a line each."""
     return [
-        f"claim '{each.claim.id}': {each.fault}: \u201c{each.sentence.strip()}\u201d"
+        f"claim '{each.claim.id}': {each.fault}: \u201c{each.sentence}\u201d"
         for each in checked
         if each.fault
     ]
-
-
-def headlines(claims: Claims, checked: Iterable[Checked]) -> tuple[str, ...]:
-    """Return the sentences that stand first on the page of the board, unless the records do not support them."""
-    sentences = {each.claim.id: each.sentence.strip() for each in checked if not each.fault}
-    return tuple(sentences[name] for name in claims.headlines if name in sentences)

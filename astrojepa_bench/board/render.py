@@ -1,5 +1,7 @@
 """The files of a board, rendered from its records alone: `README.md`, `index.html`, `board.csv`, `board.json`.
 
+Where the folder makes claims (`claims.toml`), `findings.md` is rendered too.
+
 Equal records give equal bytes, whenever and wherever they are rendered, so a committed board can be checked.
 """
 
@@ -16,6 +18,7 @@ from tabulate import tabulate
 from astrojepa_bench.board.columns import LIFT, settings_of
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drift import contradictions
+from astrojepa_bench.board.findings import FINDINGS, findings_of
 from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.page_rows import KNN
 from astrojepa_bench.board.published import read_published
@@ -43,7 +46,6 @@ from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, write_atomically
 
 PAGE, HTML, TABLE, DATA = "README.md", "index.html", "board.csv", "board.json"
-FINDINGS = "findings.md"
 _LEGEND = (
     "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: linear accuracy "
     "minus that of the same encoder before training, in points, with an interval that holds for all contestants of "
@@ -109,12 +111,23 @@ def check_board(out: Path) -> list[str]:
     if not placed:
         raise ConfigError(_no_records(out))
     faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
-    files = _files(out, build_board(list(placed.values()), read_rules(out)))
+    board = build_board(list(placed.values()), read_rules(out))
+    files = _files(out, board)
     return [
         *faults,
-        *contradictions(store, placed.values()),
+        *doubts(out, board),
         *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
     ]
+
+
+def doubts(out: Path, board: Board) -> list[str]:
+    """List what its own records contradict: scores by their bits, claims by scores; a line each.
+
+    Raises:
+        ConfigError: a document marks a claim that is not made.
+        DataError: the file of claims is damaged.
+    """
+    return [*contradictions(Store(out), board.records), *findings_of(out, board).faults]
 
 
 def _no_records(out: Path) -> str:
@@ -133,10 +146,12 @@ def _same(path: Path, text: str) -> bool:
 
 
 def _files(out: Path, board: Board) -> dict[str, str]:
-    has_findings = (out / FINDINGS).is_file()
+    findings = findings_of(out, board)
+    has_findings = bool(findings.files) or (out / FINDINGS).is_file()
     return {
+        **findings.files,
         PAGE: page(board, has_findings=has_findings),
-        HTML: html_page(board, read_published(out), has_findings=has_findings),
+        HTML: html_page(board, read_published(out), findings.headlines, has_findings=has_findings),
         TABLE: long_table(board),
         DATA: data(board),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.entries import Row
@@ -91,16 +91,10 @@ def headline_of(section: Section) -> Column:
 
 def state_of(runs: Iterable[RunRecord]) -> str:
     """Return who ran an entry: `re-run` where a repetition by somebody else agreed, else `reported`."""
-    repeated = [_verdict(each) for run in runs for each in getattr(run, "reproductions", ())]
+    repeated = [each.verdict for run in runs for each in run.reproductions]
     if "outside" in repeated:
         return "re-run: outside"
     return "re-run" if any(verdict in STANDING_OUT for verdict in repeated) else "reported"
-
-
-def _verdict(reproduction: object) -> object:
-    if isinstance(reproduction, Mapping):
-        return reproduction.get("verdict")
-    return getattr(reproduction, "verdict", None)
 
 
 def runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from astrojepa_bench.cli.shared_arguments import RUNS, json_flag
+from astrojepa_bench.cli.shared_arguments import RUNS, json_flag, runs_folder
 
 
 def build(parser: ArgumentParser) -> None:
@@ -33,6 +33,21 @@ def migrate(parser: ArgumentParser) -> None:
     parser.epilog = "example:\n  astrojepa-bench leaderboard migrate astrojepa-runs --dry-run"
     _folder(parser, "migrate")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+
+
+def compare(parser: ArgumentParser) -> None:
+    """Declare the arguments of `leaderboard compare`."""
+    parser.epilog = """examples:
+  astrojepa-bench leaderboard compare A+random A+multiblock
+  astrojepa-bench leaderboard compare "A(batch_size=32)+random" B+random+vit-micro --out leaderboard
+  astrojepa-bench leaderboard compare masker:brightness masker:random
+
+An entry is objective+masker, perhaps +encoder, each with options in brackets where they are not the recipe's;
+or the first letters of its id. Levels of a factor are averaged over complete grids."""
+    parser.add_argument("a", metavar="A", help="entry, or masker:NAME, or objective:NAME")
+    parser.add_argument("b", metavar="B", help="what A is compared with")
+    runs_folder(parser, "--out")
+    json_flag(parser)
 
 
 def merge(parser: ArgumentParser) -> None:

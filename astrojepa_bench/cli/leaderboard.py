@@ -8,15 +8,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from astrojepa_bench.board.drift import contradictions
 from astrojepa_bench.board.published import keep_published
-from astrojepa_bench.board.render import PAGE, check_board, read_board, write_board
+from astrojepa_bench.board.render import PAGE, check_board, doubts, read_board, write_board
 from astrojepa_bench.board.rules import keep_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.migrate import migrate
-from astrojepa_bench.results.store import Store
 
 
 def execute(arguments: Namespace) -> int:
@@ -65,7 +63,7 @@ def _migrate(arguments: Namespace) -> int:
 def _build(folder: Path, as_json: bool) -> int:
     board = read_board(folder)
     page = write_board(folder, board)
-    for line in contradictions(Store(folder), board.records):
+    for line in doubts(folder, board):
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps({"board": str(page)}))

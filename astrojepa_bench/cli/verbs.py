@@ -62,6 +62,11 @@ BOARD_ACTIONS: Mapping[str, Verb] = {
         "Compare a rendered leaderboard with its records; exit 3 if they disagree.",
         board_arguments.check,
     ),
+    "compare": Verb(
+        "leaderboard_compare",
+        "Compare two entries, maskers or objectives in words: effect, interval, verdict, cost, what would decide.",
+        board_arguments.compare,
+    ),
     "merge": Verb(
         "leaderboard_merge",
         "Join the output folders of several machines, and build their leaderboard.",
