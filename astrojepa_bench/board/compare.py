@@ -157,7 +157,7 @@ def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Comp
     low, high = (POINTS * end for end in interval_of(found))
     ratio = _cost_ratio(*runs)
     sentences = [
-        _verdict(title, names, evidence, found),
+        _verdict(section, names, evidence, found),
         _galaxies(evidence, found),
         _decided_by(evidence, found),
         _cost(ratio),
@@ -208,19 +208,21 @@ def phrased_levels(
     against = rules.model_copy(update={"references": {**rules.references, factor: reference}})
     for each in factor_effects([("", evidence)], against):
         if (each.factor, each.level, each.reference) == (factor, level, reference):
-            return each, _phrased(section_title(section), each, rules.alpha)
+            return each, _phrased(section, each, rules.alpha)
     raise DataError(f"no complete grid holds both '{a}' and '{b}'")
 
 
-def _phrased(title: str, each: FactorEffect, alpha: float) -> Compared:
+def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
     """Phrase the effect of a level of a factor."""
+    title = section_title(section)
     verdict = "undecided" if each.p_holm >= alpha else "better" if each.effect > 0 else "worse"
     words = {"undecided": "cannot be told from", "better": "is better than", "worse": "is worse than"}[
         verdict
     ]
     effect, low, high = (POINTS * number for number in (each.effect, each.low, each.high))
     sentence = (
-        f"{title}: {each.factor} {each.level} {words} {each.reference} in {_metric_in_words(each.metric)}, "
+        f"{title}: {each.factor} {each.level} {words} {each.reference} in "
+        f"{_metric_in_words(section, each.metric)}, "
         f"averaged over {', '.join(each.blocks)}: {effect:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}], "
         f"p = {each.p_holm:.2g} after Holm's adjustment within the factor."
     )
@@ -244,7 +246,7 @@ def newest_of(entries: Entries) -> Versions:
     return newest_versions(run for runs in entries.values() for run in runs)
 
 
-def _verdict(title: str, names: tuple[str, str], evidence: Evidence, found: Comparison) -> str:
+def _verdict(section: Section, names: tuple[str, str], evidence: Evidence, found: Comparison) -> str:
     """Phrase effect, interval and verdict."""
     low, high = (POINTS * end for end in interval_of(found))
     effect, seeds = POINTS * found.difference.difference, [evidence.scores[e].n for e in (found.a, found.b)]
@@ -255,9 +257,9 @@ def _verdict(title: str, names: tuple[str, str], evidence: Evidence, found: Comp
         "undecided": "cannot be told from",
         EXPLORATORY: "was not planned to be compared with",
     }[found.verdict]
-    of = _family_in_words(evidence, found)
+    of, metric = _family_in_words(evidence, found), _metric_in_words(section, found.metric)
     return (
-        f"{title}: {names[0]} {words} {names[1]} in {_metric_in_words(found.metric)}: {effect:+.1f} points, "
+        f"{section_title(section)}: {names[0]} {words} {names[1]} in {metric}: {effect:+.1f} points, "
         f"95 % interval [{low:+.1f}, {high:+.1f}]{of}, {seeds[0]} and {seeds[1]} seeds."
     )
 
@@ -272,9 +274,12 @@ def _family_in_words(evidence: Evidence, found: Comparison) -> str:
     return f" for all {size} differences of family '{found.family}' at once"
 
 
-def _metric_in_words(metric: str) -> str:
+def _metric_in_words(section: Section, metric: str) -> str:
+    """Name a metric by the title of its column, in which `accuracy` goes without saying."""
     evaluator, name = metric.split(".", 1)
-    return f"{evaluator} {name.replace('_', ' ')}"
+    title = next((column.title for column in section.columns if column.key == metric), f"{evaluator} {name}")
+    said = title.removesuffix(" %").replace("_", " ")
+    return said if name in said else f"{said} {name.replace('_', ' ')}"
 
 
 def _galaxies(evidence: Evidence, found: Comparison) -> str:

@@ -199,15 +199,19 @@ def _table(board: Board, section: Section) -> str:
     headline = headline_of(section)
     known = {column.key: column for column in section.columns}
     neighbours = known.get(KNN)
-    lines = [
-        [
+    lines = list[list[str]]()
+    groups = dict.fromkeys(row.group for row in section.rows if row.standing == "contestant")
+    untitled = list(groups) if len(groups) > 1 else []  # entries of each are ranked among themselves
+    for row, runs in zip(section.rows, runs_by_row(board, section), strict=True):
+        if row.standing == "contestant" and row.group in untitled:
+            untitled.remove(row.group)
+            lines.append(["", "", f"*{row.group}*", "", "", "", "", ""])
+        lines.append([
             rank_text(row), row.letters or NOTHING, short_label(section, row),
             headline.text(row.cells.get(headline.key)), LIFT.text(row.cells.get(LIFT.key)),
             neighbours.text(row.cells.get(KNN)) if neighbours else "", seeds_text(row),
             state_of(runs) + (f", {row.status}" if row.status != "ok" else ""),
-        ]
-        for row, runs in zip(section.rows, runs_by_row(board, section), strict=True)
-    ]  # fmt: skip
+        ])  # fmt: skip
     chance = {key: known[key].number(value) for key, value in section.chance.items() if key in known}
     if headline.key in chance:
         lines.append(["", "", CHANCE, chance[headline.key], "", chance.get(KNN, ""), "", ""])

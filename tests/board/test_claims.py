@@ -6,7 +6,7 @@ import pytest
 
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
-from astrojepa_bench.board.findings import claim_faults, findings_page, headlines, updated
+from astrojepa_bench.board.findings import FINDINGS, claim_faults, findings_of, updated
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.errors import ConfigError, DataError
 
@@ -128,17 +128,35 @@ def test_records_that_change_break_the_sentences_that_rest_on_them(world, claims
     assert reason in " ".join(claim_faults(found))
 
 
-def test_the_page_shows_broken_sentences_as_broken(world, claims):
+def test_the_page_shows_broken_sentences_as_broken(world, claims, tmp_path):
     """And the board's first lines leave them out."""
-    good, bad = checker(world(), claims), checker(world({("beta", "random"): 0.2}), claims)
-    page, broken_page = findings_page(good, good.checked()), findings_page(bad, bad.checked())
+    good = findings_of(tmp_path, build_board(world()))
+    bad = findings_of(tmp_path, build_board(world(**both("beta", 0.2))))
 
-    assert "do not support" not in page
-    assert "**The records do not support this: it asserts 'better', the records say 'worse'" in broken_page
-    assert headlines(claims, good.checked()) == (good.checked()[0].sentence,)
-    assert headlines(claims, bad.checked()) == ()
-    assert "| `alpha + random + vit-micro`" in page
-    assert "55.0" in page
+    assert good.faults == ()
+    assert "do not support" not in good.files[FINDINGS]
+    assert "| `alpha + random + vit-micro`" in good.files[FINDINGS]
+    assert "55.0" in good.files[FINDINGS]
+    assert [text.startswith("`alpha` beats `beta` by +10.0 [") for text in good.headlines] == [True]
+    assert (
+        "**The records do not support this: it asserts 'better', the records say 'worse'"
+        in bad.files[FINDINGS]
+    )
+    assert bad.headlines == ()
+    assert any(fault.startswith("claim 'wins': it asserts 'better'") for fault in bad.faults)
+
+
+def test_a_table_that_cannot_be_made_is_a_fault_and_no_crash(world, claims, tmp_path):
+    """A board must be built of records that lack what a table asks for."""
+    found = findings_of(tmp_path, build_board([run for run in world() if run.objective != "untrained"]))
+
+    assert any("a table of 'Who wins?' cannot be made: 'untrained+none' means 0" in f for f in found.faults)
+    assert "cannot be made" in found.files[FINDINGS]
+
+
+def test_folders_without_claims_have_none(world, tmp_path):
+    """Nothing is rendered, nothing is at fault."""
+    assert findings_of(tmp_path, build_board(world())).files == {}
 
 
 def test_marked_passages_of_other_documents_follow(world, claims):
