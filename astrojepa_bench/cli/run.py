@@ -79,7 +79,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "suite": arguments.suite,
         "pretraining": arguments.pretraining,
         "dataset": arguments.dataset,
-        "data": {**fields.get("data", {}), **_places(arguments.data or ())},
+        "data": _places(arguments.data or (), fields.get("data", {})),
         "evaluators": arguments.evaluator,
         "budget": arguments.budget,
         "seeds": arguments.seeds,
@@ -96,8 +96,8 @@ def request_from(arguments: Namespace) -> RunRequest:
     return make_request(fields)
 
 
-def _places(texts: Iterable[str]) -> dict[str, str]:
-    """Read `gz2=folder` as the place of the files of `gz2`."""
+def _places(texts: Iterable[str], configured: object) -> object:
+    """Read `gz2=folder` as the place of the files of `gz2`, and add it to those of the configuration."""
     places: dict[str, str] = {}
     for text in texts:
         key, equals, place = text.partition("=")
@@ -106,7 +106,7 @@ def _places(texts: Iterable[str]) -> dict[str, str]:
         if key in places:
             raise ConfigError(f"--data {key} is given twice; leave one of them out")
         places[key] = place
-    return places
+    return {**configured, **places} if isinstance(configured, dict) else configured
 
 
 def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:

@@ -89,6 +89,15 @@ def test_places_of_files_come_from_flags_and_from_a_config_file(tmp_path):
     assert request.data == {"real": Path("a/b=c"), "odd": Path("there"), "more": Path("d")}
 
 
+def test_places_that_are_no_table_are_refused(tmp_path):
+    """One path says nothing of which galaxies lie there."""
+    path = tmp_path / "a.toml"
+    path.write_text('suite = "s"\ndata = "here"\n')
+    for more in ([], ["--data", "real=there"]):
+        with pytest.raises(ConfigError, match=r"data: Input should be a valid dictionary, found 'here'"):
+            asked("--config", str(path), *more)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
