@@ -57,7 +57,7 @@ def write_board_json(root, ranks, verdict, more=()):
         {"entry_id": name, "label": f"{name} + random", "ranks": ranks, "letters": "ab", "cells": cell}
         for name in ("alpha", "beta", *more)
     ]
-    pair = {"a": "alpha", "b": "beta", "family": "objective", "difference": {"verdict": verdict}}
+    pair = {"a": "alpha", "b": "beta", "family": "objective", "verdict": verdict}
     section = {"dataset": "synthetic", "budget": "small", "rows": rows, "verdicts": {"comparisons": [pair]}}
     (root / "leaderboard" / "board.json").write_text(json.dumps({"sections": [section]}))
 
@@ -139,9 +139,13 @@ def test_an_unchanged_board_says_so(checkout):
 def test_the_diff_reads_the_board_of_this_repository():
     """The keys that it looks for are those that the board has."""
     written = json.loads((ROOT / "leaderboard" / "board.json").read_text())
-    row = written["sections"][0]["rows"][0]
-    assert {"entry_id", "label", "rank", "cells"} <= set(row)
+    section = written["sections"][0]
+    row, pair = section["rows"][0], section["verdicts"]["comparisons"][0]
+    assert {"entry_id", "label", "ranks", "letters", "cells"} <= set(row)
     assert "linear.accuracy" in row["cells"]
+    assert {"a", "b", "family", "verdict"} <= set(pair)
+    assert "lifts" in section["verdicts"]
+    assert section["heading"]
 
 
 # --- the suite, on several machines ---------------------------------------------------------------------------

@@ -78,8 +78,7 @@ class RecordIndex:
         if known is not None and known.sha256 == sha256:
             record, facts = RunRecord.model_validate_json(content), known.facts
         else:
-            record = RunRecord.from_json(content, path)
-            facts = digest(record.facts())
+            record, facts = RunRecord.hashed(content, path)
         self._found[name] = IndexedFile(
             size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256, facts=facts,
             formerly=record.formerly,

@@ -89,10 +89,10 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
 
 def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
     """Plan a request, or one machine's part of it, and tell what was merged."""
-    plans = dealt(make_plans(request, registry), request.shard)
+    plans = make_plans(request, registry)
     for note in dict.fromkeys(note for plan in plans for note in plan.notes):
         events.emit("note", text=note)
-    return plans
+    return dealt(plans, request.shard)
 
 
 def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:

@@ -105,7 +105,7 @@ def test_another_kind_of_record_makes_it_stale(out, monkeypatch):
     """A field that is new to records changes their hashes, though no file changed."""
     Store(out).indexed()
     monkeypatch.setattr("astrojepa_bench.results.index._fields", lambda: "other fields")
-    monkeypatch.setattr("astrojepa_bench.results.index.digest", lambda facts: "hashed again")
+    monkeypatch.setattr("astrojepa_bench.results.record.digest", lambda facts: "hashed again")
     assert set(Store(out).indexed()[1].values()) == {"hashed again"}
 
 
