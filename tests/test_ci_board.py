@@ -72,6 +72,7 @@ def touch(root, name):
     git(root, "commit", "-qam", "after")
 
 
+@pytest.mark.slow
 def test_only_touched_plugins_are_checked(checkout):
     """A change of nothing checks nothing; a base that is missing is an error, not a pass."""
     code, said, _ = board("conformance", "--base", "main", root=checkout)
@@ -79,6 +80,7 @@ def test_only_touched_plugins_are_checked(checkout):
     assert board("conformance", "--base", "nowhere", root=checkout)[0] != 0
 
 
+@pytest.mark.slow
 def test_a_plugin_that_nobody_offers_is_refused(checkout):
     """Forgotten in pyproject.toml, it would pass unseen."""
     path = checkout / "plugins" / "astrojepa_forgotten.py"

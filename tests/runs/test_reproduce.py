@@ -17,6 +17,9 @@ from astrojepa_bench.runs.reproduce import rerun
 from astrojepa_bench.runs.request import make_request
 
 
+pytestmark = pytest.mark.slow  # a run is trained before it can be trained again
+
+
 @pytest.fixture(scope="module")
 def registry():
     return load_registry()
@@ -85,7 +88,6 @@ def test_a_run_comes_out_again_to_the_last_bit(again, made, out):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-@pytest.mark.slow
 def test_the_command_tells_and_keeps_the_verdict(command, made, galaxies_of_module, out):
     """Equal is exit 0; only `--record` writes, and the board still follows from the records."""
     place = f"dataset.path={galaxies_of_module}"
@@ -106,7 +108,6 @@ def test_the_command_tells_and_keeps_the_verdict(command, made, galaxies_of_modu
     assert main(["leaderboard", "check", str(out)]) == 0
 
 
-@pytest.mark.slow
 def test_a_number_that_does_not_come_out_again_is_exit_1(command, made, galaxies_of_module, out):
     """A record with other scores than its run ever had is found out, and the verdict is kept with it."""
     store = Store(out)
@@ -149,7 +150,6 @@ def test_a_run_from_elsewhere_cannot_be_run_again(again, made):
         again(made.model_copy(update={"budget": "published"}))
 
 
-@pytest.mark.slow
 def test_a_record_of_edition_1_may_be_rerun_and_its_code_is_unknown(again, made):
     """Its identity cannot tell which code made it, and the note says so."""
     chain = made.identity["chain"]
@@ -161,7 +161,6 @@ def test_a_record_of_edition_1_may_be_rerun_and_its_code_is_unknown(again, made)
     assert [s.value for s in done.again.scores] == [s.value for s in made.scores]
 
 
-@pytest.mark.slow
 def test_other_code_is_told(again, made):
     """A rerun by newer code is allowed, and named."""
     chain = {**made.identity["chain"], "masker": {"own": "v0"}}
