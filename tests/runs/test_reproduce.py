@@ -16,7 +16,6 @@ from astrojepa_bench.runs.grid import choose_device, run_grid
 from astrojepa_bench.runs.reproduce import rerun
 from astrojepa_bench.runs.request import make_request
 
-
 pytestmark = pytest.mark.slow  # a run is trained before it can be trained again
 
 
