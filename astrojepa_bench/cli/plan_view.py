@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from astrojepa_bench.runs.outlook import PlannedCell, total_minutes
+from astrojepa_bench.runs.grid import PlannedCell, total_minutes
 
 
 def plan_json(planned: Sequence[PlannedCell]) -> str:
