@@ -47,13 +47,18 @@ def on_terminal() -> bool:
 
 def offer_facts(offer: Offer) -> dict[str, object]:
     """Return what `list --json` prints of one component."""
+    options = list[dict[str, object]]()
+    for option in offer.options:
+        default = None if option.required else jsonable({"default": option.default})["default"]
+        facts = {"name": option.name, "type": option.type, "default": default}
+        options.append({**facts, "required": option.required, "doc": option.doc})
     return {
         "kind": offer.kind,
         "name": offer.name,
         "plugin": offer.plugin,
         "summary": offer.summary,
         "source": source_of(offer.factory),
-        "options": [_option_facts(option) for option in offer.options],
+        "options": options,
     }
 
 
@@ -69,12 +74,6 @@ def option_text(option: Option) -> str:
         return f"{option.name}=<{option.type}>"
     default = option.default if isinstance(option.default, str) else repr(option.default)
     return f"{option.name}={default}"
-
-
-def _option_facts(option: Option) -> dict[str, object]:
-    default = None if option.required else jsonable({"default": option.default})["default"]
-    facts = {"name": option.name, "type": option.type, "default": default}
-    return {**facts, "required": option.required, "doc": option.doc}
 
 
 def _row(offer: Offer) -> Row:

@@ -94,15 +94,13 @@ def _absent(blocks: Sequence[Block], registry: Registry) -> list[str]:
         wanted += [("objective", name) for name in block.objectives]
         wanted += [("masker", name) for name in block.maskers]
         wanted += [("encoder", name) for name in block.encoders]
-    return [f"{kind} {name}" for kind, name in dict.fromkeys(wanted) if not _is_known(registry, kind, name)]
-
-
-def _is_known(registry: Registry, kind: Kind, name: str) -> bool:
-    try:
-        registry.get(kind, name)
-    except ConfigError:
-        return False
-    return True
+    absent = []
+    for kind, name in dict.fromkeys(wanted):
+        try:
+            registry.get(kind, name)
+        except ConfigError:
+            absent.append(f"{kind} {name}")
+    return absent
 
 
 def _indented(text: str) -> str:

@@ -85,7 +85,12 @@ class ConsoleListener:
         if task not in self._done:
             self.display.begin(task, fields["steps"], "steps", fields["step"])
         self._done[task] = fields["step"]
-        self.display.move(task, fields["step"], _step_remark(fields))
+        remarks = [f"{name} {value:.4g}" for name, value in fields.get("terms", {}).items()]
+        if fields.get("images_per_second"):
+            remarks.insert(0, f"{fields['images_per_second']:,.0f} images/s")
+        if fields.get("effective_rank") is not None:
+            remarks.append(f"rank {fields['effective_rank']:.1f}")
+        self.display.move(task, fields["step"], ", ".join(remarks))
         if fields["step"] >= fields["steps"]:
             self._hear_task_ended({"task": task})
 
@@ -180,15 +185,6 @@ def progress(registry: Registry | None = None) -> Iterator[None]:
         if registry is not None:
             stack.enter_context(listening(registry.observe))
         yield
-
-
-def _step_remark(fields: Mapping[str, Any]) -> str:
-    parts = [f"{name} {value:.4g}" for name, value in fields.get("terms", {}).items()]
-    if fields.get("images_per_second"):
-        parts.insert(0, f"{fields['images_per_second']:,.0f} images/s")
-    if fields.get("effective_rank") is not None:
-        parts.append(f"rank {fields['effective_rank']:.1f}")
-    return ", ".join(parts)
 
 
 def _clock(seconds: float) -> str:

@@ -40,11 +40,16 @@ def execute(arguments: Namespace) -> int:
 
 
 def _facts(found: Verification) -> list[tuple[str, str]]:
+    what = "not a published file"
+    if found.published is not None:
+        what = f"{found.published}, as published"
+    elif found.layout is not None:
+        what += f"; read it as {'dataset hdf5' if found.layout == 'hdf5' else found.layout}"
     facts = [
         ("file", f"{found.path} ({found.size_bytes:,} bytes)"),
         ("sha256", found.sha256),
         ("state", found.problem or "whole: every image can be read"),
-        ("what", _what(found)),
+        ("what", what),
     ]
     if not found.ok:
         return facts
@@ -55,11 +60,3 @@ def _facts(found: Verification) -> list[tuple[str, str]]:
         ("holds", ", ".join(f"{name} ({dtype})" for name, dtype in found.dtypes.items())),
         ("pixels", scales or "of unknown scale"),
     ]
-
-
-def _what(found: Verification) -> str:
-    if found.published is not None:
-        return f"{found.published}, as published"
-    if found.layout is None:
-        return "not a published file"
-    return f"not a published file; read it as {'dataset hdf5' if found.layout == 'hdf5' else found.layout}"

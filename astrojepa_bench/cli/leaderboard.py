@@ -26,18 +26,13 @@ def execute(arguments: Namespace) -> int:
     if arguments.suite:
         keep_rules(arguments.folder, rules_of(registry_of(arguments).suite(arguments.suite)))
     if arguments.published:
-        _keep_published(arguments)
+        offer = registry_of(arguments).suite(arguments.published)
+        if not offer.suite.published:
+            raise ConfigError(
+                f"--published: {offer.title} has no published figures; name another suite, or leave it out"
+            )
+        keep_published(arguments.folder, offer.suite.published)
     return _build(arguments.folder, arguments.json)
-
-
-def _keep_published(arguments: Namespace) -> None:
-    """Keep the published figures of a suite in the folder, for this board and later ones."""
-    offer = registry_of(arguments).suite(arguments.published)
-    if not offer.suite.published:
-        raise ConfigError(
-            f"--published: {offer.title} has no published figures; name another suite, or leave it out"
-        )
-    keep_published(arguments.folder, offer.suite.published)
 
 
 def _migrate(arguments: Namespace) -> int:

@@ -35,15 +35,14 @@ def source_of(factory: Callable[..., Any]) -> str:
     parents = component.__mro__[1:] if inspect.isclass(component) else ()
     docstrings = [component.__doc__, page_of(component)]
     docstrings += [parent.__doc__ for parent in parents if parent.__module__ != ROLES]
-    return next(filter(None, (_first_sentence(inspect.cleandoc(text or "")) for text in docstrings)), "")
+    for docstring in docstrings:
+        text = inspect.cleandoc(docstring or "")
+        found = re.search(r"^Source:\s*(.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+        if found:  # "et al. 2023" goes on: a digit starts no sentence
+            return re.split(r"\.(?=\s+[A-Z]|$)", " ".join(found[1].split()))[0]
+    return ""
 
 
 def prose_of(docstring: str) -> str:
     """Leave out the `Args:` section of a docstring: the options say the same, with types and defaults."""
     return re.sub(r"\n*^Args:[ ]*\n(?:[ \t]+.*(?:\n|\Z)|[ \t]*\n)+", "\n\n", docstring, flags=re.M).strip()
-
-
-def _first_sentence(docstring: str) -> str:
-    found = re.search(r"^Source:\s*(.+?)(?:\n\s*\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
-    text = " ".join(found[1].split()) if found else ""
-    return re.split(r"\.(?=\s+[A-Z]|$)", text)[0]  # "et al. 2023" goes on: a digit starts no sentence

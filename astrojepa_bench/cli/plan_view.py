@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from astrojepa_bench.runs.outlook import PlannedCell, total_minutes
+from astrojepa_bench.runs.grid import PlannedCell, total_minutes
 
 
 def plan_json(planned: Sequence[PlannedCell]) -> str:
@@ -17,22 +17,17 @@ def plan_json(planned: Sequence[PlannedCell]) -> str:
 
 def plan_text(planned: Sequence[PlannedCell]) -> str:
     """Write a plan for people: state, length and name of each cell, and the sum."""
-    lines = [f"{each.state:8}{_length(each):>12}  {each.cell.label}{_because(each)}" for each in planned]
+    lines = []
+    for each in planned:
+        minutes = "unknown" if each.minutes is None else f"{each.minutes:.1f} min"
+        length = minutes if each.state == "missing" else ""
+        because = "" if each.reason is None else f" ({each.reason})"
+        lines.append(f"{each.state:8}{length:>12}  {each.cell.label}{because}")
     counts = Counter(each.state for each in planned)
     counted = ", ".join(
         f"{counts[state]} {state}" for state in ("cached", "missing", "skipped") if counts[state]
     )
     return "\n".join([*lines, "", f"{len(planned)} cells: {counted}; {_sum(planned)}"])
-
-
-def _length(each: PlannedCell) -> str:
-    if each.state != "missing":
-        return ""
-    return "unknown" if each.minutes is None else f"{each.minutes:.1f} min"
-
-
-def _because(each: PlannedCell) -> str:
-    return "" if each.reason is None else f" ({each.reason})"
 
 
 def _sum(planned: Sequence[PlannedCell]) -> str:

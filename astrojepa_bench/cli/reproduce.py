@@ -16,8 +16,7 @@ from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import locked
-from astrojepa_bench.results.record import SCORED, Reproduction
-from astrojepa_bench.results.store import Store
+from astrojepa_bench.results.record import SCORED
 from astrojepa_bench.runs.grid import choose_device
 from astrojepa_bench.runs.open_run import find_run
 from astrojepa_bench.runs.reproduce import reproduction, rerun
@@ -45,22 +44,18 @@ def execute(arguments: Namespace) -> int:
         )
     found = judge_rerun(record, done.again, store.records(), read_rules(store.out))
     if arguments.record:
-        _keep(store, record.run_id, reproduction(done, found.verdict))
+        with locked(store.lease_path(record.run_id)):
+            by_now = store.find(record.run_id)
+            if by_now is None:
+                raise DataError(f"the record of run {record.run_id} is gone from {store.runs}; restore it")
+            told = [*by_now.reproductions, reproduction(done, found.verdict)]
+            store.write(by_now.model_copy(update={"reproductions": told}))
+        write_board(store.out)
     if arguments.json:
         print(json.dumps({"verdict": found.verdict, "scores": [score.facts() for score in found.scores]}))
     else:
         _show(record.title, record.run_id, found, done.notes)
     return 1 if found.verdict == "outside" else 0
-
-
-def _keep(store: Store, run_id: str, kept: Reproduction) -> None:
-    """Write the verdict into the record, as it is by now, and rebuild the board."""
-    with locked(store.lease_path(run_id)):
-        record = store.find(run_id)
-        if record is None:
-            raise DataError(f"the record of run {run_id} is gone from {store.runs}; restore it")
-        store.write(record.model_copy(update={"reproductions": [*record.reproductions, kept]}))
-    write_board(store.out)
 
 
 def _show(title: str, run_id: str, found: Reproduced, notes: Sequence[str]) -> None:

@@ -32,7 +32,10 @@ def execute(arguments: Namespace) -> int:
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
     if arguments.dry_run:
-        return _rehearse(request, registry, as_json=arguments.json)
+        with progress(registry):
+            planned = plan_grid(request, registry)
+        print(plan_json(planned) if arguments.json else plan_text(planned))
+        return 0
     with _judged(request, registry), progress(registry):
         result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
     show(result, request, as_json=arguments.json)
@@ -55,14 +58,6 @@ def _judged(request: RunRequest, registry: Registry) -> Iterator[None]:
     finally:
         if rules is not None and Store(request.out).paths():
             keep_rules(request.out, rules)
-
-
-def _rehearse(request: RunRequest, registry: Registry, *, as_json: bool) -> int:
-    """Print what the request would do."""
-    with progress(registry):
-        planned = plan_grid(request, registry)
-    print(plan_json(planned) if as_json else plan_text(planned))
-    return 0
 
 
 def request_from(arguments: Namespace) -> RunRequest:

@@ -30,12 +30,22 @@ def execute(arguments: Namespace) -> int:
     if len(records) > 1:
         ids = ", ".join(record.run_id for record in records[:5])
         raise ConfigError(f"{len(records)} run ids start with '{subject}' ({ids}); give more letters")
-    if records and arguments.json:
-        print(records[0].to_json(), end="")
-    elif records:
-        _print_record(records[0])
-    else:
-        _show_named(arguments)
+    if records:
+        if arguments.json:
+            print(records[0].to_json(), end="")
+        else:
+            _print_record(records[0])
+        return 0
+    registry = registry_of(arguments)
+    offers, suites = _named(arguments, registry)
+    if arguments.json:
+        facts = [*map(component_facts, offers), *(full_suite_facts(suite, registry) for suite in suites)]
+        print(json.dumps(facts, indent=2))
+        return 0
+    for offer in offers:
+        print_component(offer)
+    for suite in suites:
+        print_suite(suite, registry)
     return 0
 
 
@@ -60,20 +70,16 @@ def _print_record(record: RunRecord) -> None:
     print(f"{record.run_id}  {record.title} on {record.dataset}")
     print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
-        _print_block(block, {key: value for key, value in facts[block].items() if key != "loss_curve"})
+        known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
+        if known:
+            print(f"  {block}")
+        for name, value in known.items():
+            print(f"    {name:<20} {_value_text(value)}")
     print("  scores")
     for score in record.scores:
         print(f"    {score_line(score)}")
     for warning in record.warnings:
         print(f"  warning: {warning}")
-
-
-def _print_block(title: str, facts: Mapping[str, object]) -> None:
-    known = {name: value for name, value in facts.items() if value not in (None, {}, [], "")}
-    if known:
-        print(f"  {title}")
-    for name, value in known.items():
-        print(f"    {name:<20} {_value_text(value)}")
 
 
 def _value_text(value: object) -> str:
@@ -92,19 +98,6 @@ def score_line(score: RecordedScore) -> str:
 
 
 # --- components and suites -------------------------------------------------------------------------------
-
-
-def _show_named(arguments: Namespace) -> None:
-    registry = registry_of(arguments)
-    offers, suites = _named(arguments, registry)
-    if arguments.json:
-        facts = [*map(component_facts, offers), *(full_suite_facts(suite, registry) for suite in suites)]
-        print(json.dumps(facts, indent=2))
-        return
-    for offer in offers:
-        print_component(offer)
-    for suite in suites:
-        print_suite(suite, registry)
 
 
 def _named(arguments: Namespace, registry: Registry) -> tuple[list[Offer], list[SuiteOffer]]:

@@ -63,7 +63,9 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:  # its content tells: eight bytes of length, then a JSON object
             is_safetensors = path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
-        found = load_file(path) if is_safetensors else _without_code(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch finds unusual it reads or refuses all the same
+            found = load_file(path) if is_safetensors else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
             f"{owner}: {path.name} is damaged or can only be read by running code in it, which is never done; "
@@ -76,12 +78,6 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
             "give one that is"
         ) from None
     return _tensors(found, f"{owner}: {path.name}")
-
-
-def _without_code(path: Path) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what torch finds unusual it reads or refuses all the same
-        return torch.load(path, "cpu", weights_only=True)
 
 
 def _tensors(found: object, what: str) -> dict[str, Tensor]:

@@ -95,12 +95,12 @@ class MLP(Evaluator):
         }
         return Evaluation(scores, {"class": predicted}, test.ids, selection)
 
-    def _read(self, features: Features, tap: str) -> _Reader:
+    def _read(self, features: Features, tap: str) -> _Networks:
         """Find the penalty that validation prefers on one tap, with the first start."""
         train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)
         scaling, best = Standardisation.fit(train.features), None
         for penalty in self.penalties:
-            reader = _Reader(tap, train, scaling, penalty, ()).with_starts(self.hidden, 1)
+            reader = _Networks(tap, train, scaling, penalty, ()).with_starts(self.hidden, 1)
             reader = replace(reader, log_loss=sum(score.value for score in reader.nll(val)))
             if best is not None and reader.log_loss >= best.log_loss:
                 break  # beyond its minimum the log-loss rises
@@ -110,7 +110,7 @@ class MLP(Evaluator):
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _Networks:
     """Networks on one tap under one penalty.
 
     Attributes:
@@ -134,7 +134,7 @@ class _Reader:
         """Those of the train labels."""
         return np.unique(self.train.label)
 
-    def with_starts(self, hidden: int, starts: int) -> _Reader:
+    def with_starts(self, hidden: int, starts: int) -> _Networks:
         """Fit the starts that are missing."""
         rows = _rows(self.scaling(self.train.features))
         made = list(self.networks)

@@ -6,7 +6,6 @@ import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,10 +22,14 @@ _ABSOLUTE = re.compile(r"(?<![^='\",\[( ])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^='\",
 def describe_environment(device: torch.device | str) -> dict[str, object]:
     """Describe versions, threads and device; no host name, no user name, no absolute path."""
     on_gpu = torch.device(device).type == "cuda"
+    releases: dict[str, str] = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            releases[package] = metadata.version(package)
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "packages": _releases(PACKAGES),
+        "packages": releases,
         "threads": torch.get_num_threads(),
         "device": torch.device(device).type,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
@@ -72,14 +75,6 @@ def without_paths(command: str) -> str:
     except ValueError:  # unbalanced quotes: not a shell line
         words = command.split()
     return " ".join(shlex.quote(_ABSOLUTE.sub("", word)) for word in words)
-
-
-def _releases(packages: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
 
 
 def _git(*arguments: str) -> str | None:

@@ -55,7 +55,9 @@ def merge(folders: Sequence[Path], out: Path) -> list[RunRecord]:
     for each in found:
         by_id.setdefault(each.record.run_id, []).append(each)
     conflicts = [fault for same in by_id.values() for fault in _conflicts(same)]
-    conflicts += [fault for path, held in _side_files(sources).items() for fault in _unequal(path, held)]
+    side_files = _side_files(sources)
+    for path, ((first, content), *others) in side_files.items():
+        conflicts += [f"{path} differs in {first} and {folder}" for folder, each in others if each != content]
     if conflicts:
         more = f" (and {len(conflicts) - SHOWN} more)" if len(conflicts) > SHOWN else ""
         raise DataError(f"nothing was merged: {'; '.join(conflicts[:SHOWN])}{more}; find out which is right")
@@ -64,7 +66,7 @@ def merge(folders: Sequence[Path], out: Path) -> list[RunRecord]:
     changed = [record for record in joined if present.get(record.run_id) != record]
     for record in changed:
         Store(out).write(record)
-    for path, held in _side_files(sources).items():
+    for path, held in side_files.items():
         write_atomically(out / path, held[0][1])
     return changed
 
@@ -119,7 +121,8 @@ def _contradiction(one: RunRecord, other: RunRecord) -> str | None:
     if one.status != other.status:
         return f"ended as {one.status} and as {other.status}"
     for name in sorted(one.evaluators.keys() & other.evaluators.keys()):
-        if _settings_differ(one, other, name):
+        settings = {canonical_json(record.evaluators[name].get("options")) for record in (one, other)}
+        if _version(one, name) == _version(other, name) and len(settings) > 1:
             return f"{name} scored them with different options"
     mine, theirs = _numbers(one), _numbers(other)
     for key in sorted(mine.keys() & theirs.keys()):
@@ -131,12 +134,6 @@ def _contradiction(one: RunRecord, other: RunRecord) -> str | None:
             return f"only one of them has {' '.join(key)}"
     curves = (record.training.model_dump(exclude={"recipe"}) for record in (one, other))
     return None if len({canonical_json(curve) for curve in curves}) == 1 else "their training curves differ"
-
-
-def _settings_differ(one: RunRecord, other: RunRecord, evaluator: str) -> bool:
-    """Whether one version of an evaluator was set in two ways."""
-    sets = [canonical_json(record.evaluators[evaluator].get("options")) for record in (one, other)]
-    return _version(one, evaluator) == _version(other, evaluator) and sets[0] != sets[1]
 
 
 def _numbers(record: RunRecord) -> dict[tuple[str, str, str], Any]:
@@ -162,11 +159,6 @@ def _side_files(sources: Iterable[Path]) -> dict[str, list[tuple[Path, bytes]]]:
             name = path.relative_to(folder).as_posix()
             held.setdefault(name, []).append((folder, path.read_bytes()))
     return held
-
-
-def _unequal(path: str, held: Sequence[tuple[Path, bytes]]) -> list[str]:
-    first, content = held[0]
-    return [f"{path} differs in {first} and {folder}" for folder, other in held[1:] if other != content]
 
 
 # --- joining --------------------------------------------------------------------------------------------------

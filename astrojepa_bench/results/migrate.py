@@ -80,7 +80,13 @@ def migrated(record: RunRecord, chains: Mapping[str, Mapping[str, str]]) -> RunR
         chains: today's version of each evaluator by name.
     """
     identity = {**record.identity, "chain": EDITION_1}
-    known = {name: chain for name, chain in chains.items() if _measured_by(record, name) == chain[OWN]}
+    known = dict[str, Mapping[str, str]]()
+    for name, chain in chains.items():
+        version = record.evaluators.get(name, {}).get("version")
+        texts = {score.evaluator_version for score in record.scores if score.evaluator == name}
+        declared = texts <= {f"{version} (edition 1)"}  # else the scores tell of a hash of its source
+        if declared and version == chain[OWN]:
+            known[name] = chain
     facts: dict[str, Any] = {
         **record.facts(),
         "identity": identity,
@@ -99,13 +105,6 @@ def migrated(record: RunRecord, chains: Mapping[str, Mapping[str, str]]) -> RunR
         for score in facts["scores"]
     ]
     return RunRecord.model_validate(facts)
-
-
-def _measured_by(record: RunRecord, evaluator: str) -> str | None:
-    """Find the declared version of an evaluator by which a run was scored; None for a hash of its source."""
-    version = record.evaluators.get(evaluator, {}).get("version")
-    texts = {score.evaluator_version for score in record.scores if score.evaluator == evaluator}
-    return version if texts <= {f"{version} (edition 1)"} else None
 
 
 def _move_files(store: Store, old: RunRecord, new: RunRecord) -> None:

@@ -133,7 +133,12 @@ class Store:
             ConfigError: there is none, or more than one.
         """
         if prefix == "latest":
-            return self._latest()
+            scored = [record for record in self.records() if record.status in SCORED]
+            if not scored:
+                raise ConfigError(
+                    f"there is no scored run below {self.runs}; name the output folder with --out"
+                )
+            return self.path(max(scored, key=lambda each: (each.provenance.created_utc, each.run_id)))
         found = {path.stem: path for path in self.paths() if path.stem.startswith(prefix)}
         found |= {old: path for old, path in self._formerly.items() if old.startswith(prefix)}
         if len(set(found.values())) == 1:
@@ -145,12 +150,6 @@ class Store:
             f"no run id starts with '{prefix}' below {self.runs}; give a record's file, or name the output "
             "folder with --out"
         )
-
-    def _latest(self) -> Path:
-        scored = [record for record in self.records() if record.status in SCORED]
-        if not scored:
-            raise ConfigError(f"there is no scored run below {self.runs}; name the output folder with --out")
-        return self.path(max(scored, key=lambda record: (record.provenance.created_utc, record.run_id)))
 
     def records(self) -> list[RunRecord]:
         """Read every record, in an order that depends on their content only.

@@ -1,10 +1,17 @@
-"""The grid of runs: one cell after the other, none able to stop the others."""
+"""The grid of runs: what it would do, and doing it, one cell after the other, none able to stop the others.
+
+Before anything runs, the minutes it will take follow from runs that the output folder holds: the same components on
+the same galaxies, images of the same size and the same class of device. Where there is none, nothing is known.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Literal
 
 import torch
 
@@ -13,17 +20,15 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.identity import RunIdentity, canonical_json
+from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.cell import CellResult, run_cell
-from astrojepa_bench.runs.component import Cell, RunContext
-from astrojepa_bench.runs.outlook import PlannedCell, look_ahead
+from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
+from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.plan import Plan, dealt
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
-from astrojepa_bench.training.budgets import Budget
-from astrojepa_bench.types import GalaxyTable
 
 DONE_WELL = frozenset({"ok", "collapsed", "skipped"})
 
@@ -46,6 +51,33 @@ class GridResult:
     def all_well(self) -> bool:
         """Whether every cell is ok, collapsed or skipped for a reason."""
         return all(record.status in DONE_WELL for record in self.records)
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One run of a plan.
+
+    Attributes:
+        cell: what would run.
+        dataset: on which galaxies.
+        run_id: under which it is, or will be, recorded.
+        state: `cached` where nothing is left to do, `skipped` where it cannot mean anything, else `missing`.
+        reason: why it is skipped, or why a run that has a record is missing or done without scores.
+        minutes: how long it will take, as far as earlier runs tell; None where they do not.
+    """
+
+    cell: Cell
+    dataset: str
+    run_id: str
+    state: Literal["cached", "missing", "skipped"]
+    reason: str | None
+    minutes: float | None
+
+    def facts(self) -> dict[str, object]:
+        """Return it as programs read it."""
+        names = {kind: part.name for kind, part in self.cell.components.items()}
+        about = {"run_id": self.run_id, "state": self.state, "reason": self.reason, "minutes": self.minutes}
+        return {**names, "dataset": self.dataset, "seed": self.cell.seed, **about}
 
 
 def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResult:
@@ -80,11 +112,18 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
         DataError: the dataset cannot be loaded.
     """
     plans, device = _plans(request, registry), choose_device(request.device)
-    return [
-        planned
-        for plan in plans
-        for planned in look_ahead(plan.cells, _context(plan, request, device, command="plan"))
-    ]
+    measured = [record for record in Store(request.out).records() if record.status in SCORED]
+    planned = list[PlannedCell]()
+    for plan in plans:
+        context = _context(plan, request, device, command="plan")
+        planned += [_planned(cell, context, measured) for cell in plan.cells]
+    return planned
+
+
+def total_minutes(planned: Iterable[PlannedCell]) -> float | None:
+    """Add up; None as soon as one missing cell takes nobody knows how long."""
+    minutes = [each.minutes for each in planned]
+    return None if None in minutes else round(sum(each for each in minutes if each is not None), 2)
 
 
 def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
@@ -97,8 +136,13 @@ def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
 
 def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:
     """Load what all cells of a plan share."""
-    galaxies = load_planned(plan, request.cache, device)
-    budget = _within(plan.budget, galaxies.table)
+    galaxies, budget = load_planned(plan, request.cache, device), plan.budget
+    found = len(galaxies.table.pretraining_rows)
+    if (
+        budget.galaxies is not None and budget.galaxies >= found
+    ):  # limits nothing: the run is the one without it
+        events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
+        budget = dataclasses.replace(budget, galaxies=None)
     return RunContext(galaxies, budget, plan.evaluators, Store(request.out), command)
 
 
@@ -131,15 +175,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _within(budget: Budget, table: GalaxyTable) -> Budget:
-    """Drop a limit on pretraining galaxies that limits nothing: such a run is the one without it."""
-    found = len(table.pretraining_rows)
-    if budget.galaxies is None or budget.galaxies < found:
-        return budget
-    events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
-    return dataclasses.replace(budget, galaxies=None)
-
-
 def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]:
     """Run every cell; those that another process is working on come last, and are waited for."""
     results: dict[int, CellResult] = {}
@@ -154,3 +189,79 @@ def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]
                 note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
                 events.emit("note", text=note)
     return [results[index] for index in sorted(results)]
+
+
+# --- what a cell would do, and how long it would take ---------------------------------------------------------
+
+
+def _planned(cell: Cell, context: RunContext, measured: Sequence[RunRecord]) -> PlannedCell:
+    identity, dataset = RunIdentity.of(cell, context.galaxies, context.budget), context.galaxies.name
+    run_id, known = identity.run_id, context.store.find(identity.run_id)
+    if known is not None and is_finished(known, context.evaluators):
+        if known.status == "skipped":
+            return PlannedCell(cell, dataset, run_id, "skipped", known.skip_reason, 0.0)
+        return PlannedCell(
+            cell, dataset, run_id, "cached", None if known.status == "ok" else known.status, 0.0
+        )
+    if cell.skip is not None:
+        return PlannedCell(cell, dataset, run_id, "skipped", cell.skip, 0.0)
+    missing = unscored(known if known and known.status in SCORED else None, context.evaluators)
+    trains = known is None or known.status not in SCORED or not context.store.weights_path(run_id).exists()
+    seconds = _seconds(cell, identity, context.budget.seen, measured, missing, trains)
+    minutes = None if seconds is None else round(seconds / 60, 2)
+    return PlannedCell(cell, dataset, run_id, "missing", _why_missing(known, missing, trains), minutes)
+
+
+def _why_missing(known: RunRecord | None, missing: Sequence[Component], trains: bool) -> str | None:
+    if known is None:
+        return None
+    if known.status not in SCORED:
+        return f"{known.status} before" + (f": {known.failure.message}" if known.failure else "")
+    asked = f"not scored by {', '.join(each.name for each in missing)} of today's version and options"
+    return f"{asked}; its weights are not here, so it is trained again" if trains else asked
+
+
+def _seconds(
+    cell: Cell,
+    identity: RunIdentity,
+    seen: int,
+    measured: Sequence[RunRecord],
+    missing: Sequence[Component],
+    trains: bool,
+) -> float | None:
+    """Estimate a cell from the runs most like it: training by images, scoring by evaluator [s]."""
+    names = {each.name for each in missing}
+    alike = [record for record in measured if _comparable(record.identity) == _comparable(identity.facts())]
+    kinds: tuple[tuple[str, ...], ...] = (("objective", "masker", "encoder"), ("objective", "encoder"))
+    of_cell = {kind: (part.name, canonical_json(part.recorded())) for kind, part in cell.components.items()}
+    for wanted in kinds:
+        same = [
+            record
+            for record in alike
+            if all(
+                (getattr(record, k), canonical_json(record.options.get(k, {}))) == of_cell[k] for k in wanted
+            )
+        ]
+        training = [  # seconds an image; what does not train takes no time for it
+            spent / record.training.images_seen if record.training.images_seen else 0.0
+            for record in same
+            if (spent := record.cost.train_seconds) is not None
+        ]
+        scoring = [  # by these evaluators, with their features, where all of them were timed
+            sum(
+                s
+                for name, s in record.cost.evaluation.items()
+                if name in names or name not in record.evaluators
+            )
+            for record in same
+            if names <= record.cost.evaluation.keys()
+        ]
+        if scoring and (training or not trains):
+            return (seen * median(training) if trains else 0.0) + median(scoring)
+    return None
+
+
+def _comparable(identity: dict[str, object]) -> tuple[object, ...]:
+    """Return what sets the pace besides the components: galaxies, size of the images, class of device."""
+    size = next((word for word in str(identity.get("budget", "")).split() if word.endswith("px")), "")
+    return identity.get("fingerprint"), size, identity.get("device_class")

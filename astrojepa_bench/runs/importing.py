@@ -6,7 +6,7 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from astrojepa_bench.data.galaxies import Galaxies
@@ -131,7 +131,13 @@ def score_imported(
     """
     context = RunContext(galaxies, _budget(imported), evaluators, store, command)
     own = _cell(imported, registry)
-    records = [run_cell(cell, context).record for cell in (own, *_floors(own, registry))]
+    blind = next(offer for offer in registry.offers("masker") if not offer.declares("hides"))
+    floors = [
+        Cell(Component.of(offer, {}), Component.of(blind, {}), own.encoder, own.seed)
+        for offer in registry.offers("objective")
+        if offer.declares("standing") == "floor"
+    ]
+    records = [run_cell(cell, context).record for cell in (own, *floors)]
     for record in records:
         if record.failure is not None:
             where = f"{record.title}: {record.status} while {record.failure.phase}"
@@ -161,11 +167,3 @@ def _cell(imported: Imported, registry: Registry) -> Cell:
         Component.of(registry.get("encoder", imported.encoder), imported.options),
         seed=0,
     )
-
-
-def _floors(cell: Cell, registry: Registry) -> Iterator[Cell]:
-    """Return the floors that belong to a model: its encoder before any training."""
-    blind = next(offer for offer in registry.offers("masker") if not offer.declares("hides"))
-    for offer in registry.offers("objective"):
-        if offer.declares("standing") == "floor":
-            yield Cell(Component.of(offer, {}), Component.of(blind, {}), cell.encoder, cell.seed)

@@ -69,7 +69,10 @@ def rerun(
         _component(record, "encoder", registry, settings, budget),
         record.seed,
     )
-    evaluators = tuple(_evaluator(record, name, registry) for name in record.evaluators)
+    evaluators = tuple(
+        Component.of(registry.get("evaluator", name), {"evaluator": known.get("options") or {}})
+        for name, known in record.evaluators.items()
+    )
     parts = [part.offer for part in cell.components.values()]
     check_all_used(settings, [registry.get("dataset", record.dataset), *parts])
     galaxies = _galaxies(record, registry, settings, budget.size_px, cache, device)
@@ -120,12 +123,6 @@ def _component(
                 f"path with --set {kind}.{name}=FILE"
             )
     return Component.of(offer, {kind: {**recorded, **given}}, {"patch": budget.patch_px})
-
-
-def _evaluator(record: RunRecord, name: str, registry: Registry) -> Component:
-    return Component.of(
-        registry.get("evaluator", name), {"evaluator": record.evaluators[name].get("options") or {}}
-    )
 
 
 def _galaxies(

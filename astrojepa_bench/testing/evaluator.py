@@ -90,15 +90,12 @@ def find_truth(piece: Subject) -> str | None:
     scores = with_chance(evaluation(build(piece), features_of(truth)))
     if not scores:
         raise NotApplicable("none of its scores says what chance is")
-    if any(map(_is_best, scores.values())):
-        return None
+    for score in scores.values():
+        best = 1.0 if score.higher_is_better else 0.0
+        allowed = BEST if score.higher_is_better else 0.1 * abs(score.chance or 0.0)
+        if abs(score.value - best) <= allowed:
+            return None
     return "; ".join(f"{metric} = {score.value:.3f}" for metric, score in scores.items())
-
-
-def _is_best(score: Score) -> bool:
-    best = 1.0 if score.higher_is_better else 0.0
-    allowed = BEST if score.higher_is_better else 0.1 * abs(score.chance or 0.0)
-    return abs(score.value - best) <= allowed
 
 
 @rules(

@@ -50,7 +50,11 @@ class Container:
                 files = (file for file in path.rglob("*") if file.is_file())
                 return cls(path, tuple(sorted(file.relative_to(path).as_posix() for file in files)))
         with _unzipping(path) as archive:
-            return cls(path, tuple(sorted(_members(path, archive))))
+            members = [info for info in archive.infolist() if not info.is_dir()]
+        if any(info.flag_bits & ENCRYPTED for info in members):
+            raise DataError(f"{path} is an encrypted zip; unpack it with its password and give the folder")
+        names = {info.filename for info in members if not info.filename.startswith("__MACOSX")}
+        return cls(path, tuple(sorted(names)))
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -117,13 +121,6 @@ def is_zip(path: Path) -> bool:
     """Return whether a file is a zip, or the beginning of one."""
     with reading(path), path.open("rb") as file:
         return file.read(2) == b"PK" or zipfile.is_zipfile(path)
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> set[str]:
-    members = [info for info in archive.infolist() if not info.is_dir()]
-    if any(info.flag_bits & ENCRYPTED for info in members):
-        raise DataError(f"{path} is an encrypted zip; unpack it with its password and give the folder")
-    return {info.filename for info in members if not info.filename.startswith("__MACOSX")}
 
 
 def _carefully(read: Read, name: str) -> bytes:

@@ -125,9 +125,12 @@ def _drawn_by(
             yield from arrived
             awaited = [block for block in awaited if block not in arrived]
             if awaited and not alive:
+                failed = [process for process in processes if process.returncode]
+                said = [process.stderr.read().splitlines()[-1:] for process in failed if process.stderr]
+                words = "; ".join(dict.fromkeys(line for last in said for line in last))
                 raise BenchError(
-                    f"{len(awaited)} of {len(missing)} blocks were not drawn ({_last_words(processes)}); "
-                    "run again to draw the rest"
+                    f"{len(awaited)} of {len(missing)} blocks were not drawn "
+                    f"({words or f'{len(failed)} workers were killed'}); run again to draw the rest"
                 )
             time.sleep(0.05)
 
@@ -160,9 +163,3 @@ def _running(processes: list[subprocess.Popen[str]]) -> Iterator[list[subprocess
             process.wait()
             if process.stderr is not None:
                 process.stderr.close()
-
-
-def _last_words(processes: list[subprocess.Popen[str]]) -> str:
-    failed = [process for process in processes if process.returncode]
-    words = [line for process in failed if process.stderr for line in process.stderr.read().splitlines()[-1:]]
-    return "; ".join(dict.fromkeys(words)) or f"{len(failed)} workers were killed"

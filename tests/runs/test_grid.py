@@ -8,8 +8,7 @@ from astrojepa_bench.cli import main
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.grid import plan_grid, run_grid
-from astrojepa_bench.runs.outlook import total_minutes
+from astrojepa_bench.runs.grid import plan_grid, run_grid, total_minutes
 from astrojepa_bench.runs.plan import dealt, make_plan
 from astrojepa_bench.runs.request import make_request, parse_shard, read_config
 
