@@ -26,7 +26,7 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext
-from astrojepa_bench.runs.plan import Plan, dealt
+from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
 
@@ -128,7 +128,7 @@ def total_minutes(planned: Iterable[PlannedCell]) -> float | None:
 
 def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
     """Plan a request, or one machine's part of it, and tell what was merged."""
-    plans = make_plans(request, registry)
+    plans = make_plans(request, registry) if request.suite else (make_plan(request, registry),)
     for note in dict.fromkeys(note for plan in plans for note in plan.notes):
         events.emit("note", text=note)
     return dealt(plans, request.shard)
