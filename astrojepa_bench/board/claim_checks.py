@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from astrojepa_bench.board.claims import Claim, Claims, Place
+from astrojepa_bench.board.claims import Claim, Claims
 from astrojepa_bench.board.columns import Column, newest_versions
 from astrojepa_bench.board.compare import POINTS, Compared, compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
@@ -17,7 +17,7 @@ from astrojepa_bench.board.named import find_entries, read_name
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
-from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.record import SCORED
 
 Slots = Mapping[str, str]
 
@@ -85,7 +85,13 @@ class Checker:
             ConfigError: none is such, or several are.
         """
         place = self.claims.places[on]
-        found = [section for section in self.board.sections if _is_at(section, place)]
+        facts = {"budget": place.budget, "device_class": place.device_class, "precision": place.precision}
+        found = [
+            section
+            for section in self.board.sections
+            if section.fingerprint.startswith(place.fingerprint)
+            and all(getattr(section, name) == value for name, value in facts.items() if value)
+        ]
         if len(found) != 1:
             raise ConfigError(f"place '{on}' means {len(found)} sections; expected one")
         return found[0]
@@ -115,7 +121,9 @@ class Checker:
         section = self.section(claim.on)
         entries, metric = entries_of(section, self._runs), claim.metric or self.rules.headline
         if claim.collapsed is not None:
-            return _collapses(entries[self.entry(section, claim.collapsed)])
+            ended = [run.status for run in entries[self.entry(section, claim.collapsed)]]
+            count = ended.count("collapsed")
+            return Found({"collapsed": str(count), "runs": str(len(ended))}, count, count)
         if claim.entry is not None:
             return self._value(section, entries, self.entry(section, claim.entry), metric)
         evidence = gather(entries, newest_of(entries), self.rules, metric)
@@ -150,12 +158,6 @@ class Checker:
         return Found(slots, mean, mean)
 
 
-def _is_at(section: Section, place: Place) -> bool:
-    asked = {"budget": place.budget, "device_class": place.device_class, "precision": place.precision}
-    facts = all(getattr(section, name) == value for name, value in asked.items() if value)
-    return facts and section.fingerprint.startswith(place.fingerprint)
-
-
 def _difference(found: Compared, more: Slots) -> Found:
     slots = {
         "effect": f"{found.effect:+.1f}",
@@ -167,11 +169,6 @@ def _difference(found: Compared, more: Slots) -> Found:
     slots["reach"] = f"{max(abs(found.low), abs(found.high)):.1f}"
     slots["needed"] = str(found.seeds_needed or found.galaxies_needed or "–")
     return Found(slots, found.low, found.high, found.verdict)
-
-
-def _collapses(runs: Sequence[RunRecord]) -> Found:
-    count = sum(run.status == "collapsed" for run in runs)
-    return Found({"collapsed": str(count), "runs": str(len(runs))}, count, count)
 
 
 def _filled(says: str, slots: Slots) -> str:

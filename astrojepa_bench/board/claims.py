@@ -105,7 +105,7 @@ class Claim(_Part):
         return self
 
 
-class Table(_Part):
+class NumberTable(_Part):
     """Numbers side by side, straight from the records.
 
     Attributes:
@@ -132,7 +132,7 @@ class Chapter(_Part):
 
     title: str
     text: str = ""
-    tables: tuple[Table, ...] = ()
+    tables: tuple[NumberTable, ...] = ()
     claims: tuple[Claim, ...] = ()
     limits: str = ""
 

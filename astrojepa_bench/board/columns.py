@@ -102,13 +102,13 @@ def _column(evaluator: str, metric: str, described: Metric) -> Column:
     return Column(evaluator, metric, title, described.scale, described.digits, described.priority)
 
 
-def _shipped(role: str) -> Column:
-    """Find the column of the ruler's own metric with a role; other evaluators cannot take it."""
-    described = ((name, metric) for name, metrics in SHOWN.items() for metric in metrics)
-    return next(_column(name, metric.name, metric) for name, metric in described if metric.role == role)
-
-
-ACCURACY = _shipped("ranks")
+ACCURACY = next(
+    _column(name, metric.name, metric)
+    for name, metrics in SHOWN.items()
+    for metric in metrics
+    if metric.role == "ranks"
+)
+"""The column of the ruler's own metric that ranks; other evaluators cannot take that role."""
 
 
 def newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -13,7 +13,7 @@ from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather
 from astrojepa_bench.board.factors import factor_effects
 from astrojepa_bench.board.families import Entries
-from astrojepa_bench.board.named import EntryName, encoder_of, find_entries, read_name, unknown_name
+from astrojepa_bench.board.named import KINDS, EntryName, encoder_of, find_entries, read_name, unknown_name
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import section_title
@@ -100,12 +100,16 @@ def compare_by_name(board: Board, a: str, b: str) -> list[Compared]:
     for name in names:
         if not any(find_entries(entries, name) for _, entries in placed):
             raise unknown_name(name, [entries for _, entries in placed])
-    found = [
-        compared
-        for section, entries in placed
-        for pair in _meeting(entries, names)
-        for compared in _compared(section, entries, board.rules, pair)
-    ]
+    found = list[Compared]()
+    for section, entries in placed:
+        pairs = _meeting(entries, names)
+        told = _told_by(entries, board.rules) if pairs else []
+        found += [
+            compared_in(section, evidence, evidence.compare(*pair))
+            for pair in pairs
+            for evidence in told
+            if evidence.scores.keys() >= {*pair}
+        ]
     if not found:
         raise ConfigError(
             f"'{a}' and '{b}' never stand in one section with one encoder; compare entries that share data, "
@@ -141,11 +145,11 @@ def _meeting(entries: Entries, names: tuple[EntryName, EntryName]) -> list[tuple
     return pairs
 
 
-def _compared(section: Section, entries: Entries, rules: Rules, pair: tuple[str, str]) -> Iterable[Compared]:
-    for metric in dict.fromkeys((rules.headline, *METRICS)):
-        evidence = gather(entries, newest_of(entries), rules, metric)
-        if evidence is not None and all(entry in evidence.scores for entry in pair):
-            yield compared_in(section, evidence, evidence.compare(*pair))
+def _told_by(entries: Entries, rules: Rules) -> list[Evidence]:
+    """Gather what entries say of the headline and of `METRICS`; not of one in which nothing tells a difference."""
+    versions, metrics = newest_of(entries), dict.fromkeys((rules.headline, *METRICS))
+    gathered = (gather(entries, versions, rules, metric) for metric in metrics)
+    return [evidence for evidence in gathered if evidence is not None]
 
 
 def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Compared:
@@ -155,7 +159,8 @@ def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Comp
     labels = {row.entry_id: row.label for row in section.rows}
     names = labels[found.a], labels[found.b]
     low, high = (POINTS * end for end in interval_of(found))
-    ratio = _cost_ratio(*runs)
+    spent = [fmean(run.cost.flops or 0.0 for run in each) for each in runs]
+    ratio = spent[0] / spent[1] if min(spent) > 0 else None
     sentences = [
         _verdict(section, names, evidence, found),
         _galaxies(evidence, found),
@@ -178,11 +183,9 @@ def compare_levels(board: Board, a: str, b: str) -> list[Compared]:
     """
     runs, rules, found = by_entry(board.records), board.rules, list[Compared]()
     for section in board.sections:
-        entries = entries_of(section, runs)
-        for metric in dict.fromkeys((rules.headline, *METRICS)):
-            evidence = gather(entries, newest_of(entries), rules, metric)
+        for evidence in _told_by(entries_of(section, runs), rules):
             with suppress(DataError):  # another section may hold such a grid
-                found += [phrased_levels(section, evidence, rules, a, b)[1]] if evidence else []
+                found.append(phrased_levels(section, evidence, rules, a, b)[1])
     if not found:
         raise ConfigError(
             f"no section holds a complete grid with '{a}' and '{b}': each of at least two blocks (objectives or "
@@ -312,12 +315,6 @@ def _decided_by(evidence: Evidence, found: Comparison) -> str:
     return excluded
 
 
-def _cost_ratio(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> float | None:
-    """Compute how many times the training operations of `b` those of `a` are; None where one has none."""
-    mean = [fmean([run.cost.flops or 0.0 for run in runs]) for runs in (a, b)]
-    return mean[0] / mean[1] if min(mean) > 0 else None
-
-
 def _cost(ratio: float | None) -> str:
     if ratio is None:
         return "One of the two was not trained."
@@ -328,7 +325,11 @@ def _cost(ratio: float | None) -> str:
 
 def _options(a: RunRecord, b: RunRecord) -> str:
     """Name the options in which two entries differ, of parts of one name."""
-    facts = [_flat(record.options, a, b) for record in (a, b)]
+    shared = [kind for kind in KINDS if getattr(a, kind) == getattr(b, kind)]
+    facts = [
+        {f"{kind}.{name}": value for kind in shared for name, value in each.options.get(kind, {}).items()}
+        for each in (a, b)
+    ]
     names = differing(facts)
     if not names:
         return ""
@@ -337,8 +338,3 @@ def _options(a: RunRecord, b: RunRecord) -> str:
     ]
     more = f" and {len(names) - MOST_OPTIONS} more" if len(names) > MOST_OPTIONS else ""
     return f"They differ in {', '.join(told)}{more}."
-
-
-def _flat(options: Mapping[str, Mapping[str, object]], a: RunRecord, b: RunRecord) -> dict[str, object]:
-    shared = [kind for kind in ("objective", "masker", "encoder") if getattr(a, kind) == getattr(b, kind)]
-    return {f"{kind}.{name}": value for kind in shared for name, value in options.get(kind, {}).items()}

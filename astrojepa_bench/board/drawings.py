@@ -48,19 +48,16 @@ class Axis:
         return [(self.at(value), f"{value:g}") for value in self._round_values() if self.holds(value)]
 
     def _round_values(self) -> list[float]:
+        """List 1, 2 and 5 times powers of ten, or else the multiples of such a step."""
         if self.log and self.high >= 10 * self.low:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             every = (1, 2, 5) if len(decades) < 4 else (1,)
             return [float(f"{step}e{power}") for power in decades for step in every]
-        step = _round_step((self.high - self.low) / 5)
+        width = (self.high - self.low) / 5
+        power = 10.0 ** math.floor(math.log10(width)) if width > 0 else 1.0
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= width * (1 - 1e-9))
         first = math.ceil(self.low / step - 1e-9)
         return [float(f"{step * i:.10g}") for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def _round_step(width: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, at least `width`."""
-    power = 10.0 ** math.floor(math.log10(width)) if width > 0 else 1.0
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= width * (1 - 1e-9))
 
 
 def axis_over(

@@ -148,7 +148,15 @@ def labels_of(entries: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
         namesakes.setdefault(runs[0].title, []).append(entry_id)
     labels: dict[str, str] = {}
     for name, ids in namesakes.items():
-        labels.update(_told_apart(name, {entry_id: _facts(entries[entry_id][0]) for entry_id in ids}))
+        if len(ids) == 1:
+            labels[ids[0]] = name
+            continue
+        facts = {entry_id: _facts(entries[entry_id][0]) for entry_id in ids}
+        keys = differing(facts.values())
+        shown = {entry_id: _differences(fact, keys) for entry_id, fact in facts.items()}
+        if len(set(shown.values())) < len(facts):  # the rest of what differs was cut off, or is not recorded
+            shown = {entry_id: f"{text} {entry_id[:6]}".strip() for entry_id, text in shown.items()}
+        labels |= {entry_id: f"{name} ({text})" for entry_id, text in shown.items()}
     return labels
 
 
@@ -176,16 +184,6 @@ def _facts(record: RunRecord) -> dict[str, object]:
         chains = record.identity["chain"]
         code = {f"{kind} version": version_text(chain) for kind, chain in chains.items()}
     return {**options, **code}
-
-
-def _told_apart(name: str, facts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
-    if len(facts) == 1:
-        return dict.fromkeys(facts, name)
-    keys = differing(facts.values())
-    shown = {entry_id: _differences(fact, keys) for entry_id, fact in facts.items()}
-    if len(set(shown.values())) < len(facts):  # the rest of what differs was cut off, or is not recorded
-        shown = {entry_id: f"{text} {entry_id[:6]}".strip() for entry_id, text in shown.items()}
-    return {entry_id: f"{name} ({text})" for entry_id, text in shown.items()}
 
 
 def _differences(fact: Mapping[str, object], keys: Sequence[str]) -> str:

@@ -11,10 +11,10 @@ from statistics import fmean
 from astrojepa_bench.board.columns import Versions
 from astrojepa_bench.board.families import Entries, Family, Pair, families_of, is_complete, own_floor
 from astrojepa_bench.board.inference import (
+    OPPOSITE,
     Difference,
     Prior,
     SeedScores,
-    Verdict,
     compare_family,
     fit_prior,
     galaxies_needed,
@@ -26,8 +26,6 @@ from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
-
-_TURNED: Mapping[Verdict, Verdict] = {"better": "worse", "worse": "better"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Evidence:
             if pair in self._narrowest:
                 family, difference = self._narrowest[pair]
                 return self._comparison(
-                    family.name, difference if forwards else _turned(difference), len(family.pairs)
+                    family.name, difference if forwards else difference.turned(), len(family.pairs)
                 )
         (difference,) = self.differences([(a, b)])
         return self._comparison(EXPLORATORY, difference, 1)
@@ -88,7 +86,10 @@ class Evidence:
         """Compare the pairs of one family."""
         tests = {(a, b): self.preferences.between(a, b) for a, b in pairs}
         found = compare_family(self.scores, pairs, margin=self.margin, test_set=tests, alpha=self.alpha)
-        return found if self.higher_is_better else [_reversed(each) for each in found]
+        if self.higher_is_better:
+            return found
+        # the numbers stay as they were measured; the entry with the lower one is the better
+        return [replace(each, verdict=OPPOSITE.get(each.verdict, each.verdict)) for each in found]
 
     @cached_property
     def judged(self) -> tuple[tuple[Family, tuple[Difference, ...]], ...]:
@@ -154,14 +155,15 @@ def gather(entries: Entries, versions: Versions, rules: Rules, metric: str) -> E
     found = {entry: runs for entry, each in entries.items() if (runs := scored(each, versions, metric))}
     values = {entry: [score.value for _, score in runs] for entry, runs in found.items()}
     told = [entry for entry in found if entries[entry][0].standing != "floor" and len(values[entry]) > 1]
-    spreads = {entry: _variance(values[entry]) for entry in told}
+    means = {entry: fmean(each) for entry, each in values.items()}
+    squares = {entry: math.fsum((value - means[entry]) ** 2 for value in values[entry]) for entry in told}
+    spreads = {entry: squares[entry] / (len(values[entry]) - 1) for entry in told}
     if not any(spreads.values()):
         return None
     prior = fit_prior(list(spreads.values()), [len(values[entry]) - 1 for entry in told])
     evaluator, name = metric.split(".", 1)
     is_share = name.endswith("accuracy")  # what margins and constants are made for
     galaxies = preferences(found, metric, rules.borrowed.get(evaluator) if is_share else None)
-    means = {entry: fmean(each) for entry, each in values.items()}
     higher = next(score.higher_is_better for runs in found.values() for _, score in runs)
     order = sorted(means, key=lambda entry: (-means[entry] if higher else means[entry], entry))
     ranked = [entry for entry in order if is_complete(entries[entry])]
@@ -185,21 +187,3 @@ def scored(runs: Iterable[RunRecord], versions: Versions, metric: str) -> Scored
             scores = (s for s in run.scores if (s.evaluator, s.metric) == (evaluator, name))
             found += [(run, s) for s in scores if s.evaluator_version == versions.get(evaluator)][:1]
     return found
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = fmean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-
-
-def _turned(each: Difference) -> Difference:
-    """Return the same difference, seen from the other entry."""
-    return replace(
-        each, a=each.b, b=each.a, verdict=_TURNED.get(each.verdict, each.verdict), difference=-each.difference,
-        low=-each.high, high=-each.low, low_family=-each.high_family, high_family=-each.low_family,
-    )  # fmt: skip
-
-
-def _reversed(each: Difference) -> Difference:
-    """Return the same difference of a metric that is better where it is lower."""
-    return replace(each, verdict=_TURNED.get(each.verdict, each.verdict))

@@ -64,11 +64,14 @@ def families_of(
         ConfigError: the rules name a family that is not known.
     """
     firsts = {entry: entries[entry][0] for entry in ranked}
+    group = {entry: group_of(record, rules) for entry, record in firsts.items()}
     made: Mapping[str, Callable[[], list[Family]]] = {
         "lift": lambda: [Family("lift", tuple(_lifts(entries, ranked, means)))],
         "masker": lambda: [Family("masker", tuple(pairs)) for pairs in _maskers(firsts, rules)],
         "objective": lambda: [Family("objective", tuple(_objectives(firsts, rules)))],
-        "all": lambda: [Family("all", tuple(_within_groups(firsts, rules)))],
+        "all": lambda: [
+            Family("all", tuple((a, b) for a, b in combinations(firsts, 2) if group[a] == group[b]))
+        ],
     }
     unknown = [name for name in rules.families if name not in made]
     if unknown:
@@ -169,9 +172,3 @@ def _objectives(firsts: Mapping[str, RunRecord], rules: Rules) -> Iterable[Pair]
             if reference in found or len(found) == 1
         ]
         yield from combinations(sorted(chosen, key=list(firsts).index), 2)
-
-
-def _within_groups(firsts: Mapping[str, RunRecord], rules: Rules) -> Iterable[Pair]:
-    for a, b in combinations(firsts, 2):
-        if group_of(firsts[a], rules) == group_of(firsts[b], rules):
-            yield a, b

@@ -11,7 +11,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from astrojepa_bench.board.claim_checks import Checked, Checker
-from astrojepa_bench.board.claims import Table, read_claims
+from astrojepa_bench.board.claims import NumberTable, read_claims
 from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.table import Board
 from astrojepa_bench.errors import BenchError, ConfigError
@@ -107,7 +107,7 @@ def _line(each: Checked) -> str:
     return f"- {each.sentence}{broken}"
 
 
-def _table(table: Table, checker: Checker) -> str:
+def _table(table: NumberTable, checker: Checker) -> str:
     """Render numbers side by side, as the columns of the board write them; many metrics as rows."""
     section = checker.section(table.on)
     rows = {row.entry_id: row for row in section.rows}

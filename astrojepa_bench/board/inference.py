@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ LEAST_ENTRIES = 4
 """Below this number of entries a prior cannot be fitted, and the variances are pooled."""
 
 Verdict: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
+OPPOSITE: Mapping[Verdict, Verdict] = {"better": "worse", "worse": "better"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ class Difference:
     high_family: float
     p: float
     p_holm: float
+
+    def turned(self) -> Difference:
+        """Return the same difference, seen from the other entry."""
+        return replace(
+            self, a=self.b, b=self.a, verdict=OPPOSITE.get(self.verdict, self.verdict), difference=-self.difference,
+            low=-self.high, high=-self.low, low_family=-self.high_family, high_family=-self.low_family,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

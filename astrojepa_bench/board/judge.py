@@ -40,11 +40,17 @@ def judge(entries: Entries, versions: Versions, rules: Rules) -> Verdicts:
     ranks, letters = _places(evidence, rules)
     track = track_record(entries, versions, rules)
     lifts = {entry: lift for entry in entries if (lift := evidence.lift(entry))}
+    notes = _notes(evidence)
+    if track.forecasts:
+        notes.append(
+            f"{track.inside} of {track.forecasts} later seeds fell inside the 95 % interval that was forecast for "
+            "them from the first three of their entry."
+        )
     return Verdicts(
         rules.headline, ranks, letters, lifts, evidence.comparisons,
         factor_effects([("", evidence)], rules),
         track,
-        (*_notes(evidence), *_came_true(track)),
+        tuple(notes),
     )  # fmt: skip
 
 
@@ -144,15 +150,6 @@ def _notes(evidence: Evidence) -> list[str]:
         )
     every = next((diffs for family, diffs in evidence.judged if family.name == "all"), ())
     return found + _unreachable(evidence, every)
-
-
-def _came_true(track: TrackRecord) -> list[str]:
-    if not track.forecasts:
-        return []
-    return [
-        f"{track.inside} of {track.forecasts} later seeds fell inside the 95 % interval that was forecast for them "
-        "from the first three of their entry."
-    ]
 
 
 def _unreachable(evidence: Evidence, differences: Sequence[Difference]) -> list[str]:

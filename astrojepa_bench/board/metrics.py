@@ -63,12 +63,17 @@ def metric_groups(board: Board, section: Section) -> tuple[MetricGroup, ...]:
         board: which holds the records.
         section: one of its sections.
     """
-    runs = [runs for runs in _runs_by_row(board, section) if runs]
-    scored = [record for group in runs for record in group if record.status in SCORED]
-    versions = newest_versions(scored)
-    described = described_metrics(scored, versions)
-    rows = _runs_by_row(board, section)
-    return tuple(_group(name, versions[name], metrics, rows) for name, metrics in described.items())
+    rows = [[run for run in runs if run.status in SCORED] for runs in _runs_by_row(board, section)]
+    every = [run for runs in rows for run in runs]
+    versions, groups = newest_versions(every), list[MetricGroup]()
+    for name, described in described_metrics(every, versions).items():
+        said = [[_scores(run, name, versions[name]) for run in runs] for runs in rows]
+        metrics = dict.fromkeys(metric for runs in said for scores in runs for metric in scores)
+        known = {metric: description_of(metric, described) or Metric(".*") for metric in metrics}
+        shown = [metric for metric, each in known.items() if each.level != "detail"]
+        lines = tuple(_line(metric, said) for metric in shown)
+        groups.append(MetricGroup(name, lines, len(metrics) - len(shown)))
+    return tuple(groups)
 
 
 def scoring_cost(records: Iterable[RunRecord]) -> list[str]:
@@ -107,16 +112,6 @@ def _runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
     records = [record for record in board.records if record.run_id in shown]
     entries = by_entry(of_one_setting(records, newest_versions(records)))
     return [[run for run in entries.get(row.entry_id, []) if run.run_id in row.runs] for row in section.rows]
-
-
-def _group(
-    name: str, version: str, described: Sequence[Metric], rows: Sequence[Sequence[RunRecord]]
-) -> MetricGroup:
-    said = [[_scores(run, name, version) for run in runs if run.status in SCORED] for runs in rows]
-    metrics = dict.fromkeys(metric for runs in said for scores in runs for metric in scores)
-    known = {metric: description_of(metric, described) or Metric(".*") for metric in metrics}
-    shown = [metric for metric, each in known.items() if each.level != "detail"]
-    return MetricGroup(name, tuple(_line(metric, said) for metric in shown), len(metrics) - len(shown))
 
 
 def _scores(run: RunRecord, name: str, version: str) -> dict[str, RecordedScore]:

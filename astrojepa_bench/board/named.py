@@ -24,6 +24,12 @@ class PartName:
     name: str
     options: frozenset[str] = frozenset()
 
+    def fits(self, record: RunRecord, kind: str) -> bool:
+        """Whether the part of that kind of a run is called so."""
+        altered = record.altered.get(kind, {})
+        texts = {f"{option}={short(value)}" for option, value in altered.items()}
+        return getattr(record, kind) == self.name and (self.options <= texts if self.options else not texts)
+
     def __str__(self) -> str:
         return self.name + (f"({', '.join(sorted(self.options))})" if self.options else "")
 
@@ -70,7 +76,7 @@ def find_entries(entries: Entries, name: EntryName) -> list[str]:
     return [
         entry
         for entry, runs in entries.items()
-        if all(_fits(runs[0], kind, part) for kind, part in name.parts.items())
+        if all(part.fits(runs[0], kind) for kind, part in name.parts.items())
     ]
 
 
@@ -87,9 +93,3 @@ def unknown_name(name: EntryName, sections: Iterable[Entries]) -> ConfigError:
 def encoder_of(record: RunRecord) -> str:
     """Name the encoder of a run with all its options."""
     return f"{record.encoder} {canonical_json(record.options.get('encoder', {}))}"
-
-
-def _fits(record: RunRecord, kind: str, part: PartName) -> bool:
-    altered = record.altered.get(kind, {})
-    texts = {f"{option}={short(value)}" for option, value in altered.items()}
-    return getattr(record, kind) == part.name and (part.options <= texts if part.options else not texts)

@@ -41,7 +41,6 @@ from astrojepa_bench.board.page_rows import (
     reference_of,
 )
 from astrojepa_bench.board.published import LEGEND, published_lines
-from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import (
     headline_of,
@@ -149,11 +148,12 @@ def html_page(
     names = told_apart(board.sections)
     counts = _counts(board)
     is_whole = counts["entries"] <= MOST_DETAILED
-    points = _points_a_curve(board) if is_whole else 0
-    anchors, shared = _anchors(names), _headline(board)
+    drawn = sum(2 for record in board.records if record.training.loss_curve)
+    points = min(max(CURVE_POINTS_OF_THE_PAGE // max(drawn, 1), LEAST_POINTS), MOST_POINTS) if is_whole else 0
+    shared = headline_of(board.sections[0]) if board.sections else ACCURACY  # every section is judged by it
     sections = [
         page_section(board, section, title, anchor, points)
-        for section, title, anchor in zip(board.sections, names, anchors, strict=True)
+        for section, title, anchor in zip(board.sections, names, _anchors(names), strict=True)
     ]
     return templates.get_template("page.html").render(
         sections=sections,
@@ -173,16 +173,6 @@ def html_page(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _headline(board: Board) -> Column:
-    """Return the column that every section is judged by."""
-    return headline_of(board.sections[0]) if board.sections else ACCURACY
-
-
-def _points_a_curve(board: Board) -> int:
-    curves = sum(2 for record in board.records if record.training.loss_curve)
-    return min(max(CURVE_POINTS_OF_THE_PAGE // max(curves, 1), LEAST_POINTS), MOST_POINTS)
 
 
 def page_section(board: Board, section: Section, title: str, anchor: str, points: int) -> PageSection:
@@ -310,12 +300,12 @@ def _interactions(effects: Iterable[FactorEffect], headline: Column) -> tuple[st
 def _cost(board: Board, section: Section, headline: Column) -> Scatter | None:
     """Draw scores against what training took: computation where it is known of all, else time."""
     placed = [
-        (row, runs)
+        (row, row.cells[headline.key], runs)
         for row, runs in zip(section.rows, runs_by_row(board, section), strict=True)
         if headline.key in row.cells and row.standing != "floor" and (row.rank or row.standing == "ceiling")
     ]
     fields = (("flops", 1e-12, "training [TFLOP]"), ("train_seconds", 1 / 60, "training [minutes]"))
-    costs = {field: [mean_cost(runs, field) for _, runs in placed] for field, _, _ in fields}
+    costs = {field: [mean_cost(runs, field) for *_, runs in placed] for field, _, _ in fields}
     chosen = next(((f, scale, title) for f, scale, title in fields if all(costs[f])), None)
     if chosen is None:
         return None
@@ -323,21 +313,16 @@ def _cost(board: Board, section: Section, headline: Column) -> Scatter | None:
     reference = reference_of(section, headline)
     points = [
         CostPoint(
-            short_label(section, row), cost * scale, headline.scale * row.cells[headline.key].mean,
-            *_ends(headline, row.cells[headline.key]),
-            text=f"{headline.text(row.cells[headline.key])} {headline.title}, {cost * scale:.3g} {title[10:-1]}",
+            short_label(section, row), cost * scale, headline.scale * found.mean,
+            low=None if found.low is None else headline.scale * found.low,
+            high=None if found.high is None else headline.scale * found.high,
+            text=f"{headline.text(found)} {headline.title}, {cost * scale:.3g} {title[10:-1]}",
             kind=row.standing,
         )
-        for (row, _), cost in zip(placed, costs[field], strict=True) if cost
+        for (row, found, _), cost in zip(placed, costs[field], strict=True) if cost
     ]  # fmt: skip
     level = None if reference is None else (headline.scale * reference, "untrained")
     return cost_plot(points, level, (title, headline.title))
-
-
-def _ends(column: Column, found: Summary) -> tuple[float | None, float | None]:
-    if found.low is None or found.high is None:
-        return None, None
-    return column.scale * found.low, column.scale * found.high
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drawings import Curves, curves
 from astrojepa_bench.board.entries import Row
-from astrojepa_bench.board.metrics import MetricGroup, MetricLine
-from astrojepa_bench.board.statistics import Summary
+from astrojepa_bench.board.metrics import MetricGroup
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 
@@ -88,19 +87,22 @@ def details_of(
         points: most points of a training curve; 0 for none.
     """
     scored = [run for run in runs if run.status in SCORED]
+    tables = (_score_table(group, at) for group, at in scores)
     drawn = (
         curves("loss", [run.training.loss_curve for run in scored], CURVE_PX, points),
         curves("effective rank", [run.training.rank_curve for run in scored], CURVE_PX, points),
     )
+    names = sorted({name for run in scored for name in run.health})
+    health = ((name, [run.health[name] for run in scored if name in run.health]) for name in names)
     costs = ((word, mean_cost(runs, field), scale, unit) for field, word, scale, unit in COSTS)
     remarks = [f"Not ranked: {row.unranked}."] if row.unranked and row.standing == "contestant" else []
     remarks += [f"Runs: {row.status}."] if row.status != "ok" else []
     remarks += [_composite_text(row.composite)] if row.composite else []
     return PageDetails(
         tuple(remarks), tuple(comparisons),
-        scores=tuple(table for group, at in scores if (table := _score_table(group, at)).lines),
+        scores=tuple(table for table in tables if table.lines),
         curves=tuple(drawing for drawing in drawn if drawing and points),
-        health=tuple(_health(scored)),
+        health=tuple((name.replace("_", " "), f"{statistics.fmean(each):.3g}") for name, each in health),
         costs=tuple((word, quantity(v * scale, unit)) for word, v, scale, unit in costs if v),
         runs=tuple((run.seed, run.run_id, run.status) for run in runs),
         commands=tuple(_commands(runs)),
@@ -129,25 +131,21 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _score_table(group: MetricGroup, at: int) -> ScoreTable:
-    lines = tuple(_score_line(line, found) for line in group.lines if (found := line.cells[at]) is not None)
-    return ScoreTable(group.evaluator, lines, group.details)
-
-
-def _score_line(line: MetricLine, found: Summary) -> ScoreLine:
-    spread = f" ± {_number(found.sd)}" if found.sd is not None else ""
-    chance = "" if line.chance is None else "–".join(dict.fromkeys(_number(level) for level in line.chance))
-    arrow = "↑" if line.higher_is_better else "↓"
-    return ScoreLine(line.metric.replace("_", " "), arrow, _number(found.mean) + spread, chance)
+    """Write what the row at a place has of an evaluator's scores."""
+    lines = list[ScoreLine]()
+    for line in group.lines:
+        found = line.cells[at]
+        if found is None:
+            continue
+        spread = f" ± {_number(found.sd)}" if found.sd is not None else ""
+        chance = "–".join(dict.fromkeys(_number(level) for level in line.chance or ()))
+        arrow = "↑" if line.higher_is_better else "↓"
+        lines.append(ScoreLine(line.metric.replace("_", " "), arrow, _number(found.mean) + spread, chance))
+    return ScoreTable(group.evaluator, tuple(lines), group.details)
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _health(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    names = dict.fromkeys(name for run in runs for name in run.health)
-    means = {name: statistics.fmean(run.health[name] for run in runs if name in run.health) for name in names}
-    return [(name.replace("_", " "), f"{means[name]:.3g}") for name in sorted(names)]
 
 
 # --- the commands that make an entry again ------------------------------------------------------------------
@@ -172,7 +170,9 @@ def run_command(runs: Sequence[RunRecord]) -> str:
     ):
         parts += [flag, value]
     parts += ["-E", ",".join(sorted(first.evaluators))] if first.evaluators else []
-    parts += ["--budget", first.budget, "--seeds", _seeds(sorted(run.seed for run in runs)), "--no-floors"]
+    seeds = sorted(run.seed for run in runs)
+    seeds *= 2 if len(seeds) == 1 else 1  # a number alone would tell how many seeds; a list tells which
+    parts += ["--budget", first.budget, "--seeds", ",".join(map(str, seeds)), "--no-floors"]
     parts += ["--pretraining", str(first.pretraining)] if first.pretraining else []
     device = first.identity.get("device_class")
     parts += ["--device", str(device)] if device else []
@@ -180,14 +180,6 @@ def run_command(runs: Sequence[RunRecord]) -> str:
         altered = first.altered.get(kind, {})
         for name, value in sorted(options.items()):
             if value is not None or name in altered:
-                parts += ["--set", f"{kind}.{name}={_setting(value)}"]
+                text = "none" if value is None else value if isinstance(value, str) else canonical_json(value)
+                parts += ["--set", f"{kind}.{name}={text}"]
     return shlex.join(parts)
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """Write seeds as the list that `--seeds` reads: a number alone would say how many, so one stands twice."""
-    return ",".join(str(seed) for seed in (seeds if len(seeds) > 1 else [*seeds, *seeds]))
-
-
-def _setting(value: object) -> str:
-    return "none" if value is None else value if isinstance(value, str) else canonical_json(value)

@@ -30,7 +30,6 @@ BAR_PX, STRIP_PX = 130.0, 44.0
 BALANCED, KNN = "linear.balanced_accuracy", "knn.accuracy"
 ANOMALIES = ("anomaly.auroc_physical", "anomaly.auroc_held_out")
 NARROW = ("lift", "masker", "objective")
-OPPOSITE = {"better": "worse", "worse": "better"}
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def reference_of(section: Section, headline: Column) -> float | None:
 
 def _page_row(frame: Frame, at: int, row: Row, runs: Sequence[RunRecord]) -> PageRow:
     section = frame.section
-    ranks, judged = row.ranks, frame.lifts.get(row.entry_id)
+    ranks, lift, judged = row.ranks, row.cells.get(LIFT.key), frame.lifts.get(row.entry_id)
     columns = {column.key: column for column in section.columns}
     score = row.cells.get(frame.headline.key)
     anomalies = next((columns[key] for key in ANOMALIES if key in row.cells and key in columns), None)
@@ -165,7 +164,7 @@ def _page_row(frame: Frame, at: int, row: Row, runs: Sequence[RunRecord]) -> Pag
         score=_score(frame, score),
         bar=_bar(frame, score),
         balanced=_shown(columns.get(BALANCED), row.cells.get(BALANCED)),
-        lift=_lift(row, judged),
+        lift=Shown(LIFT.text(lift), lift.mean, judged.verdict if judged else "") if lift else Shown(),
         knn=_shown(columns.get(KNN), row.cells.get(KNN)),
         anomalies=_shown(anomalies, row.cells.get(anomalies.key) if anomalies else None),
         cost=_cost(runs),
@@ -199,12 +198,6 @@ def interval_text(column: Column, summary: Summary) -> str:
     return f"[{column.number(summary.low)}, {column.number(summary.high)}]"
 
 
-def _lift(row: Row, judged: Comparison | None) -> Shown:
-    lift = row.cells.get(LIFT.key)
-    verdict = judged.verdict if judged else ""
-    return Shown(LIFT.text(lift), lift.mean, verdict) if lift else Shown()
-
-
 def _bar(frame: Frame, score: Summary | None) -> Bar | None:
     """Draw a score with its interval; None where it lies beyond the axis, which contestants and ceilings set."""
     axis, scale = frame.axis, frame.headline.scale
@@ -228,17 +221,16 @@ def _cost(runs: Sequence[RunRecord]) -> Shown:
 
 def _comparison(frame: Frame, entry: str, each: Comparison) -> tuple[str, str]:
     """Write what may be said of an entry and another: the verdict, and the difference that it rests on."""
-    sign, other = (1, each.b) if each.a == entry else (-1, each.a)
-    found, column = each.difference, frame.headline
-    verdict = each.verdict if sign > 0 else OPPOSITE.get(each.verdict, each.verdict)
-    low, high = sorted((sign * found.low_family, sign * found.high_family))
-    numbers = f"{column.number(sign * found.difference, '+')} [{column.number(low)}, {column.number(high)}]"
-    name = frame.names.get(other, other)
-    return verdict, f"{numbers} against {name}{_what_would_tell(each, verdict)}"
+    found = each.difference if each.a == entry else each.difference.turned()
+    number = frame.headline.number
+    interval = f"[{number(found.low_family)}, {number(found.high_family)}]"
+    name = frame.names.get(found.b, found.b)
+    told = f"{number(found.difference, '+')} {interval} against {name}{_what_would_tell(each)}"
+    return found.verdict, told
 
 
-def _what_would_tell(each: Comparison, verdict: str) -> str:
-    if verdict != "undecided":
+def _what_would_tell(each: Comparison) -> str:
+    if each.verdict != "undecided":
         return ""
     if each.seeds_needed is not None:
         return f"; {each.seeds_needed} seeds each would tell"

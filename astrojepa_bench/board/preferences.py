@@ -84,7 +84,6 @@ def preferences(entries: Mapping[str, Scored], metric: str, constants: Borrowed 
     """
     places = {entry: row for row, entry in enumerate(entries)}
     counted = _galaxies(entries, metric)
-    right = {entry: _right(runs, metric, counted) for entry, runs in entries.items()}
     rest, known = np.zeros(len(places)), np.full((len(places),) * 2, np.nan)
     borrowed = _borrowed(entries, constants)
     if constants is not None:
@@ -92,7 +91,11 @@ def preferences(entries: Mapping[str, Scored], metric: str, constants: Borrowed 
         rest = np.minimum(
             constants.rest, shares * (1 - shares)
         )  # no galaxy changes sides more often than that
-    held = {entry: table for entry, table in right.items() if table is not None}
+    held: dict[str, Right] = {
+        entry: np.stack([decode_bits(run.correct[metric], score.n) for run, score in runs])
+        for entry, runs in entries.items()
+        if all(metric in run.correct and score.n == counted for run, score in runs)
+    }
     measured = {entry: two_way(table).var_rest for entry, table in held.items() if len(table) > 1}
     if measured:
         usual = float(np.mean(list(measured.values())))  # for an entry of one seed
@@ -117,13 +120,6 @@ def _galaxies(entries: Mapping[str, Scored], metric: str) -> int | None:
     if not shares:
         return fewest
     return max(2, round(float(np.mean([value * (1 - value) / error**2 for value, error in shares]))))
-
-
-def _right(runs: Scored, metric: str, galaxies: int | None) -> Right | None:
-    """Read which galaxies were right in the runs of one entry; None unless every run holds it."""
-    if any(metric not in run.correct or score.n != galaxies for run, score in runs):
-        return None
-    return np.stack([decode_bits(run.correct[metric], score.n) for run, score in runs])
 
 
 def _borrowed(entries: Mapping[str, Scored], constants: Borrowed | None) -> Float[np.ndarray, "entry entry"]:

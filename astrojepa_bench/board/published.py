@@ -110,14 +110,11 @@ def _accuracy(place: str, records: Sequence[RunRecord]) -> str:
 def is_entry(record: RunRecord, entry: Block) -> bool:
     """Return whether a run belongs to an entry: its components, with the options that the entry names."""
     named = {"objective": entry.objectives, "masker": entry.maskers, "encoder": entry.encoders}
+    if any(getattr(record, kind) not in names for kind, names in named.items()):
+        return False
     return all(
-        getattr(record, kind) in names and _has(record.options.get(kind, {}), entry.options.get(kind, {}))
-        for kind, names in named.items()
-    )
-
-
-def _has(options: dict[str, object], wanted: dict[str, object]) -> bool:
-    return all(
-        name in options and canonical_json(options[name]) == canonical_json(value)
-        for name, value in wanted.items()
+        name in record.options.get(kind, {})
+        and canonical_json(record.options[kind][name]) == canonical_json(value)
+        for kind in named
+        for name, value in entry.options.get(kind, {}).items()
     )

@@ -274,7 +274,7 @@ def _section_data(section: Section) -> dict[str, object]:
             "status": row.status,
             "provisional": row.provisional,
             "cells": {key: _rounded(summary) for key, summary in row.cells.items()},
-            "composite": row.composite and _composite(row.composite),
+            "composite": row.composite and _rounded(row.composite),
         }
         for row in section.rows
     ]
@@ -288,12 +288,11 @@ def _section_data(section: Section) -> dict[str, object]:
     }
 
 
-def _rounded(summary: Summary) -> dict[str, int | float | None]:
-    facts = dataclasses.asdict(summary)
-    return {"n": summary.n, **{name: rounded(facts[name]) for name in ("mean", "sd", "low", "high")}}
-
-
-def _composite(composite: Composite) -> dict[str, object]:
-    numbers = {name: rounded(getattr(composite, name)) for name in ("value", "low", "high")}
-    parts = {metric: rounded(share) for metric, share in composite.parts.items()}
-    return {**numbers, "parts": parts, "seeds": composite.seeds}
+def _rounded(found: Summary | Composite) -> dict[str, object]:
+    """Return the facts of a number and its interval, without the last digits."""
+    facts = {
+        name: rounded(value) if isinstance(value, float) else value for name, value in vars(found).items()
+    }
+    if isinstance(found, Composite):
+        facts["parts"] = {metric: rounded(share) for metric, share in found.parts.items()}
+    return facts

@@ -83,18 +83,23 @@ def judge_rerun(
     """
     section = [r for r in records if r.status in SCORED and Comparable.of(r) == Comparable.of(record)]
     ordered = sorted(record.scores, key=lambda s: f"{s.evaluator}.{s.metric}" != rules.headline)
-    scores = tuple(
-        _again(
-            score, record, again, section, rules, rules.alpha / max(len(ordered) - 1, 1) if k else rules.alpha
+    asked, found = settings_of(record), list[ScoreAgain]()
+    for k, score in enumerate(ordered):
+        alike = by_entry(
+            run for run in section if settings_of(run).get(score.evaluator) == asked[score.evaluator]
         )
-        for k, score in enumerate(ordered)
-    )
+        alpha = rules.alpha / max(len(ordered) - 1, 1) if k else rules.alpha
+        interval = _interval(score, record.entry_id, alike, rules, alpha)
+        now = again.value(score.evaluator, score.metric)
+        found.append(ScoreAgain(score.evaluator, score.metric, score.value, now, interval))
+    scores = tuple(found)
     notes = [*_lost(record, again), *_ground(record, section)]
     if again.status != record.status:
         return Reproduced("outside", scores, (f"it ended as {again.status}, was {record.status}", *notes))
     if _told(again, record) == _told(record, again) and all(score.now == score.was for score in scores):
         return Reproduced("equal", scores, tuple(_lost(record, again)))
-    judged = [score for score in scores if score.now is not None or _same_version(record, again, score)]
+    old, new = _versions(record), _versions(again)
+    judged = [s for s in scores if s.now is not None or old.get(s.evaluator) == new.get(s.evaluator)]
     inside = bool(judged) and all(score.is_inside for score in judged)
     return Reproduced("inside" if inside else "outside", scores, tuple(notes))
 
@@ -103,21 +108,6 @@ def _told(record: RunRecord, other: RunRecord) -> str:
     """Return what has to be equal besides the scores: the training curves, and the answers that both recorded."""
     answers = {name: bits for name, bits in record.correct.items() if name in other.correct}
     return canonical_json([record.training.model_dump(mode="json", exclude={"recipe"}), answers])
-
-
-def _again(
-    score: RecordedScore,
-    record: RunRecord,
-    again: RunRecord,
-    section: Sequence[RunRecord],
-    rules: Rules,
-    alpha: float,
-) -> ScoreAgain:
-    now = again.value(score.evaluator, score.metric)
-    asked = settings_of(record)[score.evaluator]
-    alike = [run for run in section if settings_of(run).get(score.evaluator) == asked]
-    interval = _interval(score, record.entry_id, by_entry(alike), rules, alpha)
-    return ScoreAgain(score.evaluator, score.metric, score.value, now, interval)
 
 
 def _interval(
@@ -136,10 +126,6 @@ def _interval(
 
 def _versions(record: RunRecord) -> dict[str, str]:
     return {score.evaluator: score.evaluator_version for score in record.scores}
-
-
-def _same_version(record: RunRecord, again: RunRecord, score: ScoreAgain) -> bool:
-    return _versions(record).get(score.evaluator) == _versions(again).get(score.evaluator)
 
 
 def _lost(record: RunRecord, again: RunRecord) -> list[str]:

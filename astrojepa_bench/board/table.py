@@ -160,30 +160,17 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
     columns = columns_of(asked, versions)
     verdicts = judge(by_entry(asked), versions, rules)
     rows = _rows(asked, columns, versions, verdicts, rules)
-    footnotes = []
-    if any(row.provisional for row in rows):
-        footnotes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
-    if any(row.standing == "ceiling" for row in rows):
-        footnotes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
-    notes = (
-        verdicts.notes,
-        _resolution(rows, asked),
-        _rarest(rows, asked),
-        footnotes,
-        _mixtures(asked),
-        _other_settings(ran, versions),
-        _stale(asked, versions),
-        _edition_1(asked),
-        _remarks(asked),
-    )
+    chance: dict[str, list[float]] = {}  # as evaluators told it, run by run
+    for score in (score for record in asked for score in record.scores if score.chance is not None):
+        chance.setdefault(f"{score.evaluator}.{score.metric}", []).append(score.chance or 0.0)
     return Section(
         key.dataset, key.fingerprint, key.splits, budget_name(key.budget, key.few), key.effort, key.protocol,
         key.device_class, key.precision, heading, title,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
-        chance=_chance(asked, columns),
+        chance={c.key: sum(sorted(chance[c.key])) / len(chance[c.key]) for c in columns if c.key in chance},
         skipped=tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"})),
-        notes=tuple(line for lines in notes for line in lines),
+        notes=(*verdicts.notes, *_caveats(rows, ran, asked, versions)),
         verdicts=verdicts,
     )  # fmt: skip
 
@@ -218,12 +205,35 @@ def _rows(
     return tuple(ordered)
 
 
-def _chance(records: Sequence[RunRecord], columns: Sequence[Column]) -> dict[str, float]:
-    """Average what each evaluator said of chance, over runs; metrics without a chance level have none."""
-    found: dict[str, list[float]] = {}
-    for score in (score for record in records for score in record.scores if score.chance is not None):
-        found.setdefault(f"{score.evaluator}.{score.metric}", []).append(score.chance or 0.0)
-    return {c.key: sum(sorted(found[c.key])) / len(found[c.key]) for c in columns if c.key in found}
+def _caveats(
+    rows: Sequence[Row], ran: Sequence[RunRecord], asked: Sequence[RunRecord], versions: Mapping[str, str]
+) -> list[str]:
+    """List what a reader must know of the numbers of a section besides the verdicts.
+
+    Args:
+        rows: of the section.
+        ran: its runs.
+        asked: the same, with scores of one setting alone.
+        versions: newest version of each evaluator.
+    """
+    notes = [*_resolution(rows, asked), *_rarest(rows, asked)]
+    if any(row.provisional for row in rows):
+        notes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
+    if any(row.standing == "ceiling" for row in rows):
+        notes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
+    releases = {".".join(r.environment.torch.split(".")[:2]) for r in asked if r.status in SCORED}
+    if len(releases) > 1:  # they can move numbers without being what is compared
+        notes.append(f"This section mixes torch releases: {', '.join(sorted(releases))}.")
+    notes += _not_shown(ran, asked, versions)
+    old = sum(record.is_edition_1 for record in asked)
+    if old:
+        notes.append(
+            f"{old} of {len(asked)} runs are of edition 1: recorded before a run's id covered all of its code. "
+            "They are shown as they were scored, and no new run reuses them."
+        )
+    said = Counter(f"{name} not scored: {why}" for record in asked for name, why in record.not_scored.items())
+    said.update(warning for record in asked for warning in record.warnings)
+    return notes + [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]
 
 
 def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
@@ -258,43 +268,18 @@ def _rarest(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def _mixtures(records: Sequence[RunRecord]) -> list[str]:
-    """Note where entries differ in something that can move numbers without being what is compared."""
-    releases = {".".join(r.environment.torch.split(".")[:2]) for r in records if r.status in SCORED}
-    return [f"This section mixes torch releases: {', '.join(sorted(releases))}."] if len(releases) > 1 else []
-
-
-def _other_settings(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:
-    """Note scores by another setting of an evaluator than that of most runs; they are in no cell."""
-    return [
+def _not_shown(
+    ran: Sequence[RunRecord], asked: Sequence[RunRecord], versions: Mapping[str, str]
+) -> list[str]:
+    """Note scores that are in no cell: by another setting than that of most runs, or by an older version."""
+    other_settings = [
         f"Scores of {name} by other settings than {setting} are not shown ({count} run{'s' * (count > 1)}); "
         "they stand in board.csv."
-        for name, (count, setting) in left_out(records, versions).items()
+        for name, (count, setting) in left_out(ran, versions).items()
     ]
-
-
-def _stale(records: Sequence[RunRecord], versions: Mapping[str, str]) -> list[str]:
-    scores = (score for record in records for score in record.scores)
+    scores = (score for record in asked for score in record.scores)
     others = Counter(s.evaluator for s in scores if s.evaluator_version != versions[s.evaluator])
-    return [
+    return other_settings + [
         f"{others[name]} scores by another version of {name} than {versions[name]} are not shown; score again."
         for name in sorted(others)
     ]
-
-
-def _edition_1(records: Sequence[RunRecord]) -> list[str]:
-    """Count the runs whose code is not fully known."""
-    old = sum(record.is_edition_1 for record in records)
-    if not old:
-        return []
-    return [
-        f"{old} of {len(records)} runs are of edition 1: recorded before a run's id covered all of its code. "
-        "They are shown as they were scored, and no new run reuses them."
-    ]
-
-
-def _remarks(records: Sequence[RunRecord]) -> list[str]:
-    """Repeat what evaluators warned of and why they had nothing to score, counted over runs."""
-    reasons = (f"{name} not scored: {why}" for r in records for name, why in r.not_scored.items())
-    said = Counter([*reasons, *(warning for record in records for warning in record.warnings)])
-    return [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]
