@@ -13,7 +13,7 @@ text = "What was done; no result."
 id = "brightness-or-centre"
 says = "Nothing tells `brightness` from `radial`: {effect} points [{low}, {high}]."
 on = "gz2"
-compare = ["lejepa+brightness", "lejepa+radial"]
+compare = ["mae+brightness", "mae+radial"]
 asserts = "undecided"
 ```
 
