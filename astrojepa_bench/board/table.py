@@ -160,7 +160,7 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
     columns = columns_of(asked, versions)
     verdicts = judge(by_entry(asked), versions, rules)
     rows = _rows(asked, columns, versions, verdicts, rules)
-    chance: dict[str, list[float]] = {}  # as evaluators told it, run by run
+    chance: dict[str, list[float]] = {}  # as the evaluators told it in each run
     for score in (score for record in asked for score in record.scores if score.chance is not None):
         chance.setdefault(f"{score.evaluator}.{score.metric}", []).append(score.chance or 0.0)
     return Section(
