@@ -6,6 +6,7 @@ import pytest
 
 from astrojepa_bench.training.budgets import BUDGETS, Budget
 
+GALAXIES = 180
 PLUGIN = '''
 from astrojepa_bench.plugin import Loss, Objective, hookimpl
 
@@ -30,13 +31,13 @@ def astrojepa_objectives():
 
 @pytest.fixture
 def galaxies(tmp_path):
-    """Write 300 noisy galaxies of 64 px: round, elongated and ringed; `blank` is an all-NaN column."""
+    """Write noisy galaxies of 64 px: round, elongated and ringed; `blank` is an all-NaN column."""
     return write_galaxies(tmp_path / "tiny.h5")
 
 
 def write_galaxies(path):
     rng = np.random.default_rng(0)
-    label = np.arange(300) % 3
+    label = np.arange(GALAXIES) % 3
     y, x = np.mgrid[-32:32, -32:32]
     shapes = [np.exp(-(x**2 + y**2) / 60), np.exp(-(x**2 / 200 + y**2 / 15))]
     shapes.append(np.exp(-((np.hypot(x, y) - 14) ** 2) / 10))
@@ -44,8 +45,8 @@ def write_galaxies(path):
     images = np.clip(images + rng.normal(20, 12, images.shape), 0, 255).astype(np.uint8)
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, label
-        file["nothing"] = np.full(300, 255)
-        file["blank"] = np.full(300, np.nan)
+        file["nothing"] = np.full(GALAXIES, 255)
+        file["blank"] = np.full(GALAXIES, np.nan)
     return path
 
 
