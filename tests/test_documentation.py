@@ -284,3 +284,11 @@ def test_rooms_stand_on_the_page_on_architecture():
     assert [
         name for name in sorted(tops - {"__init__", "__main__"}) if not re.search(rf"`{name}/?`", page)
     ] == []
+
+
+def test_comparison_in_the_readme_is_what_the_board_says(capsys):
+    """The first paragraph of the terminal session, word for word."""
+    readme = (ROOT / "README.md").read_text()
+    [session] = re.findall(r"\$ astrojepa-bench (leaderboard compare [^\n]*)\n(.*?)\n\n…", readme, re.DOTALL)
+    assert main([*session[0].replace("--out leaderboard", f"--out {ROOT / 'leaderboard'}").split()]) == 0
+    assert capsys.readouterr().out.startswith(session[1] + "\n\n")

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
@@ -150,18 +151,19 @@ def _files(out: Path, board: Board) -> dict[str, str]:
     has_findings = bool(findings.files) or (out / FINDINGS).is_file()
     return {
         **findings.files,
-        PAGE: page(board, has_findings=has_findings),
+        PAGE: page(board, findings.headlines, has_findings=has_findings),
         HTML: html_page(board, read_published(out), findings.headlines, has_findings=has_findings),
         TABLE: long_table(board),
         DATA: data(board),
     }
 
 
-def page(board: Board, *, has_findings: bool = False) -> str:
+def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = False) -> str:
     """Render the short page in Markdown: one table a section, and where the rest stands.
 
     Args:
         board: what it shows.
+        findings: sentences that the records support.
         has_findings: whether `findings.md` lies beside it.
     """
     links = [f"[Findings]({FINDINGS}): what the records show, and what they do not."] if has_findings else []
@@ -171,7 +173,8 @@ def page(board: Board, *, has_findings: bool = False) -> str:
         f"[{TABLE}]({TABLE}): one line a score. [{DATA}]({DATA}): the same board for programs.",
     ]
     titles = told_apart(board.sections)
-    blocks = ["# Leaderboard", _bullets(links), RULE, _LEGEND]
+    said = "\n".join(f"- {text}" for text in findings)  # in Markdown, from the folder's own claims
+    blocks = ["# Leaderboard", said, _bullets(links), RULE, _LEGEND]
     for section, title in zip(board.sections, titles, strict=True):
         blocks += [f"## {title}", *_blocks(board, section)]
     return "\n\n".join(block for block in blocks if block) + "\n"
