@@ -35,9 +35,9 @@ def galaxies(tmp_path):
     return write_galaxies(tmp_path / "tiny.h5")
 
 
-def write_galaxies(path):
+def write_galaxies(path, number=GALAXIES):
     rng = np.random.default_rng(0)
-    label = np.arange(GALAXIES) % 3
+    label = np.arange(number) % 3
     y, x = np.mgrid[-32:32, -32:32]
     shapes = [np.exp(-(x**2 + y**2) / 60), np.exp(-(x**2 / 200 + y**2 / 15))]
     shapes.append(np.exp(-((np.hypot(x, y) - 14) ** 2) / 10))
@@ -45,9 +45,15 @@ def write_galaxies(path):
     images = np.clip(images + rng.normal(20, 12, images.shape), 0, 255).astype(np.uint8)
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, label
-        file["nothing"] = np.full(GALAXIES, 255)
-        file["blank"] = np.full(GALAXIES, np.nan)
+        file["nothing"] = np.full(number, 255)
+        file["blank"] = np.full(number, np.nan)
     return path
+
+
+@pytest.fixture
+def many_galaxies(tmp_path):
+    """Write 300 of them, so that conversion and training take many steps."""
+    return write_galaxies(tmp_path / "many.h5", 300)
 
 
 @pytest.fixture(scope="module")

@@ -46,14 +46,14 @@ def record_of(out):
 
 
 @pytest.mark.slow
-def test_killing_a_run_at_every_kind_of_moment_does_not_move_its_numbers(galaxies, tmp_path):
+def test_killing_a_run_at_every_kind_of_moment_does_not_move_its_numbers(many_galaxies, tmp_path):
     """Conversion, training, half-written checkpoints, encoding, scoring, record, board: same numbers."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(galaxies, whole, "never@0")[0] == 0
+    assert start(many_galaxies, whole, "never@0")[0] == 0
     for moment in moments():
-        code, said = start(galaxies, killed, moment)
+        code, said = start(many_galaxies, killed, moment)
         assert code == -signal.SIGKILL, f"{moment} was not reached: {said[-500:]}"
-    code, said = start(galaxies, killed, "never@0")
+    code, said = start(many_galaxies, killed, "never@0")
     expected, found = record_of(whole), record_of(killed)
 
     assert code == 0
