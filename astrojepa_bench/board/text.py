@@ -134,7 +134,7 @@ def told_apart(sections: Sequence[Section]) -> list[str]:
     for title, section in zip(titles, sections, strict=True):
         same = [other for other, t in zip(sections, titles, strict=True) if t == title]
         facts = {
-            "device_class": "", "precision": "", "effort": "budget ", "fingerprint": "galaxies ",
+            "effort": "budget ", "fingerprint": "galaxies ",
             "splits": "splits ", "protocol": "protocol ",
         }  # fmt: skip
         telling = [
