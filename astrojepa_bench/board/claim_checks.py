@@ -11,7 +11,7 @@ from astrojepa_bench.board.claims import Claim, Claims
 from astrojepa_bench.board.columns import Column, newest_versions
 from astrojepa_bench.board.compare import POINTS, Compared, compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
-from astrojepa_bench.board.evidence import gather, scored
+from astrojepa_bench.board.evidence import Evidence, gather, scored
 from astrojepa_bench.board.families import Entries
 from astrojepa_bench.board.named import find_entries, read_name
 from astrojepa_bench.board.statistics import Summary, summarise
@@ -64,6 +64,8 @@ class Checker:
     def __init__(self, board: Board, claims: Claims) -> None:
         self.board, self.rules, self.claims = board, board.rules, claims
         self._runs = by_entry(board.records)
+        self._entries: dict[int, Entries] = {}
+        self._evidence: dict[tuple[int, str], Evidence | None] = {}
 
     def checked(self) -> tuple[Checked, ...]:
         """Check all claims, in their order."""
@@ -102,7 +104,7 @@ class Checker:
         Raises:
             ConfigError: there is none, or there are several.
         """
-        entries = entries_of(section, self._runs)
+        entries = self._entries_of(section)
         found = find_entries(entries, read_name(text))
         if len(found) != 1:
             titles = ", ".join(sorted(entries[entry][0].title for entry in found)) or "none"
@@ -119,14 +121,14 @@ class Checker:
 
     def _found(self, claim: Claim) -> Found:
         section = self.section(claim.on)
-        entries, metric = entries_of(section, self._runs), claim.metric or self.rules.headline
+        entries, metric = self._entries_of(section), claim.metric or self.rules.headline
         if claim.collapsed is not None:
             ended = [run.status for run in entries[self.entry(section, claim.collapsed)]]
             count = ended.count("collapsed")
             return Found({"collapsed": str(count), "runs": str(len(ended))}, count, count)
         if claim.entry is not None:
             return self._value(section, entries, self.entry(section, claim.entry), metric)
-        evidence = gather(entries, newest_of(entries), self.rules, metric)
+        evidence = self._evidence_of(section, metric)
         if evidence is None:
             raise DataError(f"nothing tells a difference in {metric} from chance; run more seeds")
         if claim.compare is not None:
@@ -138,6 +140,19 @@ class Checker:
         assert claim.factor is not None
         effect, compared = phrased_levels(section, evidence, self.rules, *claim.factor)
         return _difference(compared, {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks))})
+
+    def _entries_of(self, section: Section) -> Entries:
+        """Gather the entries of a section, once for all claims on it."""
+        if id(section) not in self._entries:
+            self._entries[id(section)] = entries_of(section, self._runs)
+        return self._entries[id(section)]
+
+    def _evidence_of(self, section: Section, metric: str) -> Evidence | None:
+        """Gather what a section says of a metric, once for all claims on both."""
+        if (id(section), metric) not in self._evidence:
+            entries = self._entries_of(section)
+            self._evidence[id(section), metric] = gather(entries, newest_of(entries), self.rules, metric)
+        return self._evidence[id(section), metric]
 
     def _value(self, section: Section, entries: Entries, entry: str, metric: str) -> Found:
         """Summarise one entry."""

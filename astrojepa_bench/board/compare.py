@@ -13,6 +13,7 @@ from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather
 from astrojepa_bench.board.factors import factor_effects
 from astrojepa_bench.board.families import Entries
+from astrojepa_bench.board.judge import comparable_entries
 from astrojepa_bench.board.named import KINDS, EntryName, encoder_of, find_entries, read_name, unknown_name
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import Board, Section
@@ -69,12 +70,6 @@ class Compared:
         rounded = None if self.cost_ratio is None else round(self.cost_ratio, 4)
         interval = [round(low, 4), round(high, 4)]
         return facts | {"effect": round(self.effect, 4), "interval": interval, "cost_ratio": rounded}
-
-
-def interval_of(found: Comparison) -> tuple[float, float]:
-    """Return the interval that holds for the whole family, or that of an exploratory pair alone."""
-    each = found.difference
-    return (each.low, each.high) if found.family == EXPLORATORY else (each.low_family, each.high_family)
 
 
 def compare_by_name(board: Board, a: str, b: str) -> list[Compared]:
@@ -158,7 +153,7 @@ def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Comp
     runs = [evidence.entries[entry] for entry in (found.a, found.b)]
     labels = {row.entry_id: row.label for row in section.rows}
     names = labels[found.a], labels[found.b]
-    low, high = (POINTS * end for end in interval_of(found))
+    low, high = POINTS * found.difference.low_family, POINTS * found.difference.high_family
     spent = [fmean(run.cost.flops or 0.0 for run in each) for each in runs]
     ratio = spent[0] / spent[1] if min(spent) > 0 else None
     sentences = [
@@ -240,8 +235,8 @@ def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
 
 
 def entries_of(section: Section, runs: Mapping[str, Sequence[RunRecord]]) -> Entries:
-    """Return the runs of the entries of a section, by id."""
-    return {row.entry_id: runs[row.entry_id] for row in section.rows}
+    """Return the runs of the entries of a section, by id, with the scores that the board compares."""
+    return comparable_entries([run for row in section.rows for run in runs[row.entry_id]])[0]
 
 
 def newest_of(entries: Entries) -> Versions:
@@ -251,7 +246,7 @@ def newest_of(entries: Entries) -> Versions:
 
 def _verdict(section: Section, names: tuple[str, str], evidence: Evidence, found: Comparison) -> str:
     """Phrase effect, interval and verdict."""
-    low, high = (POINTS * end for end in interval_of(found))
+    low, high = POINTS * found.difference.low_family, POINTS * found.difference.high_family
     effect, seeds = POINTS * found.difference.difference, [evidence.scores[e].n for e in (found.a, found.b)]
     words = {
         "better": "is better than",
@@ -302,7 +297,7 @@ def _decided_by(evidence: Evidence, found: Comparison) -> str:
     """Phrase what would decide an undecided pair."""
     if found.verdict != "undecided":
         return ""
-    low, high = interval_of(found)
+    low, high = (found.difference.low_family, found.difference.high_family)
     excluded = f"A difference of up to {POINTS * max(abs(low), abs(high)):.1f} points is not excluded."
     if found.seeds_needed is not None:
         sought = POINTS * max(abs(found.difference.difference), evidence.margin)

@@ -91,9 +91,19 @@ def evidence_of(records: Sequence[RunRecord], rules: Rules, metric: str | None =
     Returns:
         The evidence; None where no contestant or ceiling has two seeds that differ.
     """
+    entries, versions = comparable_entries(records)
+    return gather(entries, versions, rules, metric or rules.headline)
+
+
+def comparable_entries(records: Sequence[RunRecord]) -> tuple[Entries, Versions]:
+    """Gather the runs of each entry of a section, without scores by other settings of an evaluator than the usual.
+
+    Returns:
+        The runs of each entry, by id; and the newest version of each evaluator.
+    """
     ran = [record for record in records if record.status != "skipped"]
     versions = newest_versions(ran)
-    return gather(by_entry(of_one_setting(ran, versions)), versions, rules, metric or rules.headline)
+    return by_entry(of_one_setting(ran, versions)), versions
 
 
 def compare_entries(

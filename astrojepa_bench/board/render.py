@@ -19,7 +19,7 @@ from tabulate import tabulate
 from astrojepa_bench.board.columns import LIFT, settings_of
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drift import contradictions
-from astrojepa_bench.board.findings import FINDINGS, findings_of
+from astrojepa_bench.board.findings import FINDINGS, Findings, findings_of
 from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.page_rows import KNN
 from astrojepa_bench.board.published import read_published
@@ -88,7 +88,8 @@ def write_board(out: Path, board: Board | None = None) -> Path:
         ConfigError: there are no records, or the folder cannot be written.
         DataError: a record file is corrupt.
     """
-    for name, text in _files(out, board or read_board(out)).items():
+    board = board or read_board(out)
+    for name, text in _files(out, board, findings_of(out, board)).items():
         write_atomically(out / name, text.encode())
     return out / PAGE
 
@@ -113,10 +114,12 @@ def check_board(out: Path) -> list[str]:
         raise ConfigError(_no_records(out))
     faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
     board = build_board(list(placed.values()), read_rules(out))
-    files = _files(out, board)
+    findings = findings_of(out, board)
+    files = _files(out, board, findings)
     return [
         *faults,
-        *doubts(out, board),
+        *contradictions(store, board.records),
+        *findings.faults,
         *(f"{name} differs from its records" for name in files if not _same(out / name, files[name])),
     ]
 
@@ -146,8 +149,7 @@ def _same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
 
 
-def _files(out: Path, board: Board) -> dict[str, str]:
-    findings = findings_of(out, board)
+def _files(out: Path, board: Board, findings: Findings) -> dict[str, str]:
     has_findings = bool(findings.files) or (out / FINDINGS).is_file()
     return {
         **findings.files,

@@ -160,3 +160,23 @@ def test_letters_of_an_id_name_an_entry(board, runs):
     """Six of them do."""
     entry = runs[0].entry_id
     assert find_entries({entry: [runs[0]]}, read_name(entry[:6])) == [entry]
+
+
+def test_scores_by_another_setting_of_an_evaluator_are_not_compared(runs):
+    """As on the board: a run that was scored with another k has measured something else."""
+    usual, other = ({"knn": {"version": {"own": "v1"}, "options": {"k": k}}} for k in (20, 1))
+    marked = [
+        run.model_copy(update={"evaluators": other if run.objective == "beta" and run.seed == 0 else usual})
+        for run in runs
+    ]
+    whole, left_out = (
+        [
+            each
+            for each in compare_by_name(build_board(found), "alpha+random", "beta+random")
+            if "knn" in each.metric
+        ]
+        for found in (runs, marked)
+    )
+
+    assert "3 and 3 seeds" in whole[0].sentence
+    assert "3 and 2 seeds" in left_out[0].sentence
