@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astrojepa_bench.border import blamed_on, owned
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.evaluation.extras import extras_chain
@@ -69,14 +70,15 @@ class Component:
             BenchError: as the factory says.
             PluginError: the factory itself fails.
         """
-        try:
-            return self.offer.factory(*given, **self.options)
-        except BenchError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
-            ) from error
+        with blamed_on(self.offer):
+            try:
+                return owned(self.offer.factory(*given, **self.options), self.offer)
+            except BenchError:
+                raise
+            except Exception as error:
+                raise PluginError(
+                    f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
+                ) from error
 
     def ready(self) -> ReadyEvaluator:
         """Build an evaluator, with what records say of it.
