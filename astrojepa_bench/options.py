@@ -200,6 +200,17 @@ def jsonable(options: Mapping[str, object]) -> dict[str, object]:
     return {name: _plain(value) for name, value in options.items()}
 
 
+def unrecordable(options: Iterable[Option]) -> str | None:
+    """Return which option has a default that no record can hold, or None."""
+    for option in options:
+        try:
+            plain = {} if option.required else jsonable({option.name: option.default})
+            json.dumps(plain, ensure_ascii=False).encode()
+        except Exception as error:  # whatever a plugin's default does when it is written
+            return f"has an option '{option.name}' whose default no record can hold ({type(error).__name__})"
+    return None
+
+
 def _plain(value: object) -> object:
     match value:
         case Path():
@@ -214,7 +225,9 @@ def _plain(value: object) -> object:
             return [_plain(item) for item in value]
         case set() | frozenset():
             return sorted((_plain(item) for item in value), key=str)
-    return str(value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))  # an address is another one in every process
 
 
 # --- --set KIND.OPTION=VALUE -----------------------------------------------------------------------------

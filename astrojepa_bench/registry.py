@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import pluggy
 
 from astrojepa_bench import hookspecs
+from astrojepa_bench.declarations import fact_fault, name_fault
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
-from astrojepa_bench.groups import GROUPS, SELF_SUPERVISED
 from astrojepa_bench.importers import ImporterOffer
-from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
-from astrojepa_bench.signatures import option_schema, summary_of
+from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, unrecordable
+from astrojepa_bench.signatures import made_by, option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
 from astrojepa_bench.versions import remember
 
 Result = TypeVar("Result")
+Named = TypeVar("Named", Offer, SuiteOffer, ImporterOffer)
+Key = TypeVar("Key", bound=Hashable)
 HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
 OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
 """The other hooks that return mappings, and what each maps a name to."""
@@ -69,6 +70,10 @@ class _Source:
         return f"{self.distribution} {self.version_text}".strip()
 
 
+Make: TypeAlias = Callable[[_Source, str, str, object], Result]
+"""Makes an offer of a source, the hook that it came by, its name and what is offered."""
+
+
 @dataclass
 class Registry:
     """Every component and suite on offer, by kind and name.
@@ -83,6 +88,7 @@ class Registry:
     _importers: dict[str, ImporterOffer] = field(default_factory=dict)
     _plugins: list[str] = field(default_factory=list)
     _observers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
+    _rivals: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -105,7 +111,9 @@ class Registry:
 
         Raises:
             ConfigError: nobody offers it; names the nearest ones and the plugins that failed to load.
+            PluginError: two plugins offer it.
         """
+        self._refuse_rivals(kind, name)
         found = self._offers.get((kind, name))
         found = self.member(kind, name) if found is None or found.is_family else found
         if found is None:
@@ -118,8 +126,10 @@ class Registry:
 
         Raises:
             ConfigError: the family has no such member.
+            PluginError: two plugins offer the family.
         """
         called, _, member = name.partition(":")
+        self._refuse_rivals(kind, f"{called}{FAMILY}")
         family = self._offers.get((kind, f"{called}{FAMILY}"))
         return family.member(member) if family is not None and member else None
 
@@ -132,7 +142,9 @@ class Registry:
 
         Raises:
             ConfigError: nobody offers it.
+            PluginError: two plugins offer it.
         """
+        self._refuse_rivals("suite", name)
         if name not in self._suites:
             raise ConfigError(f"unknown suite '{name}'; {nearest(name, self._suites)}{self._hints(name)}")
         return self._suites[name]
@@ -146,7 +158,9 @@ class Registry:
 
         Raises:
             ConfigError: nobody offers it.
+            PluginError: two plugins offer it.
         """
+        self._refuse_rivals("importer", name)
         if name not in self._importers:
             raise ConfigError(f"unknown format '{name}'; {nearest(name, self._importers)}{self._hints(name)}")
         return self._importers[name]
@@ -180,21 +194,59 @@ class Registry:
         if manager.hook.astrojepa_observe.get_hookimpls():
             self._observers[source.plugin] = manager
         for hook in HOOKS:
-            for offer in (
-                self._attempt(source, strict, partial(_offered, source, manager, hook, _offer)) or ()
-            ):
-                _only_one(offer.kind, self._offers.setdefault((offer.kind, offer.name), offer), offer)
-        read_suites = partial(_offered, source, manager, "astrojepa_suites", _suite_offer)
-        for suite in self._attempt(source, strict, read_suites) or ():
-            _only_one("suite", self._suites.setdefault(suite.name, suite), suite)
-        read_importers = partial(_offered, source, manager, "astrojepa_importers", _importer_offer)
-        for importer in self._attempt(source, strict, read_importers) or ():
-            _only_one("importer", self._importers.setdefault(importer.name, importer), importer)
+            for offer in self._offered(source, strict, manager, hook, _offer):
+                self._claim(source, strict, self._offers, (offer.kind, offer.name), offer.kind, offer)
+        for suite in self._offered(source, strict, manager, "astrojepa_suites", _suite_offer):
+            self._claim(source, strict, self._suites, suite.name, "suite", suite)
+        for importer in self._offered(source, strict, manager, "astrojepa_importers", _importer_offer):
+            self._claim(source, strict, self._importers, importer.name, "importer", importer)
+
+    def _offered(
+        self,
+        source: _Source,
+        strict: bool,
+        manager: pluggy.PluginManager,
+        hook: str,
+        make: Make[Result],
+    ) -> list[Result]:
+        """Make an offer of every entry of the mappings that a hook returns; a broken one spares the others."""
+        entries = self._attempt(source, strict, partial(_entries, manager, hook)) or []
+        made = (
+            self._attempt(source, strict, partial(_checked, make, source, hook, *entry)) for entry in entries
+        )
+        return [offer for offer in made if offer is not None]
+
+    def _claim(
+        self, source: _Source, strict: bool, taken: dict[Key, Named], key: Key, kind: str, offer: Named
+    ) -> None:
+        """Let an offer have its name; where another plugin has it, neither does: no choice would be safe.
+
+        Raises:
+            PluginError: the name is taken, and the plugin was asked for.
+        """
+        first = taken.get(key)
+        others: list[str] = self._rivals.get((kind, offer.name), [] if first is None else [first.owner])
+        if not others:
+            taken[key] = offer
+            return
+        rivals = [*others, offer.owner]
+        if strict:
+            raise _rivalry(kind, offer.name, rivals)
+        taken.pop(key, None)
+        self._rivals[kind, offer.name] = rivals
+        told = str(_rivalry(kind, offer.name, rivals))
+        self.failures.append(LoadFailure(source.plugin, source.package, told))
+
+    def _refuse_rivals(self, kind: str, name: str) -> None:
+        if (kind, name) in self._rivals:
+            raise _rivalry(kind, name, self._rivals[kind, name])
 
     def _attempt(self, source: _Source, strict: bool, action: Callable[[], Result]) -> Result | None:
         try:
             return action()
-        except (Exception, SystemExit) as error:  # a plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything
             failure = LoadFailure(source.plugin, source.package, _reason(error))
             if strict:
                 raise PluginError(f"plugin {failure}; fix it or leave it out") from error
@@ -205,8 +257,9 @@ class Registry:
 def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registry:
     """Find and load every installed plugin, and plugin files given by path.
 
-    A plugin that cannot be used becomes a `LoadFailure` of the registry; one given by path was asked for, so
-    its failure raises.
+    A plugin that cannot be used becomes a `LoadFailure` of the registry, and so does an offer that breaks a
+    rule; a name that two plugins offer belongs to neither. A plugin given by path was asked for, so its failure
+    raises.
 
     Args:
         plugins: Python files to load in addition to what is installed.
@@ -214,7 +267,7 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
 
     Raises:
         ConfigError: a plugin file does not exist.
-        PluginError: two plugins offer one name; or a plugin that was asked for, or any under `strict`, fails.
+        PluginError: a plugin that was asked for, or any under `strict`, fails or offers a name that is taken.
     """
     files = [Path(path) for path in plugins]
     for path in files:
@@ -272,23 +325,22 @@ def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
         raise PluginError("it offers nothing: no function is decorated with @hookimpl")
 
 
-def _offered(
-    source: _Source,
-    manager: pluggy.PluginManager,
-    hook: str,
-    make: Callable[[_Source, str, str, object], Result],
-) -> list[Result]:
-    """Make an offer of every entry of the mappings that a hook returns."""
-    offers = []
+def _entries(manager: pluggy.PluginManager, hook: str) -> list[tuple[object, object]]:
+    """List what the mappings hold that a hook returns."""
+    entries: list[tuple[object, object]] = []
     for mapping in getattr(manager.hook, hook)():
         if not isinstance(mapping, Mapping):
             expected = f"a mapping, name to {OTHER_HOOKS.get(hook, 'factory')}"
             raise PluginError(f"{hook} returned {type(mapping).__name__}; expected {expected}")
-        for name, value in mapping.items():
-            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.:-]*(:<name>)?", name):
-                raise PluginError(f"{hook} offers the name {name!r}; use letters, digits and - _ . only")
-            offers.append(make(source, hook, name, value))
-    return offers
+        entries += mapping.items()
+    return entries
+
+
+def _checked(make: Make[Result], source: _Source, hook: str, name: object, value: object) -> Result:
+    fault = name_fault(name)
+    if fault is not None:
+        raise PluginError(f"{hook} offers {fault}")
+    return make(source, hook, str(name), value)
 
 
 def _offer(source: _Source, hook: str, name: str, factory: object) -> Offer:
@@ -297,12 +349,13 @@ def _offer(source: _Source, hook: str, name: str, factory: object) -> Offer:
     if name.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
         raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
     facts = (source.plugin, source.distribution, source.version_text)
-    offer = Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
-    group = getattr(offer.cls, "group", SELF_SUPERVISED)
-    if offer.kind in ("objective", "encoder") and group not in GROUPS:
-        raise PluginError(
-            f"{offer.kind} '{name}' declares the group {group!r}; use one of {', '.join(GROUPS)}"
-        )
+    try:
+        offer = Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
+        fault = fact_fault(offer.kind, offer.cls or made_by(factory)) or unrecordable(offer.options)
+    except Exception as error:
+        raise PluginError(f"{HOOKS[hook]} '{name}' cannot be read: {_reason(error)}") from error
+    if fault is not None:
+        raise PluginError(f"{offer.kind} '{name}' {fault}")
     return offer
 
 
@@ -320,15 +373,12 @@ def _importer_offer(source: _Source, hook: str, name: str, read: object) -> Impo
     return ImporterOffer(name, read, source.plugin, source.package)
 
 
-def _only_one(
-    kind: str, first: Offer | SuiteOffer | ImporterOffer, offer: Offer | SuiteOffer | ImporterOffer
-) -> None:
-    """Refuse the second of two offers of one name, whichever was meant."""
-    if first is not offer:
-        raise PluginError(
-            f"two plugins offer {kind} '{offer.name}': {first.owner} and {offer.owner}; "
-            "uninstall one of them or offer it under another name"
-        )
+def _rivalry(kind: str, name: str, owners: Sequence[str]) -> PluginError:
+    """Refuse all offers of one name, whichever was meant."""
+    return PluginError(
+        f"two plugins offer {kind} '{name}': {' and '.join(owners)}; "
+        "uninstall one of them or offer it under another name"
+    )
 
 
 def _not_installed(name: str, loaded: Sequence[str]) -> str:
@@ -343,5 +393,8 @@ def _not_installed(name: str, loaded: Sequence[str]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:300]
+    try:
+        text = " ".join(str(error).split())[:300]
+    except BaseException:  # whoever raised it wrote that too
+        text = "without a message"
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

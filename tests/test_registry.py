@@ -120,17 +120,34 @@ def test_equal_entry_point_names_both_count(alone):
 
 
 def test_two_offers_of_one_name_are_refused_naming_both_owners(alone):
-    """No choice between two pieces of one name would be safe in a benchmark."""
-    alone.install("ringmasks", RING)
+    """No choice between two pieces of one name would be safe in a benchmark; all other names stay usable."""
+    disc = RING.replace("Ring", "Disc").replace('"ring"', '"disc"')
+    alone.install("discs", disc)
+    alone.install("rings", RING)
     alone.install("rivals", RING, version="1.1")
+    alone.install("thirds", RING)
 
+    registry = load_registry()
+
+    assert [offer.name for offer in registry.offers()] == ["disc"]
+    assert [failure.plugin for failure in registry.failures] == ["rivals", "thirds"]
     with pytest.raises(PluginError) as refused:
-        load_registry()
-
+        registry.get("masker", "ring")
     assert "masker 'ring'" in str(refused.value)
-    assert "ringmasks (ringmasks 0.3)" in str(refused.value)
-    assert "rivals (rivals 1.1)" in str(refused.value)
+    for owner in ("rings (rings 0.3)", "rivals (rivals 1.1)", "thirds (thirds 0.3)"):
+        assert owner in str(refused.value)
     assert "uninstall" in str(refused.value)
+    with pytest.raises(PluginError, match="two plugins offer masker 'ring'"):
+        load_registry(strict=True)
+
+
+def test_two_families_of_one_name_are_refused_with_all_their_members(alone):
+    """Whichever of them was meant, the member would be another encoder."""
+    alone.install("rings", FAMILY)
+    alone.install("rivals", FAMILY)
+
+    with pytest.raises(PluginError, match="two plugins offer encoder 'ring:<name>'"):
+        load_registry().get("encoder", "ring:saturn")
 
 
 def test_one_name_may_serve_several_kinds(alone):
@@ -156,6 +173,8 @@ def test_one_name_may_serve_several_kinds(alone):
         (hook("astrojepa_maskers()", "{'ring': 1}"), "'ring' as int; expected a class"),
         (hook("astrojepa_maskers()", "{'../up': list}"), "offers the name '../up'"),
         (hook("astrojepa_maskers()", "{1: list}"), "offers the name 1"),
+        (hook("astrojepa_maskers()", "{'a' * 81: list}"), "a name of 81 letters"),
+        (hook("astrojepa_maskers()", "{'ä' * 41: list}"), "offers"),
         (hook("astrojepa_maskers()", "1 / 0"), "ZeroDivisionError"),
     ],
 )
@@ -168,6 +187,82 @@ def test_author_mistakes_are_explained(alone, source, reason):
     assert failure.plugin == "mistaken"
     assert reason in failure.reason
     assert "\n" not in failure.reason
+
+
+DECLARING = (
+    HEAD
+    + """
+from astrojepa_bench.metric import Metric
+
+class Odd:
+    {fact}
+
+class Sound:
+    version = 1
+
+@hookimpl
+def astrojepa_{kind}s():
+    return {{"odd": Odd, "sound": Sound}}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact", "reason"),
+    [
+        ("objective", 'standing = "winner"', "declares the standing 'winner'; use one of contestant, floor"),
+        (
+            "objective",
+            'masks = "maybe"',
+            "declares the masks 'maybe'; use one of required, optional, ignored",
+        ),
+        ("objective", 'needs_labels = "no"', "declares the needs_labels 'no'; use True or False"),
+        ("objective", "trains = 1", "declares the trains 1; use True or False"),
+        ("objective", 'group = ["best"]', "declares the group ['best']; use one of self-supervised"),
+        ("objective", "version = True", "declares the version True; use a whole number from 1 on"),
+        ("encoder", "version = 0", "declares the version 0"),
+        ("encoder", "standing = property(lambda self: 'floor')", "declares the standing <property"),
+        ("masker", "version = 1.5", "declares the version 1.5"),
+        ("masker", "hides = None", "declares the hides None"),
+        ("dataset", "version = [1]", "declares the version [1]"),
+        ("evaluator", 'version = "2"', "declares the version '2'"),
+        ("evaluator", 'requires = "label"', "declares the requires 'label'; use a tuple of names"),
+        ("evaluator", 'requests = ("spectra",)', "declares the requests ('spectra',)"),
+        ("evaluator", 'metrics = ("accuracy",)', "`metrics` holds 'accuracy'; expected Metric"),
+        ("evaluator", 'metrics = (Metric("a", digits=-1),)', "Metric 'a': `digits` is -1"),
+        ("evaluator", 'metrics = (Metric("a", scale=float("nan")),)', "Metric 'a': `scale` is nan"),
+        (
+            "masker",
+            "__init__ = lambda self, grid, *, a=Unwritable(): None",
+            "whose default no record can hold",
+        ),
+        ("masker", "__doc__ = 5", "masker 'odd' cannot be read"),
+    ],
+)
+def test_a_fact_of_the_wrong_kind_refuses_that_offer_alone(alone, kind, fact, reason):
+    """Found when a record is written, it would have cost a training; the other offers stay."""
+    unwritable = "class Unwritable:\n    def __str__(self): raise ValueError\n    __repr__ = __str__\n"
+    alone.install("facts", unwritable + DECLARING.format(kind=kind, fact=fact))
+
+    registry = load_registry()
+
+    assert [offer.name for offer in registry.offers()] == ["sound"]
+    assert [failure.plugin for failure in registry.failures] == ["facts"]
+    assert f"{kind} 'odd' " in registry.failures[0].reason
+    assert reason in registry.failures[0].reason
+    with pytest.raises(ConfigError, match=f"unknown {kind} 'odd'.*facts"):
+        registry.get(kind, "odd")
+
+
+def test_an_exception_that_cannot_be_written_is_a_failure_like_any_other(alone):
+    """The loader writes down what a plugin raised; that is the plugin's code too."""
+    alone.install("mute", "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute")
+    alone.install("ringmasks", RING)
+
+    registry = load_registry()
+
+    assert registry.failures[0].reason == "Mute: without a message"
+    assert registry.get("masker", "ring").name == "ring"
 
 
 def test_one_bad_hook_spares_the_plugins_other_hooks(alone):
