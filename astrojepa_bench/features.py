@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -113,6 +113,14 @@ class Features:
         """Names of the feature taps, `last` (pooled last layer) first."""
         return tuple(self.train.features)
 
+    def private(self) -> Features:
+        """Return a copy that shares no array with this: its holder may change it in place without harm to others.
+
+        A tensor cannot be made read-only, and a change through `.numpy()` cannot be noticed; a copy takes
+        milliseconds (13 MB for 17,000 galaxies of 192 numbers).
+        """
+        return replace(self, **{each.name: _copied(getattr(self, each.name)) for each in fields(self)})
+
     def split(self, name: Split) -> SplitFeatures:
         """Look a split up by name."""
         return {"train": self.train, "val": self.val, "test": self.test}[name]
@@ -138,3 +146,17 @@ class Features:
             here = wanted[start : start + batch_size]
             found = self.encode_tokens(part.ids[here])
             yield TokenBatch(found.values, found.positions, here, part.ids[here], part.label[here])
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 whatever a field of features holds
+    """Copy arrays, and what holds arrays; anything else cannot be changed in place."""
+    match value:
+        case Tensor():
+            return value.clone()
+        case np.ndarray():
+            return value.copy()
+        case SplitFeatures():
+            return replace(value, **{each.name: _copied(getattr(value, each.name)) for each in fields(value)})
+        case Mapping():
+            return {name: _copied(each) for name, each in value.items()}
+    return value

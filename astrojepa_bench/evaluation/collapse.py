@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.evaluation.extract import encode_rows
+from astrojepa_bench.evaluation.extract import check_finite, encode_rows, scored_encoder_of
 from astrojepa_bench.evaluators.metrics.geometry import (
     effective_rank,
     is_collapsed,
     mean_cosine,
     normalised_std,
 )
-from astrojepa_bench.roles import Encoder, Objective
+from astrojepa_bench.roles import Objective
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.types import GalaxyTable
 
@@ -41,15 +41,15 @@ class HealthWatch:
         self._images = images
         self._rows = watched_rows(table)
         objective.eval()
-        self.untrained_std = float(normalised_std(self._features(objective.scored_encoder)))
+        self.untrained_std = float(normalised_std(self._features(objective)))
 
     def rank(self, objective: Objective) -> float:
         """Measure the centred effective rank now."""
-        return float(effective_rank(self._features(objective.scored_encoder)))
+        return float(effective_rank(self._features(objective)))
 
     def verdict(self, objective: Objective) -> tuple[bool, dict[str, float]]:
         """Return whether the encoder has collapsed, and the numbers behind it."""
-        features = self._features(objective.scored_encoder)
+        features = self._features(objective)
         numbers = {
             "effective_rank": float(effective_rank(features)),
             "normalised_std": float(normalised_std(features)),
@@ -64,6 +64,9 @@ class HealthWatch:
         )
         return collapsed, numbers
 
-    def _features(self, encoder: Encoder) -> Float[Tensor, "galaxy dim"]:
-        with torch.no_grad():
-            return encode_rows(encoder, self._images, self._rows)["last"]
+    def _features(self, objective: Objective) -> Float[Tensor, "galaxy dim"]:
+        encoder = scored_encoder_of(objective)
+        taps = encode_rows(encoder, self._images, self._rows)
+        with blamed_on(encoder):
+            check_finite(taps, "watched")
+        return taps["last"]

@@ -11,11 +11,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.declarations import is_text, shown
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.evaluation.store import Arrays, FeatureFile, encoded
 from astrojepa_bench.features import Features, SplitFeatures
-from astrojepa_bench.roles import Encoder
+from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.types import GalaxyTable, Split
 
 version = 1  # raise it whenever a number changes
@@ -28,36 +30,105 @@ def extract(encoder: Encoder, table: GalaxyTable, images: DeviceImages, seed: in
     """Read features kept in the file of a run, or else compute them and keep them there.
 
     Raises:
-        ContractError: a feature of a test galaxy is not finite.
+        ContractError: the encoder's taps are not what `checked_taps` asks for, or a feature is not finite.
     """
     kept = load_features(path, table, seed)
     if kept is not None:
         return kept
     features = compute_features(encoder, table, images, seed)
-    for tap, values in features.test.features.items():
-        if not bool(torch.isfinite(values).all()):
-            raise ContractError(f"tap '{tap}' of the scored encoder holds non-finite features on test")
     save_features(path, table, features)
     return features
 
 
 @torch.no_grad()
 def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " row"]) -> TapFeatures:
-    """Compute every tap of the given rows, in batches, on the encoder's device; float32 on the CPU."""
+    """Compute every tap of the given rows, in batches, on the encoder's device; float32 on the CPU.
+
+    Raises:
+        ContractError: the taps are not what `checked_taps` asks for, or differ from batch to batch.
+    """
     taps: dict[str, list[Tensor]] = {}
     for start in range(0, len(rows), BATCH):
-        for name, values in encoder.taps(images.batch(rows[start : start + BATCH])).items():
+        batch = images.batch(rows[start : start + BATCH])
+        with blamed_on(encoder):
+            found = checked_taps(encoder, batch)
+            widths = {name: parts[0].shape[1] for name, parts in taps.items()}
+            here = {name: values.shape[1] for name, values in found.items()}
+            if widths not in ({}, here):
+                raise ContractError(f"the encoder's taps are {here} in one batch and {widths} in another")
+        for name, values in found.items():
             taps.setdefault(name, []).append(values.float().cpu())
     return {name: torch.cat(parts) for name, parts in taps.items()}
 
 
+def scored_encoder_of(objective: Objective) -> Encoder:
+    """Return the encoder that is scored; one that no factory of its own made belongs to its objective.
+
+    Raises:
+        ContractError: it is none.
+    """
+    with blamed_on(objective):
+        encoder: object = objective.scored_encoder
+        if not isinstance(encoder, Encoder):
+            raise ContractError(f"scored_encoder is a {type(encoder).__name__}; expected an Encoder")
+    offer = owner_of(objective)
+    return encoder if offer is None or owner_of(encoder) is not None else owned(encoder, offer)
+
+
+def checked_taps(encoder: Encoder, images: Float[Tensor, "batch band height width"]) -> TapFeatures:
+    """Compute the taps of a batch, on its device.
+
+    Raises:
+        ContractError: they are no mapping by name of (batch, dim) floating-point numbers, or lack `last`.
+    """
+    found: object = encoder.taps(images)
+    if not isinstance(found, Mapping) or "last" not in found:
+        raise ContractError(f"taps returned {_told(found)}; expected a mapping by name that has 'last'")
+    taps: dict[str, Tensor] = {}
+    for name, values in found.items():
+        if not is_text(name) or name == "ids" or "/" in name:
+            raise ContractError(f"a tap is called {shown(name)}; use another name, without '/'")
+        if not isinstance(values, Tensor) or not values.is_floating_point() or values.ndim != 2:
+            raise ContractError(f"tap '{name}' is {_told(values)}; expected floating-point (batch, dim)")
+        if len(values) != len(images) or not values.shape[1]:
+            raise ContractError(f"tap '{name}' is {_told(values)} for {len(images)} images")
+        taps[name] = values
+    return taps
+
+
+def check_finite(taps: TapFeatures, where: str) -> None:
+    """Refuse features that nothing can be fitted to.
+
+    Raises:
+        ContractError: a feature is NaN or infinite.
+    """
+    for tap, values in taps.items():
+        broken = int((~torch.isfinite(values)).any(dim=1).sum())
+        if broken:
+            raise ContractError(
+                f"tap '{tap}' of the scored encoder is not finite for {broken} of {len(values)} galaxies {where}"
+            )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"a mapping of {shown(list(value))}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
 def compute_features(encoder: Encoder, table: GalaxyTable, images: DeviceImages, seed: int) -> Features:
-    """Encode train, val and test galaxies with a frozen encoder."""
+    """Encode train, val and test galaxies with a frozen encoder.
+
+    Raises:
+        ContractError: the taps are not what `checked_taps` asks for, or a feature is not finite.
+    """
     encoder.eval()
-    watched = events.track(ENCODED, task="encoding galaxies", total=len(ENCODED), unit="splits")
-    return _with_facts(
-        table, {split: encode_rows(encoder, images, table.rows(split)) for split in watched}, seed
-    )
+    taps = dict[Split, TapFeatures]()
+    for split in events.track(ENCODED, task="encoding galaxies", total=len(ENCODED), unit="splits"):
+        taps[split] = encode_rows(encoder, images, table.rows(split))
+        with blamed_on(encoder):
+            check_finite(taps[split], f"of {split}")
+    return _with_facts(table, taps, seed)
 
 
 def save_features(path: Path, table: GalaxyTable, features: Features) -> None:

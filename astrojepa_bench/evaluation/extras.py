@@ -14,14 +14,25 @@ import torch
 from jaxtyping import Int
 
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, DataError
-from astrojepa_bench.evaluation.extract import BATCH, ENCODED, encode_rows, same_galaxies, split_features
+from astrojepa_bench.declarations import shown
+from astrojepa_bench.errors import BenchError, ContractError, DataError
+from astrojepa_bench.evaluation.extract import (
+    BATCH,
+    ENCODED,
+    check_finite,
+    checked_taps,
+    encode_rows,
+    same_galaxies,
+    scored_encoder_of,
+    split_features,
+)
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
 from astrojepa_bench.evaluation.store import Arrays, FeatureFile
 from astrojepa_bench.features import Extra, Features, SplitFeatures
 from astrojepa_bench.geometry.views import augment
-from astrojepa_bench.roles import Evaluator, Masker, Objective
+from astrojepa_bench.roles import Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import numpy_stream, stream_seed
 from astrojepa_bench.types import GalaxyTable, Split, Tokens
 from astrojepa_bench.versions import OWN, chain_of, version_text
@@ -43,6 +54,11 @@ class ExtrasContext:
     objective: Objective
     masker: Masker | None
     galaxies: Galaxies
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that is scored."""
+        return scored_encoder_of(self.objective)
 
     @property
     def table(self) -> GalaxyTable:
@@ -94,6 +110,12 @@ def with_extras(
             features = _EXTRAS[name].attached(features, context, path)
         except BenchError as error:
             missing[name] = str(error)
+        except (OSError, MemoryError, torch.OutOfMemoryError):
+            raise  # of this machine, and not for good
+        except Exception as error:  # a plugin's; whoever can do without is scored
+            owner = owner_of(error)
+            raised = f"{type(error).__name__}: {shown(error, 300)}"
+            missing[name] = raised if owner is None else f"{owner.title} raised {raised}"
         seconds[name] = time.perf_counter() - began
     return WithExtras(features, missing, seconds)
 
@@ -109,7 +131,7 @@ class PatchTokens:
         Raises:
             DataError: the encoder has no patches.
         """
-        encoder, images, table = context.objective.scored_encoder, context.galaxies.images, context.table
+        encoder, images, table = context.encoder, context.galaxies.images, context.table
         if encoder.grid is None:
             raise DataError("the encoder has no patch tokens")
         by_id = np.argsort(table.ids, kind="stable")
@@ -117,7 +139,13 @@ class PatchTokens:
         @torch.no_grad()
         def encode_tokens(ids: np.ndarray) -> Tokens:
             rows = by_id[np.searchsorted(table.ids, ids, sorter=by_id)]
-            found = encoder(images.batch(rows))
+            batch = images.batch(rows)
+            with blamed_on(encoder):
+                found: object = encoder(batch)
+                if not isinstance(found, Tokens) or len(found.values) != len(batch):
+                    raise ContractError(
+                        f"forward returned {type(found).__name__} for {len(batch)} images; expected Tokens of each"
+                    )
             return Tokens(found.values.float().cpu(), found.positions.cpu())
 
         return dataclasses.replace(features, encode_tokens=encode_tokens)
@@ -179,7 +207,7 @@ class AugmentedViews(KeptExtra):
     @torch.no_grad()
     def compute(self, context: ExtrasContext) -> Arrays:
         """Encode every view of every galaxy in the sample."""
-        rows, images = self.rows(context), context.galaxies.images
+        rows, images, encoder = self.rows(context), context.galaxies.images, context.encoder
         if not len(rows):
             raise DataError("test has no ordinary galaxy to view")
         views = []
@@ -188,7 +216,10 @@ class AugmentedViews(KeptExtra):
             for start in range(0, len(rows), BATCH):
                 batch = images.batch(rows[start : start + BATCH])
                 seen = augment(batch, generator, mirror=context.table.spec.mirror_safe)
-                parts.append(context.objective.scored_encoder.taps(seen)["last"].float().cpu())
+                with blamed_on(encoder):
+                    taps = checked_taps(encoder, seen)
+                    check_finite(taps, "seen in another view")
+                parts.append(taps["last"].float().cpu())
             views.append(torch.cat(parts))
         return {"last": torch.stack(views, dim=1).numpy()}
 
@@ -216,7 +247,10 @@ class ShiftedTest(KeptExtra):
             raise DataError(
                 "the shift twin holds other galaxies, or in another order; correct the dataset's shifted()"
             )
-        features = encode_rows(context.objective.scored_encoder, shifted.images, context.test)
+        encoder = context.encoder
+        features = encode_rows(encoder, shifted.images, context.test)
+        with blamed_on(encoder):
+            check_finite(features, "seen by another instrument")
         return {tap: values.numpy() for tap, values in features.items()}
 
     def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
@@ -237,7 +271,10 @@ class PredictionErrors(KeptExtra):
 
     def compute(self, context: ExtrasContext) -> Arrays:
         """Predict every test galaxy under several draws of masks."""
-        found = prediction_errors(context.objective, context.masker, context.galaxies.images, context.test)
+        with blamed_on(context.objective):
+            found = prediction_errors(
+                context.objective, context.masker, context.galaxies.images, context.test
+            )
         if found is None:
             raise DataError("the objective predicts nothing")
         return found

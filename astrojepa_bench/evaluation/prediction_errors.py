@@ -81,7 +81,14 @@ def _errors_of(
     streams = Streams(stream_seed(0, f"prediction errors/{rows[0]}"), draw, images.device)
     index = torch.from_numpy(rows).to(images.device)
     batch = GalaxyBatch(images.batch(rows), index, torch.full_like(index, -1))
-    prediction = objective.predict(batch, MaskDraw(masker, streams), streams)
+    prediction: object = objective.predict(batch, MaskDraw(masker, streams), streams)
+    if not isinstance(prediction, Prediction | None) or (
+        prediction is not None and len(prediction.predicted) != len(rows)
+    ):
+        raise ContractError(
+            f"predict returned {type(prediction).__name__} for {len(rows)} galaxies; expected a Prediction with a row "
+            "for each, or None"
+        )
     return None if prediction is None else token_errors(prediction)
 
 

@@ -11,16 +11,17 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.errors import BenchError, ContractError
+from astrojepa_bench.evaluation.answers import examined
 from astrojepa_bench.evaluation.extract import extract
 from astrojepa_bench.evaluation.extras import ExtrasContext, requested, with_extras
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.roles import Evaluator
-from astrojepa_bench.types import Evaluation, Score
+from astrojepa_bench.types import Evaluation
 
 Row: TypeAlias = Mapping[str, object]
-TOLERANCE = 1e-6  # between a share and the galaxies that it is of
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,18 @@ class ReadyEvaluator:
     options: Mapping[str, object]
 
     def evaluate(self, features: Features) -> Evaluation:
-        """Evaluate frozen features.
+        """Evaluate a copy of frozen features: whatever is done to it in place, no other evaluator sees.
 
         Raises:
-            BenchError: there is nothing to score, or the answer is no evaluation.
-            ContractError: what it says of single galaxies contradicts its scores.
+            BenchError: there is nothing to score.
+            ContractError: the answer is no sound evaluation.
         """
-        found: object = self.evaluator.evaluate(features)
-        if not isinstance(found, Evaluation):
-            raise ContractError(f"{self.title} returned {type(found).__name__}; expected an Evaluation")
-        fault = next((fault for score in found if (fault := contradiction(score, len(found.ids)))), None)
-        if fault is not None:
-            raise ContractError(f"{self.title}: {fault}")
-        return found
+        with blamed_on(self.evaluator):
+            found = self.evaluator.evaluate(features.private())
+            try:
+                return examined(found, len(features.test.ids))
+            except ContractError as error:
+                raise ContractError(f"{self.title}: {error}") from None
 
     def described(self) -> Row:
         """Describe it for a record: what makes its scores other scores, and how the board shows them."""
@@ -94,27 +94,6 @@ class ReadyEvaluator:
             }
             for score in found
         )
-
-
-def contradiction(score: Score, galaxies: int) -> str | None:
-    """Return how a score contradicts what it says of single galaxies, or None.
-
-    Args:
-        score: with or without `correct`.
-        galaxies: how many the evaluation names.
-    """
-    right: object = score.correct
-    if right is None:
-        return None
-    name = f"{score.evaluator}.{score.metric}"
-    if not isinstance(right, np.ndarray) or right.dtype != bool or right.ndim != 1:
-        return f"`correct` of {name} is no vector of booleans; give one for each of `ids`"
-    if not len(right) == score.n == galaxies:
-        return f"{name} is of {score.n} galaxies, with {len(right)} in `correct` and {galaxies} in `ids`"
-    share = float(right.mean())
-    if abs(share - score.value) > TOLERANCE:
-        return f"{name} is {score.value:.6g}, but {share:.6g} of the galaxies are right in `correct`"
-    return None
 
 
 @dataclass(frozen=True)
@@ -214,8 +193,8 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
         ContractError: a feature is not finite.
     """
     began = time.perf_counter()
-    encoder, galaxies = context.objective.scored_encoder, context.galaxies
-    features = extract(encoder, galaxies.table, galaxies.images, seed, path)
+    galaxies = context.galaxies
+    features = extract(context.encoder, galaxies.table, galaxies.images, seed, path)
     seconds = {"features": time.perf_counter() - began}
     # Extras can take longer than training: none is made for evaluators that will have nothing to score.
     able = [each.evaluator for each in evaluators if unmet_requirement(features, each.evaluator, {}) is None]

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from astrojepa_bench.errors import BenchError
-from astrojepa_bench.evaluation.score import contradiction
+from astrojepa_bench.evaluation.answers import contradiction
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator

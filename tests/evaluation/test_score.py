@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from astrojepa_bench.evaluation.score import Scored, contradiction
+from astrojepa_bench.evaluation.answers import contradiction
+from astrojepa_bench.evaluation.score import Scored
 from astrojepa_bench.evaluation.store import FeatureFile, read_predictions
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.correct import decode_bits
