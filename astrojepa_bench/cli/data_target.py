@@ -8,6 +8,7 @@ from pathlib import Path
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.data.galaxies import loaded
 from astrojepa_bench.data.sources.layouts import recognise
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import check_all_used
@@ -32,4 +33,4 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     check_all_used(settings, [offer])
     dataset = Component.of(offer, settings, known).build()
     with progress():
-        return offer.name, dataset.load(arguments.size, arguments.cache or default_cache())
+        return offer.name, loaded(dataset, arguments.size, arguments.cache or default_cache())

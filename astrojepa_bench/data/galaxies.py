@@ -9,7 +9,11 @@ from pathlib import Path
 
 import torch
 
+from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.rules import check_table
+from astrojepa_bench.declarations import shown
+from astrojepa_bench.errors import BenchError, DataError
 from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable
@@ -45,21 +49,55 @@ class Galaxies:
     @cached_property
     def shifted(self) -> Galaxies | None:
         """The same galaxies seen by another instrument, read as they are needed; None where nobody has."""
-        dataset = self.dataset.shifted()
-        if dataset is None:
-            return None
-        table = dataset.load(self.table.spec.size_px, self.cache)
+        with blamed_on(self.dataset):
+            dataset = self.dataset.shifted()
+            if dataset is None:
+                return None
+            table = loaded(dataset, self.table.spec.size_px, self.cache)
         images = DeviceImages(table.images, self.device, resident_bytes=0)
         return replace(self, dataset=dataset, table=table, images=images)
 
 
 def load_table(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
-    """Load the galaxies of a dataset and pass on the notes on its card.
+    """Load the galaxies of a dataset, hold them to the rules of every table, and pass on the notes on its card.
 
     Raises:
-        DataError: the source is missing or wrong.
+        DataError: the source is missing or wrong, the dataset's own code fails, or its table breaks a rule.
     """
-    table = dataset.load(size_px, cache)
+    with blamed_on(dataset):
+        table = loaded(dataset, size_px, cache)
+        try:
+            table = check_table(table, size_px)
+        except DataError as error:
+            raise DataError(f"{_title(dataset)}: {error}") from None
     for note in table.card.notes:
         emit("note", text=f"{table.card.name}: {note}")
     return table
+
+
+def loaded(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
+    """Load the galaxies of a dataset, whatever its code does.
+
+    Raises:
+        BenchError: as the dataset says.
+        DataError: its code fails, or returns no table.
+    """
+    with blamed_on(dataset):
+        try:
+            table: object = dataset.load(size_px, cache)
+        except (BenchError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise DataError(
+                f"{_title(dataset)} cannot be loaded: {type(error).__name__}: {shown(error, 300)}; ask its author"
+            ) from error
+        if not isinstance(table, GalaxyTable):
+            raise DataError(
+                f"{_title(dataset)}: load returned {type(table).__name__}; expected a GalaxyTable"
+            )
+        return table
+
+
+def _title(dataset: Dataset) -> str:
+    offer = owner_of(dataset)
+    return f"dataset {type(dataset).__name__}" if offer is None else offer.title

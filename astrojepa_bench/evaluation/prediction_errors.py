@@ -86,8 +86,8 @@ def _errors_of(
         prediction is not None and len(prediction.predicted) != len(rows)
     ):
         raise ContractError(
-            f"predict returned {type(prediction).__name__} for {len(rows)} galaxies; expected a Prediction with a row "
-            "for each, or None"
+            f"predict returned {type(prediction).__name__} for {len(rows)} galaxies; expected a Prediction "
+            "with a row for each, or None"
         )
     return None if prediction is None else token_errors(prediction)
 

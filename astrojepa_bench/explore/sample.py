@@ -14,7 +14,7 @@ from torch import Tensor
 from astrojepa_bench import events
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.data.galaxies import Galaxies, loaded
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import BATCH, encode_rows, load_features
 from astrojepa_bench.features import Features
@@ -162,7 +162,9 @@ def sample_of(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> Sam
     """
     if dataset is None:
         return own_sample(run, load_registry())
-    table = dataset if isinstance(dataset, GalaxyTable) else dataset.load(run.spec.size_px, default_cache())
+    table = (
+        dataset if isinstance(dataset, GalaxyTable) else loaded(dataset, run.spec.size_px, default_cache())
+    )
     return _checked(Sample(run, table, np.arange(len(table))))
 
 

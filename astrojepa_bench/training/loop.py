@@ -112,7 +112,7 @@ class Trainer:
         self.seed = seed
         self.monitor = monitor
         self.mirror = table.spec.mirror_safe
-        self.label = torch.from_numpy(table.label).to(self.device)
+        self.label = torch.from_numpy(table.label.copy()).to(self.device)  # a table is read-only
         self.learns_labels = objective.needs_labels
         self.recipe = objective.recipe()
         rows = nested_subset(table.ids, self._rows(table), budget.galaxies)

@@ -1,0 +1,131 @@
+"""What every table of galaxies must hold before anything is trained on it, whoever loaded it.
+
+A data set is somebody's code: a galaxy on both sides of a split, or another size than asked for, would give numbers
+that look like any others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from astrojepa_bench.data.convert import band_statistics, blocks, steps
+from astrojepa_bench.declarations import is_text, shown
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.events import track
+from astrojepa_bench.types import ANOMALY_KINDS, GalaxyTable, Split
+
+GREY_LEVEL = 1 / 255  # images are rounded to it, so no statistic can be asked for more precisely
+FACTS = ("redshift", "ra", "dec", "pixel_scale")
+SIDES: tuple[tuple[Split, ...], ...] = (("train", "pool"), ("val",), ("test",))
+"""What is learnt from, chosen on and reported on: no image may lie in two of them."""
+
+
+def check_table(table: GalaxyTable, size_px: int) -> GalaxyTable:
+    """Return a table that keeps the rules, with columns that nobody can change any more.
+
+    Args:
+        table: as it was loaded.
+        size_px: side of the images that was asked for.
+
+    Raises:
+        DataError: a rule is broken.
+    """
+    _check_images(table, size_px)
+    for split in ("train", "val", "test"):
+        if not len(table.rows(split)):
+            raise DataError(f"no galaxies in {split}; name each row's split: train, val, test or pool")
+    _check_columns(table)
+    _check_statistics(table)
+    check_apart(table)
+    return _read_only(table)
+
+
+def _check_images(table: GalaxyTable, size_px: int) -> None:
+    images, side = table.images, table.spec.size_px
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        kind = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
+        raise DataError(f"images are {kind}; expected an array of uint8")
+    if side != size_px:
+        raise DataError(f"images of {side} px where {size_px} px were asked for; resize them to size_px")
+
+
+def _check_columns(table: GalaxyTable) -> None:
+    if not is_text(table.fingerprint):
+        raise DataError(f"the fingerprint is {shown(table.fingerprint)}; expected a hash of what is loaded")
+    if table.ids.dtype.kind != "U" or (table.ids == "").any():
+        raise DataError("ids are empty or no text; name every galaxy")
+    names, label, anomaly = table.card.class_names, table.label, table.anomaly
+    if label.dtype.kind not in "iu" or anomaly.dtype.kind not in "iu":
+        raise DataError(f"labels are {label.dtype}, anomalies {anomaly.dtype}; expected whole numbers")
+    if label.min() < -1 or (names and label.max() >= len(names)):
+        raise DataError(
+            f"labels run from {label.min()} to {label.max()} for {len(names)} class names; "
+            "expected the number of a name, or -1 where unknown"
+        )
+    if not 0 <= anomaly.min() <= anomaly.max() < len(ANOMALY_KINDS):
+        raise DataError(f"anomalies run from {anomaly.min()} to {anomaly.max()}; expected 0 to 2")
+    facts = {name: getattr(table, name) for name in FACTS if getattr(table, name) is not None}
+    for name, column in {**facts, **table.factors}.items():
+        if not is_text(name) or column.dtype.kind not in "iuf" or np.isinf(column).any():
+            raise DataError(f"column {shown(name)} is no column of finite numbers, NaN where unknown")
+
+
+def _check_statistics(table: GalaxyTable) -> None:
+    """Measure the bands over train, or over train and pool, and compare."""
+    stated = np.array([table.spec.mean, table.spec.std])
+    choices = {len(rows): rows for rows in (table.pretraining_rows, table.rows("train"))}
+    for rows in choices.values():
+        measured = np.array(band_statistics(table.images, rows))
+        if (np.abs(stated - measured) <= GREY_LEVEL).all():
+            return
+    raise DataError(
+        f"spec states mean and std {np.round(stated, 3).tolist()} of the bands, and train has "
+        f"{np.round(measured, 3).tolist()}; measure them over train, divided by 255"
+    )
+
+
+def check_apart(table: GalaxyTable) -> None:
+    """Refuse a table that shows one image on two sides of a split.
+
+    Raises:
+        DataError: pixels of one row equal those of a row of another side.
+    """
+    every = np.arange(len(table))
+    watched = track(
+        blocks(table.images, every), task="comparing images", total=len(steps(every)), unit="blocks"
+    )
+    hashes = np.fromiter((hash(image.tobytes()) for block in watched for image in block), np.int64)
+    side = np.zeros(len(table), dtype=np.int64)
+    for number, splits in enumerate(SIDES):
+        side[table.rows(*splits)] = number
+    met, times = np.unique(np.unique(np.stack([hashes, side]), axis=1)[0], return_counts=True)
+    for shared in met[times > 1]:
+        rows = np.flatnonzero(hashes == shared)
+        for a, b in combinations(rows.tolist(), 2):
+            is_same = side[a] != side[b] and np.array_equal(table.images[a], table.images[b])
+            if is_same:  # equal hashes alone may be chance
+                raise DataError(
+                    f"'{table.ids[a]}' of {table.split[a]} and '{table.ids[b]}' of {table.split[b]} show the same "
+                    f"pixels, one of {(times > 1).sum()} images in two splits; keep equal images in one split"
+                )
+
+
+def _read_only(table: GalaxyTable) -> GalaxyTable:
+    """Copy the columns, which are small, so that what loaded them holds none of them; images are only locked."""
+    columns: dict[str, Any] = {
+        name: _locked(column.copy())
+        for name, column in vars(table).items()
+        if isinstance(column, np.ndarray) and name != "images"
+    }
+    factors = {name: _locked(column.copy()) for name, column in table.factors.items()}
+    images = table.images if not table.images.flags.writeable else _locked(table.images.view())
+    return replace(table, images=images, factors=factors, **columns)
+
+
+def _locked(column: np.ndarray) -> np.ndarray:
+    column.flags.writeable = False
+    return column
