@@ -31,15 +31,15 @@ def examined(found: object, galaxies: int) -> Evaluation:
     """
     if not isinstance(found, Evaluation):
         raise ContractError(f"it returned {type(found).__name__}; expected an Evaluation")
-    scores = [_score(each, galaxies) for each in _items(found.scores, "scores", Score)]
-    twice = [metric for metric, times in Counter(score.metric for score in scores).items() if times > 1]
-    if twice:
-        raise ContractError(f"metric '{twice[0]}' is scored twice; score each once, under names of their own")
     ids: object = found.ids
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind != "U":
         raise ContractError(
             f"`ids` is {shown(ids)}; expected a vector of text, one for each galaxy predicted"
         )
+    scores = [_score(each, galaxies, len(ids)) for each in _items(found.scores, "scores", Score)]
+    twice = [metric for metric, times in Counter(score.metric for score in scores).items() if times > 1]
+    if twice:
+        raise ContractError(f"metric '{twice[0]}' is scored twice; score each once, under names of their own")
     predictions = {
         _text(name, "a prediction's name"): _prediction(name, values, len(ids))
         for name, values in _mapping(found.predictions, "predictions")
@@ -49,11 +49,7 @@ def examined(found: object, galaxies: int) -> Evaluation:
         for name, value in _mapping(found.selection, "selection")
     }
     warnings = tuple(_items(found.warnings, "warnings", str))
-    sound = Evaluation(tuple(scores), predictions, ids, selection, warnings)
-    fault = next((fault for score in scores if (fault := contradiction(score, len(ids)))), None)
-    if fault is not None:
-        raise ContractError(fault)
-    return sound
+    return Evaluation(tuple(scores), predictions, ids, selection, warnings)
 
 
 def contradiction(score: Score, galaxies: int) -> str | None:
@@ -77,7 +73,7 @@ def contradiction(score: Score, galaxies: int) -> str | None:
     return None
 
 
-def _score(score: Score, galaxies: int) -> Score:
+def _score(score: Score, galaxies: int, named: int) -> Score:
     evaluator, metric = (
         _text(score.evaluator, "`evaluator` of a score"),
         _text(score.metric, "a metric's name"),
@@ -95,6 +91,9 @@ def _score(score: Score, galaxies: int) -> Score:
     if error is not None and error < 0:
         raise ContractError(f"`item_se` of '{metric}' is {error}; a standard error is not negative")
     value = _finite(score.value, f"`value` of '{metric}'")
+    fault = contradiction(score, named)
+    if fault is not None:
+        raise ContractError(fault)
     return Score(evaluator, metric, value, bool(better), int(n), chance, error, score.correct)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
+from astrojepa_bench.declarations import fact_fault, metrics_fault
 from astrojepa_bench.errors import BenchError, ContractError
 from astrojepa_bench.evaluation.answers import examined
 from astrojepa_bench.evaluation.extract import extract
@@ -52,6 +53,11 @@ class ReadyEvaluator:
             ContractError: the answer is no sound evaluation.
         """
         with blamed_on(self.evaluator):
+            fault = fact_fault(
+                "evaluator", self.evaluator
+            )  # an option may have changed what its class declares
+            if fault is not None:
+                raise ContractError(f"{self.title} {fault}")
             found = self.evaluator.evaluate(features.private())
             try:
                 return examined(found, len(features.test.ids))
@@ -60,7 +66,8 @@ class ReadyEvaluator:
 
     def described(self) -> Row:
         """Describe it for a record: what makes its scores other scores, and how the board shows them."""
-        metrics = [metric.described() for metric in self.evaluator.metrics]
+        is_sound = metrics_fault(self.evaluator.metrics) is None
+        metrics = [metric.described() for metric in self.evaluator.metrics] if is_sound else []
         return {
             "version": self.version,
             "options": self.options,

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
+from astrojepa_bench.encoders.facts import check_facts
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
@@ -83,6 +85,8 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
         encoder: Encoder = _built(cell.encoder, Encoder, table.spec)
+    with blamed_on(encoder):
+        check_facts(encoder, table.spec)
     if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
         _fit(encoder.fit_inputs, galaxies, pretraining)
     if cell.objective.offer.declares("trains") and not any(p.requires_grad for p in encoder.parameters()):

@@ -13,7 +13,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.evaluation.extras import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator
-from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS
+from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
 from astrojepa_bench.results.store import Store
@@ -162,18 +162,20 @@ class Cell:
 
     @property
     def standing(self) -> Standing:
-        """Floors and ceilings frame the board; contestants are ranked."""
+        """Floors and ceilings frame the board; contestants are ranked, and who is given labels is none."""
         mine: Standing = self.objective.offer.declares("standing")
         encoders: Standing = self.encoder.offer.declares("standing")
-        return encoders if mine == "contestant" else mine
+        found = encoders if mine == "contestant" else mine
+        return "ceiling" if found == "contestant" and self.group == USES_LABELS else found
 
     @property
     def group(self) -> str:
         """Whom it is ranked with, or stands beside: whoever is given labels uses them, whatever it says."""
         if self.objective.offer.declares("needs_labels"):
             return USES_LABELS
-        mine: str = self.objective.offer.declares("group")
-        encoders: str = self.encoder.offer.declares("group")
+        mine, encoders = (
+            group_of(part.offer.cls, part.offer.declares("group")) for part in (self.objective, self.encoder)
+        )
         return encoders if mine == SELF_SUPERVISED else mine
 
 

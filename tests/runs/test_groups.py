@@ -68,6 +68,39 @@ def test_group_follows_from_what_an_objective_is_told(registry_with, fact, group
     assert cell_of(registry_with(fact)).group == group
 
 
+@pytest.mark.parametrize(
+    ("fact", "standing"),
+    [
+        ("needs_labels = True", "ceiling"),
+        ('group = "uses labels"', "ceiling"),
+        ('needs_labels, standing = True, "floor"', "floor"),
+        ('group = "told by measurements"', "contestant"),
+    ],
+)
+def test_whoever_is_given_labels_is_no_contestant(registry_with, fact, standing):
+    """It frames the board as `supervised` does, whatever it declares or forgets to declare."""
+    assert cell_of(registry_with(fact)).standing == standing
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "from astrojepa_bench.plugin import Profile",
+        "from astrojepa_bench.encoders import morphology as shapes",
+        "from astrojepa_bench.encoders.morphology import growth_curve",
+    ],
+)
+def test_whoever_takes_the_rulers_measurements_is_told_by_them(tmp_path, taken):
+    """Galaxies measured by hand are told beyond the images; what its module imports by name shows it."""
+    path = tmp_path / "takes_measurements.py"
+    path.write_text(taken + PLUGIN.format(fact="trains = True"))
+    whole = tmp_path / "takes_the_door.py"
+    whole.write_text("import astrojepa_bench.plugin as bench" + PLUGIN.format(fact="trains = True"))
+
+    assert cell_of(load_registry([path])).group == "told by measurements"
+    assert cell_of(load_registry([whole])).group == "self-supervised"
+
+
 def test_a_floor_stands_beside_the_group_of_its_encoder():
     """Measurements stand beside whoever is told them; pixels beside everybody else."""
     registry = load_registry()
