@@ -8,35 +8,39 @@ name is unknown.
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import pluggy
 
 from astrojepa_bench import hookspecs
-from astrojepa_bench.declarations import fact_fault, name_fault
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
 from astrojepa_bench.importers import ImporterOffer
-from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, unrecordable
-from astrojepa_bench.signatures import made_by, option_schema, summary_of
-from astrojepa_bench.suites import Suite, SuiteOffer
-from astrojepa_bench.versions import remember
+from astrojepa_bench.offering import (
+    HOOKS,
+    Make,
+    PluginSource,
+    checked,
+    connected,
+    entries_of,
+    import_file,
+    importer_offer,
+    member_of,
+    offer_of,
+    reason,
+    suite_offer,
+)
+from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
+from astrojepa_bench.suites import SuiteOffer
 
 Result = TypeVar("Result")
 Named = TypeVar("Named", Offer, SuiteOffer, ImporterOffer)
 Key = TypeVar("Key", bound=Hashable)
-HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
-OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
-"""The other hooks that return mappings, and what each maps a name to."""
 PLUGINS_FOLDER = Path(__file__).resolve().parents[1] / "plugins"  # in a checkout; absent from a wheel
 
 
@@ -56,22 +60,6 @@ class LoadFailure:
 
     def __str__(self) -> str:
         return f"{self.plugin} ({self.distribution}): {self.reason}"
-
-
-@dataclass(frozen=True)
-class _Source:
-    plugin: str
-    distribution: str
-    version_text: str
-    load: Callable[[], object]
-
-    @property
-    def package(self) -> str:
-        return f"{self.distribution} {self.version_text}".strip()
-
-
-Make: TypeAlias = Callable[[_Source, str, str, object], Result]
-"""Makes an offer of a source, the hook that it came by, its name and what is offered."""
 
 
 @dataclass
@@ -126,12 +114,14 @@ class Registry:
 
         Raises:
             ConfigError: the family has no such member.
-            PluginError: two plugins offer the family.
+            PluginError: two plugins offer the family, or its code fails.
         """
         called, _, member = name.partition(":")
         self._refuse_rivals(kind, f"{called}{FAMILY}")
         family = self._offers.get((kind, f"{called}{FAMILY}"))
-        return family.member(member) if family is not None and member else None
+        if family is None or not member:
+            return None
+        return member_of(family, member)
 
     def suites(self) -> tuple[SuiteOffer, ...]:
         """Return the suites on offer, by name."""
@@ -170,9 +160,11 @@ class Registry:
         for plugin, manager in list(self._observers.items()):
             try:
                 manager.hook.astrojepa_observe(event=event)
-            except Exception as error:  # a listener must not end a run
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a listener must not end a run
                 del self._observers[plugin]
-                emit("note", text=f"plugin {plugin} failed while listening and is muted: {_reason(error)}")
+                emit("note", text=f"plugin {plugin} failed while listening and is muted: {reason(error)}")
 
     def _hints(self, name: str) -> str:
         """Explain why a name may be unknown though its plugin exists."""
@@ -186,38 +178,38 @@ class Registry:
 
     # -- loading --
 
-    def _admit(self, source: _Source, strict: bool) -> None:
-        manager = self._attempt(source, strict, partial(_connected, source))
+    def _admit(self, source: PluginSource, strict: bool) -> None:
+        manager = self._attempt(source, strict, partial(connected, source))
         if manager is None:
             return
         self._plugins.append(source.plugin)
         if manager.hook.astrojepa_observe.get_hookimpls():
             self._observers[source.plugin] = manager
         for hook in HOOKS:
-            for offer in self._offered(source, strict, manager, hook, _offer):
+            for offer in self._offered(source, strict, manager, hook, offer_of):
                 self._claim(source, strict, self._offers, (offer.kind, offer.name), offer.kind, offer)
-        for suite in self._offered(source, strict, manager, "astrojepa_suites", _suite_offer):
+        for suite in self._offered(source, strict, manager, "astrojepa_suites", suite_offer):
             self._claim(source, strict, self._suites, suite.name, "suite", suite)
-        for importer in self._offered(source, strict, manager, "astrojepa_importers", _importer_offer):
+        for importer in self._offered(source, strict, manager, "astrojepa_importers", importer_offer):
             self._claim(source, strict, self._importers, importer.name, "importer", importer)
 
     def _offered(
         self,
-        source: _Source,
+        source: PluginSource,
         strict: bool,
         manager: pluggy.PluginManager,
         hook: str,
         make: Make[Result],
     ) -> list[Result]:
         """Make an offer of every entry of the mappings that a hook returns; a broken one spares the others."""
-        entries = self._attempt(source, strict, partial(_entries, manager, hook)) or []
+        entries = self._attempt(source, strict, partial(entries_of, manager, hook)) or []
         made = (
-            self._attempt(source, strict, partial(_checked, make, source, hook, *entry)) for entry in entries
+            self._attempt(source, strict, partial(checked, make, source, hook, *entry)) for entry in entries
         )
         return [offer for offer in made if offer is not None]
 
     def _claim(
-        self, source: _Source, strict: bool, taken: dict[Key, Named], key: Key, kind: str, offer: Named
+        self, source: PluginSource, strict: bool, taken: dict[Key, Named], key: Key, kind: str, offer: Named
     ) -> None:
         """Let an offer have its name; where another plugin has it, neither does: no choice would be safe.
 
@@ -241,13 +233,13 @@ class Registry:
         if (kind, name) in self._rivals:
             raise _rivalry(kind, name, self._rivals[kind, name])
 
-    def _attempt(self, source: _Source, strict: bool, action: Callable[[], Result]) -> Result | None:
+    def _attempt(self, source: PluginSource, strict: bool, action: Callable[[], Result]) -> Result | None:
         try:
             return action()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything
-            failure = LoadFailure(source.plugin, source.package, _reason(error))
+            failure = LoadFailure(source.plugin, source.package, reason(error))
             if strict:
                 raise PluginError(f"plugin {failure}; fix it or leave it out") from error
             self.failures.append(failure)
@@ -276,101 +268,11 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
     registry = Registry()
     for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
-        registry._admit(_Source(point.value, name, version, point.load), strict)
+        registry._admit(PluginSource(point.value, name, version, point.load), strict)
     for path in files:
-        source = _Source(path.stem, f"file {path.name}", "", partial(_import_file, path))
+        source = PluginSource(path.stem, f"file {path.name}", "", partial(import_file, path))
         registry._admit(source, strict=True)
     return registry
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Execute a plugin file, and keep the very text that was executed: its version is taken from that."""
-    name = f"astrojepa_file_{path.stem}"  # a file called random.py must not replace a module of that name
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        raise ImportError(f"{path.name} cannot be imported")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    text = path.read_bytes()
-    exec(compile(text, path.absolute(), "exec", dont_inherit=True), vars(module))  # as frames name it
-    remember(module, text)
-    return module
-
-
-def _connected(source: _Source) -> pluggy.PluginManager:
-    """Import a plugin and register it alone with a manager that knows the hooks."""
-    module = source.load()
-    if not isinstance(module, ModuleType):
-        raise PluginError(f"the entry point names a {type(module).__name__}; expected a module")
-    remember(module)
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, name=source.plugin)
-    _check_spelling(manager, module)
-    return manager
-
-
-def _check_spelling(manager: pluggy.PluginManager, module: ModuleType) -> None:
-    callers = manager.get_hookcallers(module) or []
-    heard = {implementation.function for caller in callers for implementation in caller.get_hookimpls()}
-    for name, function in inspect.getmembers(module, inspect.isfunction):
-        if name.startswith("astrojepa_") and function.__module__ == module.__name__ and function not in heard:
-            raise PluginError(f"function {name} is not registered: decorate it with @hookimpl")
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        names = [caller.name for caller in callers if not caller.has_spec()]
-        hooks = [*HOOKS, *OTHER_HOOKS, "astrojepa_observe"]
-        raise PluginError(f"unknown hook '{names[0]}'; {nearest(names[0], hooks)}") from error
-    if not callers:
-        raise PluginError("it offers nothing: no function is decorated with @hookimpl")
-
-
-def _entries(manager: pluggy.PluginManager, hook: str) -> list[tuple[object, object]]:
-    """List what the mappings hold that a hook returns."""
-    entries: list[tuple[object, object]] = []
-    for mapping in getattr(manager.hook, hook)():
-        if not isinstance(mapping, Mapping):
-            expected = f"a mapping, name to {OTHER_HOOKS.get(hook, 'factory')}"
-            raise PluginError(f"{hook} returned {type(mapping).__name__}; expected {expected}")
-        entries += mapping.items()
-    return entries
-
-
-def _checked(make: Make[Result], source: _Source, hook: str, name: object, value: object) -> Result:
-    fault = name_fault(name)
-    if fault is not None:
-        raise PluginError(f"{hook} offers {fault}")
-    return make(source, hook, str(name), value)
-
-
-def _offer(source: _Source, hook: str, name: str, factory: object) -> Offer:
-    if not callable(factory):
-        raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
-    if name.endswith(FAMILY) and not callable(getattr(factory, "member", None)):
-        raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
-    facts = (source.plugin, source.distribution, source.version_text)
-    try:
-        offer = Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
-        fault = fact_fault(offer.kind, offer.cls or made_by(factory)) or unrecordable(offer.options)
-    except Exception as error:
-        raise PluginError(f"{HOOKS[hook]} '{name}' cannot be read: {_reason(error)}") from error
-    if fault is not None:
-        raise PluginError(f"{offer.kind} '{name}' {fault}")
-    return offer
-
-
-def _suite_offer(source: _Source, hook: str, name: str, suite: object) -> SuiteOffer:
-    if not isinstance(suite, Suite):
-        raise PluginError(
-            f"{hook} offers '{name}' as {type(suite).__name__}; expected astrojepa_bench.plugin.Suite"
-        )
-    return SuiteOffer(name, suite, source.plugin, source.package)
-
-
-def _importer_offer(source: _Source, hook: str, name: str, read: object) -> ImporterOffer:
-    if not callable(read):
-        raise PluginError(f"{hook} offers '{name}' as {type(read).__name__}; expected a function")
-    return ImporterOffer(name, read, source.plugin, source.package)
 
 
 def _rivalry(kind: str, name: str, owners: Sequence[str]) -> PluginError:
@@ -390,11 +292,3 @@ def _not_installed(name: str, loaded: Sequence[str]) -> str:
         f"plugins/{module}.py exists but is not installed: add an entry-point line in pyproject.toml and "
         f"run pip install -e . again, or add --plugin plugins/{module}.py"
     )
-
-
-def _reason(error: BaseException) -> str:
-    try:
-        text = " ".join(str(error).split())[:300]
-    except BaseException:  # whoever raised it wrote that too
-        text = "without a message"
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

@@ -23,8 +23,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     "errors", "files", "groups", "metric", "geometry", "types", "streams", "events", "features", "roles", "suites",
     "importers", "hookspecs", "declarations", "signatures", "options", "border", "data", "encoders", "plugin",
-    "syntax", "versions", "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs",
-    "testing", "board", "api", "explore", "cli", "__main__",
+    "syntax", "versions", "offering", "registry", "training", "evaluators", "builtin", "evaluation", "results",
+    "runs", "testing", "board", "api", "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}

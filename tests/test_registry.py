@@ -383,6 +383,17 @@ def test_raising_observer_is_muted_and_the_others_are_told(alone):
     assert notes[-1] == Event("step")
 
 
+def test_observer_that_exits_is_muted_too(alone):
+    """Its exit would end the command with status 0 and half of the cells."""
+    alone.install("leaver", OBSERVER.replace("heard.append(event.name)", "raise SystemExit(0)"))
+    registry, notes = load_registry(), []
+
+    with listening(registry.observe), listening(notes.append):
+        emit("step")
+
+    assert "plugin leaver failed while listening and is muted: SystemExit: 0" in str(notes)
+
+
 FAMILY = (
     HEAD
     + '''
@@ -423,6 +434,24 @@ def test_name_outside_every_family_is_unknown(alone, name):
 
     with pytest.raises(ConfigError, match=r"unknown encoder .*ring:<name>"):
         load_registry().get("encoder", name)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("raise KeyError(name)", "has no usable member 'saturn': KeyError: 'saturn'"),
+        ("return type('Odd', (cls,), {'standing': 'winner'})", "declares the standing 'winner'"),
+    ],
+)
+def test_member_that_cannot_be_had_is_refused_with_its_plugin(alone, body, told):
+    """The code of a family is a plugin's too, and is run when a name is looked up."""
+    alone.install(
+        "rings", FAMILY.replace('return type(f"Any_{name}"', f"{body}\n        return type(f'Any_{{name}}'")
+    )
+
+    with pytest.raises(PluginError, match=r"plugin rings") as refused:
+        load_registry().get("encoder", "ring:saturn")
+    assert told in str(refused.value)
 
 
 def test_family_without_members_is_refused(alone):
