@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.data.rules import check_table
+from astrojepa_bench.data.rules import check_images, check_table
 from astrojepa_bench.declarations import shown
 from astrojepa_bench.errors import BenchError, DataError
 from astrojepa_bench.events import emit
@@ -64,12 +65,9 @@ def load_table(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
     Raises:
         DataError: the source is missing or wrong, the dataset's own code fails, or its table breaks a rule.
     """
-    with blamed_on(dataset):
-        table = loaded(dataset, size_px, cache)
-        try:
-            table = check_table(table, size_px)
-        except DataError as error:
-            raise DataError(f"{_title(dataset)}: {error}") from None
+    table = loaded(dataset, size_px, cache)
+    with _breaking_no_rule(dataset):
+        table = check_table(table)
     for note in table.card.notes:
         emit("note", text=f"{table.card.name}: {note}")
     return table
@@ -80,7 +78,7 @@ def loaded(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
 
     Raises:
         BenchError: as the dataset says.
-        DataError: its code fails, or returns no table.
+        DataError: its code fails, or returns no table of 8-bit images of that size.
     """
     with blamed_on(dataset):
         try:
@@ -95,7 +93,23 @@ def loaded(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
             raise DataError(
                 f"{_title(dataset)}: load returned {type(table).__name__}; expected a GalaxyTable"
             )
-        return table
+    with _breaking_no_rule(dataset):
+        check_images(table, size_px)
+    return table
+
+
+@contextmanager
+def _breaking_no_rule(dataset: Dataset) -> Iterator[None]:
+    """Name the dataset in what is wrong with its table, whatever its columns do when they are looked at."""
+    with blamed_on(dataset):
+        try:
+            yield
+        except (MemoryError, OSError, KeyboardInterrupt):
+            raise
+        except DataError as error:
+            raise DataError(f"{_title(dataset)}: {error}") from None
+        except Exception as error:
+            raise DataError(f"{_title(dataset)}: its table is not sound ({type(error).__name__})") from error
 
 
 def _title(dataset: Dataset) -> str:

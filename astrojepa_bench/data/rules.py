@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from astrojepa_bench.data.convert import band_statistics, blocks, steps
+from astrojepa_bench.data.splitting.selection import COINCIDENT_ARCSEC
+from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.declarations import is_text, shown
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
@@ -24,27 +26,30 @@ SIDES: tuple[tuple[Split, ...], ...] = (("train", "pool"), ("val",), ("test",))
 """What is learnt from, chosen on and reported on: no image may lie in two of them."""
 
 
-def check_table(table: GalaxyTable, size_px: int) -> GalaxyTable:
-    """Return a table that keeps the rules, with columns that nobody can change any more.
-
-    Args:
-        table: as it was loaded.
-        size_px: side of the images that was asked for.
+def check_table(table: GalaxyTable) -> GalaxyTable:
+    """Return a table that can be trained and scored on, with columns that nobody can change any more.
 
     Raises:
         DataError: a rule is broken.
     """
-    _check_images(table, size_px)
     for split in ("train", "val", "test"):
         if not len(table.rows(split)):
             raise DataError(f"no galaxies in {split}; name each row's split: train, val, test or pool")
     _check_columns(table)
     _check_statistics(table)
-    check_apart(table)
+    side = np.select([np.isin(table.split, splits) for splits in SIDES], range(len(SIDES)))
+    _check_pixels(table, side)
+    if table.group is None:  # a table checks its own groups
+        _check_sky(table, side)
     return _read_only(table)
 
 
-def _check_images(table: GalaxyTable, size_px: int) -> None:
+def check_images(table: GalaxyTable, size_px: int) -> None:
+    """Look at what every user of a table relies on.
+
+    Raises:
+        DataError: images are not 8-bit, or of another size than was asked for.
+    """
     images, side = table.images, table.spec.size_px
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         kind = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
@@ -88,20 +93,13 @@ def _check_statistics(table: GalaxyTable) -> None:
     )
 
 
-def check_apart(table: GalaxyTable) -> None:
-    """Refuse a table that shows one image on two sides of a split.
-
-    Raises:
-        DataError: pixels of one row equal those of a row of another side.
-    """
+def _check_pixels(table: GalaxyTable, side: np.ndarray) -> None:
+    """Refuse a table that shows one image on two sides of a split."""
     every = np.arange(len(table))
     watched = track(
         blocks(table.images, every), task="comparing images", total=len(steps(every)), unit="blocks"
     )
     hashes = np.fromiter((hash(image.tobytes()) for block in watched for image in block), np.int64)
-    side = np.zeros(len(table), dtype=np.int64)
-    for number, splits in enumerate(SIDES):
-        side[table.rows(*splits)] = number
     met, times = np.unique(np.unique(np.stack([hashes, side]), axis=1)[0], return_counts=True)
     for shared in met[times > 1]:
         rows = np.flatnonzero(hashes == shared)
@@ -112,6 +110,23 @@ def check_apart(table: GalaxyTable) -> None:
                     f"'{table.ids[a]}' of {table.split[a]} and '{table.ids[b]}' of {table.split[b]} show the same "
                     f"pixels, one of {(times > 1).sum()} images in two splits; keep equal images in one split"
                 )
+
+
+def _check_sky(table: GalaxyTable, side: np.ndarray) -> None:
+    """Refuse a table that shows one patch of sky on two sides of a split; without a scale, one place."""
+    if table.ra is None or table.dec is None:
+        return
+    scale = np.full(len(table), np.nan) if table.pixel_scale is None else table.pixel_scale
+    field = np.where(np.isfinite(scale), scale * table.spec.size_px, COINCIDENT_ARCSEC)
+    groups = sky_groups(table.ids, table.ra, table.dec, field)
+    pairs, times = np.unique(np.unique(np.stack([groups, side.astype(str)]), axis=1)[0], return_counts=True)
+    if (times > 1).any():
+        rows = np.flatnonzero(groups == pairs[times > 1][0])
+        first, other = rows[0], rows[side[rows] != side[rows[0]]][0]
+        raise DataError(
+            f"'{table.ids[first]}' of {table.split[first]} and '{table.ids[other]}' of {table.split[other]} lie in "
+            "one patch of overlapping sky; keep overlapping images in one split, and name their `group`"
+        )
 
 
 def _read_only(table: GalaxyTable) -> GalaxyTable:

@@ -77,6 +77,11 @@ def moved(split, to):
     return replace(TABLE, split=np.where(TABLE.split == split, to, TABLE.split))
 
 
+def placed(ra):
+    """Place the galaxies along a line on the sky."""
+    return replace(TABLE, ra=ra, dec=np.full(NUMBER, 5.0))
+
+
 TABLE = sound()
 FAULTS = {
     "raises": (raising(KeyError("train")), r"cannot be loaded: KeyError: .*; ask its author"),
@@ -111,6 +116,12 @@ FAULTS = {
     "empty-id": (replace(TABLE, ids=np.where(TABLE.ids == "g3", "", TABLE.ids)), "ids are empty or no text"),
     "infinite": (replace(TABLE, redshift=np.full(NUMBER, np.inf)), "column 'redshift' is no column of finite"),
     "text-factor": (replace(TABLE, factors={"size": TABLE.ids}), "column 'size' is no column"),
+    "one-place": (placed(np.where(TABLE.ids == "g39", 10.0, np.arange(10.0, 10 + NUMBER))), "'g0' of train and 'g39'"),
+    "wide-sky": (
+        replace(placed(np.linspace(10, 10.1, NUMBER)), pixel_scale=np.full(NUMBER, 2.0)),
+        "one patch of overlapping sky",
+    ),
+    "list-of-labels": (bent(sound(), label=TABLE.label.tolist()), r"its table is not sound \(AttributeError\)"),
     "no-fingerprint": (replace(TABLE, fingerprint=""), "the fingerprint is ''"),
     "number-fingerprint": (bent(sound(), fingerprint=7), "the fingerprint is 7"),
 }  # fmt: skip
@@ -133,7 +144,9 @@ def test_a_sound_table_passes_with_statistics_of_train_or_of_all_that_is_learnt_
     assert len(load_table(Noise(TABLE), SIZE_PX, Path("unused"))) == NUMBER
     learnt = TABLE.images[TABLE.pretraining_rows] / 255
     spec = replace(TABLE.spec, mean=tuple(learnt.mean((0, 2, 3))), std=tuple(learnt.std((0, 2, 3))))
-    again = copied(replace(TABLE, spec=spec), 0, 24)
+    again = replace(
+        copied(replace(TABLE, spec=spec), 0, 24), ra=np.arange(float(NUMBER)), dec=np.zeros(NUMBER)
+    )
     assert len(load_table(Noise(again), SIZE_PX, Path("unused"))) == NUMBER
 
 
