@@ -116,7 +116,7 @@ FAULTS = {
     "empty-id": (replace(TABLE, ids=np.where(TABLE.ids == "g3", "", TABLE.ids)), "ids are empty or no text"),
     "infinite": (replace(TABLE, redshift=np.full(NUMBER, np.inf)), "column 'redshift' is no column of finite"),
     "text-factor": (replace(TABLE, factors={"size": TABLE.ids}), "column 'size' is no column"),
-    "one-place": (placed(np.where(TABLE.ids == "g39", 10.0, np.arange(10.0, 10 + NUMBER))), "'g0' of train and 'g39'"),
+    "one-place": (placed(np.where(TABLE.ids == "g39", 10.0, np.arange(10.0, 10 + NUMBER))), "'g0' of train and"),
     "wide-sky": (
         replace(placed(np.linspace(10, 10.1, NUMBER)), pixel_scale=np.full(NUMBER, 2.0)),
         "one patch of overlapping sky",
