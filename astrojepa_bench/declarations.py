@@ -1,7 +1,7 @@
 """What a plugin may call what it offers, and what a class may declare: asked where it is offered.
 
-A fact of another kind than expected would otherwise be found out when a record is written, after hours. An offer
-that breaks a rule here is refused by name, and harms no other.
+A fact of another kind than expected would otherwise be found out when a record is written, after hours. What
+breaks a rule here is named, is never built, and harms nothing else.
 """
 
 from __future__ import annotations
@@ -103,20 +103,31 @@ _RULES: Mapping[str, Mapping[str, _Rule]] = {
 
 
 def fact_fault(kind: str, made: object) -> str | None:
-    """Return which declared fact of a class or function is of the wrong kind, or None.
+    """Return which declared fact of a class, function or instance is of the wrong kind, or None.
 
     Args:
         kind: of the component.
-        made: the class that is offered, or the function where its class is not known.
+        made: the class that is offered, or the function where its class is not known; or what was built.
     """
-    for fact, rule in {"version": _VERSION, **_RULES[kind]}.items():
+    for fact in ("version", *_RULES[kind]):
         value = getattr(made, fact, _MISSING)
-        if value is not _MISSING and not rule.holds(value):
+        if value is not _MISSING and not is_sound(kind, fact, value):
             told = metrics_fault(value) if fact == "metrics" else None
-            return f"declares the {fact} {shown(value)}; use {rule.use}" + (f" ({told})" if told else "")
+            use = _rule(kind, fact).use
+            return f"declares the {fact} {shown(value)}; use {use}" + (f" ({told})" if told else "")
     return None
 
 
+def is_sound(kind: str, fact: str, value: object) -> bool:
+    """Return whether a class of some kind may declare a fact so; of facts without a rule any value will do."""
+    return _rule(kind, fact).holds(value)
+
+
+def _rule(kind: str, fact: str) -> _Rule:
+    return _VERSION if fact == "version" else _RULES[kind].get(fact, _ANY)
+
+
+_ANY = _Rule(lambda value: True, "anything")
 _MISSING = object()
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias, TypeVar
@@ -36,12 +36,16 @@ class PluginSource:
         plugin: its module.
         distribution, version_text: the package it came with; for a file, its base name and nothing.
         load: imports it.
+        is_needed: whether nothing may go on without it.
+        is_whole: whether it is of no use unless every single offer is sound.
     """
 
     plugin: str
     distribution: str
     version_text: str
     load: Callable[[], object]
+    is_needed: bool = False
+    is_whole: bool = False
 
     @property
     def package(self) -> str:
@@ -122,7 +126,7 @@ def offer_of(source: PluginSource, hook: str, name: str, factory: object) -> Off
     """Make an offer of a component.
 
     Raises:
-        PluginError: the factory is none, or its class declares what its role does not know.
+        PluginError: the factory is none, or cannot be read.
     """
     if not callable(factory):
         raise PluginError(f"{hook} offers '{name}' as {type(factory).__name__}; expected a class or function")
@@ -130,12 +134,36 @@ def offer_of(source: PluginSource, hook: str, name: str, factory: object) -> Off
         raise PluginError(f"{hook} offers the family '{name}' without a class method `member(name)`; add one")
     facts = (source.plugin, source.distribution, source.version_text)
     try:
-        offer = Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory))
-        fault = _fault_of(offer)
+        return _sound(Offer(HOOKS[hook], name, factory, *facts, summary_of(factory), option_schema(factory)))
+    except PluginError:
+        raise
     except Exception as error:
         raise PluginError(f"{HOOKS[hook]} '{name}' cannot be read: {reason(error)}") from error
-    if fault is not None:
-        raise PluginError(f"{offer.kind} '{name}' {fault}")
+
+
+def _sound(offer: Offer) -> Offer:
+    """Mark an offer whose class declares a fact wrongly.
+
+    Raises:
+        PluginError: the default of an option cannot be recorded.
+    """
+    lost = unrecordable(offer.options)
+    if lost is not None:
+        raise PluginError(
+            f"{offer.kind} '{offer.name}': option '{lost}' has a default that no record can hold"
+        )
+    fault = fact_fault(offer.kind, offer.cls or made_by(offer.factory))
+    return offer if fault is None else replace(offer, fault=f"{offer.kind} '{offer.name}' {fault}")
+
+
+def check_sound(offer: Offer) -> Offer:
+    """Return an offer that can be built.
+
+    Raises:
+        PluginError: its class declares a fact wrongly.
+    """
+    if offer.fault is not None:
+        raise PluginError(f"{offer.fault} (plugin {offer.plugin})")
     return offer
 
 
@@ -144,22 +172,14 @@ def member_of(family: Offer, name: str) -> Offer:
 
     Raises:
         ConfigError: there is no such member.
-        PluginError: the family's code fails, or the member declares what its role does not know.
+        PluginError: the family's code fails.
     """
     try:
-        found = family.member(name)
-        fault = _fault_of(found)
+        return _sound(family.member(name))
     except BenchError:
         raise
     except Exception as error:
         raise PluginError(f"{family.title} has no usable member '{name}': {reason(error)}") from error
-    if fault is not None:
-        raise PluginError(f"{found.title} {fault}")
-    return found
-
-
-def _fault_of(offer: Offer) -> str | None:
-    return fact_fault(offer.kind, offer.cls or made_by(offer.factory)) or unrecordable(offer.options)
 
 
 def suite_offer(source: PluginSource, hook: str, name: str, suite: object) -> SuiteOffer:

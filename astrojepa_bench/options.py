@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import PydanticUserError, TypeAdapter
 
+from astrojepa_bench.declarations import is_sound
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.signatures import (
     UNREADABLE,
@@ -50,6 +51,7 @@ class Offer:
         distribution, version_text: the installed package it came with; for a file, its base name and nothing.
         summary: first line of the factory's docstring.
         options: what a user may set.
+        fault: which fact its class declares wrongly; it is never built then. None where all are sound.
     """
 
     kind: Kind
@@ -60,6 +62,7 @@ class Offer:
     version_text: str
     summary: str
     options: tuple[Option, ...]
+    fault: str | None = None
 
     @property
     def owner(self) -> str:
@@ -84,10 +87,12 @@ class Offer:
     def declares(self, fact: str) -> Any:  # noqa: ANN401 each fact has a type of its own
         """Return what its class declares (`masks`, `standing`, `needs_labels`), or else what its role does.
 
+        So it is too where the class declares what no record can hold: its cells have records, and fail by name.
+
         Raises:
             AttributeError: its role knows no such fact.
         """
-        if hasattr(self.cls, fact):
+        if hasattr(self.cls, fact) and is_sound(self.kind, fact, getattr(self.cls, fact)):
             return getattr(self.cls, fact)
         from astrojepa_bench.roles import ROLES  # not above: names and options are known without torch
 
@@ -201,13 +206,13 @@ def jsonable(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def unrecordable(options: Iterable[Option]) -> str | None:
-    """Return which option has a default that no record can hold, or None."""
+    """Return the name of an option whose default no record can hold, or None."""
     for option in options:
         try:
             plain = {} if option.required else jsonable({option.name: option.default})
             json.dumps(plain, ensure_ascii=False).encode()
-        except Exception as error:  # whatever a plugin's default does when it is written
-            return f"has an option '{option.name}' whose default no record can hold ({type(error).__name__})"
+        except Exception:  # whatever a plugin's default does when it is written
+            return option.name
     return None
 
 

@@ -25,6 +25,7 @@ from astrojepa_bench.offering import (
     HOOKS,
     Make,
     PluginSource,
+    check_sound,
     checked,
     connected,
     entries_of,
@@ -178,43 +179,44 @@ class Registry:
 
     # -- loading --
 
-    def _admit(self, source: PluginSource, strict: bool) -> None:
-        manager = self._attempt(source, strict, partial(connected, source))
+    def _admit(self, source: PluginSource) -> None:
+        manager = self._attempt(source, source.is_needed, partial(connected, source))
         if manager is None:
             return
         self._plugins.append(source.plugin)
-        if manager.hook.astrojepa_observe.get_hookimpls():
+        observes = bool(manager.hook.astrojepa_observe.get_hookimpls())
+        if observes:
             self._observers[source.plugin] = manager
+        before, sound = len(self.failures), 0
         for hook in HOOKS:
-            for offer in self._offered(source, strict, manager, hook, offer_of):
-                self._claim(source, strict, self._offers, (offer.kind, offer.name), offer.kind, offer)
-        for suite in self._offered(source, strict, manager, "astrojepa_suites", suite_offer):
-            self._claim(source, strict, self._suites, suite.name, "suite", suite)
-        for importer in self._offered(source, strict, manager, "astrojepa_importers", importer_offer):
-            self._claim(source, strict, self._importers, importer.name, "importer", importer)
+            for offer in self._offered(source, manager, hook, offer_of):
+                self._claim(source, self._offers, (offer.kind, offer.name), offer.kind, offer)
+                sound += self._attempt(source, source.is_whole, partial(check_sound, offer)) is not None
+        for suite in self._offered(source, manager, "astrojepa_suites", suite_offer):
+            self._claim(source, self._suites, suite.name, "suite", suite)
+            sound += 1
+        for importer in self._offered(source, manager, "astrojepa_importers", importer_offer):
+            self._claim(source, self._importers, importer.name, "importer", importer)
+            sound += 1
+        if source.is_needed and not (observes or sound) and len(self.failures) > before:
+            raise PluginError(f"plugin {self.failures[before]}; fix it or leave it out")
 
     def _offered(
-        self,
-        source: PluginSource,
-        strict: bool,
-        manager: pluggy.PluginManager,
-        hook: str,
-        make: Make[Result],
+        self, source: PluginSource, manager: pluggy.PluginManager, hook: str, make: Make[Result]
     ) -> list[Result]:
         """Make an offer of every entry of the mappings that a hook returns; a broken one spares the others."""
-        entries = self._attempt(source, strict, partial(entries_of, manager, hook)) or []
-        made = (
-            self._attempt(source, strict, partial(checked, make, source, hook, *entry)) for entry in entries
-        )
+        entries = self._attempt(source, source.is_needed, partial(entries_of, manager, hook)) or []
+        makers = [partial(checked, make, source, hook, *entry) for entry in entries]
+        made = (self._attempt(source, source.is_whole, maker) for maker in makers)
         return [offer for offer in made if offer is not None]
 
     def _claim(
-        self, source: PluginSource, strict: bool, taken: dict[Key, Named], key: Key, kind: str, offer: Named
+        self, source: PluginSource, taken: dict[Key, Named], key: Key, kind: str, offer: Named
     ) -> None:
         """Let an offer have its name; where another plugin has it, neither does: no choice would be safe.
 
         Raises:
-            PluginError: the name is taken, and the plugin was asked for.
+            PluginError: the name is taken, and the plugin is needed.
         """
         first = taken.get(key)
         others: list[str] = self._rivals.get((kind, offer.name), [] if first is None else [first.owner])
@@ -222,7 +224,7 @@ class Registry:
             taken[key] = offer
             return
         rivals = [*others, offer.owner]
-        if strict:
+        if source.is_needed:
             raise _rivalry(kind, offer.name, rivals)
         taken.pop(key, None)
         self._rivals[kind, offer.name] = rivals
@@ -233,14 +235,14 @@ class Registry:
         if (kind, name) in self._rivals:
             raise _rivalry(kind, name, self._rivals[kind, name])
 
-    def _attempt(self, source: PluginSource, strict: bool, action: Callable[[], Result]) -> Result | None:
+    def _attempt(self, source: PluginSource, raises: bool, action: Callable[[], Result]) -> Result | None:
         try:
             return action()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything
             failure = LoadFailure(source.plugin, source.package, reason(error))
-            if strict:
+            if raises:
                 raise PluginError(f"plugin {failure}; fix it or leave it out") from error
             self.failures.append(failure)
             return None
@@ -249,9 +251,9 @@ class Registry:
 def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registry:
     """Find and load every installed plugin, and plugin files given by path.
 
-    A plugin that cannot be used becomes a `LoadFailure` of the registry, and so does an offer that breaks a
-    rule; a name that two plugins offer belongs to neither. A plugin given by path was asked for, so its failure
-    raises.
+    A plugin that cannot be used becomes a `LoadFailure` of the registry, and so does an offer that breaks a rule; a
+    name that two plugins offer belongs to neither. A plugin given by path was asked for: it raises unless something
+    of it can be used, and no name of it may be taken.
 
     Args:
         plugins: Python files to load in addition to what is installed.
@@ -268,10 +270,10 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
     registry = Registry()
     for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
-        registry._admit(PluginSource(point.value, name, version, point.load), strict)
+        registry._admit(PluginSource(point.value, name, version, point.load, strict, strict))
     for path in files:
-        source = PluginSource(path.stem, f"file {path.name}", "", partial(import_file, path))
-        registry._admit(source, strict=True)
+        load = partial(import_file, path)
+        registry._admit(PluginSource(path.stem, f"file {path.name}", "", load, True, strict))
     return registry
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from astrojepa_bench import registry as registry_module
+from astrojepa_bench.border import owner_of
 from astrojepa_bench.errors import ConfigError, PluginError
 from astrojepa_bench.events import Event, emit, listening
+from astrojepa_bench.options import jsonable
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.roles import ROLES
+from astrojepa_bench.runs.component import Component
 from astrojepa_bench.versions import chain_of
 
 HEAD = "from astrojepa_bench.hookspecs import hookimpl\n\n"
@@ -205,6 +209,11 @@ def astrojepa_{kind}s():
     return {{"odd": Odd, "sound": Sound}}
 """
 )
+NAMES = """
+@hookimpl
+def astrojepa_maskers():
+    return {"a" * 81: list, "b/c": list}
+"""
 
 
 @pytest.mark.parametrize(
@@ -231,27 +240,73 @@ def astrojepa_{kind}s():
         ("evaluator", 'metrics = ("accuracy",)', "`metrics` holds 'accuracy'; expected Metric"),
         ("evaluator", 'metrics = (Metric("a", digits=-1),)', "Metric 'a': `digits` is -1"),
         ("evaluator", 'metrics = (Metric("a", scale=float("nan")),)', "Metric 'a': `scale` is nan"),
-        (
-            "masker",
-            "__init__ = lambda self, grid, *, a=Unwritable(): None",
-            "whose default no record can hold",
-        ),
-        ("masker", "__doc__ = 5", "masker 'odd' cannot be read"),
     ],
 )
-def test_a_fact_of_the_wrong_kind_refuses_that_offer_alone(alone, kind, fact, reason):
-    """Found when a record is written, it would have cost a training; the other offers stay."""
+def test_a_fact_of_the_wrong_kind_is_named_and_what_declares_it_never_built(alone, kind, fact, reason):
+    """Found when a record is written, it would have cost a training. Its cells have records: they fail by name."""
+    alone.install("facts", DECLARING.format(kind=kind, fact=fact))
+    registry = load_registry()
+    odd, wrong = registry.get(kind, "odd"), fact.split()[0]
+
+    assert [failure.plugin for failure in registry.failures] == ["facts"]
+    assert f"{kind} 'odd' " in registry.failures[0].reason
+    assert reason in registry.failures[0].reason
+    assert odd.declares(wrong) == getattr(ROLES[kind], wrong)
+    with pytest.raises(PluginError, match=r"\(plugin facts\)") as refused:
+        Component(odd, {}).build()
+    assert reason in str(refused.value)
+    assert owner_of(refused.value) is odd
+    assert Component(registry.get(kind, "sound"), {}).build() is not None
+
+
+def test_a_file_that_was_asked_for_is_used_as_far_as_it_is_sound(alone):
+    """One broken offer of many spares the others; of a file of which nothing is left nothing can be meant."""
+    mixed, lost = alone.folder / "mixed.py", alone.folder / "lost.py"
+    mixed.write_text(DECLARING.format(kind="objective", fact='standing = "winner"') + NAMES)
+    lost.write_text(HEAD + NAMES)
+
+    registry = load_registry([mixed])
+
+    assert [offer.name for offer in registry.offers()] == ["odd", "sound"]
+    assert len(registry.failures) == 3
+    with pytest.raises(ConfigError, match=r"unknown masker 'aaaaaaaa.* mixed "):
+        registry.get("masker", "a" * 81)
+    with pytest.raises(PluginError, match=r"plugin lost \(file lost.py\): .* a name of 81 letters"):
+        load_registry([lost])
+    with pytest.raises(PluginError, match=r"declares the standing 'winner'|a name of 81"):
+        load_registry([mixed], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason"),
+    [
+        (
+            "__init__ = lambda self, grid, *, a=Unwritable(): None",
+            "option 'a' has a default that no record can",
+        ),
+        ("__init__ = lambda self, grid, *, a='\\ud800': None", "option 'a' has a default that no record can"),
+        ("__doc__ = 5", "cannot be read"),
+    ],
+)
+def test_an_offer_that_cannot_be_read_or_recorded_is_refused_alone(alone, fact, reason):
+    """The loader runs code of plugins when it reads them; the other offers stay."""
     unwritable = "class Unwritable:\n    def __str__(self): raise ValueError\n    __repr__ = __str__\n"
-    alone.install("facts", unwritable + DECLARING.format(kind=kind, fact=fact))
+    alone.install("facts", unwritable + DECLARING.format(kind="masker", fact=fact))
 
     registry = load_registry()
 
     assert [offer.name for offer in registry.offers()] == ["sound"]
     assert [failure.plugin for failure in registry.failures] == ["facts"]
-    assert f"{kind} 'odd' " in registry.failures[0].reason
+    assert "masker 'odd'" in registry.failures[0].reason
     assert reason in registry.failures[0].reason
-    with pytest.raises(ConfigError, match=f"unknown {kind} 'odd'.*facts"):
-        registry.get(kind, "odd")
+    with pytest.raises(ConfigError, match=r"unknown masker 'odd'.*facts"):
+        registry.get("masker", "odd")
+
+
+def test_a_default_that_is_a_function_is_recorded_by_its_name():
+    """Its address would be another one, and its run a new one, in every process."""
+    recorded = jsonable({"act": load_registry, "made": object()})
+    assert recorded == {"act": "astrojepa_bench.registry.load_registry", "made": "<object object>"}
 
 
 def test_an_exception_that_cannot_be_written_is_a_failure_like_any_other(alone):
@@ -440,7 +495,7 @@ def test_name_outside_every_family_is_unknown(alone, name):
     ("body", "told"),
     [
         ("raise KeyError(name)", "has no usable member 'saturn': KeyError: 'saturn'"),
-        ("return type('Odd', (cls,), {'standing': 'winner'})", "declares the standing 'winner'"),
+        ("return 5", "has no usable member 'saturn': Type"),
     ],
 )
 def test_member_that_cannot_be_had_is_refused_with_its_plugin(alone, body, told):

@@ -14,6 +14,7 @@ from astrojepa_bench.errors import BenchError, ConfigError, PluginError
 from astrojepa_bench.evaluation.extras import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator
 from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
+from astrojepa_bench.offering import check_sound
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
 from astrojepa_bench.results.store import Store
@@ -71,6 +72,7 @@ class Component:
             PluginError: the factory itself fails.
         """
         with blamed_on(self.offer):
+            check_sound(self.offer)
             try:
                 return owned(self.offer.factory(*given, **self.options), self.offer)
             except BenchError:
