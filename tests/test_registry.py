@@ -284,7 +284,6 @@ def test_a_file_that_was_asked_for_is_used_as_far_as_it_is_sound(alone):
             "__init__ = lambda self, grid, *, a=Unwritable(): None",
             "option 'a' has a default that no record can",
         ),
-        ("__init__ = lambda self, grid, *, a='\\ud800': None", "option 'a' has a default that no record can"),
         ("__doc__ = 5", "cannot be read"),
     ],
 )
