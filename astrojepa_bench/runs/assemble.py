@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
-from astrojepa_bench.errors import ConfigError, ContractError
+from astrojepa_bench.errors import ConfigError, ContractError, said_by
+from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
 from astrojepa_bench.streams import numpy_stream, scoped_global
@@ -47,8 +49,9 @@ def load_galaxies(
     Raises:
         DataError: the source is missing or wrong.
     """
-    dataset: Dataset = component.build()
-    table = load_table(dataset, size_px, cache)
+    dataset: Dataset = _built(component, Dataset)
+    with blamed_on(component.offer):
+        table = load_table(dataset, size_px, cache)
     return Galaxies(
         name=component.name,
         chain=component.chain,
@@ -83,8 +86,10 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
         encoder: Encoder = _built(cell.encoder, Encoder, table.spec)
-    if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
-        _fit(encoder.fit_inputs, galaxies, pretraining)
+    with blamed_on(cell.encoder.offer):
+        _check_shape(encoder, cell.encoder)
+        if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
+            _fit(encoder.fit_inputs, galaxies, pretraining)
     if cell.objective.offer.declares("trains") and not any(p.requires_grad for p in encoder.parameters()):
         raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
     reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
@@ -95,7 +100,13 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
-    return Assembly(objective.to(galaxies.device), masker)
+    with blamed_on(cell.objective.offer):
+        scored: object = objective.scored_encoder
+        if not isinstance(scored, Encoder):
+            raise ContractError(
+                f"scored_encoder of {cell.objective.offer.title} is a {type(scored).__name__}; expected an Encoder"
+            )
+        return Assembly(objective.to(galaxies.device), masker)
 
 
 def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
@@ -105,16 +116,36 @@ def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -
         SkipCell: the sample is too small for it.
     """
     if type(encoder).fit_readout is not Encoder.fit_readout:
-        _fit(encoder.fit_readout, galaxies, pretraining)
+        with blamed_on(encoder):
+            _fit(encoder.fit_readout, galaxies, pretraining)
+
+
+def _check_shape(encoder: Encoder, component: Component) -> None:
+    """Look at what everything else is built on.
+
+    Raises:
+        ContractError: the width or the grid of patches is none.
+    """
+    grid: object = encoder.grid
+    if not (grid is None or isinstance(grid, PatchGrid)):
+        raise ContractError(
+            f"grid of {component.offer.title} is a {type(grid).__name__}; expected a PatchGrid or None"
+        )
+    dim: object = encoder.dim
+    if not isinstance(dim, int) or dim < 1:
+        raise ContractError(
+            f"dim of {component.offer.title} is {dim!r:.60}; expected a positive whole number"
+        )
 
 
 def _built(component: Component, role: type, *given: object) -> Any:  # noqa: ANN401 an instance of the role
-    made: object = component.build(*given)
-    if not isinstance(made, role):
-        raise ContractError(
-            f"{component.offer.title} returned a {type(made).__name__}; expected a subclass of {role.__name__}"
-        )
-    return made
+    with blamed_on(component.offer):
+        made: object = component.build(*given)
+        if not isinstance(made, role):
+            raise ContractError(
+                f"{component.offer.title} returned a {type(made).__name__}; expected a subclass of {role.__name__}"
+            )
+        return made
 
 
 def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | None) -> None:
@@ -126,7 +157,7 @@ def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | N
     try:
         fit(galaxies.images.batch(sample))
     except ConfigError as error:
-        raise SkipCell(str(error)) from None
+        raise SkipCell(said_by(error)) from None
 
 
 def _check_labels(objective: str, table: GalaxyTable) -> None:
