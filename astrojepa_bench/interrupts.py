@@ -20,7 +20,7 @@ class _Notes:
 
 
 def interrupted() -> bool:
-    """Whether a person interrupted since the outermost `noting_interrupts` began, whatever became of that."""
+    """Whether a person interrupted within the outermost `noting_interrupts` so far, whatever became of that."""
     return _Notes.came
 
 
@@ -47,4 +47,4 @@ def noting_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)  # also where a plugin put its own in place
-        _Notes.listening = False
+        _Notes.listening, _Notes.came = False, False

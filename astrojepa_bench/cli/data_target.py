@@ -30,6 +30,6 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     name, known = (target, {}) if target in names else recognise(path)
     offer, settings = registry.get("dataset", name), settings_of(arguments)
     check_all_used(settings, [offer])
-    dataset = Component.of(offer, settings, known).build()
     with progress():
+        dataset = Component.of(offer, settings, known).build()
         return offer.name, dataset.load(arguments.size, arguments.cache or default_cache())

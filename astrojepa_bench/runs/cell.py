@@ -69,10 +69,13 @@ def run_cell(
                 result = _run_alone(cell, context, identity, fault, index, total)
         except LockedError:
             raise
-        except BaseException as error:  # not even its record could be written, as on a full disk
+        except BaseException as error:
+            if interrupted():  # and a plugin made something else of it
+                raise KeyboardInterrupt from error
+            # Not even a record could be written, as on a full disk; the other cells may have better luck.
             result = CellResult(_failed(cell, context, identity, error, "recording"))
             events.emit("note", text=f"{cell.label}: it has no record: {_summary(result.record)}")
-        if interrupted():  # and a plugin caught it
+        if interrupted():  # and a plugin swallowed it
             raise KeyboardInterrupt
         return result
 
@@ -204,16 +207,16 @@ def record_of(
     cell: Cell, context: RunContext, identity: RunIdentity, trained: Trained, scored: Scored
 ) -> RunRecord:
     """Assemble the record of a run that was trained and scored."""
-    facts = {
-        **_entry(cell, context, identity),
-        "status": trained.status,
-        "health": trained.health,
-        "training": trained.training,
-        "cost": trained.cost.model_dump(),
-        "environment": trained.environment,
-        "provenance": trained.provenance,
-    }
     with blamed_on(cell.objective.offer):  # whatever else a record holds was checked before
+        facts = {
+            **_entry(cell, context, identity),
+            "status": trained.status,
+            "health": trained.health,
+            "training": trained.training,
+            "cost": trained.cost.model_dump(),
+            "environment": trained.environment,
+            "provenance": trained.provenance,
+        }
         return _sound(facts, scored, context.evaluators)
 
 
@@ -245,8 +248,14 @@ def _valid(facts: Mapping[str, Any]) -> RunRecord:
     try:
         record = RunRecord.model_validate(facts)
         RunRecord.from_json(record.to_json(), Path("record"))
-    except (ValidationError, DataError) as error:
-        raise ContractError(f"its record cannot be written: {said_by(error)}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ContractError(
+            f"no record can hold {field} as {first['input']!r:.60}: {first['msg']}"
+        ) from error
+    except DataError as error:
+        raise ContractError(f"the record could not be read back: {said_by(error)}") from error
     return record
 
 
