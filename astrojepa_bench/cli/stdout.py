@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
 
 
 @contextmanager
@@ -53,6 +52,6 @@ def plugins_at_work() -> Iterator[None]:
         _set_stdout(before)
 
 
-def _set_stdout(stream: TextIO) -> None:
+def _set_stdout(stream: object) -> None:
     """Print to a stream from now on, and measure the terminal by it."""
     sys.stdout = sys.__stdout__ = stream  # type: ignore[misc,assignment]

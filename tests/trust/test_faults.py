@@ -1,6 +1,7 @@
 """Whatever a plugin raises or hands out costs its own cell, under its own name; everything else stands."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,17 @@ import h5py
 import numpy as np
 import pytest
 
+from astrojepa_bench.cli import main
+
 HERE = Path(__file__).parent
+PROGRAM = """
+import sys
+from astrojepa_bench.cli import main
+from astrojepa_bench.training.budgets import BUDGETS, Budget
+
+BUDGETS["tiny"] = Budget("tiny", 64, 8, 256, "vit-micro", "tests")
+sys.exit(main())
+"""
 PIECES = ("sound_pieces", "hostile_objectives", "hostile_maskers", "hostile_encoders", "hostile_evaluators")
 DRIVER = """
 import json, sys
@@ -153,3 +164,87 @@ def test_evaluators_that_fail_leave_scores_and_weights_as_they_were(galaxies, tm
     assert "hostile_evaluators" in after["not_scored"]["e-init"]
     assert {path: path.read_bytes() for path in out.rglob("*.safetensors")} == weights
     assert "already done" in said
+
+
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["d-exits", "d-keyboard", "d-mute", "d-key"])
+@pytest.mark.parametrize("verb", [["data", "info"], ["run", "-o", "untrained", "-m", "none", "-d"]])
+def test_no_plugin_ends_a_command_as_it_likes(name, verb, tmp_path, capsys):
+    """An exit, an interrupt, any error: one line that names the plugin, and the code of a wrong request."""
+    out = ["--out", str(tmp_path)] if verb[0] == "run" else []
+    code = main([*verb, name, *out, "--plugin", str(HERE / "hostile_datasets.py")])
+    said = capsys.readouterr().err.splitlines()
+
+    assert code == 2
+    assert said[-1].startswith("astrojepa-bench: error: ")
+    assert "hostile_datasets" in said[-1]
+    assert "please report it" not in said[-1]
+
+
+def as_program(*words, **environment):
+    """Run the program itself, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_stdout_holds_the_answer_alone(galaxies, tmp_path):
+    """Python's prints, file descriptors, other programs, at import, in a loss and at exit: all of it is on stderr."""
+    pieces = ["--plugin", str(HERE / "sound_pieces.py"), "--plugin", str(HERE / "loud_pieces.py")]
+    code, listed, said = as_program("list", "--json", *pieces)
+    assert code == 0
+    assert "loud" in {each["name"] for each in json.loads(listed)}
+    for noise in (
+        "import NOISE",
+        "NOISE by number",
+        "NOISE to what was stdout",
+        "NOISE of a program",
+        "exit NOISE",
+    ):
+        assert noise in said
+
+    ask = (
+        *words(galaxies, tmp_path / "out"),
+        *pieces[2:],
+        "-o",
+        "loud",
+        "-m",
+        "none",
+        "-e",
+        "plain",
+        "-E",
+        "power",
+    )
+    code, answer, said = as_program(*ask, "--json")
+    assert code == 0
+    assert len(json.loads(answer)["records"]) == 1
+    assert "loss NOISE" in said
+    code, table, said = as_program(*ask)
+    assert code == 0
+    assert "NOISE" not in table
+    assert "Leaderboard: " in table
+
+
+@pytest.mark.slow
+def test_a_person_ends_the_command_and_loses_nothing(galaxies, tmp_path):
+    """Ctrl-C in the second of three cells: 130, the first stays; then the same command does the other two."""
+    out, loud = tmp_path / "out", str(HERE / "loud_pieces.py")
+    ask = (*words(galaxies, out), "--plugin", loud, "-m", "none", "-e", "plain", "-E", "power")
+    asked = (*ask, "-o", "spreads,stopped,value-error")
+    code, _, said = as_program(*asked, INTERRUPT="1")
+    first = {key[0]: record["status"] for key, record in records(out).items()}
+    again, _, _ = as_program(*asked)
+    after = {key[0]: record["status"] for key, record in records(out).items()}
+
+    assert code == 130
+    assert "astrojepa-bench: interrupted" in said
+    assert first == {"spreads": after["spreads"]}
+    assert again == 1
+    assert after["value-error"] == "failed"
+    assert after["stopped"] in ("ok", "collapsed")
+    assert not [*out.rglob("*.lock"), *out.rglob("*.partial")]
