@@ -7,6 +7,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.sources.layouts import recognise
 from astrojepa_bench.errors import ConfigError, nearest
@@ -15,6 +16,7 @@ from astrojepa_bench.runs.component import Component
 from astrojepa_bench.types import GalaxyTable
 
 
+@plugins_at_work()
 def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     """Load what the arguments name, and return it after the dataset's name.
 
@@ -30,6 +32,6 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     name, known = (target, {}) if target in names else recognise(path)
     offer, settings = registry.get("dataset", name), settings_of(arguments)
     check_all_used(settings, [offer])
+    dataset = Component.of(offer, settings, known).build()
     with progress():
-        dataset = Component.of(offer, settings, known).build()
         return offer.name, dataset.load(arguments.size, arguments.cache or default_cache())

@@ -15,9 +15,8 @@ from astrojepa_bench.runs.open_run import OpenRun, open_run
 
 def execute(arguments: Namespace) -> int:
     """Write the file, and print how it is read."""
-    registry = registry_of(arguments)
     with plugins_at_work():
-        run = open_run(arguments.run, out=arguments.runs, registry=registry)
+        run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):
         raise ConfigError(
             f"encoder '{run.record.encoder}' of run {run.record.run_id} is not a timm model; "

@@ -61,14 +61,14 @@ class ReadyEvaluator:
             raise ContractError(f"{self.title}: {fault}")
         return found
 
-    def facts(self) -> Row:
-        """Describe for a record what makes its scores other scores."""
-        return {"version": self.version, "options": self.options}
-
     def described(self) -> Row:
         """Describe it for a record: what makes its scores other scores, and how the board shows them."""
         metrics = [metric.described() for metric in self.evaluator.metrics]
-        return {**self.facts(), **({"metrics": metrics} if metrics else {})}
+        return {
+            "version": self.version,
+            "options": self.options,
+            **({"metrics": metrics} if metrics else {}),
+        }
 
     def correct(self, found: Evaluation, features: Features) -> dict[str, dict[str, bool]]:
         """Return by metric, then by id, which galaxies were right; nothing unless all labelled ones are known."""
@@ -267,7 +267,8 @@ def evaluate(
                 if found.predictions:
                     predictions[ready.name] = found
         except BaseException as error:
-            more = without_score(ready.name, ready.facts(), error, ready.title)
+            facts = {"version": ready.version, "options": ready.options}
+            more = without_score(ready.name, facts, error, ready.title)
         scored = scored.plus(replace(more, seconds={ready.name: time.perf_counter() - began}))
     return scored, predictions
 

@@ -16,7 +16,6 @@ from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import ConfigError, ContractError, said_by
-from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
 from astrojepa_bench.streams import numpy_stream, scoped_global
@@ -86,10 +85,8 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
         encoder: Encoder = _built(cell.encoder, Encoder, table.spec)
-    with blamed_on(cell.encoder.offer):
-        _check_shape(encoder, cell.encoder)
-        if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
-            _fit(encoder.fit_inputs, galaxies, pretraining)
+    if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
+        _fit(encoder.fit_inputs, galaxies, pretraining)
     if cell.objective.offer.declares("trains") and not any(p.requires_grad for p in encoder.parameters()):
         raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
     reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
@@ -100,13 +97,7 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
-    with blamed_on(cell.objective.offer):
-        scored: object = objective.scored_encoder
-        if not isinstance(scored, Encoder):
-            raise ContractError(
-                f"scored_encoder of {cell.objective.offer.title} is a {type(scored).__name__}; expected an Encoder"
-            )
-        return Assembly(objective.to(galaxies.device), masker)
+    return Assembly(objective.to(galaxies.device), masker)
 
 
 def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
@@ -116,26 +107,7 @@ def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -
         SkipCell: the sample is too small for it.
     """
     if type(encoder).fit_readout is not Encoder.fit_readout:
-        with blamed_on(encoder):
-            _fit(encoder.fit_readout, galaxies, pretraining)
-
-
-def _check_shape(encoder: Encoder, component: Component) -> None:
-    """Look at what everything else is built on.
-
-    Raises:
-        ContractError: the width or the grid of patches is none.
-    """
-    grid: object = encoder.grid
-    if not (grid is None or isinstance(grid, PatchGrid)):
-        raise ContractError(
-            f"grid of {component.offer.title} is a {type(grid).__name__}; expected a PatchGrid or None"
-        )
-    dim: object = encoder.dim
-    if not isinstance(dim, int) or dim < 1:
-        raise ContractError(
-            f"dim of {component.offer.title} is {dim!r:.60}; expected a positive whole number"
-        )
+        _fit(encoder.fit_readout, galaxies, pretraining)
 
 
 def _built(component: Component, role: type, *given: object) -> Any:  # noqa: ANN401 an instance of the role
@@ -154,8 +126,10 @@ def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | N
     room = min(FIT_IMAGES, FIT_BYTES // (4 * int(np.prod(table.images.shape[1:]))))
     rows = nested_subset(table.ids, table.pretraining_rows, pretraining)
     sample = np.sort(numpy_stream(0, "prepare").permutation(rows)[:room])
+    images = galaxies.images.batch(sample)
     try:
-        fit(galaxies.images.batch(sample))
+        with blamed_on(getattr(fit, "__self__", None)):
+            fit(images)
     except ConfigError as error:
         raise SkipCell(said_by(error)) from None
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 
-from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import ContractError, DataError, named
+from astrojepa_bench.errors import DataError, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
 from astrojepa_bench.results.environment import describe_environment, provenance
@@ -77,9 +74,8 @@ def train(
         SkipCell: there are too few galaxies to fit the readout on.
     """
     objective, device = assembly.objective, galaxies.device
-    with _asking(objective):
-        watch = HealthWatch(objective, galaxies.table, galaxies.images)
-        parameters = sum(parameter.numel() for parameter in objective.scored_encoder.parameters())
+    watch = HealthWatch(objective, galaxies.table, galaxies.images)
+    parameters = sum(parameter.numel() for parameter in objective.scored_encoder.parameters())
     training, cost = Training(), Cost(parameters=parameters, train_seconds=0.0, tokens=0, flops=0.0)
     masks: Mapping[str, float] = {}
     if objective.trains:
@@ -90,77 +86,24 @@ def train(
             torch.cuda.reset_peak_memory_stats(device)
         result = trainer.run(checkpoint)
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
-    with _asking(objective):
-        collapsed, numbers = watch.verdict(objective)
-    known = {**masks, **numbers}
-    with blamed_on(objective):
-        health = {**known, **_own_health(objective, known)}
+    collapsed, numbers = watch.verdict(objective)
+    health = {**masks, **numbers, **_finite(objective.health())}
     fit_readout(
         objective.scored_encoder, galaxies, budget.galaxies
     )  # only now: whitening would hide a collapse
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
-    return Trained(
-        objective, assembly.masker, status, training, cost, health, *circumstances(device, command)
-    )
+    environment, origin = circumstances(device, command)
+    return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
 
 
-@contextmanager
-def _asking(objective: Objective) -> Iterator[None]:
-    """Blame the encoder that is scored for what goes wrong with its features, or the objective that made it."""
-    with blamed_on(objective), blamed_on(objective.scored_encoder):
-        yield
-
-
-def circumstances(device: torch.device, command: str) -> tuple[Environment, Provenance]:
-    """Describe where and by which command a run is made, as far as that can be told: no run is lost for it."""
-    try:
-        return (
-            Environment.model_validate(describe_environment(device)),
-            Provenance.model_validate(provenance(command)),
-        )
-    except Exception as error:  # a plugin has spoilt what they are asked of
-        emit("note", text=f"where and how the run was made cannot be told: {named(error)}")
-        return Environment(), Provenance()
-
-
-def _own_health(objective: Objective, known: Mapping[str, float]) -> dict[str, float]:
-    """Ask an objective for its health, without numbers that no record can hold or that the bench itself measures.
-
-    A run is not lost for a number that only describes it.
-
-    Args:
-        objective: which is asked.
-        known: what the bench measured.
-
-    Raises:
-        ContractError: it is not a mapping of names to numbers.
-    """
-    found: object = objective.health()
-    if not isinstance(found, Mapping):
-        raise ContractError(
-            f"health() of objective {type(objective).__name__} returned {type(found).__name__}; expected a mapping "
-            "of names to numbers"
-        )
-    kept: dict[str, float] = {}
-    for name, value in found.items():
-        if not isinstance(name, str) or not isinstance(value, int | float | np.number):
-            raise ContractError(
-                f"health() of objective {type(objective).__name__} holds {name!r:.60}: {type(value).__name__}; "
-                "expected a number under a name"
-            )
-        number = value.item() if isinstance(value, np.number) else value
-        if name in known:
-            emit(
-                "note",
-                text=f"the objective's health number '{name}' is the bench's own; its number is left out",
-            )
-        elif not math.isfinite(number):
+def _finite(health: Mapping[str, float]) -> dict[str, float]:
+    """Leave out numbers that no record can hold: a run is not lost for what only describes it."""
+    for name, value in health.items():
+        if not math.isfinite(value):
             emit(
                 "note", text=f"the objective's health number '{name}' is {value}; the record goes without it"
             )
-        else:
-            kept[name] = number
-    return kept
+    return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
 def _curves(trainer: Trainer, result: TrainingResult) -> Training:
@@ -223,3 +166,13 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
         environment=record.environment,
         provenance=record.provenance,
     )
+
+
+def circumstances(device: torch.device, command: str) -> tuple[Environment, Provenance]:
+    """Describe where and by which command a run is made, as far as that can be told: no run is lost for it."""
+    try:
+        environment = Environment.model_validate(describe_environment(device))
+        return environment, Provenance.model_validate(provenance(command))
+    except Exception as error:  # a plugin has spoilt what they are asked of
+        emit("note", text=f"where and how the run was made cannot be told: {named(error)}")
+        return Environment(), Provenance()

@@ -271,7 +271,7 @@ def test_a_record_that_cannot_be_written_costs_its_cell_alone(world, monkeypatch
         return writes(record, *given)
 
     monkeypatch.setattr(cell_module, "write_record", full)
-    results = _run_cells(cells, context)
+    results = [run_cell(cell, context) for cell in cells]
 
     assert [each.record.status for each in results] == ["failed", "ok"]
     assert results[0].record.failure.origin == "infrastructure"
@@ -304,7 +304,7 @@ def test_an_interrupt_of_a_plugin_costs_its_cell(world, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cls, "loss", interrupts)
-    results = _run_cells(cells, context)
+    results = [run_cell(cell, context) for cell in cells]
     monkeypatch.undo()
 
     assert [each.record.status for each in results] == ["interrupted", "interrupted"]
@@ -334,17 +334,3 @@ def test_a_person_interrupts_whatever_a_plugin_makes_of_it(world, monkeypatch, a
     found = [context.store.read(path).status for path in context.store.paths()]
     assert found == (["ok"] if answer is None else [])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.slow
-def test_health_is_numbers_under_names_of_its_own(world, monkeypatch):
-    """What the bench measures itself is not the objective's to say."""
-    context, (cell, _) = world
-    heard, cls = [], cell.objective.offer.cls
-    monkeypatch.setattr(cls, "health", lambda self: {"effective_rank": 999.0, "kept": 2}, raising=False)
-    with listening(heard.append):
-        record = run_cell(cell, context).record
-
-    assert record.health["kept"] == 2
-    assert record.health["effective_rank"] < 999
-    assert any("'effective_rank' is the bench's own" in event.fields.get("text", "") for event in heard)
