@@ -73,9 +73,9 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
             raise ValueError(f"line {deepest + 1} has more than {MOST_DOTS} dots")
         return tomllib.loads(data.decode("utf-8"))
     except RecursionError:
-        raise ConfigError(f"{what} is not TOML: it is nested too deeply; use plain tables") from None
+        raise ConfigError(f"{what} is no TOML: it is nested too deeply; use plain tables") from None
     except ValueError as error:  # also numbers of more digits than Python reads, and bytes that are no text
-        raise ConfigError(f"{what} is not TOML: {' '.join(str(error).split())[:300]}") from None
+        raise ConfigError(f"{what} is no TOML: {' '.join(str(error).split())[:300]}") from None
 
 
 def check_affordable(wanted: int, what: str) -> None:

@@ -64,7 +64,9 @@ def own(file: h5py.File, name: str) -> h5py.HLObject | None:
             continue
         link = node.get(step, getlink=True) if isinstance(node, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
-            raise UnfitError(f"'{name}' is a link into another file, {link.filename}; copy its data into this one")
+            raise UnfitError(
+                f"'{name}' is a link into another file, {link.filename}; copy its data into this one"
+            )
         if isinstance(link, h5py.SoftLink):
             links += 1
             if links > MOST_LINKS:
@@ -80,11 +82,15 @@ def own(file: h5py.File, name: str) -> h5py.HLObject | None:
 
 def _check_inside(file: h5py.File, node: h5py.Dataset, name: str, depth: int = 0) -> None:
     if node.external:
-        raise UnfitError(f"'{name}' keeps its data in another file, {node.external[0][0]}; copy them into this one")
+        raise UnfitError(
+            f"'{name}' keeps its data in another file, {node.external[0][0]}; copy them into this one"
+        )
     if node.is_virtual:
         for source in node.virtual_sources():
             if source.file_name != "." or depth == MOST_VIRTUAL:
-                raise UnfitError(f"'{name}' is made of other files, {source.file_name}; copy them into this one")
+                raise UnfitError(
+                    f"'{name}' is made of other files, {source.file_name}; copy them into this one"
+                )
             inner = own(file, source.dset_name)
             if isinstance(inner, h5py.Dataset):
                 _check_inside(file, inner, name, depth + 1)
@@ -118,13 +124,16 @@ def _read(node: h5py.Dataset, name: str) -> None:
 
 
 def answers(requests: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Walk through one file a request (a path and names, as JSON) and tell what is wrong with it, if anything."""
     for request in requests:
         try:
             walk(*json.loads(request))
         except UnfitError as unfit:
             yield {"unfit": str(unfit)}
         except MemoryError:
-            yield {"unfit": f"reading it takes more than {MEMORY_BYTES} bytes of memory; it is damaged or made up"}
+            yield {
+                "unfit": f"reading it takes more than {MEMORY_BYTES} bytes of memory; it is damaged or made up"
+            }
         except Exception as damage:  # the HDF5 library raises all kinds
             yield {"damage": " ".join(str(damage).split()) or type(damage).__name__}
         else:

@@ -118,13 +118,14 @@ def _found(path: Path, names: Sequence[str], seconds: float) -> dict[str, str] |
 def _refuse(path: Path, answer: dict[str, str] | None) -> None:
     if answer is None:
         raise DataError(
-            f"{path} cannot be read (its structure leads round in circles: no end after some seconds); it is damaged "
-            "or incomplete: fetch it again"
+            f"{path} cannot be read (its structure leads round in circles: no end after some seconds); it is "
+            "damaged or incomplete: fetch it again"
         )
     if "unfit" in answer:
         raise DataError(f"{path}: {answer['unfit']}")
     if "damage" in answer:
         reason = answer["damage"] or "it makes the HDF5 library crash"
         raise DataError(
-            f"{path} cannot be read ({reason[:300]}); it may be damaged or incomplete: check the path or fetch it again"
+            f"{path} cannot be read ({reason[:300]}); it may be damaged or incomplete: check the path or fetch it "
+            "again"
         )
