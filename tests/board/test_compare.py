@@ -103,7 +103,8 @@ def test_of_many_options_six_are_told(runs, make_run):
     altered = [
         make_run(
             "alpha", "random", seed, 0.5 + 0.001 * seed,
-            options={"objective": {"weight": 0.05, **more}, "encoder": {"patch": 8}}, altered={"objective": {"o": 1}},
+            options={"objective": {"weight": 0.05, **more}, "encoder": {"patch": 8}},
+            altered={"objective": {"o": 1}},
         )
         for seed in range(3)
     ]  # fmt: skip

@@ -297,6 +297,20 @@ def test_calibration_error_by_hand():
     assert ece_score("x", right, np.full(10, 1.0)).value == pytest.approx(0.4)
 
 
+def test_bins_of_the_calibration_error_are_open_below_and_closed_above():
+    """Against the definition, bin by bin: confidences on edges, at 0 and at 1, in the lowest and highest bins."""
+    confidence = np.array([0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.75, 0.8, 0.95, 1.0, 1.0])
+    right = np.array(
+        [1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0], dtype=bool
+    )  # neighbouring bins err in opposite ways
+    gaps = [0.0] * 4
+    for answer, stated_confidence in zip(right, confidence, strict=True):
+        edges = [edge for edge in (0.25, 0.5, 0.75) if stated_confidence > edge]
+        gaps[len(edges)] += answer - stated_confidence
+
+    assert expected_calibration_error(right, confidence, bins=4) == pytest.approx(np.abs(gaps).sum() / 12)
+
+
 def test_calibration_error_of_a_calibrated_classifier_is_the_scatter_of_its_bins():
     """It is never zero on a finite test set: two hundredths for two thousand galaxies."""
     draws = [stated(2000, 1.0, seed) for seed in range(20)]

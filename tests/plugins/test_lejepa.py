@@ -89,7 +89,9 @@ def test_one_global_view_or_no_local_one_will_do(options):
     gaps = views[: asked["global_views"]].mean(dim=0) - views
 
     assert len(views) == asked["global_views"] + asked["local_views"]
-    torch.testing.assert_close(loss_of(objective(**asked), RandomPatches).terms["prediction"], (gaps**2).mean())
+    torch.testing.assert_close(
+        loss_of(objective(**asked), RandomPatches).terms["prediction"], (gaps**2).mean()
+    )
 
 
 def test_local_views_see_only_what_the_masker_shows():
