@@ -250,6 +250,10 @@ def test_recalls_equal_scikit_learns_and_average_to_the_balanced_accuracy():
     assert np.allclose([score.value for score in found], recall_score(truth, predicted, average=None))
     assert sum(score.n for score in found) == len(truth)
     assert np.mean([score.value for score in found]) == pytest.approx(sklearn_balanced(truth, predicted))
+    errors = [
+        np.std(predicted[truth == index] == index) / np.sqrt((truth == index).sum()) for index in range(4)
+    ]
+    assert [score.item_se for score in found] == pytest.approx(errors)
 
 
 def stated(count, sharpness, seed=0):

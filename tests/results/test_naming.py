@@ -5,6 +5,7 @@ from astrojepa_bench.results.naming import differing, short, titled
 
 def test_three_options_are_shown_and_a_fourth_is_hinted_at():
     """Options stand in the order of their names; three are all told, of four the last is an ellipsis."""
+    assert titled("x", {}) == "x"
     assert titled("x", {"c": 1, "a": True, "b": "ring"}) == "x(a=true, b=ring, c=1)"
     assert titled("x", {"c": 1, "a": True, "b": "ring", "d": 0.5}) == "x(a=true, b=ring, c=1, …)"
 
