@@ -73,7 +73,7 @@ def test_a_masker_that_breaks_its_word_is_named():
     with pytest.raises(ContractError, match=r"Forgetful .* returned NoneType"):
         MaskDraw(Forgetful(GRID), streams())(IMAGES, MaskSizes(4))
     with pytest.raises(ContractError, match="twice"):
-        MaskDraw(Repeats(GRID), streams(), validates=True)(IMAGES, MaskSizes(2))
+        MaskDraw(Repeats(GRID), streams())(IMAGES, MaskSizes(2))
 
 
 class Needy(Objective):
