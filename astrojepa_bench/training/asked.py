@@ -136,7 +136,8 @@ def _number(name: str, value: object) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
         raise ContractError(f"health number '{name}' is {described(value)}; expected one number")
     try:
-        return value if type(value) in (int, float) else float(value)  # type: ignore[arg-type,return-value]
+        number = value.detach() if isinstance(value, Tensor) else value
+        return number if type(number) in (int, float) else float(number)  # type: ignore[arg-type,return-value]
     except (TypeError, ValueError, OverflowError):
         raise ContractError(f"health number '{name}' is {described(value)}; expected one number") from None
 

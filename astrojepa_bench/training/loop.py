@@ -275,7 +275,14 @@ class Trainer:
     def _snapshot(self, state: TrainingState) -> dict[str, Any]:
         with blamed_on(self.objective):
             kept = {"objective": self.objective.state_dict(), "hidden": hidden_state(self.objective)}
+        trained = {id(each) for group in self.optimiser.param_groups for each in group["params"]}
         return {
+            # of an inner optimiser; it is clipped with the rest until its owner sets it to zero
+            "gradients": {
+                name: parameter.grad
+                for name, parameter in self.objective.named_parameters()
+                if parameter.grad is not None and id(parameter) not in trained
+            },
             **kept,
             "optimiser": self.optimiser.state_dict(),
             "steps": self.steps,
@@ -302,7 +309,11 @@ class Trainer:
                 stretch(self.objective, saved["objective"])
                 self.objective.load_state_dict(saved["objective"])
                 load_hidden(self.objective, saved["hidden"])
+                for name, gradient in saved["gradients"].items():
+                    self.objective.get_parameter(name).grad = gradient
             self.optimiser.load_state_dict(saved["optimiser"])
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # no fault of the file
         except (
             Exception
         ):  # what is half loaded must not be trained; without the file the next command starts anew
