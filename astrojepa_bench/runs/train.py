@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,8 +59,12 @@ def train(
     *,
     checkpoint: Checkpointer | None = None,
     command: str = "",
+    rebuild: Callable[[], Assembly] | None = None,
 ) -> Trained:
     """Train an objective, judge whether it collapsed, and fit how its features are read.
+
+    An objective that fails while it loads its checkpoint may have loaded a part of it. It is thrown away with that
+    checkpoint, and another one is trained from the start.
 
     Args:
         assembly: what to train; objectives that do not train are left as they are.
@@ -69,11 +73,30 @@ def train(
         seed: names every random stream.
         checkpoint: where the state is kept meanwhile.
         command: the command line or call that asked for it.
+        rebuild: builds once more what to train; without it, such a failure is raised.
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
         SkipCell: there are too few galaxies to fit the readout on.
     """
+    resumes = checkpoint is not None and checkpoint.path.exists()
+    try:
+        return _train(assembly, galaxies, budget, seed, checkpoint, command)
+    except Exception:
+        if rebuild is None or checkpoint is None or not resumes or checkpoint.path.exists():
+            raise
+    emit("note", text="the objective is built anew and trains from the start")
+    return _train(rebuild(), galaxies, budget, seed, checkpoint, command)
+
+
+def _train(
+    assembly: Assembly,
+    galaxies: Galaxies,
+    budget: Budget,
+    seed: int,
+    checkpoint: Checkpointer | None,
+    command: str,
+) -> Trained:
     objective, device = assembly.objective, galaxies.device
     watch = HealthWatch(objective, galaxies.table, galaxies.images)
     parameters = sum(parameter.numel() for parameter in scored_encoder(objective).parameters())

@@ -314,12 +314,12 @@ class Trainer:
             self.optimiser.load_state_dict(saved["optimiser"])
         except (MemoryError, torch.OutOfMemoryError):
             raise  # no fault of the file
-        except (
-            Exception
-        ):  # what is half loaded must not be trained; without the file the next command starts anew
+        except Exception as error:
+            # what is half loaded must not be trained: without the file another objective starts anew
             assert checkpoint is not None
             checkpoint.remove()
-            events.emit("note", text="the checkpoint of this run does not load and was removed; run it again")
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            events.emit("note", text=f"the checkpoint of this run does not load and was removed ({reason})")
             raise
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
         return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
