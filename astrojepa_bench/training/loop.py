@@ -331,18 +331,21 @@ class Trainer:
             DataError: it is of another run or was written by another version.
         """
         fresh = self._snapshot(TrainingState())
+        another = "it was written by another version of the bench"
         if saved.keys() != fresh.keys():
-            raise DataError("it was written by another version of the bench")
+            raise DataError(another)
         if saved["steps"] != self.steps or not 0 < saved["step"] < self.steps:
             raise DataError(
                 f"it is at step {saved['step']} of {saved['steps']}, and this run has {self.steps}"
             )
-        with blamed_on(self.objective):
+        try:
             reason = (
                 misfit(saved["objective"], fresh["objective"], growing_buffers(self.objective).keys())
                 or hidden_misfit(saved["hidden"], self.objective)
                 or optimiser_misfit(saved["optimiser"], self.optimiser)
             )
+        except (KeyError, IndexError, TypeError, AttributeError):  # parts of it are of other types
+            raise DataError(another) from None
         if reason is not None:
             raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
 
