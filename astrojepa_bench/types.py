@@ -307,7 +307,7 @@ class Recipe:
         found = [plain_number(value) for value in betas] if isinstance(betas, tuple | list) else []
         if len(found) != 2 or not all(value is not None and 0 <= value < 1 for value in found):
             raise ContractError(
-                f"recipe: betas is {described(betas)}; expected two numbers from 0 to below 1"
+                f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1"
             )
         object.__setattr__(self, "betas", tuple(found))
 
@@ -316,7 +316,7 @@ class Recipe:
         given: object = getattr(self, name)
         value = plain_number(given)
         if value is None or not fits(value):
-            raise ContractError(f"recipe: {name} is {described(given)}; expected {expected}")
+            raise ContractError(f"recipe: {name}={described(given)}; expected {expected}")
         object.__setattr__(self, name, int(value) if name == "batch_size" else value)
 
 

@@ -165,7 +165,7 @@ def test_a_loss_can_be_descended(says, answer, found):
 def test_a_recipe_that_no_optimiser_can_follow_is_refused(setting):
     """Naming the setting and what it may be."""
     ((name, _),) = setting.items()
-    with pytest.raises(ContractError, match=f"recipe: {name} is .*; expected "):
+    with pytest.raises(ContractError, match=f"recipe: {name}=.*; expected "):
         made(Recipe, **{"learning_rate": 0.001, **setting})
 
 
