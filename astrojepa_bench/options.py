@@ -61,6 +61,10 @@ class Offer:
     summary: str
     options: tuple[Option, ...]
 
+    def __deepcopy__(self, memo: object) -> Offer:
+        """Return itself: a copy of what was made from it bears the same offer."""
+        return self
+
     @property
     def owner(self) -> str:
         """Plugin and package, for messages: `astrojepa_random (astrojepa-bench 0.1.0)`."""

@@ -18,7 +18,9 @@ from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import ConfigError, ContractError, said_by
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
+from astrojepa_bench.runs.weights import check_keepable
 from astrojepa_bench.streams import numpy_stream, scoped_global
+from astrojepa_bench.training.asked import scored_encoder
 from astrojepa_bench.types import GalaxyTable
 
 FIT_IMAGES = 10_000
@@ -80,7 +82,8 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
 
     Raises:
         SkipCell: the components do not fit together.
-        ContractError: a factory returned something that is not of its role.
+        ContractError: a factory returned something that is not of its role, or an objective scores no encoder or
+            has weights that cannot be kept.
     """
     table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
@@ -97,7 +100,10 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
-    return Assembly(objective.to(galaxies.device), masker)
+    scored_encoder(objective)
+    check_keepable(objective)
+    with blamed_on(objective):
+        return Assembly(objective.to(galaxies.device), masker)
 
 
 def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +140,18 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
             raise SkipCell(cell.skip)
         trained, earlier = kept(known, cell, context), known
         if trained is None:
-            assembly, earlier = assemble(cell, galaxies, budget.galaxies), None
+            build = partial(assemble, cell, galaxies, budget.galaxies)
+            assembly, earlier = build(), None
             phase = "training"
             checkpoint = Checkpointer(store.checkpoint_path(run_id))
             trained = train(
-                assembly, galaxies, budget, cell.seed, checkpoint=checkpoint, command=context.command
+                assembly,
+                galaxies,
+                budget,
+                cell.seed,
+                checkpoint=checkpoint,
+                command=context.command,
+                rebuild=build,
             )
             store.features_path(run_id).unlink(
                 missing_ok=True
