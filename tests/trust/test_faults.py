@@ -194,7 +194,7 @@ def as_program(*words, **environment):
 
 @pytest.mark.slow
 def test_stdout_holds_the_answer_alone(galaxies, tmp_path):
-    """Python's prints, file descriptors, other programs, at import, in a loss and at exit: all of it is on stderr."""
+    """Python's prints, file descriptors, other programs, at import, in a loss and at exit: all is on stderr."""
     pieces = ["--plugin", str(HERE / "sound_pieces.py"), "--plugin", str(HERE / "loud_pieces.py")]
     code, listed, said = as_program("list", "--json", *pieces)
     assert code == 0

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 
 import h5py
 
@@ -145,6 +146,5 @@ if __name__ == "__main__":
         import resource  # not everywhere
 
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    print(json.dumps({"ready": ""}), flush=True)
-    for answer in answers(sys.stdin):
-        print(json.dumps(answer), flush=True)
+    for answer in chain([{"ready": ""}], answers(sys.stdin)):
+        os.write(1, f"{json.dumps(answer)}\n".encode())  # to the process that started this one
