@@ -31,10 +31,21 @@ def owner_of(made: object) -> Offer | None:
 
     Of an exception that was raised from another one, the innermost mark counts.
     """
-    cause = made.__cause__ if isinstance(made, BaseException) else None
-    inner = None if cause is None or cause is made else owner_of(cause)
-    found = inner or getattr(made, "__dict__", {}).get(_MARK)
-    return found if isinstance(found, Offer) else None
+    found: Offer | None = None
+    for each in raised_from(made) if isinstance(made, BaseException) else (made,):
+        mark = getattr(each, "__dict__", {}).get(_MARK)
+        found = mark if isinstance(mark, Offer) else found
+    return found
+
+
+def raised_from(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, then what it was raised from, and so on; once each, since a plugin may tie a knot."""
+    seen = set[int]()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        yield each
+        seen.add(id(each))
+        each = each.__cause__
 
 
 @contextmanager

@@ -10,7 +10,11 @@ Every message states what was found, what was expected and what to do, in one li
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+LONGEST = 2_000  # characters of a message that others wrote; some write a megabyte
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")  # all of C0 and C1 but white space
 
 
 class BenchError(Exception):
@@ -45,6 +49,29 @@ class DivergedError(BenchError):
         super().__init__(f"loss term '{term}' was not finite at step {step}; lower the learning rate")
         self.step = step
         self.term = term
+
+
+def said_by(error: BaseException) -> str:
+    """Return what an exception says, in one line that any file, terminal and reader takes.
+
+    Control characters and lone surrogates are left out, and so is what follows the first 2,000 characters. An
+    exception is somebody else's code: where its own `str` raises, that is said.
+    """
+    try:
+        text = str(error)[: 10 * LONGEST]
+    except BaseException as other:
+        return f"(its message cannot be had: it raised {type(other).__name__})"
+    return " ".join(_CONTROL.sub("", text.encode("utf-8", "replace").decode()).split())[:LONGEST]
+
+
+def named(error: BaseException) -> str:
+    """Return the kind of an exception and what it says, as `said_by` does.
+
+    Example:
+        >>> named(ValueError("no weight")), named(KeyboardInterrupt())
+        ('ValueError: no weight', 'KeyboardInterrupt')
+    """
+    return f"{type(error).__name__}: {said_by(error)}".removesuffix(": ")[:LONGEST]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

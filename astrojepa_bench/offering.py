@@ -15,13 +15,14 @@ import pluggy
 
 from astrojepa_bench import hookspecs
 from astrojepa_bench.declarations import fact_fault, name_fault
-from astrojepa_bench.errors import BenchError, PluginError, nearest
+from astrojepa_bench.errors import BenchError, PluginError, named, nearest, said_by
 from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, unrecordable
 from astrojepa_bench.signatures import made_by, option_schema, summary_of
 from astrojepa_bench.suites import Suite, SuiteOffer
 from astrojepa_bench.versions import remember
 
+LONGEST = 300  # letters of a reason: a list shows several
 Result = TypeVar("Result")
 HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
 OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
@@ -207,9 +208,5 @@ def importer_offer(source: PluginSource, hook: str, name: str, read: object) -> 
 
 
 def reason(error: BaseException) -> str:
-    """Return in one line what a plugin raised, whatever its exception does when it is written."""
-    try:
-        text = " ".join(str(error).split())[:300]
-    except BaseException:  # whoever raised it wrote that too
-        text = "without a message"
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
+    """Return in one line what a plugin raised; what the bench itself found wrong speaks for itself."""
+    return said_by(error)[:LONGEST] if isinstance(error, PluginError) else named(error)[:LONGEST]

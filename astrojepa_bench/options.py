@@ -64,6 +64,10 @@ class Offer:
     options: tuple[Option, ...]
     fault: str | None = None
 
+    def __deepcopy__(self, memo: object) -> Offer:
+        """Return itself: a copy of what was made from it bears the same offer."""
+        return self
+
     @property
     def owner(self) -> str:
         """Plugin and package, for messages: `astrojepa_random (astrojepa-bench 0.1.0)`."""

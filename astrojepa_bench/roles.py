@@ -215,6 +215,9 @@ class Objective(nn.Module, ABC):
             batch: galaxies in [0, 1], already rotated, flipped and shifted.
             draw: the run's masker; call it on the very images that will be encoded.
             streams: named random generators of this step; nothing else may be random.
+
+        On a GPU this runs under autocast to bfloat16: what linear layers, convolutions and attention return is
+        bfloat16 there, and float32 on a CPU. Cast with `.float()` what is compared, summed or kept between steps.
         """
 
     @property
@@ -240,10 +243,33 @@ class Objective(nn.Module, ABC):
         return Recipe(learning_rate=2e-3)
 
     def after_step(self, progress: Progress) -> None:
-        """Act once after each optimiser step (moving averages). By default nothing."""
+        """Act once after each optimiser step (moving averages, queues, inner optimisers). By default nothing.
+
+        It runs outside autocast, on a GPU too: what `loss` left on the objective for it may be bfloat16 there, so
+        cast it with `.float()` before it meets weights or buffers.
+        """
+
+    def extra_state(self) -> Mapping[str, object]:
+        """Return what training changes besides parameters and buffers, so that a killed run resumes exactly.
+
+        By name, the same names always: objects with `state_dict` and `load_state_dict`, whose state is put back
+        into them; or plain values (tensors, arrays, numbers, text, None, and lists, tuples and dicts of these),
+        which are put back as the attribute of that name. By default nothing. Optimisers, their schedules and random
+        generators that are attributes of the objective are kept without being named here. What scoring or `predict`
+        needs belongs in a buffer, since this state is no part of the weights.
+
+        Example:
+            >>> def extra_state(self):
+            ...     return {"seen": self.seen, "queue": self.queue}
+        """
+        return {}
 
     def health(self) -> Mapping[str, float]:
-        """Return numbers worth recording at the end of training (what is left of a teacher's start)."""
+        """Return numbers worth recording at the end of training (what is left of a teacher's start).
+
+        Names are printable text of at most 100 letters. A number that is not finite, or that has the name of one of
+        the bench's own, is left out with a note.
+        """
         return {}
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction | None:

@@ -7,6 +7,7 @@ draws what it would have drawn, whatever happened before it and however many wor
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,24 @@ def scoped_global(seed: int, name: str, step: int = 0, device: torch.device | No
         if on_gpu:
             torch.cuda.manual_seed(stream_seed(seed, name, step))  # the GPU's own default generator
         yield
+
+
+def seed_python_and_numpy(seed: int, name: str, step: int = 0) -> None:
+    """Let Python's and NumPy's global generators follow the named stream, for code that draws from them."""
+    number = stream_seed(seed, name, step)
+    random.seed(number)
+    np.random.seed(number % 2**32)  # noqa: NPY002 the global generator itself is meant
+
+
+@contextmanager
+def python_and_numpy_kept() -> Iterator[None]:
+    """Put the state of Python's and NumPy's global generators back after a run that seeds them at every step."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 @dataclass

@@ -7,14 +7,15 @@ which would stall a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor
 
+from astrojepa_bench.checked import described, misnamed, one_number, plain_number
 from astrojepa_bench.errors import ContractError, DataError
 
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
@@ -202,16 +203,51 @@ class Prediction:
     positions: Int[Tensor, "batch block token"] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("predicted", "actual"):
+            value: object = getattr(self, name)
+            if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim != 4:
+                raise ContractError(
+                    f"{name} latents are {described(value)}; expected real numbers, (batch, block, token, dim)"
+                )
         if self.predicted.shape != self.actual.shape:
-            raise ContractError(f"predicted {self.predicted.shape} against actual {self.actual.shape}")
+            raise ContractError(
+                f"predicted {tuple(self.predicted.shape)} against actual {tuple(self.actual.shape)}; expected "
+                "equal shapes"
+            )
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The total to minimise and the named terms to record."""
+    """The total to minimise and the named terms to record.
+
+    A tensor of one element counts as a number whatever its shape. A term may also be a plain number, and may come
+    and go from step to step: its curve has the steps at which it was there.
+
+    Attributes:
+        total: what is descended, of a floating type.
+        terms: what is recorded beside it, by name; `total` itself is taken.
+    """
 
     total: Float[Tensor, ""]
-    terms: Mapping[str, Float[Tensor, ""]]
+    terms: Mapping[str, Shaped[Tensor, ""]]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.total, Tensor) or not self.total.is_floating_point():
+            raise ContractError(
+                f"the total of a loss is {described(self.total)}; expected a tensor of one real number"
+            )
+        total = one_number("the total of a loss", self.total, self.total)
+        if not isinstance(self.terms, Mapping):
+            raise ContractError(
+                f"the terms of a loss are {described(self.terms)}; expected a mapping of names to numbers"
+            )
+        for name in self.terms:
+            reason = "'total' is the name of the total itself" if name == "total" else misnamed(name)
+            if reason is not None:
+                raise ContractError(f"term of a loss: {reason}")
+        terms = {name: one_number(f"loss term '{name}'", value, total) for name, value in self.terms.items()}
+        object.__setattr__(self, "total", total)
+        object.__setattr__(self, "terms", terms)
 
     def first_non_finite(self) -> str | None:
         """Return the name of the first term that is not finite, or None (reads values from the device)."""
@@ -253,6 +289,33 @@ class Recipe:
     weight_decay_end: float | None = None
     warmup: float = 0.08
     clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no optimiser can follow.
+
+        Raises:
+            ContractError: naming the setting, what it is and what it may be.
+        """
+        self._hold("learning_rate", "a finite number above 0", lambda value: value > 0)
+        self._hold("batch_size", "a whole number from 1 on", lambda value: value >= 1 and value == int(value))
+        self._hold("weight_decay", "a finite number from 0 on", lambda value: value >= 0)
+        if self.weight_decay_end is not None:
+            self._hold("weight_decay_end", "a finite number from 0 on, or None", lambda value: value >= 0)
+        self._hold("warmup", "a share from 0 to 1", lambda value: 0 <= value <= 1)
+        self._hold("clip", "a finite number above 0, a great one to clip nothing", lambda value: value > 0)
+        betas: object = self.betas
+        found = [plain_number(value) for value in betas] if isinstance(betas, tuple | list) else []
+        if len(found) != 2 or not all(value is not None and 0 <= value < 1 for value in found):
+            raise ContractError(f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1")
+        object.__setattr__(self, "betas", tuple(found))
+
+    def _hold(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
+        """Keep a setting as a plain number: NumPy's would not be read back from a checkpoint."""
+        given: object = getattr(self, name)
+        value = plain_number(given)
+        if value is None or not fits(value):
+            raise ContractError(f"recipe: {name}={described(given)}; expected {expected}")
+        object.__setattr__(self, name, int(value) if name == "batch_size" else value)
 
 
 @dataclass(frozen=True)

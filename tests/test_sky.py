@@ -41,6 +41,29 @@ def test_sky_is_recovered_beside_a_galaxy_and_stars(grid):
     assert noise.mean().item() == pytest.approx(0.03, rel=0.05)
 
 
+@pytest.mark.parametrize("side", [28, 64])
+def test_sky_of_flat_noise_is_read_from_every_pixel_of_the_border(side):
+    """Uniform noise loses nothing to the clip: the level is the border's median, the noise its lower half."""
+    grey = torch.rand(2, side, side, generator=stream(5))
+    wide = round(side / 14)
+    for image, level, noise in zip(grey.numpy(), *sky(grey), strict=True):
+        strips = image[:wide], image[-wide:], image[:, :wide], image[:, -wide:]
+        border = np.sort(np.concatenate([strip.ravel() for strip in strips]))
+        median, quartile = border[(len(border) - 1) // 2], border[(len(border) - 1) // 4]
+
+        assert float(level) == pytest.approx(median)
+        assert float(noise) == pytest.approx(1.4826 * (median - quartile))
+
+
+@pytest.mark.parametrize("side", [65, 160, 224])
+def test_sky_of_a_mirrored_image_is_the_same(side):
+    """Also where pixels are skipped and where a side is odd."""
+    grey = torch.rand(4, side, side, generator=stream(6)) + torch.linspace(0, 0.5, side)
+
+    for turned in (grey.flip(1), grey.flip(2), grey.transpose(1, 2)):
+        torch.testing.assert_close(sky(turned), sky(grey), rtol=0, atol=0)
+
+
 def test_sky_of_a_border_full_of_light_is_sought_inside():
     """A ring of light along the border is not mistaken for the sky."""
     light = torch.full((64, 64), 0.5)

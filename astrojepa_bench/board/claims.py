@@ -22,14 +22,14 @@ A sentence has slots, and no numbers of its own; the records fill them, and must
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.data.given import read_toml
+from astrojepa_bench.errors import ConfigError, DataError
 
 CLAIMS = "claims.toml"
 Asserted: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
@@ -189,9 +189,9 @@ def read_claims(out: Path) -> Claims | None:
     if not path.is_file():
         return None
     try:
-        return Claims.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no TOML: {error}; correct it") from None
+        return Claims.model_validate(read_toml(path, str(path)))
+    except ConfigError as error:
+        raise DataError(f"{error}; correct it") from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -18,8 +18,10 @@ from contextlib import suppress
 from importlib import import_module
 
 from astrojepa_bench.cli.shared_arguments import common
+from astrojepa_bench.cli.stdout import own_stdout
 from astrojepa_bench.cli.verbs import VERBS, Verb
-from astrojepa_bench.errors import BenchError, ConfigError, nearest
+from astrojepa_bench.errors import BenchError, ConfigError, PluginError, named, nearest, said_by
+from astrojepa_bench.interrupts import interrupted, noting_interrupts
 
 PROGRAM = "astrojepa-bench"
 
@@ -31,12 +33,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 some cells failed (or a bug of ours), 2 the request or the data is wrong, 3 the leaderboard
         drifted, 130 interrupted, 141 the reader of our output went away.
     """
-    words = sys.argv[1:] if argv is None else [*argv]
+    if argv is not None:
+        return _coded([*argv])
+    with own_stdout():  # in a process of its own
+        return _coded(sys.argv[1:])
+
+
+def _coded(words: list[str]) -> int:
+    """Run one command, and turn what it raises into a line and a code."""
     debug = "--debug" in words
     try:
         return _dispatch(words)
     except BenchError as error:
-        return _report(f"error: {error}", 2, debug)
+        return _report(f"error: {said_by(error)}", 2, debug)
     except KeyboardInterrupt:
         return _report("interrupted", 130, debug)
     except (
@@ -47,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:  # anything else that arrives here is our bug, and is reported as one
         hint = "" if debug else "; add --debug for the traceback"
-        return _report(f"bug: {type(error).__name__}: {error}; please report it{hint}", 1, debug)
+        return _report(f"bug: {named(error)}; please report it{hint}", 1, debug)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -60,10 +69,21 @@ def _dispatch(words: list[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     chosen = Namespace(**{**vars(parser.parse_args(rest)), **vars(given)})
-    import_module("astrojepa_bench.cli.names").check_names(chosen)
-    code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
-    sys.stdout.flush()  # a reader that went away is noticed here and not at exit
-    return code
+    with noting_interrupts():
+        try:
+            import_module("astrojepa_bench.cli.names").check_names(chosen)
+            code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
+            sys.stdout.flush()  # a reader that went away is noticed here and not at exit
+            return code
+        except BaseException as error:
+            if interrupted():  # whatever became of it
+                raise KeyboardInterrupt from error
+            if isinstance(error, BenchError | BrokenPipeError):
+                raise
+            said = import_module("astrojepa_bench.cli.blame").plugin_at_fault(error, chosen)
+            if said is None:
+                raise
+            raise PluginError(said) from error
 
 
 def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
 from astrojepa_bench.events import emit
 from astrojepa_bench.options import KINDS, Offer, Settings, check_all_used
@@ -48,7 +49,8 @@ def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Off
     installed = [offer for offer, file in files if file and path.exists() and path.samefile(file)]
     if installed:
         return installed
-    registry = load_registry([*arguments.plugin, path], arguments.strict_plugins)
+    with plugins_at_work():
+        registry = load_registry([*arguments.plugin, path], arguments.strict_plugins)
     offers = [offer for offer in registry.offers() if offer.distribution == f"file {path.name}"]
     if not offers:
         raise ConfigError(

@@ -9,12 +9,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, Self
 
 from astrojepa_bench.cli.live import LiveDisplay
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.events import Event, listening
 from astrojepa_bench.registry import Registry
 
@@ -173,14 +173,23 @@ class PlainDisplay:
 def console_listener() -> ConsoleListener:
     """Return the listener that suits stderr: bars on a terminal, lines elsewhere."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return ConsoleListener(PlainDisplay(partial(print, file=sys.stderr, flush=True)))
+        return ConsoleListener(PlainDisplay(_to_stderr))
     return ConsoleListener(LiveDisplay())
+
+
+def _to_stderr(line: str) -> None:
+    """Print a line; no run ends because nobody hears of its progress (a plugin may even close stderr)."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(registry: Registry | None = None) -> Iterator[None]:
-    """Show events on stderr while a command works, and pass them to the plugins that observe."""
-    with console_listener() as listener, ExitStack() as stack:
+    """Show events on stderr while a command works, and pass them to the plugins that observe.
+
+    What plugins print meanwhile goes to stderr too.
+    """
+    with plugins_at_work(), console_listener() as listener, ExitStack() as stack:
         stack.enter_context(listening(listener))
         if registry is not None:
             stack.enter_context(listening(registry.observe))

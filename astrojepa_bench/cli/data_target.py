@@ -7,6 +7,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.galaxies import loaded
 from astrojepa_bench.data.sources.layouts import recognise
@@ -16,6 +17,7 @@ from astrojepa_bench.runs.component import Component
 from astrojepa_bench.types import GalaxyTable
 
 
+@plugins_at_work()
 def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     """Load what the arguments name, and return it after the dataset's name.
 

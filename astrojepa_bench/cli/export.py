@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.open_run import OpenRun, open_run
@@ -14,7 +15,8 @@ from astrojepa_bench.runs.open_run import OpenRun, open_run
 
 def execute(arguments: Namespace) -> int:
     """Write the file, and print how it is read."""
-    run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
+    with plugins_at_work():
+        run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):
         raise ConfigError(
             f"encoder '{run.record.encoder}' of run {run.record.run_id} is not a timm model; "

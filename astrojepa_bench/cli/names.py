@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import cast
 
+from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import KINDS, Kind, Offer, check_all_used, parse_settings
 from astrojepa_bench.registry import Registry, load_registry
@@ -20,7 +21,8 @@ EVALUATOR_SETS = ("core", "full")
 def registry_of(arguments: Namespace) -> Registry:
     """Load the plugins that a command may use: what is installed and its `--plugin` files, once a command."""
     if "registry" not in arguments:
-        arguments.registry = load_registry(arguments.plugin, arguments.strict_plugins)
+        with plugins_at_work():
+            arguments.registry = load_registry(arguments.plugin, arguments.strict_plugins)
     registry: Registry = arguments.registry
     return registry
 

@@ -6,9 +6,10 @@ import json
 import shlex
 import shutil
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from astrojepa_bench.board.render import read_board, write_board
@@ -36,8 +37,15 @@ def execute(arguments: Namespace) -> int:
             planned = plan_grid(request, registry)
         print(plan_json(planned) if arguments.json else plan_text(planned))
         return 0
-    with _judged(request, registry), progress(registry):
-        result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
+    began = time.time()
+    try:
+        with _judged(request, registry), progress(registry):
+            result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
+    except Exception:
+        with suppress(Exception):  # what was finished before is not kept from the board, and the error counts
+            if any(path.stat().st_mtime >= began for path in Store(request.out).paths()):
+                write_board(request.out)
+        raise
     show(result, request, as_json=arguments.json)
     return 0 if result.all_well else 1
 

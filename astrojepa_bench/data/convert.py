@@ -312,7 +312,11 @@ def _write_images(folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndar
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(file, header)
         for block in blocks:
-            file.write(np.ascontiguousarray(block).data)
+            if block.any():
+                file.write(np.ascontiguousarray(block).data)
+            else:  # thousands of missing images need not fill the disk with zeros
+                file.seek(block.nbytes, os.SEEK_CUR)
+        file.truncate()
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,12 +1,15 @@
-"""Images on the device: one uint8 tensor when it fits, else rows read from the memory map as they are needed."""
+"""Images on the device: one uint8 tensor on a GPU that it fits, else rows of the memory map as they are needed."""
 
 from __future__ import annotations
+
+import mmap
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from astrojepa_bench.data.convert import blocks
 from astrojepa_bench.types import Images
 
 RESIDENT_BYTES = 8 * 2**30
@@ -18,24 +21,33 @@ class DeviceImages:
     Args:
         images: uint8 images in memory or memory-mapped.
         device: where batches are wanted.
-        resident_bytes: tables up to this size are copied to the device once.
+        resident_bytes: tables up to this size are copied to a GPU once, or expected to be wanted in full. Beside
+            the processor itself a copy would only take the same memory again.
     """
 
     def __init__(self, images: Images, device: torch.device, resident_bytes: int = RESIDENT_BYTES) -> None:
         self.device = device
-        self._mapped = images
+        self._stored: np.ndarray = np.asarray(images)  # without what a memory map does at every access
         self._resident = None
-        if images.nbytes <= resident_bytes:
-            self._resident = torch.from_numpy(np.array(images)).to(device)
+        if images.nbytes > resident_bytes:
+            return
+        if device.type == "cpu":
+            _announce(images)
+            return
+        self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
+        start = 0
+        for block in blocks(images, np.arange(len(images))):
+            self._resident[start : start + len(block)] = torch.from_numpy(block)
+            start += len(block)
 
     def __len__(self) -> int:
-        return len(self._mapped)
+        return len(self._stored)
 
     def raw(self, rows: Int[np.ndarray, " batch"]) -> UInt8[Tensor, "batch band height width"]:
         """Return the stored bytes of the given rows."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
-        return torch.from_numpy(self._mapped[rows]).to(self.device)
+        return torch.from_numpy(self._stored[rows]).to(self.device)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
         """Return the images of the given rows in [0, 1]."""
@@ -45,3 +57,10 @@ class DeviceImages:
 def to_unit(raw: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Map bytes to [0, 1]."""
     return raw.float() / 255
+
+
+def _announce(images: Images) -> None:
+    """Have the system read a memory map in order, before its rows are wanted in any order."""
+    owner: object = images.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
+        owner.madvise(mmap.MADV_WILLNEED)

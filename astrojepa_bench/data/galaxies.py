@@ -13,8 +13,7 @@ import torch
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.rules import check_images, check_table
-from astrojepa_bench.declarations import shown
-from astrojepa_bench.errors import BenchError, DataError
+from astrojepa_bench.errors import BenchError, DataError, named
 from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable
@@ -86,9 +85,7 @@ def loaded(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
         except (BenchError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise DataError(
-                f"{_title(dataset)} cannot be loaded: {type(error).__name__}: {shown(error, 300)}; ask its author"
-            ) from error
+            raise DataError(f"{_title(dataset)} cannot be loaded: {named(error)}; ask its author") from error
         if not isinstance(table, GalaxyTable):
             raise DataError(
                 f"{_title(dataset)}: load returned {type(table).__name__}; expected a GalaxyTable"

@@ -86,5 +86,5 @@ class HuggingFace(Dataset):
             ConfigError: the library is missing, or the cache cannot be written.
         """
         title, splits = self.origin.title, self.origin.splits(cache_dir)
-        rows = HubRows.opened(title, splits, self.columns, self.origin.path)
+        rows = HubRows.opened(title, splits, self.columns, self.origin.path, self.origin.rooms(cache_dir))
         return make_table(rows, title, self.handling, size_px, cache_dir)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
-from astrojepa_bench.evaluation.extract import check_finite, encode_rows, scored_encoder_of
+from astrojepa_bench.evaluation.extract import check_finite, encode_rows
 from astrojepa_bench.evaluators.metrics.geometry import (
     effective_rank,
     is_collapsed,
@@ -17,6 +17,7 @@ from astrojepa_bench.evaluators.metrics.geometry import (
 )
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.streams import numpy_stream
+from astrojepa_bench.training.asked import scored_encoder
 from astrojepa_bench.types import GalaxyTable
 
 WATCHED = 512
@@ -65,7 +66,7 @@ class HealthWatch:
         return collapsed, numbers
 
     def _features(self, objective: Objective) -> Float[Tensor, "galaxy dim"]:
-        encoder = scored_encoder_of(objective)
+        encoder = scored_encoder(objective)
         taps = encode_rows(encoder, self._images, self._rows)
         with blamed_on(encoder):
             check_finite(taps, "watched")

@@ -11,13 +11,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench import events
-from astrojepa_bench.border import blamed_on, owned, owner_of
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.declarations import is_text, shown
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.evaluation.store import Arrays, FeatureFile, encoded
 from astrojepa_bench.features import Features, SplitFeatures
-from astrojepa_bench.roles import Encoder, Objective
+from astrojepa_bench.roles import Encoder
 from astrojepa_bench.types import GalaxyTable, Split
 
 version = 1  # raise it whenever a number changes
@@ -59,20 +59,6 @@ def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " 
         for name, values in found.items():
             taps.setdefault(name, []).append(values.float().cpu())
     return {name: torch.cat(parts) for name, parts in taps.items()}
-
-
-def scored_encoder_of(objective: Objective) -> Encoder:
-    """Return the encoder that is scored; one that no factory of its own made belongs to its objective.
-
-    Raises:
-        ContractError: it is none.
-    """
-    with blamed_on(objective):
-        encoder: object = objective.scored_encoder
-        if not isinstance(encoder, Encoder):
-            raise ContractError(f"scored_encoder is a {type(encoder).__name__}; expected an Encoder")
-    offer = owner_of(objective)
-    return encoder if offer is None or owner_of(encoder) is not None else owned(encoder, offer)
 
 
 def checked_taps(encoder: Encoder, images: Float[Tensor, "batch band height width"]) -> TapFeatures:

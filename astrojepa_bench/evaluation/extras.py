@@ -16,8 +16,7 @@ from jaxtyping import Int
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.declarations import shown
-from astrojepa_bench.errors import BenchError, ContractError, DataError
+from astrojepa_bench.errors import BenchError, ContractError, DataError, named
 from astrojepa_bench.evaluation.extract import (
     BATCH,
     ENCODED,
@@ -25,7 +24,6 @@ from astrojepa_bench.evaluation.extract import (
     checked_taps,
     encode_rows,
     same_galaxies,
-    scored_encoder_of,
     split_features,
 )
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
@@ -34,6 +32,7 @@ from astrojepa_bench.features import Extra, Features, SplitFeatures
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.roles import Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import numpy_stream, stream_seed
+from astrojepa_bench.training.asked import scored_encoder
 from astrojepa_bench.types import GalaxyTable, Split, Tokens
 from astrojepa_bench.versions import OWN, chain_of, version_text
 
@@ -58,7 +57,7 @@ class ExtrasContext:
     @property
     def encoder(self) -> Encoder:
         """The encoder that is scored."""
-        return scored_encoder_of(self.objective)
+        return scored_encoder(self.objective)
 
     @property
     def table(self) -> GalaxyTable:
@@ -114,8 +113,7 @@ def with_extras(
             raise  # of this machine, and not for good
         except Exception as error:  # a plugin's; whoever can do without is scored
             owner = owner_of(error)
-            raised = f"{type(error).__name__}: {shown(error, 300)}"
-            missing[name] = raised if owner is None else f"{owner.title} raised {raised}"
+            missing[name] = named(error) if owner is None else f"{owner.title} raised {named(error)}"
         seconds[name] = time.perf_counter() - began
     return WithExtras(features, missing, seconds)
 

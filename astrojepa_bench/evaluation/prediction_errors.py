@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.streams import Streams, stream_seed
+from astrojepa_bench.training.asked import prediction_of
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction
 
@@ -57,8 +59,9 @@ def prediction_errors(
     if not batches or _errors_of(objective, masker, images, batches[0][:2], 0) is None:
         return None
     watched = events.track(batches, task="predicting galaxies", total=len(batches), unit="batches")
-    parts = [_mean(_draws(objective, masker, images, batch, draws)) for batch in watched]
-    return {name: _joined(name, [part[name] for part in parts]) for name in parts[0]}
+    with blamed_on(objective):
+        parts = [_mean(_draws(objective, masker, images, batch, draws)) for batch in watched]
+        return {name: _joined(name, [part[name] for part in parts]) for name in parts[0]}
 
 
 def _draws(
@@ -81,14 +84,7 @@ def _errors_of(
     streams = Streams(stream_seed(0, f"prediction errors/{rows[0]}"), draw, images.device)
     index = torch.from_numpy(rows).to(images.device)
     batch = GalaxyBatch(images.batch(rows), index, torch.full_like(index, -1))
-    prediction: object = objective.predict(batch, MaskDraw(masker, streams), streams)
-    if not isinstance(prediction, Prediction | None) or (
-        prediction is not None and len(prediction.predicted) != len(rows)
-    ):
-        raise ContractError(
-            f"predict returned {type(prediction).__name__} for {len(rows)} galaxies; expected a Prediction "
-            "with a row for each, or None"
-        )
+    prediction = prediction_of(objective, batch, MaskDraw(masker, streams), streams)
     return None if prediction is None else token_errors(prediction)
 
 

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
+import torch
 
 from astrojepa_bench import events
-from astrojepa_bench.border import blamed_on
+from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.declarations import fact_fault, metrics_fault
-from astrojepa_bench.errors import BenchError, ContractError
+from astrojepa_bench.errors import BenchError, ContractError, named, said_by
 from astrojepa_bench.evaluation.answers import examined
 from astrojepa_bench.evaluation.extract import extract
 from astrojepa_bench.evaluation.extras import ExtrasContext, requested, with_extras
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.features import Extra, Features
+from astrojepa_bench.interrupts import interrupted
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.types import Evaluation
 
@@ -204,7 +206,7 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
     features = extract(context.encoder, galaxies.table, galaxies.images, seed, path)
     seconds = {"features": time.perf_counter() - began}
     # Extras can take longer than training: none is made for evaluators that will have nothing to score.
-    able = [each.evaluator for each in evaluators if unmet_requirement(features, each.evaluator, {}) is None]
+    able = [each.evaluator for each in evaluators if _is_able(each, features)]
     found = with_extras(features, requested(able), context, path)
     scored, predictions = evaluate(found.features, evaluators, found.missing)
     if predictions:
@@ -216,6 +218,16 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
         )
     timed = {**seconds, **found.seconds, **scored.seconds}
     return replace(scored, seconds=timed, eval_seconds=sum(timed.values()))
+
+
+def _is_able(ready: ReadyEvaluator, features: Features) -> bool:
+    try:
+        with blamed_on(ready.evaluator):
+            return unmet_requirement(features, ready.evaluator, {}) is None and bool(
+                requested([ready.evaluator])
+            )
+    except Exception:  # it raises again, and is blamed, where it is evaluated
+        return False
 
 
 def evaluate(
@@ -233,30 +245,76 @@ def evaluate(
     """
     scored, predictions = Scored(), dict[str, Evaluation]()
     for ready in events.track(evaluators, task="scoring", total=len(evaluators), unit="evaluators"):
-        began, name = time.perf_counter(), ready.name
-        found = Evaluation(())
-        reason = unmet_requirement(features, ready.evaluator, missing)
-        if reason is None:
-            try:
-                found = ready.evaluate(features)
-            except BenchError as error:
-                reason = str(error)
-        optional = [extra for extra in ready.evaluator.requests if extra not in ready.evaluator.requires]
-        left_out = [f"without {extra}: {missing[extra]}" for extra in optional if extra in missing]
-        scored = scored.plus(
-            Scored(
-                scores=ready.rows(found),
-                selection={name: dict(found.selection)} if reason is None else {},
-                evaluators={name: ready.described()},
-                not_scored={} if reason is None else {name: reason},
-                warnings=tuple(f"{name}: {text}" for text in [*found.warnings, *left_out]),
-                correct=ready.correct(found, features),
-                seconds={name: time.perf_counter() - began},
-            )
-        )
-        if found.predictions:
-            predictions[name] = found
+        began = time.perf_counter()
+        try:
+            with blamed_on(ready.evaluator):
+                found, more = _evaluated(ready, features, missing)
+                if found.predictions:
+                    predictions[ready.name] = found
+        except BaseException as error:
+            facts = {"version": ready.version, "options": ready.options}
+            more = without_score(ready.name, facts, error, ready.title)
+        scored = scored.plus(replace(more, seconds={ready.name: time.perf_counter() - began}))
     return scored, predictions
+
+
+def _evaluated(
+    ready: ReadyEvaluator, features: Features, missing: Mapping[Extra, str]
+) -> tuple[Evaluation, Scored]:
+    """Evaluate frozen features, and return the answer both as it was given and as a record holds it.
+
+    Raises:
+        Exception: whatever a plugin raises; it leaves nothing behind.
+    """
+    name, found = ready.name, Evaluation(())
+    reason = unmet_requirement(features, ready.evaluator, missing)
+    if reason is None:
+        try:
+            found = ready.evaluate(features)
+        except BenchError as error:
+            reason = why_not_scored(error, ready.title)
+    optional = [extra for extra in ready.evaluator.requests if extra not in ready.evaluator.requires]
+    left_out = [f"without {extra}: {missing[extra]}" for extra in optional if extra in missing]
+    return found, Scored(
+        scores=ready.rows(found),
+        selection={name: dict(found.selection)} if reason is None else {},
+        evaluators={name: ready.described()},
+        not_scored={} if reason is None else {name: reason},
+        warnings=tuple(f"{name}: {text}" for text in [*found.warnings, *left_out]),
+        correct=ready.correct(found, features),
+    )
+
+
+def without_score(name: str, facts: Row, error: BaseException, title: str) -> Scored:
+    """Return what a record holds of an evaluator whose code failed: the reason, and nothing of what it had found.
+
+    It counts as evaluated, so that the same code is not asked again; but not where memory or a disk was full or
+    it was interrupted, since the next command may have better luck.
+
+    Args:
+        name: of the evaluator.
+        facts: its version and options, as recorded.
+        error: what it raised.
+        title: its kind, name and plugin, for an error that bears no name.
+
+    Raises:
+        BaseException: the error itself, where a person interrupted.
+    """
+    if interrupted():
+        raise error
+    reason = why_not_scored(error, title)
+    events.emit("note", text=f"{name} is not scored: {reason}")
+    may_pass = isinstance(error, MemoryError | OSError | KeyboardInterrupt | torch.OutOfMemoryError)
+    return Scored(evaluators={} if may_pass else {name: facts}, not_scored={name: reason})
+
+
+def why_not_scored(error: BaseException, title: str) -> str:
+    """Phrase why an evaluator has no score, with the plugin's name wherever the plugin is at fault."""
+    owner, said = owner_of(error), said_by(error)
+    title = title if owner is None else owner.title
+    if not isinstance(error, BenchError):
+        return f"{title} raised {named(error)}"
+    return f"{title}: {said}" if isinstance(error, ContractError) and title not in said else said
 
 
 def unmet_requirement(features: Features, evaluator: Evaluator, missing: Mapping[Extra, str]) -> str | None:

@@ -14,6 +14,7 @@ from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.geometry.grids import Masks, PatchGrid
 from astrojepa_bench.streams import Streams, stream_seed
+from astrojepa_bench.training.asked import prediction_of
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction
 
@@ -69,7 +70,7 @@ def compare(sample: Sample, row: int, draw: int = 0) -> LatentComparison:
     draw_masks = MaskDraw(sample.run.masker, streams, watch=lambda _, masks: found.masks.append(masks))
     watching = objective.encoder.register_forward_pre_hook(record_input, with_kwargs=True)
     try:
-        found.prediction = objective.predict(batch, draw_masks, streams)
+        found.prediction = prediction_of(objective, batch, draw_masks, streams)
     finally:
         watching.remove()
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from astrojepa_bench.errors import ConfigError, ContractError
@@ -126,28 +126,67 @@ class Masks:
     context: Int[Tensor, "batch context"]
     targets: Int[Tensor, "batch block target"]
 
+    def __post_init__(self) -> None:
+        for name, ndim in (("context", 2), ("targets", 3)):
+            value: object = getattr(self, name)
+            if not isinstance(value, Tensor) or value.dtype != torch.int64 or value.ndim != ndim:
+                raise ContractError(
+                    f"the {name} of masks is {_described(value)}; expected torch.int64 of {ndim} dimensions"
+                )
+        if len(self.context) != len(self.targets) or self.context.device != self.targets.device:
+            raise ContractError(
+                f"a context of shape {tuple(self.context.shape)} on {self.context.device} beside targets of "
+                f"{tuple(self.targets.shape)} on {self.targets.device}; expected one batch on one device"
+            )
+
+    def check_sizes(self, sizes: MaskSizes) -> None:
+        """Refuse other sizes than those asked for; no value is read from the device.
+
+        Raises:
+            ContractError: with the sizes.
+        """
+        found = (self.context.shape[1], *self.targets.shape[1:])
+        if found != (sizes.context, sizes.targets, sizes.target):
+            raise ContractError(f"masks of sizes {found}, asked for {sizes}")
+
     def validate(self, grid: PatchGrid, sizes: MaskSizes) -> None:
         """Check ranges, repeats, disjointness and the sizes asked for (reads values from the device).
 
         Raises:
             ContractError: naming what is wrong and where.
         """
-        found = (self.context.shape[1], *self.targets.shape[1:])
-        if found != (sizes.context, sizes.targets, sizes.target):
-            raise ContractError(f"masks of sizes {found}, asked for {sizes}")
-        seen = _counts(self.context[:, None], grid)
-        hidden = _counts(self.targets, grid)
-        if (seen > 1).any() or (hidden > 1).any():
+        self.check_sizes(sizes)
+        outside, repeated, shared = self.faults(grid).tolist()
+        if outside:
+            flat = torch.cat([self.context.flatten(), self.targets.flatten()])
+            raise ContractError(
+                f"patch index {int(flat.min())}..{int(flat.max())} on a grid of 0..{grid.patches - 1}; "
+                "check that the flattening order is row by row"
+            )
+        if repeated:
             raise ContractError("a patch appears twice in one set; sets must not repeat patches")
-        if ((seen > 0) & (hidden > 0).any(dim=1, keepdim=True)).any():
+        if shared:
             raise ContractError("a patch is both context and target; they must be disjoint")
 
+    def faults(self, grid: PatchGrid) -> Bool[Tensor, fault]:
+        """Find out on the device whether an index is out of range, twice in a set, or in context and target."""
+        inside = self.clamped(grid)
+        batch, blocks, _ = self.targets.shape
+        chosen = self.context.new_zeros((batch, 1 + blocks, grid.patches), dtype=torch.bool)
+        chosen[:, :1].scatter_(2, inside.context[:, None], True)
+        chosen[:, 1:].scatter_(2, inside.targets, True)
+        outside = (inside.context != self.context).any() | (inside.targets != self.targets).any()
+        repeated = chosen.sum() != self.context.numel() + self.targets.numel()
+        shared = (chosen[:, :1] & chosen[:, 1:]).any()
+        return torch.stack([outside, repeated, shared])
 
-def _counts(sets: Int[Tensor, "batch block index"], grid: PatchGrid) -> Int[Tensor, "batch block patch"]:
-    if sets.numel() and not 0 <= int(sets.min()) <= int(sets.max()) < grid.patches:
-        raise ContractError(
-            f"patch index {int(sets.min())}..{int(sets.max())} on a grid of 0..{grid.patches - 1}; "
-            "check that the flattening order is row by row"
-        )
-    counts = sets.new_zeros((*sets.shape[:2], grid.patches))
-    return counts.scatter_add(-1, sets, torch.ones_like(sets))
+    def clamped(self, grid: PatchGrid) -> Masks:
+        """Move what lies outside the grid to its border, so that no index can stop a device."""
+        last = grid.patches - 1
+        return Masks(self.context.clamp(0, last), self.targets.clamp(0, last))
+
+
+def _described(value: object) -> str:
+    return (
+        f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    )

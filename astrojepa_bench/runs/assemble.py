@@ -16,10 +16,12 @@ from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.encoders.facts import check_facts
-from astrojepa_bench.errors import ConfigError, ContractError
+from astrojepa_bench.errors import ConfigError, ContractError, said_by
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
+from astrojepa_bench.runs.weights import check_keepable
 from astrojepa_bench.streams import numpy_stream, scoped_global
+from astrojepa_bench.training.asked import scored_encoder
 from astrojepa_bench.types import GalaxyTable
 
 FIT_IMAGES = 10_000
@@ -49,8 +51,9 @@ def load_galaxies(
     Raises:
         DataError: the source is missing or wrong.
     """
-    dataset: Dataset = component.build()
-    table = load_table(dataset, size_px, cache)
+    dataset: Dataset = _built(component, Dataset)
+    with blamed_on(component.offer):
+        table = load_table(dataset, size_px, cache)
     return Galaxies(
         name=component.name,
         chain=component.chain,
@@ -80,7 +83,8 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
 
     Raises:
         SkipCell: the components do not fit together.
-        ContractError: a factory returned something that is not of its role.
+        ContractError: a factory returned something that is not of its role, or an objective scores no encoder or
+            has weights that cannot be kept.
     """
     table = galaxies.table
     with scoped_global(cell.seed, "encoder"):
@@ -99,7 +103,10 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
-    return Assembly(objective.to(galaxies.device), masker)
+    scored_encoder(objective)
+    check_keepable(objective)
+    with blamed_on(objective):
+        return Assembly(objective.to(galaxies.device), masker)
 
 
 def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -> None:
@@ -113,12 +120,13 @@ def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -
 
 
 def _built(component: Component, role: type, *given: object) -> Any:  # noqa: ANN401 an instance of the role
-    made: object = component.build(*given)
-    if not isinstance(made, role):
-        raise ContractError(
-            f"{component.offer.title} returned a {type(made).__name__}; expected a subclass of {role.__name__}"
-        )
-    return made
+    with blamed_on(component.offer):
+        made: object = component.build(*given)
+        if not isinstance(made, role):
+            raise ContractError(
+                f"{component.offer.title} returned a {type(made).__name__}; expected a subclass of {role.__name__}"
+            )
+        return made
 
 
 def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | None) -> None:
@@ -127,10 +135,12 @@ def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | N
     room = min(FIT_IMAGES, FIT_BYTES // (4 * int(np.prod(table.images.shape[1:]))))
     rows = nested_subset(table.ids, table.pretraining_rows, pretraining)
     sample = np.sort(numpy_stream(0, "prepare").permutation(rows)[:room])
+    images = galaxies.images.batch(sample)
     try:
-        fit(galaxies.images.batch(sample))
+        with blamed_on(getattr(fit, "__self__", None)):
+            fit(images)
     except ConfigError as error:
-        raise SkipCell(str(error)) from None
+        raise SkipCell(said_by(error)) from None
 
 
 def _check_labels(objective: str, table: GalaxyTable) -> None:

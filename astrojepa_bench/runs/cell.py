@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on
+from astrojepa_bench.errors import ContractError, DataError, said_by
 from astrojepa_bench.evaluation.extras import ExtrasContext
-from astrojepa_bench.evaluation.score import Scored, score
-from astrojepa_bench.files import locked
-from astrojepa_bench.results.environment import describe_environment, provenance
+from astrojepa_bench.evaluation.score import Scored, score, without_score
+from astrojepa_bench.files import LockedError, locked
+from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import SkipCell, assemble
-from astrojepa_bench.runs.component import Cell, Component, RunContext
-from astrojepa_bench.runs.failures import Phase, classify
-from astrojepa_bench.runs.train import Trained, kept, train
+from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready
+from astrojepa_bench.runs.failures import Phase, classify, ends_the_command
+from astrojepa_bench.runs.train import Trained, circumstances, kept, train
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.types import GalaxyTable
@@ -43,8 +49,8 @@ def run_cell(
 ) -> CellResult:
     """Do what is missing of one cell and write its record, whatever happens.
 
-    Every failure becomes a typed status; only an interrupt passes through. No other process works on the same
-    cell meanwhile.
+    Every failure becomes a typed status, and so does an exit or an interrupt that a plugin raises; only a person's
+    interrupt passes through. No other process works on the same cell meanwhile.
 
     Args:
         cell: what to run.
@@ -55,25 +61,62 @@ def run_cell(
 
     Raises:
         LockedError: another process works on it, and `wait` is false.
+        KeyboardInterrupt: a person interrupted, whatever a plugin made of it.
     """
-    identity, store = RunIdentity.of(cell, context.galaxies, context.budget), context.store
-    with locked(store.lease_path(identity.run_id), wait=wait):
-        known = store.find(identity.run_id)
-        if known is not None and is_finished(known, context.evaluators):
-            events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
-            return CellResult(known)
-        store.remove_drafts(identity.run_id)
-        events.emit("cell_started", index=index, total=total, label=cell.label)
-        began = time.perf_counter()
-        result = _attempt(cell, context, identity, known)
-        record = result.record
-        if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
-            write_record(record, store, context.galaxies.table)
-        if record.status in {*SCORED, "diverged"}:  # nobody resumes it
-            Checkpointer(store.checkpoint_path(record.run_id)).remove()
-        summary, seconds = _summary(record), time.perf_counter() - began
-        events.emit("cell_ended", label=cell.label, status=record.status, summary=summary, seconds=seconds)
+    with noting_interrupts():
+        identity, fault = _identified(cell, context)
+        try:
+            with locked(context.store.lease_path(identity.run_id), wait=wait):
+                result = _run_alone(cell, context, identity, fault, index, total)
+        except LockedError:
+            raise
+        except BaseException as error:
+            if interrupted():  # and a plugin made something else of it
+                raise KeyboardInterrupt from error
+            # Not even a record could be written, as on a full disk; the other cells may have better luck.
+            result = CellResult(_failed(cell, context, identity, error, "recording"))
+            events.emit("note", text=f"{cell.label}: it has no record: {_summary(result.record)}")
+        if interrupted():  # and a plugin swallowed it
+            raise KeyboardInterrupt
         return result
+
+
+def _run_alone(
+    cell: Cell, context: RunContext, identity: RunIdentity, fault: Exception | None, index: int, total: int
+) -> CellResult:
+    """Do what is missing of a cell while no other process does."""
+    store, run_id = context.store, identity.run_id
+    known = store.find(run_id)
+    if known is not None and is_finished(known, context.evaluators):
+        events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
+        return CellResult(known)
+    store.remove_drafts(run_id)
+    events.emit("cell_started", index=index, total=total, label=cell.label)
+    began = time.perf_counter()
+    if fault is None:
+        result = _attempt(cell, context, identity, known)
+    else:
+        result = CellResult(_failed(cell, context, identity, fault, "building"))
+    record = result.record
+    if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
+        write_record(record, store, context.galaxies.table)
+    if record.status in {*SCORED, "diverged"}:  # nobody resumes it
+        Checkpointer(store.checkpoint_path(run_id)).remove()
+    summary, seconds = _summary(record), time.perf_counter() - began
+    events.emit("cell_ended", label=cell.label, status=record.status, summary=summary, seconds=seconds)
+    return result
+
+
+def _identified(cell: Cell, context: RunContext) -> tuple[RunIdentity, Exception | None]:
+    """Tell what a cell is; where a plugin makes that impossible, by its names alone, and why."""
+    try:
+        return RunIdentity.of(cell, context.galaxies, context.budget), None
+    except Exception as error:
+        names = {kind: part.name for kind, part in cell.components.items()}
+        unknown = {kind: {"own": "unknown"} for kind in names}
+        budget = context.budget
+        bare = RunIdentity(names, {}, unknown, cell.seed, budget.name, budget.galaxies)
+        return bare.on(context.galaxies), error
 
 
 def write_record(record: RunRecord, store: Store, table: GalaxyTable) -> Path:
@@ -97,11 +140,18 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
             raise SkipCell(cell.skip)
         trained, earlier = kept(known, cell, context), known
         if trained is None:
-            assembly, earlier = assemble(cell, galaxies, budget.galaxies), None
+            build = partial(assemble, cell, galaxies, budget.galaxies)
+            assembly, earlier = build(), None
             phase = "training"
             checkpoint = Checkpointer(store.checkpoint_path(run_id))
             trained = train(
-                assembly, galaxies, budget, cell.seed, checkpoint=checkpoint, command=context.command
+                assembly,
+                galaxies,
+                budget,
+                cell.seed,
+                checkpoint=checkpoint,
+                command=context.command,
+                rebuild=build,
             )
             store.features_path(run_id).unlink(
                 missing_ok=True
@@ -110,18 +160,19 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         phase = "scoring"
         subject = ExtrasContext(trained.objective, trained.masker, galaxies)
         missing = unscored(earlier, context.evaluators)
-        scored = score(subject, cell.seed, [each.ready() for each in missing], store.features_path(run_id))
+        ready, unbuilt = made_ready(missing)
+        scored = score(subject, cell.seed, ready, store.features_path(run_id)).plus(unbuilt)
         if earlier is not None:
             scored = _before(earlier, missing).plus(scored)
+        phase = "recording"
         is_trained = earlier is None and trained.objective.trains
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
     except SkipCell as reason:
-        return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=str(reason)))
-    except Exception as error:
-        parts = [*cell.components.values(), *context.evaluators]
-        ending = classify(error, phase, [part.offer for part in parts])
-        status, failure = ending.status, ending.failure
-        return CellResult(_without_scores(cell, context, identity, status=status, failure=failure))
+        return CellResult(
+            _without_scores(cell, context, identity, status="skipped", skip_reason=said_by(reason))
+        )
+    except BaseException as error:
+        return CellResult(_failed(cell, context, identity, error, phase))
 
 
 # --- what is missing of a run ---------------------------------------------------------------------------------
@@ -137,12 +188,20 @@ def is_finished(record: RunRecord, evaluators: Iterable[Component]) -> bool:
 def unscored(record: RunRecord | None, evaluators: Iterable[Component]) -> list[Component]:
     """Choose the evaluators that have not scored a run yet, in this version and with these options."""
     done = Scored() if record is None else Scored.of_record(record.facts())
-    return [each for each in evaluators if not done.holds(each.name, each.chain, each.recorded())]
+
+    def is_done(each: Component) -> bool:
+        try:
+            return done.holds(each.name, each.chain, each.recorded())
+        except Exception:  # its version cannot be told; it is blamed where it is built
+            return False
+
+    return [each for each in evaluators if not is_done(each)]
 
 
 def with_scores(record: RunRecord, replaced: Iterable[Component], scored: Scored) -> RunRecord:
     """Return a record with what some evaluators found, in place of what they found before."""
-    return RunRecord.model_validate(_before(record, replaced).plus(scored).in_record(record.facts()))
+    missing = [*replaced]
+    return _sound(record.facts(), _before(record, missing).plus(scored), missing)
 
 
 def _before(record: RunRecord, replaced: Iterable[Component]) -> Scored:
@@ -156,27 +215,93 @@ def record_of(
     cell: Cell, context: RunContext, identity: RunIdentity, trained: Trained, scored: Scored
 ) -> RunRecord:
     """Assemble the record of a run that was trained and scored."""
-    facts = {
-        **_entry(cell, context, identity),
-        "status": trained.status,
-        "health": trained.health,
-        "training": trained.training,
-        "cost": trained.cost.model_dump(),
-        "environment": trained.environment,
-        "provenance": trained.provenance,
-    }
-    return RunRecord.model_validate(scored.in_record(facts))
+    with blamed_on(cell.objective.offer):  # whatever else a record holds was checked before
+        facts = {
+            **_entry(cell, context, identity),
+            "status": trained.status,
+            "health": trained.health,
+            "training": trained.training,
+            "cost": trained.cost.model_dump(),
+            "environment": trained.environment,
+            "provenance": trained.provenance,
+        }
+        return _sound(facts, scored, context.evaluators)
+
+
+def _sound(facts: Mapping[str, Any], scored: Scored, evaluators: Iterable[Component]) -> RunRecord:
+    """Make a record, without the evaluators that found what no record can hold; they are named.
+
+    Raises:
+        ContractError: without them it cannot be made either.
+    """
+    try:
+        return _valid(scored.in_record(facts))
+    except ContractError:
+        asked = {each.name: each for each in evaluators}
+        for name, each in asked.items():
+            try:
+                _valid(scored.without({*scored.evaluators} - {name}).in_record(facts))
+            except ContractError as error:
+                known = {"version": each.chain, "options": each.recorded()}
+                scored = scored.without({name}).plus(without_score(name, known, error, each.offer.title))
+        return _valid(scored.in_record(facts))
+
+
+def _valid(facts: Mapping[str, Any]) -> RunRecord:
+    """Make a record that can be written and read back.
+
+    Raises:
+        ContractError: something in it is of the wrong type.
+    """
+    try:
+        record = RunRecord.model_validate(facts)
+        RunRecord.from_json(record.to_json(), Path("record"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ContractError(
+            f"no record can hold {field} as {first['input']!r:.60}: {first['msg']}"
+        ) from error
+    except DataError as error:
+        raise ContractError(f"the record could not be read back: {said_by(error)}") from error
+    return record
+
+
+def _failed(
+    cell: Cell, context: RunContext, identity: RunIdentity, error: BaseException, phase: Phase
+) -> RunRecord:
+    """Assemble the record of a run that ended by an exception; with its names alone where nothing else will go in.
+
+    Raises:
+        BaseException: the exception itself, where it is meant for the whole command.
+    """
+    offers = [part.offer for part in [*cell.components.values(), *context.evaluators]]
+    if ends_the_command(error, offers):
+        raise error
+    ending = classify(error, phase, offers)
+    with suppress(Exception):
+        return _without_scores(cell, context, identity, status=ending.status, failure=ending.failure)
+    return RunRecord(
+        run_id=identity.run_id,
+        entry_id=identity.entry_id,
+        status=ending.status,
+        failure=ending.failure,
+        objective=cell.objective.name,
+        masker=cell.masker.name,
+        encoder=cell.encoder.name,
+        dataset=context.galaxies.name,
+        seed=cell.seed,
+        budget=context.budget.name,
+        pretraining=context.budget.galaxies,
+        identity=identity.facts(),
+    )
 
 
 def _without_scores(cell: Cell, context: RunContext, identity: RunIdentity, **ending: object) -> RunRecord:
     """Assemble the record of a run that has no scores: its status, and the reason or failure behind it."""
-    facts = {
-        **_entry(cell, context, identity),
-        **ending,
-        "environment": describe_environment(context.galaxies.device),
-        "provenance": provenance(context.command),
-    }
-    return RunRecord.model_validate(facts)
+    environment, origin = circumstances(context.galaxies.device, context.command)
+    facts = {**_entry(cell, context, identity), **ending, "environment": environment, "provenance": origin}
+    return _valid(facts)
 
 
 def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from astrojepa_bench.border import blamed_on, owned
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, ConfigError, PluginError
+from astrojepa_bench.errors import BenchError, ConfigError, ContractError, PluginError, named
 from astrojepa_bench.evaluation.extras import extras_chain
-from astrojepa_bench.evaluation.score import ReadyEvaluator
+from astrojepa_bench.evaluation.score import ReadyEvaluator, Scored, without_score
 from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
 from astrojepa_bench.offering import check_sound
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
@@ -79,7 +80,7 @@ class Component:
                 raise
             except Exception as error:
                 raise PluginError(
-                    f"{self.offer.title} cannot be built: {type(error).__name__}: {error}; ask its author"
+                    f"{self.offer.title} cannot be built: {named(error)}; ask its author"
                 ) from error
 
     def ready(self) -> ReadyEvaluator:
@@ -125,9 +126,29 @@ class Component:
 
 
 def component_chain(offer: Offer) -> dict[str, str]:
-    """Collect the versions of all code behind an offer, by name; of an evaluator also of its extras."""
-    chain = chain_of(offer.factory)
-    return chain | extras_chain(offer.declares("requests")) if offer.kind == "evaluator" else chain
+    """Collect the versions of all code behind an offer, by name; of an evaluator also of its extras.
+
+    Raises:
+        PluginError: the version of a component cannot be told.
+    """
+    with blamed_on(offer):
+        chain = chain_of(offer.factory)
+        return chain | extras_chain(offer.declares("requests")) if offer.kind == "evaluator" else chain
+
+
+def made_ready(evaluators: Iterable[Component]) -> tuple[list[ReadyEvaluator], Scored]:
+    """Build evaluators, and return beside them what a record holds of those that cannot be built: the reason."""
+    ready, lost = list[ReadyEvaluator](), Scored()
+    for each in evaluators:
+        try:
+            ready.append(each.ready())
+        except BaseException as error:
+            chain: dict[str, str] = {}
+            with suppress(Exception):  # it may be what cannot be told
+                chain = each.chain
+            facts = {"version": chain, "options": each.recorded()}
+            lost = lost.plus(without_score(each.name, facts, error, each.offer.title))
+    return ready, lost
 
 
 @dataclass(frozen=True)
@@ -212,9 +233,14 @@ def reason_to_skip(
         built: the encoder itself, once there is one.
     """
     asked: type[Objective] = _class_of(objective, Objective)
-    reason = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
-    if reason is None:
-        return None
+    with blamed_on(objective):
+        reason: object = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+        if reason is None:
+            return None
+        if not isinstance(reason, str):
+            raise ContractError(
+                f"skip() of {objective.title} returned {type(reason).__name__}; expected a reason in words, or None"
+            )
     return f"objective '{objective.name}' with encoder '{encoder.name}' and masker '{masker.name}': {reason}"
 
 

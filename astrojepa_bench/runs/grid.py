@@ -39,7 +39,7 @@ class GridResult:
 
     Attributes:
         records: one a cell, in the order of the plan.
-        paths: where they were written.
+        paths: where they were written; a record that could not be has none.
         trained: ids of the runs that were trained now, and not found in the output folder.
     """
 
@@ -99,7 +99,8 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         results += _run_cells(plan.cells, _context(plan, request, device, command))
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
-    return GridResult(records, tuple(store.path(record) for record in records), trained)
+    paths = (store.path(record) for record in records)
+    return GridResult(records, tuple(path for path in paths if path.exists()), trained)
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:

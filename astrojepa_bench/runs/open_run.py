@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
@@ -102,7 +103,8 @@ def open_run(where: str | Path, *, out: Path | str = OUT, registry: Registry | N
         encoder: Encoder = parts["encoder"].build(facts.spec)
         objective: Objective = parts["objective"].build(encoder, encoder.grid, facts.classes)
     masker: Masker | None = None if encoder.grid is None else parts["masker"].build(encoder.grid)
-    read_weights(store.weights_path(record.run_id), objective)
+    with blamed_on(objective):
+        read_weights(store.weights_path(record.run_id), objective)
     return OpenRun(record, store, objective, masker, facts)
 
 

@@ -221,7 +221,7 @@ def _block_cells(
 def _declared_reason(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
     try:
         return reason_to_skip(objective, masker, encoder)
-    except Exception:  # a plugin's; it is raised again, and recorded, where the cell is built
+    except (Exception, SystemExit):  # a plugin's; it is raised again, and recorded, where the cell is built
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.data.given import read_toml
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
@@ -210,12 +210,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file is missing or not TOML, or has a table that is no kind, or sets something twice.
     """
-    try:
-        fields = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"--config {path}: {error.strerror}; give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not TOML: {error}") from None
+    fields = read_toml(path, f"--config {path}")
     tables = {key: fields.pop(key) for key in list(fields) if isinstance(fields[key], dict)}
     fields |= {"data": tables.pop("data")} if "data" in tables else {}
     nested = tables.pop("settings", {})

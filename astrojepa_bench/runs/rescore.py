@@ -18,7 +18,7 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.runs.cell import unscored, with_scores, write_record
-from astrojepa_bench.runs.component import Component
+from astrojepa_bench.runs.component import Component, made_ready
 from astrojepa_bench.runs.open_run import OpenRun, open_run, reopen_galaxies
 from astrojepa_bench.runs.plan import evaluators_named
 from astrojepa_bench.runs.weights import DataFacts, write_weights
@@ -85,7 +85,8 @@ def rescore(
             )
         subject = ExtrasContext(run.objective.to(device), run.masker, reopened.galaxies)
         features = run.store.features_path(record.run_id)
-        scored = score(subject, record.seed, [each.ready() for each in missing], features)
+        ready, unbuilt = made_ready(missing)
+        scored = score(subject, record.seed, ready, features).plus(unbuilt)
         record = with_scores(record, missing, scored)
         path = write_record(record, run.store, reopened.galaxies.table)
         return Rescored(record, path, tuple(each.name for each in missing))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.errors import DataError, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
 from astrojepa_bench.results.environment import describe_environment, provenance
@@ -20,9 +19,11 @@ from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.runs.assemble import Assembly, assemble, fit_readout
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.weights import read_weights
+from astrojepa_bench.training.asked import health_of, scored_encoder
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.loop import Trainer, TrainingResult
+from astrojepa_bench.training.mask_health import MASK_HEALTH
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ def train(
     *,
     checkpoint: Checkpointer | None = None,
     command: str = "",
+    rebuild: Callable[[], Assembly] | None = None,
 ) -> Trained:
     """Train an objective, judge whether it collapsed, and fit how its features are read.
+
+    An objective that fails while it loads its checkpoint may have loaded a part of it. It is thrown away with that
+    checkpoint, and another one is trained from the start.
 
     Args:
         assembly: what to train; objectives that do not train are left as they are.
@@ -68,14 +73,33 @@ def train(
         seed: names every random stream.
         checkpoint: where the state is kept meanwhile.
         command: the command line or call that asked for it.
+        rebuild: builds once more what to train; without it, such a failure is raised.
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
         SkipCell: there are too few galaxies to fit the readout on.
     """
+    resumes = checkpoint is not None and checkpoint.path.exists()
+    try:
+        return _train(assembly, galaxies, budget, seed, checkpoint, command)
+    except Exception:
+        if rebuild is None or checkpoint is None or not resumes or checkpoint.path.exists():
+            raise
+    emit("note", text="the objective is built anew and trains from the start")
+    return _train(rebuild(), galaxies, budget, seed, checkpoint, command)
+
+
+def _train(
+    assembly: Assembly,
+    galaxies: Galaxies,
+    budget: Budget,
+    seed: int,
+    checkpoint: Checkpointer | None,
+    command: str,
+) -> Trained:
     objective, device = assembly.objective, galaxies.device
     watch = HealthWatch(objective, galaxies.table, galaxies.images)
-    parameters = sum(parameter.numel() for parameter in objective.scored_encoder.parameters())
+    parameters = sum(parameter.numel() for parameter in scored_encoder(objective).parameters())
     training, cost = Training(), Cost(parameters=parameters, train_seconds=0.0, tokens=0, flops=0.0)
     masks: Mapping[str, float] = {}
     if objective.trains:
@@ -87,35 +111,28 @@ def train(
         result = trainer.run(checkpoint)
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
     collapsed, numbers = watch.verdict(objective)
-    health = {**masks, **numbers, **_finite(objective.health())}
+    health = {**masks, **numbers, **health_of(objective, {*MASK_HEALTH, *numbers})}
     fit_readout(
         objective.scored_encoder, galaxies, budget.galaxies
     )  # only now: whitening would hide a collapse
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
-    environment = Environment.model_validate(describe_environment(device))
-    origin = Provenance.model_validate(provenance(command))
+    environment, origin = circumstances(device, command)
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
-
-
-def _finite(health: Mapping[str, float]) -> dict[str, float]:
-    """Leave out numbers that no record can hold: a run is not lost for what only describes it."""
-    for name, value in health.items():
-        if not math.isfinite(value):
-            emit(
-                "note", text=f"the objective's health number '{name}' is {value}; the record goes without it"
-            )
-    return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
 def _curves(trainer: Trainer, result: TrainingResult) -> Training:
     curve = result.state.curve
-    terms = [name for name in (curve[-1][1] if curve else {}) if name != "total"]
+    terms = [
+        name for name in dict.fromkeys(name for _, values in curve for name in values) if name != "total"
+    ]
     return Training(
         steps=result.steps,
         images_seen=result.images_seen,
         epochs=round(result.images_seen / len(trainer.order.rows), 3),
         loss_curve=[(step, values["total"]) for step, values in curve],
-        term_curves={name: [(step, values[name]) for step, values in curve] for name in terms},
+        term_curves={
+            name: [(step, values[name]) for step, values in curve if name in values] for name in terms
+        },
         rank_curve=result.state.ranks,
         recipe=dataclasses.asdict(trainer.recipe),
     )
@@ -125,8 +142,8 @@ def _spent(parameters: int, result: TrainingResult, device: torch.device) -> Cos
     return Cost(
         parameters=parameters,
         train_seconds=round(result.state.seconds, 3),
-        tokens=result.cost.tokens * result.steps,
-        flops=float(result.cost.flops) * result.steps,
+        tokens=None if result.cost is None else result.cost.tokens * result.steps,
+        flops=None if result.cost is None else float(result.cost.flops) * result.steps,
         images_per_second=round(result.images_seen / max(result.state.seconds, 1e-9), 2),
         peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     )
@@ -167,3 +184,13 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
         environment=record.environment,
         provenance=record.provenance,
     )
+
+
+def circumstances(device: torch.device, command: str) -> tuple[Environment, Provenance]:
+    """Describe where and by which command a run is made, as far as that can be told: no run is lost for it."""
+    try:
+        environment = Environment.model_validate(describe_environment(device))
+        return environment, Provenance.model_validate(provenance(command))
+    except Exception as error:  # a plugin has spoilt what they are asked of
+        emit("note", text=f"where and how the run was made cannot be told: {named(error)}")
+        return Environment(), Provenance()

@@ -12,12 +12,14 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.border import blamed_on
+from astrojepa_bench.checked import described
+from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.roles import Objective
-from astrojepa_bench.training.checkpoint import misfit
+from astrojepa_bench.training.checkpoint import growing_buffers, misfit, stretch
 from astrojepa_bench.types import GalaxyTable, ImageSpec
 
 
@@ -49,18 +51,52 @@ _FACTS = TypeAdapter(DataFacts)
 def write_weights(path: Path, objective: Objective, facts: DataFacts) -> None:
     """Write every parameter and buffer of an objective, whole or not at all."""
     # Cloned, because the format refuses tensors that share memory (an encoder that is known by two names).
-    state = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in objective.state_dict().items()
-    }
+    with blamed_on(objective):
+        state = {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in objective.state_dict().items()
+        }
     with replacing(path) as draft:
         save_file(state, draft, metadata={"galaxies": _FACTS.dump_json(facts).decode()})
+
+
+def check_keepable(objective: Objective) -> None:
+    """Refuse an objective whose weights no file can hold, before anything is learnt.
+
+    Raises:
+        ContractError: naming the first parameter or buffer that is in the way.
+    """
+    with blamed_on(objective):
+        for name, value in objective.state_dict().items():
+            reason = _reason_against(value)
+            if reason is not None:
+                raise ContractError(
+                    f"the weights of {type(objective).__name__} cannot be kept: '{name}' is {reason}; expected "
+                    "dense tensors of real numbers: register what can be made again with persistent=False, and "
+                    "return other state from extra_state()"
+                )
+
+
+def _reason_against(value: object) -> str | None:
+    if not isinstance(value, torch.Tensor):
+        return described(value)
+    if value.is_meta:
+        return "on the device 'meta', without values"
+    if value.layout is not torch.strided or value.is_nested or value.is_complex():
+        return f"{value.dtype} of layout {value.layout}"
+    try:
+        save({"any": torch.empty(0, dtype=value.dtype)})
+    except (KeyError, ValueError, SafetensorError):
+        return f"of type {value.dtype}"
+    return None
 
 
 def read_weights(path: Path, objective: Objective) -> None:
     """Load kept weights into an objective that was built as it was then, and leave it in evaluation mode.
 
-    Names and shapes are compared before anything is copied, so weights that are refused change nothing.
+    Names and shapes are compared before anything is copied, so weights that are refused for them change nothing.
+    An objective that raises while it loads may be half loaded: whoever meets the error builds another one. Buffers
+    that have grown while they learnt are made as long as they were.
 
     Raises:
         DataError: the file is missing, damaged, or of another objective.
@@ -71,12 +107,14 @@ def read_weights(path: Path, objective: Objective) -> None:
         raise _missing(path) from None
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} cannot be read ({error}); delete it and run again") from None
-    reason = misfit(state, objective.state_dict())
-    if reason is None:
-        try:
-            objective.load_state_dict(state)
-        except RuntimeError as error:  # an objective may be choosier than its names and shapes
-            reason = " ".join(str(error).split())[:200]
+    with blamed_on(objective):
+        reason = misfit(state, objective.state_dict(), growing_buffers(objective).keys())
+        if reason is None:
+            try:
+                stretch(objective, state)
+                objective.load_state_dict(state)
+            except Exception as error:  # an objective may be choosier than its names and shapes
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     if reason is not None:
         raise DataError(
             f"{path} does not fit the objective built from the record ({reason}); its plugin has changed since: "

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.serialization import default_restore_location
 
+from astrojepa_bench.checked import described
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import replacing
+
+_ADAM_KEEPS = {"step", "exp_avg", "exp_avg_sq"}
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Checkpointer:
         if not self.path.exists():
             return None
         try:
-            state: object = torch.load(self.path, map_location=device, weights_only=True)
+            state: object = torch.load(self.path, map_location=_placed_on(device), weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise DataError(f"it cannot be read ({type(error).__name__})") from None
         if not isinstance(state, dict):
@@ -59,7 +64,18 @@ class Checkpointer:
         self.path.unlink(missing_ok=True)
 
 
-def misfit(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+def _placed_on(device: torch.device) -> Callable[[Any, str], Any]:
+    """Move what was on an accelerator to a device and leave the rest on the CPU, as it was when it was written."""
+
+    def place(storage: Any, location: str) -> Any:  # noqa: ANN401 torch's storages
+        return storage if location == "cpu" else default_restore_location(storage, str(device))
+
+    return place
+
+
+def misfit(
+    found: Mapping[str, Any], expected: Mapping[str, Any], growing: Collection[str] = ()
+) -> str | None:
     """Return why a state dict cannot be loaded, or None where every name, shape and type fits.
 
     A state dict that is loaded without this check may be copied in part before the first misfit is met.
@@ -67,15 +83,70 @@ def misfit(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
     Args:
         found: what was kept.
         expected: the state dict of what it is to be loaded into.
+        growing: names that may be missing there, or be of another length.
     """
-    strange = next((name for name in found if name not in expected), None)
+    strange = next((name for name in found if name not in expected and name not in growing), None)
     if strange is not None:
         return f"unexpected '{strange}'"
     for name, value in expected.items():
         if name not in found:
             return f"'{name}' is missing"
-        kinds = [(tuple(each.shape), each.dtype) for each in (found[name], value) if torch.is_tensor(each)]
+        fixed = slice(1 if name in growing else 0, None)  # of the dimensions
+        kinds = [
+            (each.ndim, tuple(each.shape)[fixed], each.dtype)
+            for each in (found[name], value)
+            if torch.is_tensor(each)
+        ]
         if len(kinds) == 1 or len(set(kinds)) > 1:
-            (shape, dtype), *_ = kinds
-            return f"'{name}' is {dtype} of shape {shape}"
+            return f"'{name}' is {described(found[name])}, not {described(value)}"
     return None
+
+
+def optimiser_misfit(found: Mapping[str, Any], optimiser: torch.optim.Optimizer) -> str | None:
+    """Return why an optimiser's state cannot be loaded, or None where its groups and every entry fit.
+
+    Of the groups, the schedule's own settings may differ; an entry must be complete and of its parameter's shape.
+    """
+    kept, groups = found["param_groups"], optimiser.state_dict()["param_groups"]
+    if [(len(group["params"]), group.keys()) for group in kept] != [
+        (len(group["params"]), group.keys()) for group in groups
+    ]:
+        return "the optimiser kept other parameters"
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for place, entry in found["state"].items():
+        if not 0 <= place < len(trained):
+            return f"the optimiser kept parameter {place} of {len(trained)}"
+        shapes = {tuple(value.shape) for value in entry.values() if torch.is_tensor(value) and value.ndim}
+        if isinstance(optimiser, torch.optim.AdamW) and _ADAM_KEEPS - entry.keys():
+            return f"the optimiser lacks moments of parameter {place}"
+        if isinstance(optimiser, torch.optim.Adam) and shapes - {tuple(trained[place].shape)}:
+            return f"the optimiser kept moments of another shape for parameter {place}"
+    return None
+
+
+# --- buffers that grow ----------------------------------------------------------------------------------------
+
+
+def growing_buffers(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Find the buffers of a state dict, which may be longer when they are kept than when they are made.
+
+    A memory of one row a galaxy grows while it meets them; a centre may be None until it is first measured.
+
+    Returns:
+        The module that holds each and its name there, by its name in the state dict.
+    """
+    return {
+        f"{path}.{name}".lstrip("."): (each, name)
+        for path, each in module.named_modules(remove_duplicate=False)
+        for name in each._buffers
+        if name not in each._non_persistent_buffers_set
+    }
+
+
+def stretch(module: nn.Module, found: Mapping[str, Any]) -> None:
+    """Make room for a state dict that fits but for the length of buffers: each takes the shape that was kept."""
+    for name, (holder, own) in growing_buffers(module).items():
+        buffer, kept = holder._buffers[own], found.get(name)
+        if torch.is_tensor(kept) and (buffer is None or buffer.shape != kept.shape):
+            like = next(iter(module.parameters()), kept) if buffer is None else buffer
+            setattr(holder, own, torch.empty_like(kept, device=like.device))

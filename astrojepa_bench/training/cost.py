@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.types import Loss, Tokens
 
@@ -28,18 +31,34 @@ class StepCost:
     tokens: int
 
 
-def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepCost:
+def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepCost | None:
     """Run one step on a copy of the objective and count; the objective itself is left as it is.
+
+    An objective that cannot be copied (it holds a lock, or a tensor with the graph that made it) is not counted,
+    and a note says so: it trains all the same.
 
     Args:
         objective: what is trained.
         step: computes the loss of one typical batch with the objective it is given.
     """
-    rehearsal = copy.deepcopy(objective)
+    try:
+        rehearsal = copy.deepcopy(objective)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        events.emit(
+            "note",
+            text=f"{type(objective).__name__} cannot be copied ({reason}); its operations, tokens and masks are "
+            "not measured",
+        )
+        return None
     counter = FlopCounterMode(display=False)
     # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
     with _counted_tokens(rehearsal) as tokens, counter, sdpa_kernel(SDPBackend.MATH):
-        step(rehearsal).total.backward()
+        loss = step(rehearsal)
+        with blamed_on(objective):
+            loss.total.backward()
     return StepCost(counter.get_total_flops(), sum(tokens))
 
 

@@ -1,19 +1,55 @@
-"""How an objective gets its masks, in training and wherever else it acts."""
+"""How an objective gets its masks, in training and wherever else it acts.
+
+Masks of every draw are checked. Where reading a value holds a GPU up, they are kept and checked together every few
+steps (`UnreadMasks`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.streams import Streams
 
 Watch = Callable[[Float[Tensor, "batch band height width"], Masks], None]
+
+
+@dataclass
+class UnreadMasks:
+    """Masks of the last few steps, whose values are not read yet.
+
+    What a masker draws meanwhile is used as it is, but for indices beyond the grid, which would stop a GPU for
+    good: they are moved to its border, and the run ends at the next reading.
+
+    Attributes:
+        drawn: step, masks and the sizes asked for, draw by draw.
+    """
+
+    drawn: list[tuple[int, Masks, MaskSizes]] = field(default_factory=list)
+
+    def read(self, masker: Masker) -> None:
+        """Check what was drawn since the last reading, at the price of one value read from the device.
+
+        Raises:
+            ContractError: naming the first step whose masks are none.
+        """
+        drawn, self.drawn = self.drawn, []
+        alike: dict[MaskSizes, list[Masks]] = {}
+        for _, masks, sizes in drawn:
+            alike.setdefault(sizes, []).append(masks)
+        found = [_joined(each).faults(masker.grid) for each in alike.values()]
+        if found and bool(torch.stack(found).any()):
+            for step, masks, sizes in drawn:
+                with blamed_on(masker):
+                    _validate(masks, masker, sizes, step)
 
 
 @dataclass(frozen=True)
@@ -23,14 +59,14 @@ class MaskDraw:
     Attributes:
         masker: None for an encoder without patches.
         streams: of the step; masks come from the local stream `masks`.
-        validates: whether ranges, repeats and disjointness are checked (reads values from the device).
         watch: called with the images and masks of each draw.
+        unread: keeps masks whose values are checked later; None checks them at once.
     """
 
     masker: Masker | None
     streams: Streams
-    validates: bool = False
     watch: Watch | None = None
+    unread: UnreadMasks | None = None
 
     @property
     def hides(self) -> bool:
@@ -48,17 +84,48 @@ class MaskDraw:
             raise ConfigError(
                 "the objective asked for masks and its encoder has no patches; ask `draw.hides` first"
             )
-        name = f"masker {type(self.masker).__name__} (plugin {type(self.masker).__module__})"
         if not self.masker.hides:
-            raise ConfigError(f"the objective needs masks and {name} hands out none; choose another masker")
-        sizes.check(self.masker.grid)
-        masks: object = self.masker.draw(images, sizes, self.streams.local("masks"))
-        if not isinstance(masks, Masks):
-            raise ContractError(
-                f"{name} returned {type(masks).__name__}; expected Masks, or hides = False on its class"
+            raise ConfigError(
+                f"the objective needs masks and {_title(self.masker)} hands out none; choose another masker"
             )
-        if self.validates:
-            masks.validate(self.masker.grid, sizes)
+        sizes.check(self.masker.grid)
+        with blamed_on(self.masker):
+            masks = self._drawn(self.masker, images, sizes)
         if self.watch is not None:
             self.watch(images, masks)
         return masks
+
+    def _drawn(self, masker: Masker, images: Tensor, sizes: MaskSizes) -> Masks:
+        masks: object = masker.draw(images, sizes, self.streams.local("masks"))
+        if not isinstance(masks, Masks):
+            raise ContractError(
+                f"{_title(masker)} returned {type(masks).__name__}; expected Masks, or hides = False on its class"
+            )
+        if len(masks.context) != len(images) or masks.context.device != images.device:
+            raise ContractError(
+                f"{_title(masker)} returned masks of {len(masks.context)} images on {masks.context.device}; "
+                f"expected {len(images)} on {images.device}"
+            )
+        if self.unread is None:
+            _validate(masks, masker, sizes, self.streams.step)
+            return masks
+        masks.check_sizes(sizes)
+        self.unread.drawn.append((self.streams.step, masks, sizes))
+        return masks.clamped(masker.grid)
+
+
+def _validate(masks: Masks, masker: Masker, sizes: MaskSizes, step: int) -> None:
+    try:
+        masks.validate(masker.grid, sizes)
+    except ContractError as error:
+        raise ContractError(f"{_title(masker)}, draw of step {step}: {error}") from None
+
+
+def _joined(masks: list[Masks]) -> Masks:
+    return Masks(torch.cat([each.context for each in masks]), torch.cat([each.targets for each in masks]))
+
+
+def _title(masker: Masker) -> str:
+    offer = owner_of(masker)
+    kind = type(masker)
+    return f"masker {kind.__name__} (plugin {kind.__module__})" if offer is None else offer.title

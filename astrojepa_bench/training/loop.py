@@ -19,17 +19,26 @@ from jaxtyping import Int
 from torch import nn
 
 from astrojepa_bench import events
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import DataError, DivergedError
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.streams import Streams, python_and_numpy_kept, scoped_global, seed_python_and_numpy
+from astrojepa_bench.training.asked import loss_of, recipe_of
 from astrojepa_bench.training.budgets import Budget
-from astrojepa_bench.training.checkpoint import Checkpointer, misfit
+from astrojepa_bench.training.checkpoint import (
+    Checkpointer,
+    growing_buffers,
+    misfit,
+    optimiser_misfit,
+    stretch,
+)
 from astrojepa_bench.training.cost import StepCost, count_step
-from astrojepa_bench.training.draw import MaskDraw
+from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
+from astrojepa_bench.training.hidden import hidden_misfit, hidden_state, load_hidden
 from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import make_optimiser, set_schedule
@@ -65,14 +74,14 @@ class TrainingResult:
 
     Attributes:
         steps, batch_size: optimiser steps and galaxies a step.
-        cost: of one step.
+        cost: of one step; None for an objective that cannot be copied to count it.
         state: times, loss curve, live ranks.
         masks: mask health by name: what the masks show and hide of the grid and of the galaxy.
     """
 
     steps: int
     batch_size: int
-    cost: StepCost
+    cost: StepCost | None
     state: TrainingState
     masks: Mapping[str, float]
 
@@ -114,14 +123,16 @@ class Trainer:
         self.mirror = table.spec.mirror_safe
         self.label = torch.from_numpy(table.label.copy()).to(self.device)  # a table is read-only
         self.learns_labels = objective.needs_labels
-        self.recipe = objective.recipe()
+        self.recipe = recipe_of(objective)
         rows = nested_subset(table.ids, self._rows(table), budget.galaxies)
         self.batch_size = min(self.recipe.batch_size, len(rows))
         self.order = DataOrder(rows, self.batch_size, seed)
         self.steps = budget.steps(self.batch_size)
         self.optimiser = make_optimiser(objective, self.recipe)
         self.mask_numbers: list[dict[str, float]] = []
-        self.checks = True
+        self.rehearses = True
+        # a CPU reads at once, and an index beyond the grid must not reach a gather; a GPU would be held up
+        self.unread_masks = UnreadMasks() if self.device.type != "cpu" else None
         self.non_finite = torch.zeros((), device=self.device)  # 1 from the first step that diverged
 
     def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
@@ -138,9 +149,15 @@ class Trainer:
         Raises:
             DivergedError: a loss term or gradient is not finite.
         """
-        self.objective.train()
+        with python_and_numpy_kept():
+            return self._run(checkpoint)
+
+    def _run(self, checkpoint: Checkpointer | None) -> TrainingResult:
+        self._set_mode(training=True)
+        self._snapshot(TrainingState())  # what no checkpoint can hold is refused before anything is learnt
         cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
-        self.checks = False  # values were checked on the first batch; later checks would hold up a GPU
+        self._read_masks()
+        self.rehearses = False
         state = self._resume(checkpoint)
         unread: list[_StepNumbers] = []
         while state.step < self.steps:
@@ -148,20 +165,24 @@ class Trainer:
             try:
                 unread.append(self._step(state.step))
             except Exception:
-                _read(unread)  # what raised may have met the numbers of a step that diverged: then say that
-                raise
+                self._read(unread)  # what raised may have met masks that are none, or numbers of a step that
+                raise  # diverged: then say that
             state.step += 1
             saves = checkpoint is not None and checkpoint.due() and state.step < self.steps
             pauses = saves or self._measures_rank(state.step) or state.step == self.steps
-            numbers = _read(unread) if pauses or len(unread) == READ_EVERY else {}
+            numbers = self._read(unread) if pauses or len(unread) == READ_EVERY else {}
             state.seconds += time.perf_counter() - began
             if numbers:
                 unread.clear()
                 self._report(state, numbers)
             if checkpoint is not None and saves:
                 checkpoint.write(self._snapshot(state))
-        self.objective.eval()
+        self._set_mode(training=False)
         return TrainingResult(self.steps, self.batch_size, cost, state, averaged(self.mask_numbers))
+
+    def _set_mode(self, *, training: bool) -> None:
+        with blamed_on(self.objective):
+            self.objective.train(training)
 
     def batch_of(self, step: int, streams: Streams) -> GalaxyBatch:
         """Return the galaxies of a step, turned, mirrored and shifted."""
@@ -174,13 +195,15 @@ class Trainer:
     def loss_of(self, objective: Objective, step: int) -> Loss:
         """Compute the loss of a step; the same step always gives the same numbers."""
         streams = Streams(self.seed, step, self.device)
-        draw = MaskDraw(self.masker, streams, self.checks, self._measure_masks if self.checks else None)
+        watch = self._measure_masks if self.rehearses else None
+        draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
         on_gpu = self.device.type == "cuda"
         with (
             scoped_global(self.seed, "layers", step, self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu),
         ):
-            return objective.loss(self.batch_of(step, streams), draw, streams)
+            seed_python_and_numpy(self.seed, "layers", step)
+            return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)
 
     def _measure_masks(self, images: torch.Tensor, masks: Masks) -> None:
         assert self.masker is not None
@@ -190,19 +213,37 @@ class Trainer:
         """Descend once. From the first step that is not finite, weights stay as they are, unread as it is yet."""
         set_schedule(self.optimiser, self.recipe, step, self.steps)
         loss = self.loss_of(self.objective, step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip)
-        self._note_non_finite(norm)
-        self.optimiser.found_inf = self.non_finite  # type: ignore[attr-defined] # how fused AdamW is told to skip
-        self.optimiser.step()
-        self.objective.after_step(Progress(step + 1, self.steps))
+        with blamed_on(
+            self.objective
+        ):  # a gradient is computed by its code, and stepped along as its code left it
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.total.backward()
+            norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip)
+            self._note_non_finite(norm)
+            self.optimiser.found_inf = self.non_finite  # type: ignore[attr-defined] # how fused AdamW is told to skip
+            self.optimiser.step()
+            with scoped_global(self.seed, "after step", step, self.device):
+                self.objective.after_step(Progress(step + 1, self.steps))
         terms = {"total": loss.total, **loss.terms}
         values = torch.stack(
             [term.detach().to(self.device, torch.float64).reshape(()) for term in (*terms.values(), norm)]
         )
         self._note_non_finite(values)
         return _StepNumbers(step, tuple(terms), values)
+
+    def _read(self, unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
+        """Read what some steps left on the device.
+
+        Raises:
+            ContractError: masks of one of them are none.
+            DivergedError: a loss term or gradient is not finite.
+        """
+        self._read_masks()
+        return _read(unread)
+
+    def _read_masks(self) -> None:
+        if self.masker is not None and self.unread_masks is not None:
+            self.unread_masks.read(self.masker)
 
     def _note_non_finite(self, values: torch.Tensor) -> None:
         self.non_finite = torch.maximum(self.non_finite, (~values.isfinite().all()).float())
@@ -217,9 +258,9 @@ class Trainer:
         """Note and announce the loss of the steps just read; the effective rank is that of the last of them."""
         for step, terms in numbers.items():
             if self.monitor is not None and self._measures_rank(step):
-                self.objective.eval()
+                self._set_mode(training=False)
                 state.ranks.append((step, self.monitor(self.objective)))
-                self.objective.train()
+                self._set_mode(training=True)
             if self._is_point(step, CURVE_POINTS):
                 state.curve.append((step, terms))
             events.emit(
@@ -232,8 +273,17 @@ class Trainer:
             )
 
     def _snapshot(self, state: TrainingState) -> dict[str, Any]:
+        with blamed_on(self.objective):
+            kept = {"objective": self.objective.state_dict(), "hidden": hidden_state(self.objective)}
+        trained = {id(each) for group in self.optimiser.param_groups for each in group["params"]}
         return {
-            "objective": self.objective.state_dict(),
+            # of an inner optimiser; it is clipped with the rest until its owner sets it to zero
+            "gradients": {
+                name: parameter.grad
+                for name, parameter in self.objective.named_parameters()
+                if parameter.grad is not None and id(parameter) not in trained
+            },
+            **kept,
             "optimiser": self.optimiser.state_dict(),
             "steps": self.steps,
             "step": state.step,
@@ -255,14 +305,21 @@ class Trainer:
             )
             return TrainingState()
         try:
-            self.objective.load_state_dict(saved["objective"])
+            with blamed_on(self.objective):
+                stretch(self.objective, saved["objective"])
+                self.objective.load_state_dict(saved["objective"])
+                load_hidden(self.objective, saved["hidden"])
+                for name, gradient in saved["gradients"].items():
+                    self.objective.get_parameter(name).grad = gradient
             self.optimiser.load_state_dict(saved["optimiser"])
-        except (
-            Exception
-        ):  # what is half loaded must not be trained; without the file the next command starts anew
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # no fault of the file
+        except Exception as error:
+            # what is half loaded must not be trained: without the file another objective starts anew
             assert checkpoint is not None
             checkpoint.remove()
-            events.emit("note", text="the checkpoint of this run does not load and was removed; run it again")
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            events.emit("note", text=f"the checkpoint of this run does not load and was removed ({reason})")
             raise
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
         return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
@@ -274,22 +331,21 @@ class Trainer:
             DataError: it is of another run or was written by another version.
         """
         fresh = self._snapshot(TrainingState())
+        another = "it was written by another version of the bench"
         if saved.keys() != fresh.keys():
-            raise DataError("it was written by another version of the bench")
+            raise DataError(another)
         if saved["steps"] != self.steps or not 0 < saved["step"] < self.steps:
             raise DataError(
                 f"it is at step {saved['step']} of {saved['steps']}, and this run has {self.steps}"
             )
-        reason = misfit(saved["objective"], fresh["objective"])
-        trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
-        groups = [
-            [len(group["params"]) for group in each["optimiser"]["param_groups"]] for each in (saved, fresh)
-        ]
-        moments = saved["optimiser"]["state"]
-        if groups[0] != groups[1] or any(
-            moments[place]["exp_avg"].shape != trained[place].shape for place in moments
-        ):
-            reason = "the optimiser kept other parameters"
+        try:
+            reason = (
+                misfit(saved["objective"], fresh["objective"], growing_buffers(self.objective).keys())
+                or hidden_misfit(saved["hidden"], self.objective)
+                or optimiser_misfit(saved["optimiser"], self.optimiser)
+            )
+        except (KeyError, IndexError, TypeError, AttributeError):  # parts of it are of other types
+            raise DataError(another) from None
         if reason is not None:
             raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
 

@@ -27,6 +27,11 @@ from astrojepa_bench.geometry.grids import Masks, PatchGrid
 from astrojepa_bench.geometry.patches import covered
 from astrojepa_bench.geometry.sky import galaxy_light
 
+MASK_HEALTH = (
+    "context_patches", "context_share", "target_share", "context_galaxy_share", "target_galaxy_share",
+)  # fmt: skip
+"""The names of all that may be measured of masks."""
+
 
 def measure_masks(
     images: Float[Tensor, "batch band height width"], masks: Masks, grid: PatchGrid

@@ -97,6 +97,23 @@ def test_an_option_names_the_other_row(runs, make_run):
     assert "They differ in objective.weight (0.05, 0.5)." in found.sentence
 
 
+def test_of_many_options_six_are_told(runs, make_run):
+    """Eight options that only one row has: six by name, the rest as a number; those alike are not told."""
+    more = {f"o{index}": index for index in range(8)}
+    altered = [
+        make_run(
+            "alpha", "random", seed, 0.5 + 0.001 * seed,
+            options={"objective": {"weight": 0.05, **more}, "encoder": {"patch": 8}},
+            altered={"objective": {"o": 1}},
+        )
+        for seed in range(3)
+    ]  # fmt: skip
+    found = headline(build_board([*runs, *altered]), "alpha+random", "alpha(o=1)+random")
+    told = ", ".join(f"objective.o{index} (null, {index})" for index in range(6))
+
+    assert f"They differ in {told} and 2 more." in found.sentence
+
+
 def test_levels_of_a_factor_are_compared_over_a_complete_grid(board):
     """The planted point of brightness, averaged over three objectives."""
     found = headline(board, "masker:brightness", "masker:random")

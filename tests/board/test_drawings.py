@@ -129,6 +129,20 @@ def test_heat_map_shades_by_value_and_leaves_gaps():
     assert heat_map({("a", "m"): (0.9, "90", "")}) is None
 
 
+def test_names_of_a_heat_map_stand_at_the_middle_of_their_tiles():
+    """Rows and columns that hold more pairs come first; tiles neither overlap nor leave the drawing."""
+    values = {(row, column): (0.5, f"{row}{column}", "") for row in "abc" for column in "mn"}
+    del values["c", "n"]
+    found = heat_map(values)
+    tiles, (wide, high) = {tile.text: tile for tile in found.tiles}, found.tile
+
+    assert [(tiles[f"{name}m"].y + high / 2, name) for name in "abc"] == list(found.rows)
+    assert [(tiles[f"a{name}"].x + wide / 2, name) for name in "mn"] == list(found.columns)
+    assert (tiles["bm"].y, tiles["an"].x) == (tiles["am"].y + high, tiles["am"].x + wide)
+    assert found.left == tiles["am"].x < tiles["an"].x + wide < found.width
+    assert 0 < tiles["am"].y < tiles["cm"].y + high < found.height
+
+
 def test_forest_holds_zero_and_all_intervals():
     """Zero is on the axis even where every effect lies on one side."""
     found = forest([("a − b", 3.0, 2.0, 4.0, "+3", True), ("c − b", 2.0, 1.0, 9.0, "+2", False)])

@@ -179,6 +179,17 @@ def test_page_writes_what_the_board_judged(six_entries):
     assert {written[entry][1] for entry in written.keys() - verdicts.ranks.keys()} == {"–"}
 
 
+def test_ranges_sort_by_their_best_rank_then_by_their_worst(judged):
+    """Of 1–19 and 1–20 the surer stands first when a reader sorts the column, and both before 2–17."""
+    (section,) = judged.sections
+    ranks = [(1 + at // 2, 20 - at) for at in range(len(section.rows))]
+    rows = tuple(replace(row, ranks=held) for row, held in zip(section.rows, ranks, strict=True))
+    text = html_page(replace(judged, sections=(replace(section, rows=rows),)))
+    values = dict(re.findall(r'<td class="ranks" data-v="([^"]*)">([^<]*)<', text))
+
+    assert [values[value] for value in sorted(values, key=float)] == [f"{a}–{b}" for a, b in sorted(ranks)]
+
+
 def test_verdicts_are_written_as_ranges_and_letters(judged):
     """Rank ranges, ties, the family's interval of the lift, what would tell, and effects with their warning."""
     text = Found(html_page(judged)).text

@@ -8,7 +8,7 @@ from torch import nn
 
 from astrojepa_bench.encoders.pooling import pool
 from astrojepa_bench.encoders.projected import Projected
-from astrojepa_bench.encoders.vit import TokenViT, ViTBase
+from astrojepa_bench.encoders.vit import TokenViT, ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.types import ImageSpec
 
@@ -25,11 +25,24 @@ def small(seed=0, **options):
     return encoder.eval()
 
 
-def test_base_has_the_published_size():
-    """Twelve blocks of four projections, a fourfold MLP and two norms, the patch embedding and the last norm."""
-    count = sum(parameter.numel() for parameter in ViTBase(SPEC, patch=16).parameters())
-    block = 12 * 768**2 + 13 * 768  # matrices; biases and norms
-    assert count == 12 * block + (768 + 1) * 768 + 2 * 768
+@pytest.mark.parametrize(
+    ("cls", "width", "depth", "heads", "patch"),
+    [
+        (ViTMicro, 96, 4, 4, 8),
+        (ViTTiny, 192, 12, 3, 16),
+        (ViTSmall, 384, 12, 6, 16),
+        (ViTBase, 768, 12, 12, 16),
+    ],
+)
+def test_sizes_are_those_that_are_published(cls, width, depth, heads, patch):
+    """Blocks of four projections, a fourfold MLP and two norms, the patch embedding and the last norm."""
+    with torch.device("meta"):
+        encoder = cls(SPEC)
+    count = sum(parameter.numel() for parameter in encoder.parameters())
+    block = 12 * width**2 + 13 * width  # matrices; biases and norms
+
+    assert count == depth * block + (3 * patch**2 + 1) * width + 2 * width
+    assert (encoder.heads, encoder.dim) == (heads, width)
 
 
 def test_last_block_by_number_is_the_last_by_default():

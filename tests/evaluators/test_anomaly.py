@@ -16,6 +16,7 @@ from astrojepa_bench.evaluators.metrics.ranking import (
     auroc_standard_error,
     average_precision_chance,
     precision_at_k,
+    ranking_scores,
     recall_at_k,
 )
 from astrojepa_bench.evaluators.probes.anomaly_scores import (
@@ -117,6 +118,20 @@ def test_recall_at_k_without_ties_counts_the_top():
     odd = np.array([True, True, False, True, False, True, False])
 
     assert recall_at_k(odd, np.arange(7, 0, -1.0), 4) == 0.75
+
+
+def test_standard_errors_are_those_of_shares_of_anomalies():
+    """Of 80 anomalies among 200, 40 stand in the first 50 and 60 in the first 80: Wald's errors by hand."""
+    odd = np.zeros(200, dtype=bool)
+    odd[:40] = odd[50:70] = odd[180:] = True
+    found = {score.metric: score for score in ranking_scores("x", np.arange(200, 0, -1.0), odd)}
+    precision = average_precision_score(odd, np.arange(200, 0, -1.0))
+
+    assert (found["recall_at_k"].value, found["precision_at_50"].value) == (0.75, 0.8)
+    assert found["recall_at_k"].item_se == pytest.approx(np.sqrt(0.75 * 0.25 / 80))
+    assert found["precision_at_50"].item_se == pytest.approx(np.sqrt(0.8 * 0.2 / 50))
+    assert found["average_precision"].item_se == pytest.approx(np.sqrt(precision * (1 - precision) / 80))
+    assert found["recall_at_k"].chance == found["precision_at_50"].chance == 0.4
 
 
 @pytest.mark.parametrize(("odd", "n"), [(1, 5), (3, 20), (30, 230)])

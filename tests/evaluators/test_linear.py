@@ -250,6 +250,10 @@ def test_recalls_equal_scikit_learns_and_average_to_the_balanced_accuracy():
     assert np.allclose([score.value for score in found], recall_score(truth, predicted, average=None))
     assert sum(score.n for score in found) == len(truth)
     assert np.mean([score.value for score in found]) == pytest.approx(sklearn_balanced(truth, predicted))
+    errors = [
+        np.std(predicted[truth == index] == index) / np.sqrt((truth == index).sum()) for index in range(4)
+    ]
+    assert [score.item_se for score in found] == pytest.approx(errors)
 
 
 def stated(count, sharpness, seed=0):
@@ -295,6 +299,20 @@ def test_calibration_error_by_hand():
     assert expected_calibration_error(right, np.full(10, 0.9)) == pytest.approx(0.3)
     assert expected_calibration_error(both, confidence) == pytest.approx(0.3)
     assert ece_score("x", right, np.full(10, 1.0)).value == pytest.approx(0.4)
+
+
+def test_bins_of_the_calibration_error_are_open_below_and_closed_above():
+    """Against the definition, bin by bin: confidences on edges, at 0 and at 1, in the lowest and highest bins."""
+    confidence = np.array([0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.75, 0.8, 0.95, 1.0, 1.0])
+    right = np.array(
+        [1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0], dtype=bool
+    )  # neighbouring bins err in opposite ways
+    gaps = [0.0] * 4
+    for answer, stated_confidence in zip(right, confidence, strict=True):
+        edges = [edge for edge in (0.25, 0.5, 0.75) if stated_confidence > edge]
+        gaps[len(edges)] += answer - stated_confidence
+
+    assert expected_calibration_error(right, confidence, bins=4) == pytest.approx(np.abs(gaps).sum() / 12)
 
 
 def test_calibration_error_of_a_calibrated_classifier_is_the_scatter_of_its_bins():

@@ -80,6 +80,20 @@ def test_gradient_flows_through_both_global_views():
     assert (views.grad.abs().sum(dim=2) > 0).all()
 
 
+@pytest.mark.parametrize("options", [{"global_views": 1}, {"local_views": 0}])
+def test_one_global_view_or_no_local_one_will_do(options):
+    """One global view is its own centre, and two agree without local ones: as many views as were asked for."""
+    asked = {"global_views": 2, "local_views": 4, **options}
+    method, numbers = objective(**asked), streams()
+    views = method.views(batch(), MaskDraw(RandomPatches(method.grid), numbers), numbers)
+    gaps = views[: asked["global_views"]].mean(dim=0) - views
+
+    assert len(views) == asked["global_views"] + asked["local_views"]
+    torch.testing.assert_close(
+        loss_of(objective(**asked), RandomPatches).terms["prediction"], (gaps**2).mean()
+    )
+
+
 def test_local_views_see_only_what_the_masker_shows():
     """Two global views of 16 patches, then contexts of a quarter of the patches at full image size."""
     assert shapes_encoded(objective(local_scale=0.25), RandomPatches) == [(32, 16), (32, 4)]

@@ -65,6 +65,12 @@ def test_exactly_what_is_not_visible_is_painted(masker):
     assert all(len(set(row.tolist())) == 48 for row in hidden)
 
 
+@pytest.mark.parametrize(("visible", "share"), [(0.25, 0.75), (0.5, 0.5)])
+def test_health_tells_the_share_that_is_painted(visible, share):
+    """Of 64 patches a quarter or half is seen; the rest is painted, blocks and what lies between them."""
+    assert objective(visible=visible).health() == {"hidden_share": share}
+
+
 def test_actual_pixels_are_those_of_the_hidden_places():
     """Target k is the patch at position k, cut by hand, in units of the band's spread."""
     method = objective(norm="none")

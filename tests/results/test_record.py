@@ -100,6 +100,18 @@ def test_what_is_no_record_is_said_to_be_none(text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_complaint_shows_what_was_found_where_something_was(make_record):
+    """A wrong value is quoted; of a field that is missing, and of a file that is no JSON, there is none."""
+    wrong, missing = (json.loads(make_record().to_json()) for _ in range(2))
+    wrong["seed"] = "seven"
+    del missing["seed"]
+    for text, found in ((json.dumps(wrong), True), (json.dumps(missing), False), ('{"seed": ', False)):
+        with pytest.raises(DataError) as caught:
+            RunRecord.from_json(text, FILE)
+        assert (", found" in str(caught.value)) == found
+        assert ("'seven'" in str(caught.value)) == found
+
+
 def test_nan_is_refused_when_written(make_record):
     """Even a number smuggled past validation is not written."""
     record = make_record().model_copy(update={"health": {"effective_rank": float("nan")}})

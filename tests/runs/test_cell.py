@@ -1,23 +1,26 @@
 """One cell: what is kept is used if it fits, nothing is trained twice, and no scored record is lost."""
 
+import signal
 import threading
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from astrojepa_bench.errors import DivergedError
+from astrojepa_bench.errors import DivergedError, PluginError
 from astrojepa_bench.events import listening
 from astrojepa_bench.files import LockedError, locked
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs import cell as cell_module
+from astrojepa_bench.runs import component as component_module
 from astrojepa_bench.runs import grid as grid_module
+from astrojepa_bench.runs import train as train_module
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import RunContext
-from astrojepa_bench.runs.grid import _run_cells
+from astrojepa_bench.runs.grid import GridResult, _run_cells
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
 
@@ -218,3 +221,116 @@ def test_identity_and_record_are_looked_up_once(world, monkeypatch):
     run_cell(cell, context)
 
     assert len(looked) == 1
+
+
+# --- whatever happens -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_what_no_record_can_hold_costs_its_cell_alone(world, monkeypatch):
+    """A standing that there is not: the record says so under the names alone, and the next cell runs."""
+    context, cells = world
+    monkeypatch.setattr(cells[0].objective.offer.cls, "standing", "winner", raising=False)
+    first = run_cell(cells[0], context).record
+    monkeypatch.undo()
+
+    assert (first.status, first.failure.phase, first.failure.plugin) == (
+        "failed",
+        "recording",
+        "plugin_learns",
+    )
+    assert "standing" in first.failure.message
+    assert context.store.find(first.run_id) == first
+
+
+def test_a_cell_that_cannot_be_identified_has_a_record(world, monkeypatch):
+    """Its id is made of what is known of it."""
+    context, (cell, _) = world
+
+    def unreadable(factory):
+        raise PluginError("the version cannot be told")
+
+    monkeypatch.setattr(component_module, "chain_of", unreadable)
+    record = run_cell(cell, context).record
+
+    assert (record.status, record.failure.plugin) == ("failed", "plugin_learns")
+    assert record.failure.message == "the version cannot be told"
+    assert record.identity_faults() == []
+    assert context.store.find(record.run_id) == record
+
+
+@pytest.mark.slow
+def test_a_record_that_cannot_be_written_costs_its_cell_alone(world, monkeypatch):
+    """A name too long, a full disk: the cell failed, no path is given out for it, and the next one runs."""
+    context, cells = world
+    writes = cell_module.write_record
+
+    def full(record, *given):
+        if record.seed == 0:
+            raise OSError(36, "File name too long")
+        return writes(record, *given)
+
+    monkeypatch.setattr(cell_module, "write_record", full)
+    results = [run_cell(cell, context) for cell in cells]
+
+    assert [each.record.status for each in results] == ["failed", "ok"]
+    assert results[0].record.failure.origin == "infrastructure"
+    assert not GridResult(tuple(each.record for each in results), ()).all_well
+    assert context.store.find(results[0].record.run_id) is None
+
+
+@pytest.mark.slow
+def test_surroundings_that_cannot_be_told_cost_no_run(world, monkeypatch):
+    """A plugin may spoil what they are asked of."""
+    context, (cell, _) = world
+
+    def spoilt(*_):
+        raise RuntimeError("who asks")
+
+    monkeypatch.setattr(train_module, "describe_environment", spoilt)
+    record = run_cell(cell, context).record
+
+    assert record.status == "ok"
+    assert record.environment.torch == ""
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_a_plugin_costs_its_cell(world, monkeypatch):
+    """No signal came, so nobody at the keyboard meant it; the next command tries again."""
+    context, cells = world
+    cls = cells[0].objective.offer.cls
+
+    def interrupts(self, batch, draw, streams):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cls, "loss", interrupts)
+    results = [run_cell(cell, context) for cell in cells]
+    monkeypatch.undo()
+
+    assert [each.record.status for each in results] == ["interrupted", "interrupted"]
+    assert results[0].record.failure.plugin == "plugin_learns"
+    assert run_cell(cells[0], context).record.status == "ok"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [None, RuntimeError, SystemExit])
+def test_a_person_interrupts_whatever_a_plugin_makes_of_it(world, monkeypatch, answer):
+    """A signal that was swallowed, or turned into another error, ends the command all the same."""
+    context, (cell, _) = world
+    loss = cell.objective.offer.cls.loss
+
+    def swallows(self, batch, draw, streams):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if answer is not None:
+                raise answer from None
+        return loss(self, batch, draw, streams)
+
+    monkeypatch.setattr(cell.objective.offer.cls, "loss", swallows)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(cell, context)
+
+    found = [context.store.read(path).status for path in context.store.paths()]
+    assert found == (["ok"] if answer is None else [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,16 +1,20 @@
 """Whose fault it was: the object that acted innermost, not the code that it was written in or called by."""
 
+import signal
 import types
 
 import pytest
 import torch
 
-from astrojepa_bench.errors import ConfigError, DataError, DivergedError
+from astrojepa_bench.border import blamed_on
+from astrojepa_bench.errors import ConfigError, ContractError, DataError, DivergedError
 from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
+from astrojepa_bench.interrupts import noting_interrupts
 from astrojepa_bench.options import Offer
+from astrojepa_bench.results.record import Failure
 from astrojepa_bench.roles import Encoder
 from astrojepa_bench.runs.component import Component
-from astrojepa_bench.runs.failures import classify
+from astrojepa_bench.runs.failures import classify, ends_the_command
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.training.draw import MaskDraw
 
@@ -195,3 +199,131 @@ def test_factories_without_a_class_are_blamed_by_their_module(modules):
 
     assert offers[0].cls is None
     assert blamed(offers, weighted.helper) == ("plugin", "functional")
+
+
+# --- the border ---------------------------------------------------------------------------------------------------
+
+
+def raised(error, offer_of_error=None):
+    """Raise an exception here, marked with an offer or with none, and return it."""
+    try:
+        if offer_of_error is None:
+            raise error
+        with blamed_on(offer_of_error):
+            raise error
+    except BaseException as caught:
+        return caught
+
+
+def ending(offers, error, asked=None):
+    end = classify(raised(error, asked), "training", offers)
+    return end.status, end.failure.origin, end.failure.plugin
+
+
+class Odd(BaseException):
+    """No `Exception`."""
+
+
+class Mute(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self):
+        raise SystemExit
+
+
+def test_every_exception_of_a_plugin_has_a_status_and_its_name(cell):
+    """Whatever a plugin raises, `Exception` or not: who was asked is named, by the mark of the border."""
+    masker = cell[1]
+    ends = {type(error): ending(cell, error, masker) for error in (
+        ValueError("x"), KeyError(object()), StopIteration(), RecursionError(), SystemExit(0), GeneratorExit(),
+        KeyboardInterrupt(), Odd(), Mute(), MemoryError(), FileNotFoundError(2, "no", "teacher.npz"),
+        OSError(28, "No space left"), DataError("x"), ConfigError("x"), ContractError("x"),
+    )}  # fmt: skip
+
+    assert {plugin for _, _, plugin in ends.values()} == {"bright"}
+    odd = {MemoryError: "oom", KeyboardInterrupt: "interrupted"}
+    assert {kind: status for kind, (status, _, _) in ends.items() if status != "failed"} == odd
+    origins = {kind: origin for kind, (_, origin, _) in ends.items() if origin != "plugin"}
+    assert origins == {MemoryError: "infrastructure", OSError: "infrastructure", DataError: "data"}
+
+
+def test_the_mark_counts_before_the_traceback(cell, modules):
+    """A masker that returned long ago is named, though the objective's code raised."""
+    _, _, learns = modules
+
+    def late():
+        with blamed_on(cell[1]):
+            learns.Learns().broken()
+
+    assert blamed(cell, late) == ("plugin", "bright")
+
+
+def test_an_encoder_of_a_plugin_is_blamed_before_the_objective_that_called_it(modules):
+    """The objective was asked, and the encoder's own code failed; one of the bench is nobody's plugin."""
+    _, _, learns = modules
+    objective = offer("objective", learns.Learns, "learns")
+
+    def fails():
+        with blamed_on(objective):
+            learns.Learns().wraps(Flat())
+
+    assert blamed([objective, offer("encoder", Flat, "flat")], fails) == ("plugin", "flat")
+    assert blamed([objective, offer("encoder", Flat, "astrojepa_bench.builtin")], fails) == (
+        "plugin",
+        "learns",
+    )
+
+
+def test_what_is_shipped_is_nobodys_plugin(cell):
+    """Unless it breaks a contract that it kept until the objective trained it."""
+    shipped = cell[2]
+
+    assert ending(cell, ValueError("x"), shipped) == ("failed", "harness", None)
+    assert ending(cell, ContractError("not finite"), shipped) == ("failed", "plugin", "learns")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (Mute(), "Mute: (its message cannot be had: it raised SystemExit)"),
+        (ValueError("\x1b[31mred\x00\x9b2J\ud800\n\tend\x7f"), "ValueError: [31mred2J? end"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (ContractError("two\nlines"), "two lines"),
+    ],
+)
+def test_messages_are_one_clean_line(cell, error, message):
+    """They go to records, pages and terminals, and come back."""
+    failure = classify(raised(error, cell[0]), "training", cell).failure
+
+    assert failure.message == message
+    assert Failure.model_validate_json(failure.model_dump_json()) == failure
+
+
+def test_a_megabyte_of_message_is_cut(cell):
+    """At the length that a page can show."""
+    failure = classify(raised(ValueError("line\n" * 200_000)), "training", cell).failure
+
+    assert len(failure.message) == 2_000
+
+
+def test_a_knot_of_causes_is_untied(cell):
+    """Two exceptions that were raised from one another would be followed for ever."""
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+
+    assert ending(cell, one, cell[0]) == ("failed", "plugin", "learns")
+    assert ending(cell, ValueError("x")) == ("failed", "harness", None)
+
+
+def test_only_a_person_ends_the_command(cell):
+    """A plugin's interrupt or exit costs its cell; one of nobody's, or any error after Ctrl-C, ends the command."""
+    assert not ends_the_command(raised(KeyboardInterrupt(), cell[0]), cell)
+    assert not ends_the_command(raised(SystemExit(), cell[1]), cell)
+    assert not ends_the_command(raised(ValueError()), cell)
+    assert ends_the_command(raised(KeyboardInterrupt()), cell)
+    assert ends_the_command(raised(SystemExit()), cell)
+    with noting_interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert ends_the_command(raised(ValueError(), cell[0]), cell)
+    assert not ends_the_command(raised(ValueError(), cell[0]), cell)

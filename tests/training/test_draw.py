@@ -1,14 +1,30 @@
 """Masks for an objective: of the sizes asked for, or an error that says who is to blame."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from astrojepa_random import NoMasks, RandomPatches
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.options import Offer
 from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.streams import Streams
-from astrojepa_bench.training.draw import MaskDraw
+from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
+
+
+class HostReads(TorchDispatchMode):
+    """Counts how often a value is read from the device, each of which holds a GPU up."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
 
 GRID = PatchGrid(4, 4, 8)
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -73,7 +89,123 @@ def test_a_masker_that_breaks_its_word_is_named():
     with pytest.raises(ContractError, match=r"Forgetful .* returned NoneType"):
         MaskDraw(Forgetful(GRID), streams())(IMAGES, MaskSizes(4))
     with pytest.raises(ContractError, match="twice"):
-        MaskDraw(Repeats(GRID), streams(), validates=True)(IMAGES, MaskSizes(2))
+        MaskDraw(Repeats(GRID), streams())(IMAGES, MaskSizes(2))
+
+
+# --- masks of every draw --------------------------------------------------------------------------------------
+
+
+class Late(RandomPatches):
+    """Draws sound masks, and from the draw `sound` on whatever `spoil` makes of them."""
+
+    def __init__(self, grid, spoil, sound=0):
+        super().__init__(grid)
+        self.spoil, self.left = spoil, sound
+
+    def draw(self, images, sizes, generator):
+        masks = super().draw(images, sizes, generator)
+        self.left -= 1
+        return masks if self.left >= 0 else self.spoil(masks)
+
+
+def overlapping(masks):
+    masks.targets[0, 0, 0] = masks.context[0, 0]
+    return masks
+
+
+def beyond(masks):
+    masks.targets[1, 0, 1] = 16
+    return masks
+
+
+def negative(masks):
+    masks.context[1, 0] = -1
+    return masks
+
+
+def repeated(masks):
+    masks.targets[1, 0, 1] = masks.targets[1, 0, 0]
+    return masks
+
+
+FAULTS = {
+    overlapping: "both context and target",
+    beyond: r"patch index 0?\d?..16 on a grid of 0..15",
+    negative: r"patch index -1",
+    repeated: "appears twice",
+    lambda masks: Masks(masks.context[:, 1:], masks.targets): r"masks of sizes \(3, 1, 4\)",
+    lambda masks: Masks(masks.context[:1], masks.targets[:1]): "masks of 1 images on cpu; expected 2",
+    lambda masks: masks.context: "returned Tensor; expected Masks",
+}
+OFFER = Offer("masker", "late", Late, "hostile", "hostile", "", "", ())
+
+
+@pytest.mark.parametrize(("spoil", "found"), FAULTS.items())
+def test_masks_of_every_draw_are_checked_and_blamed_on_the_masker(spoil, found):
+    """Whatever the objective does around the draw, and however many draws were sound."""
+    draw, sizes = MaskDraw(owned(Late(GRID, spoil, sound=3), OFFER), streams()), MaskSizes(4, 1, 4)
+    for _ in range(3):
+        draw(IMAGES, sizes)
+    with pytest.raises(ContractError, match=found) as caught, blamed_on(replace(OFFER, kind="objective")):
+        draw(IMAGES, sizes)
+    assert owner_of(caught.value) is OFFER
+
+
+@pytest.mark.parametrize("spoil", [overlapping, beyond, negative, repeated])
+def test_masks_that_are_read_late_are_checked_all_the_same(spoil):
+    """Nothing is read in a draw, no index leaves the grid, and the reading names the first step at fault."""
+    unread, masker, sizes = UnreadMasks(), owned(Late(GRID, spoil, sound=12), OFFER), MaskSizes(4, 1, 4)
+    given = []
+    for step in range(10):
+        draw = MaskDraw(masker, Streams(0, step, torch.device("cpu")), unread=unread)
+        with HostReads() as reads:
+            given += [draw(IMAGES, sizes), draw(IMAGES, MaskSizes(4))] if step < 4 else [draw(IMAGES, sizes)]
+        assert reads.count == 0
+    with pytest.raises(ContractError, match="draw of step 8: ") as caught:
+        unread.read(masker)
+
+    assert owner_of(caught.value) is OFFER
+    assert not unread.drawn
+    assert all(0 <= int(each.min()) <= int(each.max()) < 16 for masks in given for each in (masks.context,))
+    assert all(
+        0 <= int(masks.targets.min()) <= int(masks.targets.max()) < 16
+        for masks in given
+        if masks.targets.numel()
+    )
+
+
+def test_sound_masks_are_read_once_for_many_steps():
+    """One value for all draws of ten steps, of whatever sizes; and they are the masks that were drawn."""
+    unread, masker, other = UnreadMasks(), RandomPatches(GRID), UnreadMasks()
+    for step in range(10):
+        for sizes in (MaskSizes(4, 1, 4), MaskSizes(5)):
+            now = MaskDraw(masker, Streams(0, step, torch.device("cpu")))(IMAGES, sizes)
+            late = MaskDraw(masker, Streams(0, step, torch.device("cpu")), unread=unread)(IMAGES, sizes)
+            assert torch.equal(now.context, late.context)
+            assert torch.equal(now.targets, late.targets)
+    with HostReads() as reads:
+        unread.read(masker)
+        other.read(masker)
+
+    assert reads.count == 1
+
+
+@pytest.mark.parametrize(
+    ("context", "targets"),
+    [
+        (torch.zeros(2, 3), torch.zeros(2, 1, 3, dtype=torch.long)),
+        (torch.zeros(2, 3, dtype=torch.int32), torch.zeros(2, 1, 3, dtype=torch.long)),
+        (torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3, dtype=torch.long)),
+        (torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 1, 3, dtype=torch.long)),
+    ],
+)
+def test_masks_are_whole_numbers_of_one_batch(context, targets):
+    """Which is seen without reading a value, where they are made."""
+    masks = object.__new__(Masks)  # as plugins make them, whose calls nothing checks against the annotations
+    object.__setattr__(masks, "context", context)
+    object.__setattr__(masks, "targets", targets)
+    with pytest.raises(ContractError, match="expected"):
+        masks.__post_init__()
 
 
 class Needy(Objective):

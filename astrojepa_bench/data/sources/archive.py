@@ -146,8 +146,12 @@ class ImageFiles:
             dec=np.where(nowhere, seen["dec"], known.dec),
             field_arcsec=seen["field_arcsec"],
             bands=tuple(DISPLAY_ORDER) if (seen["stretch"] == "viewer").all() else (),
-            notes=(*known.notes, *_seen_notes(seen)),
+            notes=(*known.notes, *_seen_notes(seen), *self._link_notes()),
         )
+
+    def _link_notes(self) -> Sequence[str]:
+        links = len(self.container.links.intersection(self.names))
+        return true_notes({f"{links} images are symbolic links and were followed": links})
 
 
 def _listing(container: Container, columns: Columns) -> Listing:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import copy
 import re
+import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +16,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from astrojepa_bench.data.convert import reading
+from astrojepa_bench.data.given import check_regular, in_bytes, read_at_most
 from astrojepa_bench.errors import BenchError, DataError
 
 LARGEST_FILE = 256 << 20  # bytes; a cut-out or table is smaller, a decompression bomb is not
+HIGHEST_COMPRESSION = 1100  # deflate reaches 1032
+PIECE = 1 << 16
 LONGEST_SHOWN = 100
 DRIVE = re.compile(r"[A-Za-z]:")
 ENCRYPTED = 0x1  # flag bit of a zip entry
@@ -32,10 +39,12 @@ class Container:
     Attributes:
         path: where it is.
         names: its files, sorted, relative to it.
+        links: those of them that are symbolic links.
     """
 
     path: Path
     names: tuple[str, ...]
+    links: frozenset[str] = frozenset()
 
     @classmethod
     def opened(cls, path: Path) -> Container:
@@ -47,10 +56,12 @@ class Container:
         with reading(path):
             path.stat()
             if path.is_dir():
-                files = (file for file in path.rglob("*") if file.is_file())
-                return cls(path, tuple(sorted(file.relative_to(path).as_posix() for file in files)))
+                files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
+                links = frozenset(name for name, file in files.items() if file.is_symlink())
+                return cls(path, tuple(sorted(files)), links)
+        check_regular(path)
         with _unzipping(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
+            members = _members(path, archive)
         if any(info.flag_bits & ENCRYPTED for info in members):
             raise DataError(f"{path} is an encrypted zip; unpack it with its password and give the folder")
         names = {info.filename for info in members if not info.filename.startswith("__MACOSX")}
@@ -112,6 +123,26 @@ def _unzipping(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
+def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """List the files of a zip.
+
+    Raises:
+        DataError: one has no name, or all of them together claim more than so many bytes can hold.
+    """
+    if not all(info.filename for info in archive.infolist()):
+        raise DataError(
+            f"{path} has an entry without a name; pack it again, or unpack it and give the folder"
+        )
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    claim, size = sum(info.file_size for info in members), path.stat().st_size
+    if claim > max(LARGEST_FILE, size * HIGHEST_COMPRESSION):
+        raise DataError(
+            f"{path} claims to hold {in_bytes(claim)} in {in_bytes(size)}, which no compression does; it is "
+            "damaged or made up"
+        )
+    return members
+
+
 def _check_signature(path: Path) -> None:
     if not path.is_file() or not is_zip(path):
         raise DataError(f"{path} is neither a folder nor a zip of images; give one of these")
@@ -135,14 +166,42 @@ def _from_folder(folder: Path, name: str) -> bytes:
     if not file.is_file():  # a device or a pipe would never end
         raise RefusedError("missing")
     _check_size(file.stat().st_size)
-    return file.read_bytes()
+    try:
+        return read_at_most(file, LARGEST_FILE)
+    except DataError as error:
+        raise RefusedError(str(error)) from None
 
 
 def _from_zip(archive: zipfile.ZipFile, name: str) -> bytes:
     if name not in archive.NameToInfo:
         raise RefusedError("missing")
-    _check_size(archive.getinfo(name).file_size)  # no more than this is ever unpacked
-    return archive.read(name)
+    info = archive.getinfo(name)
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise RefusedError("a symbolic link; pack the file itself")
+    _check_size(info.file_size)
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with archive.open(info) as stream:  # of these, no more than that is ever unpacked
+            return stream.read(info.file_size)
+    if info.compress_type == zipfile.ZIP_BZIP2:
+        return _from_bzip2(archive, info)
+    raise RefusedError(f"packed by method {info.compress_type}; pack it again with deflate")
+
+
+def _from_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Unpack an entry a piece at a time: `zipfile` would unpack gigabytes of a short one before it counts them."""
+    packed = copy.copy(info)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, info.compress_size
+    packed.CRC = None  # type: ignore[assignment] # it is that of the unpacked bytes
+    unpacker, held = bz2.BZ2Decompressor(), bytearray()
+    with archive.open(packed) as stream:
+        while not unpacker.eof and len(held) <= info.file_size:
+            piece = stream.read(PIECE) if unpacker.needs_input else b""
+            if unpacker.needs_input and not piece:
+                raise RefusedError("cut short")
+            held += unpacker.decompress(piece, PIECE)
+    if len(held) != info.file_size or zlib.crc32(held) != info.CRC:
+        raise RefusedError("it is not what the zip's directory says: damaged or made up")
+    return bytes(held)
 
 
 def _check_size(size: int) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from astrojepa_bench.data.sources.container import RefusedError, guarded
+from astrojepa_bench.data.sources.fits_structure import check_structure
 from astrojepa_bench.data.sources.image_shape import sides_of
 
+HIGHEST_ORDER, MOST_AXES = 9, 9  # of a distortion polynomial and a coordinate system
 SMALLEST_ARCSEC, LARGEST_ARCSEC = 1e-4, 1e4  # a pixel; beyond this a header does not mean what it says
 
 
@@ -65,6 +67,7 @@ def read_pixels(data: bytes) -> tuple[Cutout, np.ndarray]:
 
 @contextmanager
 def _first_image(data: bytes) -> Iterator[Any]:
+    check_structure(data, "image")
     from astropy.io import fits  # a third of a second, and most data sets are not FITS
 
     kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
@@ -104,6 +107,8 @@ def _sky(header: Any, height: int, width: int) -> tuple[float, float, float]:  #
 def _solved(header: Any, height: int, width: int) -> tuple[float, float, float]:  # noqa: ANN401
     from astropy import wcs  # slow to import, like astropy.io.fits
 
+    if not all(_is_moderate(keyword, header[keyword]) for keyword in set(header)):
+        return np.nan, np.nan, np.nan
     solution = wcs.WCS(header)
     if not solution.has_celestial:
         return np.nan, np.nan, np.nan
@@ -114,3 +119,15 @@ def _solved(header: Any, height: int, width: int) -> tuple[float, float, float]:
         float(centre.dec.deg),
         float(wcs.utils.proj_plane_pixel_area(plane) ** 0.5 * 3600),
     )
+
+
+def _is_moderate(keyword: str, value: object) -> bool:
+    """Whether a keyword does not make the solution of a header arbitrarily large."""
+    if (
+        keyword.startswith(("DP", "DQ")) and keyword[2:3].isdigit()
+    ):  # records of distortions, which no cut-out has
+        return False
+    most = (
+        HIGHEST_ORDER if keyword.endswith("_ORDER") else MOST_AXES if keyword.startswith("WCSAXES") else None
+    )
+    return most is None or (isinstance(value, int) and 0 <= value <= most)

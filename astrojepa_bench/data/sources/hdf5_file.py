@@ -12,15 +12,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from astrojepa_bench.data.convert import Picture, reading
+from astrojepa_bench.data.given import check_affordable, check_regular
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.data.sources.hdf5_watch import examine
+from astrojepa_bench.data.sources.image_shape import MOST_BANDS, MOST_PIXELS
 from astrojepa_bench.errors import DataError, nearest
 
 UNLABELLED = 255  # as the files spell it in a uint8 column
-MOST_BANDS = 5
 MOST_CLASSES = 1000
 BLOCK_BYTES = 16 << 20
 LARGEST_BLOCK_BYTES = 1 << 30
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+ROW_BYTES = 512  # that a galaxy takes in memory beside its pixels
 COLUMNS = ("ra", "dec", "redshift", "pxscale", "split", "ans")
 
 
@@ -56,9 +59,10 @@ class Hdf5File:
             DataError: the file is missing, damaged, or not of Galaxy10's layout.
         """
         _check_signature(path)
+        asked = () if label is None else (label,)
+        examine(path, ("images", *COLUMNS, *asked))
         with reading(path), h5py.File(path) as file:
             shape = _image_shape(path, file, label)
-            asked = () if label is None else (label,)
             names = {*(name for name in COLUMNS if name in file), *asked}
             columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
             words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
@@ -173,6 +177,7 @@ class Hdf5File:
 def _check_signature(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected an HDF5 file with 'images' and a label column")
+    check_regular(path)
     with reading(path), path.open("rb") as file:
         start = file.read(len(SIGNATURE))
     if start != SIGNATURE and not h5py.is_hdf5(path):
@@ -198,6 +203,12 @@ def _image_shape(path: Path, file: h5py.File, label: str | None) -> tuple[int, i
     if 0 in images.shape:
         raise DataError(f"{path.name}: 'images' is empty, {images.shape}; expected at least one galaxy")
     rows, height, width, bands = images.shape
+    if height * width > MOST_PIXELS:
+        raise DataError(
+            f"{path.name}: 'images' claims {rows} images of {width} x {height} pixels; expected at most "
+            f"{MOST_PIXELS} pixels each: cut out the galaxies"
+        )
+    check_affordable(rows * ROW_BYTES, f"{path.name}: the table of {rows} images")
     return rows, height, width, bands
 
 

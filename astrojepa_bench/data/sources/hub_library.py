@@ -11,7 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from astrojepa_bench.data.convert import ROWS_AT_ONCE, cached, fingerprint, reading
+from astrojepa_bench.data.sources.hub_folder import check_builder, check_folder
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.events import track
 
@@ -66,17 +69,34 @@ class Origin:
         """
         library()
         with _in_one_line(self):
+            if self.path is not None:
+                check_folder(self.path)
             found = self._opened(cache_dir)
             several = dict(found) if isinstance(found, dict) else {"all": found}
+            for rows in several.values():
+                check_builder(self.title, rows.info.builder_name)
             cap = self.galaxies
             return {n: rows.select(range(min(cap or len(rows), len(rows)))) for n, rows in several.items()}
+
+    def rooms(self, cache_dir: Path) -> tuple[Path, ...]:
+        """Return where a file that a row names may lie: the data set's folder, and where it was unpacked."""
+        if self.path is not None:
+            unpacked = (cache_dir / "hub" / "downloads").absolute()
+            return self.path.absolute(), self.path.resolve(), unpacked, unpacked.resolve()
+        import huggingface_hub  # with datasets: not at the top
+
+        held = (library().config.DOWNLOADED_DATASETS_PATH, huggingface_hub.constants.HF_HUB_CACHE)
+        return tuple(Path(room).absolute() for room in held)
 
     def _opened(self, cache_dir: Path) -> Any:  # noqa: ANN401 one data set or several by name
         if self.path is None:
             return self._load() if self.galaxies is None else self._first(cache_dir)
         if any((self.path / mark).is_file() for mark in SAVED):
             return library().load_from_disk(str(self.path), keep_in_memory=False)
-        return self._load(cache_dir=str(cache_dir / "hub"))
+        where, held = str(self.path), str(cache_dir / "hub")
+        builder = library().load_dataset_builder(where, self.config, revision=self.revision, cache_dir=held)
+        check_builder(self.title, type(builder).__module__.rpartition(".")[2])
+        return self._load(cache_dir=held)
 
     def _load(self, **how: object) -> Any:  # noqa: ANN401
         where, task = str(self.path or self.name), f"opening {self.title}"
@@ -100,7 +120,9 @@ class Origin:
                     path=str(folder / f"{split}.arrow"), features=stream.features
                 ) as writer:
                     for block in self._blocks(split, stream):
-                        writer.write_table(hub.table.embed_table_storage(block))
+                        writer.write_table(
+                            hub.table.embed_table_storage(_without_local(block, stream.features))
+                        )
                     writer.finalize()
 
     def _blocks(self, split: str, stream: datasets.IterableDataset) -> Iterator[Any]:
@@ -109,6 +131,17 @@ class Origin:
         return track(
             blocks, task=f"fetching {split} of {self.name}", total=-(-count // ROWS_AT_ONCE), unit=unit
         )
+
+
+def _without_local(block: Any, features: Mapping[str, object]) -> Any:  # noqa: ANN401 a table of Arrow
+    """Blank the images that name files of this machine; those of a hub are URLs."""
+    for at, (name, feature) in enumerate(features.items()):
+        if isinstance(feature, library().Image):
+            cells, field = block.column(name).to_pylist(), block.schema.field(name)
+            local = [bool(cell) and not cell["bytes"] and "://" not in str(cell["path"]) for cell in cells]
+            kept = [None if here else cell for cell, here in zip(cells, local, strict=True)]
+            block = block.set_column(at, field, [pa.array(kept, field.type)]) if any(local) else block
+    return block
 
 
 def library() -> ModuleType:

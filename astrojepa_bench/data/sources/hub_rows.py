@@ -21,6 +21,7 @@ from astrojepa_bench.data.sources.archive import DECODING
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.flux import Stretch
+from astrojepa_bench.data.sources.hub_folder import read_inside
 from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
@@ -50,6 +51,7 @@ class HubRows:
         columns: names of those that are there, by what they hold.
         folder: where the data lie, if not in the library's cache.
         notes: what became of the splits.
+        rooms: folders in which a file that a row names may lie.
     """
 
     name: str
@@ -59,6 +61,7 @@ class HubRows:
     columns: Mapping[str, str]
     folder: Path | None
     notes: tuple[str, ...]
+    rooms: tuple[Path, ...] = ()
 
     @classmethod
     def opened(
@@ -67,6 +70,7 @@ class HubRows:
         splits: Mapping[str, datasets.Dataset],
         columns: Mapping[str, str],
         folder: Path | None,
+        rooms: tuple[Path, ...] = (),
     ) -> HubRows:
         """Choose splits and columns, and put the splits behind one another.
 
@@ -75,6 +79,7 @@ class HubRows:
             splits: rows by the name of their split.
             columns: names by what they hold; those of `MAY_BE_MISSING` need not be there.
             folder: where the data lie, if not in the library's cache.
+            rooms: folders in which a file that a row names may lie.
 
         Raises:
             DataError: a column is missing, splits differ in their columns, or there are no rows.
@@ -96,7 +101,7 @@ class HubRows:
             reason = " ".join(str(error).split())
             raise DataError(f"{title}: splits differ in a column ({reason}); name another column") from None
         sizes = {name: len(rows) for name, rows in chosen.items()}
-        return cls(title, joined, sizes, declared, present, folder, notes)
+        return cls(title, joined, sizes, declared, present, folder, notes, rooms)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -121,7 +126,7 @@ class HubRows:
         cells = track(self._cells(), task=f"reading headers of {self.name}", total=len(self))
         for cell in cells:
             with suppress(RefusedError):  # decoding it will report why
-                if (bands := glance(_file(cell), STRETCH).bands) > 1:
+                if (bands := glance(_file(cell, self.rooms), STRETCH).bands) > 1:
                     return bands
         return 1
 
@@ -129,7 +134,7 @@ class HubRows:
         """Decode all images in order, or say which cannot be read."""
         for name, cell in zip(self._ids().tolist(), self._cells(), strict=True):
             try:
-                yield decode(_file(cell), self.bands, STRETCH)
+                yield decode(_file(cell, self.rooms), self.bands, STRETCH)
             except RefusedError as why:
                 yield Unreadable(name, str(why))
 
@@ -207,7 +212,7 @@ class HubRows:
         if np.isnan(scale).all():
             return scale
         cells = track(self._cells(), task=f"reading sizes of {self.name}", total=len(self))
-        return np.where(scale > 0, scale, np.nan) * np.array([_side_px(cell) for cell in cells])
+        return np.where(scale > 0, scale, np.nan) * np.array([_side_px(cell, self.rooms) for cell in cells])
 
 
 def saved_rows(path: Path, cache_dir: Path) -> HubRows:
@@ -217,10 +222,11 @@ def saved_rows(path: Path, cache_dir: Path) -> HubRows:
         DataError: it cannot be read.
         ConfigError: the library is missing.
     """
-    splits = Origin(None, path).splits(cache_dir)
+    origin = Origin(None, path)
+    splits = origin.splits(cache_dir)
     known = {name for rows in splits.values() for name in rows.column_names}
     usual = ("image", *({"label"} & known), *MAY_BE_MISSING)
-    return HubRows.opened(path.name, splits, {name: name for name in usual}, path)
+    return HubRows.opened(path.name, splits, {name: name for name in usual}, path, origin.rooms(cache_dir))
 
 
 def _chosen(
@@ -247,7 +253,7 @@ def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[s
     return {role: name for role, name in columns.items() if name in known}
 
 
-def _file(cell: Cell) -> bytes:
+def _file(cell: Cell, rooms: tuple[Path, ...]) -> bytes:
     """Return an image as the bytes of a file.
 
     Raises:
@@ -261,17 +267,17 @@ def _file(cell: Cell) -> bytes:
         return held.getvalue()
     if isinstance(cell, dict):  # of a file beside the data, only the path may be held
         with guarded():
-            cell = cell["bytes"] or (cell["path"] and Path(cell["path"]).read_bytes())
+            cell = cell["bytes"] or (cell["path"] and read_inside(str(cell["path"]), rooms))
     if not isinstance(cell, bytes):
         raise RefusedError("missing" if cell is None else f"it is {cell!r:.40}, not an image")
     return cell
 
 
-def _side_px(cell: Cell) -> float:
+def _side_px(cell: Cell, rooms: tuple[Path, ...]) -> float:
     try:
         if isinstance(cell, np.ndarray):
             return min(sides_of(cell.shape)[:2])
-        with guarded(), Image.open(io.BytesIO(_file(cell)), formats=("JPEG", "PNG")) as image:
+        with guarded(), Image.open(io.BytesIO(_file(cell, rooms)), formats=("JPEG", "PNG")) as image:
             return min(image.size)
     except RefusedError:
         return np.nan

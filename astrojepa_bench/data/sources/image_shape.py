@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from astrojepa_bench.data.sources.container import RefusedError
-from astrojepa_bench.data.sources.hdf5_file import MOST_BANDS
 
+MOST_BANDS = 5
 MOST_PIXELS = 1 << 25  # of one band; more are no cut-out of one galaxy
 
 

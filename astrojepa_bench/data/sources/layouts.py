@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import h5py
 
 from astrojepa_bench.data.convert import reading
+from astrojepa_bench.data.given import check_regular
 from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
@@ -29,6 +30,7 @@ def layout_of(path: Path) -> Layout:
         path.stat()
     if path.is_dir():
         return "huggingface" if any((path / mark).is_file() for mark in HUB_MARKS) else "folder"
+    check_regular(path)
     if h5py.is_hdf5(path):
         return "hdf5"
     if is_zip(path):

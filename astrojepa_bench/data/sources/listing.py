@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +19,11 @@ from astrojepa_bench.data.sources.image_formats import without_suffix
 from astrojepa_bench.data.sources.tables import classes_of, column_of, names_of, numbers_of, texts_of
 from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
 from astrojepa_bench.errors import DataError, nearest
+from astrojepa_bench.events import track
 
 LABEL = "label"
+MANY = 100_000  # rows; reading so many takes seconds
+PLAIN = re.compile(r"(?!\w:)[^/\\.][^/\\]*(/[^/\\.][^/\\]*)*")  # a path that needs no tidying
 
 
 class Listing(NamedTuple):
@@ -75,8 +79,16 @@ def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Column
     given, paths = column_of(frame, "id"), column_of(frame, "path")
     if paths is not None:
         here, texts = PurePosixPath(table).parent, texts_of(paths)
+        beside = "" if here == PurePosixPath() else f"{here}/"
         # A path that escapes the folder stays as it is: reading it is refused.
-        names = [path if not path or escapes(path) else str(here / path) for path in texts]
+        names = [
+            f"{beside}{path}"
+            if PLAIN.fullmatch(path)
+            else path
+            if not path or escapes(path)
+            else str(here / path)
+            for path in texts
+        ]
         ids = _filled(None if given is None else names_of(given), texts)
     elif given is not None:
         ids = _filled(names_of(given), [""] * len(frame))
@@ -153,7 +165,10 @@ def _known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Catalogue:
     columns: dict[str, pd.Series | None] = {name: _column(frame, name) for name in asked.required}
     columns |= {name: column_of(frame, name) for name in ("redshift", "ra", "dec", "group", "split")}
     wanted = {name: columns[name] for name in (*asked.attributes, "redshift", "ra", "dec")}
-    read = {name: numbers_of(column) for name, column in wanted.items() if column is not None}
+    there = [(name, column) for name, column in wanted.items() if column is not None]
+    if len(frame) > MANY:
+        there = list(track(there, task=f"reading {len(frame):,} rows", total=len(there), unit="columns"))
+    read = {name: numbers_of(column) for name, column in there}
     numbers = {name: found for name, (found, _) in read.items()}
     notes = [note for _, told in read.values() for note in told]
     bare = Catalogue.bare(ids)

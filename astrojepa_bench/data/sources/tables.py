@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Float, Int
-from pyarrow import parquet, types
+from pyarrow import compute, parquet, types
 
-from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
+from astrojepa_bench.data.given import check_affordable, in_bytes
+from astrojepa_bench.data.sources.container import LARGEST_FILE, RefusedError, guarded, shown
+from astrojepa_bench.data.sources.fits_structure import check_structure
 from astrojepa_bench.data.sources.hdf5_file import MOST_CLASSES, UNLABELLED
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import DataError, nearest
@@ -21,6 +26,9 @@ TABLE = "table"  # its default name
 LONGEST_TEXT = (
     256  # of an id, class, group or split: a longer one is an error, and rows of it would not fit memory
 )
+MOST_COLUMNS = 10_000
+MOST_CELLS = 1 << 27
+CELL_BYTES = 24  # that a cell takes at least, as a text that others share
 NAN = ("", "nan")
 WHOLE = r"[+-]?\d+(\.0*)?"
 
@@ -85,31 +93,77 @@ def read_table(name: str, data: bytes) -> pd.DataFrame:
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:
+    rows = data.count(b"\n") + data.count(b"\r")
+    _check_extent(rows, 1)
+    _check_extent(1, max(line.count(b",") for line in data.splitlines() or [b""]) + 1)
+    _check_extent(rows + data.count(b","), 1)
     text = io.BytesIO(data)
     return pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
 
 
 def _read_parquet(data: bytes) -> pd.DataFrame:
     file = parquet.ParquetFile(io.BytesIO(data))
-    flat = [field.name for field in file.schema_arrow if not types.is_nested(field.type)]
-    rows = file.read(columns=flat)
+    _check_extent(file.metadata.num_rows, len(file.schema_arrow))
+    flat = [field for field in file.schema_arrow if not types.is_nested(field.type)]
+    texts = [field.name for field in flat if _is_text(field.type)]
+    # A text that repeats is held once in the file: it is counted before it is written out.
+    rows = parquet.read_table(
+        io.BytesIO(data), columns=[field.name for field in flat], read_dictionary=texts, partitioning=None
+    )
     rows.validate(full=True)  # or damaged text would come to light later, one cell at a time
-    frame: pd.DataFrame = rows.to_pandas(ignore_metadata=True)
+    for name in texts:
+        _check_text(name, rows.column(name))
+    frame: pd.DataFrame = rows.cast(pa.schema(flat)).to_pandas(ignore_metadata=True)
     return frame
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    tests = (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)
+    return any(test(kind) for test in tests)
+
+
+def _check_text(name: str, column: pa.ChunkedArray) -> None:
+    chunks = [chunk for chunk in column.chunks if types.is_dictionary(chunk.type)]
+    lengths = [compute.binary_length(chunk.dictionary).take(chunk.indices) for chunk in chunks]
+    held = sum(compute.sum(each).as_py() or 0 for each in lengths)
+    if held > LARGEST_FILE:
+        raise RefusedError(f"column '{shown(name)}' unpacks to {in_bytes(held)} of text")
+
+
 def _read_fits(data: bytes) -> pd.DataFrame:
+    check_structure(data, "table")
     from astropy.io import fits  # a third of a second, and most tables are not FITS
     from astropy.table import Table
 
     with fits.open(io.BytesIO(data), memmap=False) as hdus:
-        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
-        if not tables:
+        tables = (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
+        table = next(tables, None)
+        if table is None:
             raise RefusedError("it holds no table extension")
-        columns = Table.read(tables[0])
+        _check_extent(len(table.data), len(table.columns))
+        _check_lists(table)
+        columns = Table.read(table)
         flat = [name for name in columns.colnames if columns[name].ndim == 1]
         frame: pd.DataFrame = columns[flat].to_pandas()
     return frame
+
+
+def _check_lists(table: Any) -> None:  # noqa: ANN401 astropy's classes are not typed
+    """Count the numbers in lists of any length, of which many may be the same bytes of the file."""
+    lists = [
+        at for at, form in enumerate(table.columns.formats) if {"P", "Q"} & set(str(form).partition("(")[0])
+    ]
+    held = sum(int(np.recarray.field(table.data, at)[..., 0].astype(np.int64).clip(0).sum()) for at in lists)
+    if held > LARGEST_FILE:
+        raise RefusedError(f"its lists hold {held} numbers")
+
+
+def _check_extent(rows: int, columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise RefusedError(f"it has {columns} columns; expected at most {MOST_COLUMNS}")
+    if rows * columns > MOST_CELLS:
+        raise RefusedError(f"it has {rows * columns} cells; expected at most {MOST_CELLS}")
+    check_affordable(rows * columns * CELL_BYTES, f"a table of {rows} rows and {columns} columns")
 
 
 READERS: Mapping[str, tuple[str, Callable[[bytes], pd.DataFrame]]] = {
@@ -133,6 +187,8 @@ def texts_of(column: pd.Series) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str) and value.isascii():  # nearly all are, and there may be millions
+        return value.replace("\0", "").strip()
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -196,12 +252,14 @@ def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " ro
 
 
 def _numbered(name: str, texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    strange = [text for text in texts if text and not pd.Series([text]).str.fullmatch(WHOLE).all()]
-    if strange:
+    whole = {text: re.fullmatch(WHOLE, text) is not None for text in set(texts) if text}
+    strange = next((text for text in texts if text and not whole[text]), None)
+    if strange is not None:
         raise DataError(
-            f"label column '{shown(name)}' holds {shown(strange[0])}; expected class names or whole numbers: "
+            f"label column '{shown(name)}' holds {shown(strange)}; expected class names or whole numbers: "
             "name another column, or carry numbers as attributes"
         )
-    values = [int(text.partition(".")[0]) if text else -1 for text in texts]
-    known = {value for value in values if value >= 0 and value != UNLABELLED}
-    return [str(value) if value in known else "" for value in values], [str(value) for value in sorted(known)]
+    values = {text: int(text.partition(".")[0]) for text in whole}
+    known = {value for value in values.values() if value >= 0 and value != UNLABELLED}
+    spelt = {text: str(value) if value in known else "" for text, value in values.items()} | {"": ""}
+    return [spelt[text] for text in texts], [str(value) for value in sorted(known)]
