@@ -35,6 +35,7 @@ def check_table(table: GalaxyTable) -> GalaxyTable:
     for split in ("train", "val", "test"):
         if not len(table.rows(split)):
             raise DataError(f"no galaxies in {split}; name each row's split: train, val, test or pool")
+    _check_words(table)
     _check_columns(table)
     _check_statistics(table)
     side = np.select([np.isin(table.split, splits) for splits in SIDES], range(len(SIDES)))
@@ -58,9 +59,23 @@ def check_images(table: GalaxyTable, size_px: int) -> None:
         raise DataError(f"images of {side} px where {size_px} px were asked for; resize them to size_px")
 
 
-def _check_columns(table: GalaxyTable) -> None:
+def _check_words(table: GalaxyTable) -> None:
     if not is_text(table.fingerprint):
         raise DataError(f"the fingerprint is {shown(table.fingerprint)}; expected a hash of what is loaded")
+    card = table.card
+    for fact, words in (
+        ("class_names", card.class_names),
+        ("notes", card.notes),
+        ("bands", table.spec.bands),
+    ):
+        if not isinstance(words, tuple | list) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"{fact} are {shown(words)}; expected a tuple of text")
+    for fact, word in (("name", card.name), ("licence", card.licence), ("citation", card.citation)):
+        if not isinstance(word, str):
+            raise DataError(f"the card's {fact} is {shown(word)}; expected text")
+
+
+def _check_columns(table: GalaxyTable) -> None:
     if table.ids.dtype.kind != "U" or (table.ids == "").any():
         raise DataError("ids are empty or no text; name every galaxy")
     names, label, anomaly = table.card.class_names, table.label, table.anomaly

@@ -122,6 +122,8 @@ FAULTS = {
         "one patch of overlapping sky",
     ),
     "list-of-labels": (bent(sound(), label=TABLE.label.tolist()), r"its table is not sound \(AttributeError\)"),
+    "notes": (replace(TABLE, card=bent(replace(TABLE.card), notes="text")), "notes are 'text'; expected a tuple"),
+    "licence": (replace(TABLE, card=bent(replace(TABLE.card), licence=None)), "the card's licence is None"),
     "no-fingerprint": (replace(TABLE, fingerprint=""), "the fingerprint is ''"),
     "number-fingerprint": (bent(sound(), fingerprint=7), "the fingerprint is 7"),
 }  # fmt: skip
