@@ -24,6 +24,7 @@ from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.executors.namespaces import Namespaces
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.executors.settings import SETTINGS, is_same, read_settings
+from astrojepa_bench.runs.failures import classify
 from astrojepa_bench.training.checkpoint import Checkpointer
 
 MOVERS = Path(__file__).with_name("movers.py")
@@ -162,6 +163,16 @@ def test_a_cell_that_moves_nothing_is_not_talked_about(cell):
         random.Random(0).random()
 
     assert notes_of(cell, sound) == []
+
+
+def test_records_name_no_folder_of_the_machine(cell):
+    """Files are opened by their full paths, since a plugin may change the current folder."""
+    missing = Path.cwd() / "board" / "weights" / "a.safetensors"
+    failure = classify(
+        FileNotFoundError(2, "No such file", str(missing)), "training", [each.offer for each in cell]
+    )
+
+    assert "'board/weights/a.safetensors'" in failure.failure.message
 
 
 def test_putting_back_takes_less_than_20_ms(cell):

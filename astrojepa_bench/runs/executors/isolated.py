@@ -111,8 +111,11 @@ def _recorded(cell: Cell, context: RunContext, identity: RunIdentity, ending: En
         if known is not None and is_finished(known, context.evaluators):
             return CellResult(known, is_trained=True)
         record = ended_elsewhere(cell, context, identity, ending)
-        if known is None or known.status not in SCORED:  # never a worse one
-            write_record(record, store, context.galaxies.table)
+        try:
+            if known is None or known.status not in SCORED:  # never a worse one
+                write_record(record, store, context.galaxies.table)
+        except ConfigError as error:  # a full disk; the other cells may have better luck
+            events.emit("note", text=f"{cell.label}: it has no record: {error}")
         return CellResult(record)
 
 
