@@ -306,9 +306,7 @@ class Recipe:
         betas: object = self.betas
         found = [plain_number(value) for value in betas] if isinstance(betas, tuple | list) else []
         if len(found) != 2 or not all(value is not None and 0 <= value < 1 for value in found):
-            raise ContractError(
-                f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1"
-            )
+            raise ContractError(f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1")
         object.__setattr__(self, "betas", tuple(found))
 
     def _hold(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
