@@ -49,8 +49,8 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
     except Exception as error:
         events.emit(
             "note",
-            text=f"{type(objective).__name__} cannot be copied ({raised(error)}); its operations, tokens and masks are "
-            "not measured",
+            text=f"{type(objective).__name__} cannot be copied ({raised(error)}); its operations, tokens and masks "
+            "are not measured",
         )
         return None
     counter = FlopCounterMode(display=False)
