@@ -33,6 +33,8 @@ def run(
     device: str = "auto",
     pretraining: int | None = None,
     plugins: Sequence[Path | str] = (),
+    isolate: bool = False,
+    timeout: str | float | None = None,
     **unknown: object,
 ) -> RunRecord:
     """Train and score one entry with one seed, as `astrojepa-bench run` does, and return its record.
@@ -53,6 +55,8 @@ def run(
         device: `cpu`, `cuda` or `auto`.
         pretraining: most galaxies to pretrain on; None: all.
         plugins: plugin files to load in addition to what is installed.
+        isolate: whether it runs in a process of its own, which cannot end this one.
+        timeout: how long it may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`.
         unknown: refused, with the nearest argument.
 
     Raises:
@@ -81,6 +85,8 @@ def run(
             "device": device,
             "pretraining": pretraining,
             "plugins": list(plugins),
+            "isolate": isolate,
+            "timeout": timeout,
             "floors": False,
             **({} if cache is None else {"cache": cache}),
         }
@@ -95,7 +101,7 @@ def sweep(request: RunRequest | None = None, **fields: Any) -> GridResult:
 
     Args:
         request: what is asked for.
-        fields: in place of a request, its fields: `objectives`, `maskers`, `seeds`, `suite`, …
+        fields: in place of a request, its fields: `objectives`, `maskers`, `seeds`, `suite`, `isolate`, …
 
     Raises:
         ConfigError: something is unknown or cannot be done.

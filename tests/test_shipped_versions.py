@@ -37,6 +37,7 @@ def test_a_chain_in_short_begins_with_its_own_version():
         (["v2-aaaa", "v2-bbbb", "v2-aaaa"], "v2-aaaa"),
         (["v2-aaaa", "v2-bbbb"], "v2-bbbb"),
         (["0123456789abcdef", "v1"], "v1"),
+        (["0123456789abcdef", "0123456789abcdef", "v1"], "v1"),
         (["v3 (edition 1)", "v2-aaaa", "v2-aaaa"], "v3 (edition 1)"),
     ],
 )

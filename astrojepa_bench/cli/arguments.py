@@ -14,6 +14,7 @@ from astrojepa_bench.cli.shared_arguments import bad_image as _bad_image
 from astrojepa_bench.cli.shared_arguments import cache as _cache
 from astrojepa_bench.cli.shared_arguments import device as _device
 from astrojepa_bench.cli.shared_arguments import index as _index
+from astrojepa_bench.cli.shared_arguments import isolation as _isolation
 from astrojepa_bench.cli.shared_arguments import json_flag as _json
 from astrojepa_bench.cli.shared_arguments import looking as _looking
 from astrojepa_bench.cli.shared_arguments import one_run as _run
@@ -58,6 +59,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument(
         "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"
     )
+    _isolation(ruler)
     _settings(parser, "KIND")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"output folder (default: {RUNS})")

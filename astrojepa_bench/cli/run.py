@@ -92,6 +92,8 @@ def request_from(arguments: Namespace) -> RunRequest:
         "device": arguments.device,
         "plugins": arguments.plugin,
         "shard": arguments.shard,
+        "isolate": arguments.isolate or None,
+        "timeout": arguments.timeout,
     }
     fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}
     for address, options in settings_of(arguments).items():

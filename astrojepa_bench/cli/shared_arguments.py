@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _ArgumentGroup
 from pathlib import Path
 
 RUNS = Path("astrojepa-runs")
@@ -89,6 +89,20 @@ def cache(parser: ArgumentParser) -> None:
 def device(parser: ArgumentParser, default: str | None = "auto") -> None:
     """Declare where to compute."""
     parser.add_argument("--device", default=default, metavar="NAME", help="auto (default), cpu or cuda")
+
+
+def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Declare how far cells are kept apart."""
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="run each cell in a process of its own; a crash there ends no other (a few seconds more a cell)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        help="end a cell that takes longer, such as 90s, 15m or 2h; implies --isolate (default: no limit)",
+    )
 
 
 def index(parser: ArgumentParser, what: str) -> None:

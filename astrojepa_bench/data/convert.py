@@ -175,11 +175,16 @@ def blocks(
     images: Images, rows: Int[np.ndarray, " row"]
 ) -> Iterator[UInt8[np.ndarray, "row band height width"]]:
     """Copy chosen rows a block at a time, keeping no more of a memory map in memory than one block."""
-    owner: object = images.base
     for at in steps(rows):
         yield images[rows[at : at + ROWS_AT_ONCE]]
-        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            owner.madvise(mmap.MADV_DONTNEED)
+        let_go(images)
+
+
+def let_go(images: Images) -> None:
+    """Keep nothing of a memory map in this process; the system may still hold it."""
+    owner: object = images.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def band_statistics(

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from astrojepa_bench.data.convert import blocks
+from astrojepa_bench.data.convert import blocks, let_go
 from astrojepa_bench.types import Images
 
 RESIDENT_BYTES = 8 * 2**30
+HELD_BYTES = 64 << 20  # that a memory map may take of this process before it is let go
 
 
 class DeviceImages:
@@ -28,7 +29,8 @@ class DeviceImages:
     def __init__(self, images: Images, device: torch.device, resident_bytes: int = RESIDENT_BYTES) -> None:
         self.device = device
         self._stored: np.ndarray = np.asarray(images)  # without what a memory map does at every access
-        self._resident = None
+        self._resident: Tensor | None = None
+        self._images, self._served = images, 0
         if images.nbytes > resident_bytes:
             return
         if device.type == "cpu":
@@ -47,7 +49,12 @@ class DeviceImages:
         """Return the stored bytes of the given rows."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
-        return torch.from_numpy(self._stored[rows]).to(self.device)
+        found = self._stored[rows]
+        self._served += found.nbytes
+        if self._served > HELD_BYTES:
+            let_go(self._images)
+            self._served = 0
+        return torch.from_numpy(found).to(self.device)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
         """Return the images of the given rows in [0, 1]."""

@@ -24,7 +24,8 @@ from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import SkipCell, assemble
 from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready
-from astrojepa_bench.runs.failures import Phase, classify, ends_the_command
+from astrojepa_bench.runs.executors.restoring import restored
+from astrojepa_bench.runs.failures import Ending, Phase, classify, ends_the_command
 from astrojepa_bench.runs.train import Trained, circumstances, kept, train
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.training.checkpoint import Checkpointer
@@ -134,25 +135,28 @@ def write_record(record: RunRecord, store: Store, table: GalaxyTable) -> Path:
 def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunRecord | None) -> CellResult:
     """Train and score a cell, or find out why not."""
     galaxies, budget, store, run_id = context.galaxies, context.budget, context.store, identity.run_id
+    parts = [*cell.components.values(), *context.evaluators]
     phase: Phase = "building"
     try:
         if cell.skip is not None:
             raise SkipCell(cell.skip)
-        trained, earlier = kept(known, cell, context), known
+        with restored(parts):
+            trained, earlier = kept(known, cell, context), known
         if trained is None:
             build = partial(assemble, cell, galaxies, budget.galaxies)
-            assembly, earlier = build(), None
-            phase = "training"
-            checkpoint = Checkpointer(store.checkpoint_path(run_id))
-            trained = train(
-                assembly,
-                galaxies,
-                budget,
-                cell.seed,
-                checkpoint=checkpoint,
-                command=context.command,
-                rebuild=build,
-            )
+            with restored(parts):  # before it is scored: what training moved must not move its scores
+                assembly, earlier = build(), None
+                phase = "training"
+                checkpoint = Checkpointer(store.checkpoint_path(run_id))
+                trained = train(
+                    assembly,
+                    galaxies,
+                    budget,
+                    cell.seed,
+                    checkpoint=checkpoint,
+                    command=context.command,
+                    rebuild=build,
+                )
             store.features_path(run_id).unlink(
                 missing_ok=True
             )  # of earlier weights; first, lest they outlive them
@@ -160,8 +164,9 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         phase = "scoring"
         subject = ExtrasContext(trained.objective, trained.masker, galaxies)
         missing = unscored(earlier, context.evaluators)
-        ready, unbuilt = made_ready(missing)
-        scored = score(subject, cell.seed, ready, store.features_path(run_id)).plus(unbuilt)
+        with restored(parts):
+            ready, unbuilt = made_ready(missing)
+            scored = score(subject, cell.seed, ready, store.features_path(run_id)).plus(unbuilt)
         if earlier is not None:
             scored = _before(earlier, missing).plus(scored)
         phase = "recording"
@@ -321,6 +326,11 @@ def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, 
         "options": {**options, "dataset": dict(galaxies.options)},
         "altered": cell.altered,
     }
+
+
+def ended_elsewhere(cell: Cell, context: RunContext, identity: RunIdentity, ending: Ending) -> RunRecord:
+    """Assemble the record of a cell that another process could not finish."""
+    return _without_scores(cell, context, identity, status=ending.status, failure=ending.failure)
 
 
 def _summary(record: RunRecord) -> str:

@@ -7,6 +7,7 @@ where nobody is named, and where an objective was asked and the encoder or maske
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -133,6 +134,10 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def _failure(origin: Origin, phase: Phase, message: str, owner: Offer | None) -> Failure:
+    with suppress(
+        OSError
+    ):  # files below the current folder are named from there: records name no machine's folders
+        message = message.replace(f"{os.getcwd()}{os.sep}", "")
     return Failure(
         origin=origin, phase=phase, message=message, plugin=None if owner is None else owner.plugin
     )

@@ -7,8 +7,9 @@ the same galaxies, images of the same size and the same class of device. Where t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -16,6 +17,7 @@ from typing import Literal
 import torch
 
 from astrojepa_bench import events
+from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
@@ -26,6 +28,7 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext
+from astrojepa_bench.runs.executors.isolated import run_cell_isolated
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
@@ -95,12 +98,37 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         if any(isinstance(value, Path) for value in plan.dataset.options.values()):
             load_planned(plan, request.cache, device)
     results = list[CellResult]()
-    for plan in plans:
-        results += _run_cells(plan.cells, _context(plan, request, device, command))
+    here = request.model_copy(  # wherever a plugin may go meanwhile
+        update={"out": request.out.absolute(), "cache": request.cache.absolute()}
+    )
+    for number, plan in enumerate(plans):
+        context = _context(plan, here, device, command)
+        alone = partial(run_cell_isolated, request=here, plan=number)
+        results += _run_cells(plan.cells, context, alone if request.isolates else run_cell)
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
     return GridResult(records, tuple(path for path in paths if path.exists()), trained)
+
+
+def cell_of(
+    request: RunRequest, registry: Registry, plan: int, index: int, command: str
+) -> tuple[Cell, RunContext]:
+    """Return one cell of a request with what it runs on: for a process that runs nothing else.
+
+    Args:
+        request: the whole of it.
+        registry: what is on offer.
+        plan: which of its plans, from 0.
+        index: which cell of the plan, from 1.
+        command: the command line or call that asked for it.
+
+    Raises:
+        ConfigError: the request names something unknown or impossible.
+        DataError: the dataset cannot be loaded.
+    """
+    chosen = _plans(request, registry)[plan]
+    return chosen.cells[index - 1], _context(chosen, request, choose_device(request.device), command)
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
@@ -137,7 +165,8 @@ def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
 
 def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:
     """Load what all cells of a plan share."""
-    galaxies, budget = load_planned(plan, request.cache, device), plan.budget
+    resident = 0 if request.isolates else RESIDENT_BYTES  # the processes of the cells hold their images
+    galaxies, budget = load_planned(plan, request.cache, device, resident), plan.budget
     found = len(galaxies.table.pretraining_rows)
     if (
         budget.galaxies is not None and budget.galaxies >= found
@@ -147,13 +176,15 @@ def _context(plan: Plan, request: RunRequest, device: torch.device, command: str
     return RunContext(galaxies, budget, plan.evaluators, Store(request.out), command)
 
 
-def load_planned(plan: Plan, cache: Path, device: torch.device) -> Galaxies:
+def load_planned(
+    plan: Plan, cache: Path, device: torch.device, resident_bytes: int = RESIDENT_BYTES
+) -> Galaxies:
     """Load the galaxies of a plan.
 
     Raises:
         DataError: they cannot be loaded, or are not those that a suite asks for.
     """
-    galaxies = load_galaxies(plan.dataset, plan.budget.size_px, cache, device)
+    galaxies = load_galaxies(plan.dataset, plan.budget.size_px, cache, device, resident_bytes)
     found = galaxies.table.fingerprint
     if plan.fingerprint and found != plan.fingerprint:
         raise DataError(
@@ -176,7 +207,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]:
+def _run_cells(
+    cells: tuple[Cell, ...], context: RunContext, run: Callable[..., CellResult]
+) -> list[CellResult]:
     """Run every cell; those that another process is working on come last, and are waited for."""
     results: dict[int, CellResult] = {}
     total = len(cells)
@@ -185,7 +218,7 @@ def _run_cells(cells: tuple[Cell, ...], context: RunContext) -> list[CellResult]
             if index in results:
                 continue
             try:
-                results[index] = run_cell(cell, context, index=index, total=total, wait=wait)
+                results[index] = run(cell, context, index=index, total=total, wait=wait)
             except LockedError:
                 note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
                 events.emit("note", text=note)

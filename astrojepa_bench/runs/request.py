@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -41,6 +43,8 @@ class RunRequest(BaseModel):
         floors: whether floors are scored along with the entries.
         plugins: plugin files to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
+        isolate: whether each cell runs in a process of its own.
+        timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +67,8 @@ class RunRequest(BaseModel):
     floors: bool = True
     plugins: tuple[Path, ...] = ()
     shard: tuple[int, int] | None = None
+    isolate: bool = False
+    timeout: float | None = None
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
@@ -95,6 +101,11 @@ class RunRequest(BaseModel):
         )
 
     @property
+    def isolates(self) -> bool:
+        """Whether each cell runs in a process of its own: who is asked to, or may be out of time."""
+        return self.isolate or self.timeout is not None
+
+    @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds, counted from 0 where only their number was given."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
@@ -121,6 +132,11 @@ class RunRequest(BaseModel):
     def _one_part(cls, shard: object) -> object:
         text = "/".join(map(str, shard)) if isinstance(shard, list | tuple) else shard
         return parse_shard(text) if isinstance(text, str) else text
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _seconds(cls, timeout: object) -> object:
+        return parse_duration(timeout) if isinstance(timeout, str | int | float) else timeout
 
     @field_validator("objectives", "maskers", "encoders", "evaluators", mode="before")
     @classmethod
@@ -191,6 +207,25 @@ def parse_shard(text: str) -> tuple[int, int]:
             f"--shard {text}: expected I/N with I from 1 to N, such as 2/5 for the second of five"
         )
     return numbers[0], numbers[1]
+
+
+def parse_duration(given: str | float) -> float:
+    """Read a time limit, in seconds unless it names its unit [s].
+
+    Raises:
+        ConfigError: no time, or none at all.
+
+    Example:
+        >>> parse_duration("90s"), parse_duration("15m"), parse_duration("1.5h"), parse_duration(60)
+        (90.0, 900.0, 5400.0, 60.0)
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([smhd]?)", str(given).strip())
+    seconds = float(found[1]) * {"m": 60, "h": 3600, "d": 86400}.get(found[2], 1) if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigError(
+            f"--timeout {given}: expected a time such as 90s, 15m or 2h; leave it out for no limit"
+        )
+    return seconds
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
+from astrojepa_bench.checked import raised
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.types import Loss, Tokens
 
@@ -46,11 +47,10 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         events.emit(
             "note",
-            text=f"{type(objective).__name__} cannot be copied ({reason}); its operations, tokens and masks are "
-            "not measured",
+            text=f"{type(objective).__name__} cannot be copied ({raised(error)}); its operations, tokens and masks "
+            "are not measured",
         )
         return None
     counter = FlopCounterMode(display=False)

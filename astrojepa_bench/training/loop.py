@@ -20,6 +20,7 @@ from torch import nn
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
+from astrojepa_bench.checked import raised
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import DataError, DivergedError
@@ -318,8 +319,8 @@ class Trainer:
             # what is half loaded must not be trained: without the file another objective starts anew
             assert checkpoint is not None
             checkpoint.remove()
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            events.emit("note", text=f"the checkpoint of this run does not load and was removed ({reason})")
+            text = f"the checkpoint of this run does not load and was removed ({raised(error)})"
+            events.emit("note", text=text)
             raise
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
         return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))

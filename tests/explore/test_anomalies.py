@@ -53,6 +53,16 @@ def test_no_galaxy_is_its_own_neighbour(planted, clouds):
     assert distance_scores(planted(reference))["knn_distance"] == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.parametrize(("count", "has_spread"), [(1, False), (2, True)])
+def test_one_reference_galaxy_has_no_covariance(planted, clouds, count, has_spread):
+    """Nothing can be said in units of its spread; two have one. Neighbours are found in either case."""
+    reference, looked_at = clouds
+    found = distance_scores(planted(looked_at, reference[:count]))
+
+    assert (np.isfinite(found["mahalanobis_distance"]) == has_spread).all()
+    assert np.isfinite(found["knn_distance"]).all()
+
+
 def test_the_parts_of_the_prediction_error_add_up(frame, sample):
     """AstroJEPA's sum of its parts, which stand beside it; the largest error is no smaller than the mean."""
     total = frame["mean_mse"] + frame["max_mse"] / 2 + (1 - frame["mean_cosine"]) / 10

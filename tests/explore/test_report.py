@@ -12,9 +12,9 @@ from astrojepa_bench.explore import report as report_module
 from astrojepa_bench.explore import report_page
 from astrojepa_bench.explore.figures import picture_bytes
 from astrojepa_bench.explore.report import report
-from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of
+from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of, training_figure
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.record import RunRecord, Training
 from astrojepa_bench.results.store import Store
 
 HOSTILE = "<script>alert('spiral $x_1$')</script>"
@@ -187,3 +187,18 @@ def test_run_without_training_or_scores_has_a_page(run, table, light):
     assert "Nothing was scored" in text
     assert "Nothing was trained here" in text
     assert "trained elsewhere" in text
+
+
+@pytest.mark.parametrize("terms", [0, 2, 4])
+def test_each_curve_of_training_has_a_panel(run, terms):
+    """Loss, terms and rank in order, three a line; what is left of the last line is blank."""
+    curve = [(0.0, 3.0), (10.0, 2.0)]
+    named = {f"term {index}": curve for index in range(terms)}
+    training = Training(steps=10, images_seen=640, loss_curve=curve, term_curves=named, rank_curve=curve[:1])
+    panels = training_figure(run.record.model_copy(update={"training": training})).axes
+    drawn = [axes for axes in panels if axes.axison]
+
+    assert [axes.get_ylabel() for axes in drawn] == ["loss", *named, "effective rank"]
+    assert drawn[0].lines[0].get_xydata().tolist() == [list(point) for point in curve]
+    assert len(panels) == 2 if not terms else len(panels) == 6
+    assert drawn[-1].get_ylim()[0] == 0

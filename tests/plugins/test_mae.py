@@ -36,7 +36,7 @@ def batch(galaxies=4, bands=3):
 
 def answer_of(method, verb="predict", masker=RandomPatches, given=None):
     streams = Streams(0, 0, torch.device("cpu"))
-    draw = MaskDraw(masker(method.grid), streams, validates=True)
+    draw = MaskDraw(masker(method.grid), streams)
     return getattr(method, verb)(batch() if given is None else given, draw, streams)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 REAPER = Path(__file__).with_name("reaper.py")
+KILLS = int(os.environ.get("ASTROJEPA_KILLS", "8"))
 
 
 def start(galaxies, out, moment):
@@ -64,3 +65,26 @@ def test_killing_a_run_at_every_kind_of_moment_does_not_move_its_numbers(many_ga
         assert found["training"][part] == expected["training"][part]
     weights = [next((out / "weights").glob("*.safetensors")).read_bytes() for out in (whole, killed)]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_by_kills_at_any_moment(galaxies, tmp_path):
+    """Grids, every evaluator, tables, reports, caches, two commands at once; `ASTROJEPA_KILLS=200` tries more."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(REAPER.with_name("kills.py")),
+            str(galaxies),
+            str(tmp_path / "kills"),
+            str(KILLS),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+
+    assert found["lost"] == []
+    assert sum(found["kills"].values()) >= KILLS
+    assert all(found["kills"].values())

@@ -60,6 +60,15 @@ class Grid(Plain):
         self.grid = [4, 4]
 
 
+@offered("x-dim")
+class Dim(Plain):
+    """Its width is text."""
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.dim = "wide"
+
+
 @offered("x-no-last")
 class NoLast(Plain):
     """Lacks the tap that all are scored by."""
