@@ -48,6 +48,16 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.reset(token)
 
 
+@contextmanager
+def muted() -> Iterator[None]:
+    """Tell nobody what happens inside this scope: rehearsals are not worth a line."""
+    token = _listeners.set(())
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
 def track(items: Iterable[Item], *, task: str, total: int, unit: str = "images") -> Iterator[Item]:
     """Yield the items and report progress: for any loop that can take more than two seconds.
 

@@ -15,6 +15,7 @@ from astrojepa_bench.board.claims import NumberTable, read_claims
 from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.table import Board
 from astrojepa_bench.errors import BenchError, ConfigError
+from astrojepa_bench.escaping import markdown, markdown_code
 
 FINDINGS = "findings.md"
 _NOTE = (
@@ -74,7 +75,7 @@ def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, li
             return make()
         except BenchError as error:
             faults.append(f"{FINDINGS}: {name} cannot be made: {error}")
-            return f"*{name} cannot be made: {error}*"
+            return f"*{name} cannot be made: {markdown(str(error))}*"
 
     blocks = [
         f"# {claims.title}",
@@ -97,13 +98,15 @@ def places_table(checker: Checker) -> str:
     for name, place in checker.claims.places.items():
         section = checker.section(name)
         device = f"{section.device_class}, {section.precision}"
-        rows.append([f"*{name}*", place.title, section.budget, device, section.fingerprint[:12]])
+        rows.append(
+            [f"*{name}*", place.title, *map(markdown, (section.budget, device, section.fingerprint[:12]))]
+        )
     titles = ["", "galaxies", "budget", "trained on", "fingerprint"]
     return tabulate(rows, titles, tablefmt="pipe", disable_numparse=True)
 
 
 def _line(each: Checked) -> str:
-    broken = f" **The records do not support this: {each.fault}.**" if each.fault else ""
+    broken = f" **The records do not support this: {markdown(each.fault)}.**" if each.fault else ""
     return f"- {each.sentence}{broken}"
 
 
@@ -118,8 +121,8 @@ def _table(table: NumberTable, checker: Checker) -> str:
         row = rows[checker.entry(section, text)]
         cells = (row.cells.get(column.key) or checker.summary(row.entry_id, column) for column in shown)
         written = (column.text(cell) for column, cell in zip(shown, cells, strict=True))
-        lines.append([f"`{row.label}`", str(len(row.seeds)), *written])
-    titles = [f"*{table.on}*", "seeds", *(column.title for column in shown)]
+        lines.append([markdown_code(row.label), str(len(row.seeds)), *written])
+    titles = [f"*{table.on}*", "seeds", *(markdown(column.title) for column in shown)]
     if len(shown) > MOST_COLUMNS:
         titles, *lines = [list(line) for line in zip(titles, *lines, strict=True)]
     return tabulate(lines, titles, tablefmt="pipe", disable_numparse=True)

@@ -53,6 +53,7 @@ from astrojepa_bench.board.text import (
     usual_encoder,
 )
 from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord
+from astrojepa_bench.escaping import plain_value
 from astrojepa_bench.groups import SELF_SUPERVISED, TOLD_BY_MEASUREMENTS, USES_LABELS
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.suites import Published
@@ -141,7 +142,7 @@ def html_page(
     """
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.board"),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True, finalize=plain_value, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters["px"] = lambda value: f"{value:g}"
     script = templates.get_template("page.js").render()

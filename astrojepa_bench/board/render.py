@@ -42,6 +42,7 @@ from astrojepa_bench.board.text import (
 )
 from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.escaping import csv_cell, markdown, markdown_item
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, write_atomically
@@ -176,9 +177,10 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
     ]
     titles = told_apart(board.sections)
     said = "\n".join(f"- {text}" for text in findings)  # in Markdown, from the folder's own claims
-    blocks = ["# Leaderboard", said, _bullets(links), RULE, _LEGEND]
+    linked = "\n".join(f"- {link}" for link in links)
+    blocks = ["# Leaderboard", said, linked, RULE, _LEGEND]
     for section, title in zip(board.sections, titles, strict=True):
-        blocks += [f"## {title}", *_blocks(board, section)]
+        blocks += [f"## {markdown(title)}", *_blocks(board, section)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -191,7 +193,7 @@ def _blocks(board: Board, section: Section) -> list[str]:
     ]
     notes = f"<details><summary>Notes</summary>\n\n{_bullets(said)}\n\n</details>" if said else ""
     return [
-        f"Encoder {_cell(usual)} unless another is named." if usual else "",
+        f"Encoder {markdown(usual)} unless another is named." if usual else "",
         _table(board, section),
         notes,
     ]
@@ -220,19 +222,14 @@ def _table(board: Board, section: Section) -> str:
     chance = {key: known[key].number(value) for key, value in section.chance.items() if key in known}
     if headline.key in chance:
         lines.append(["", "", CHANCE, chance[headline.key], "", chance.get(KNN, ""), "", ""])
-    titles = ["rank", "ties", "entry", headline.title, "lift", "k-NN %", "seeds", "state"]
+    titles = ["rank", "ties", "entry", markdown(headline.title), "lift", "k-NN %", "seeds", "state"]
     align = ["right", "left", "left", "right", "right", "right", "right", "left"]
-    cells = [[_cell(text or NOTHING) if line[0] else _cell(text) for text in line] for line in lines]
+    cells = [[markdown(text or NOTHING if line[0] else text) for text in line] for line in lines]
     return tabulate(cells, titles, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
 def _bullets(items: list[str] | tuple[str, ...]) -> str:
-    return "\n".join(f"- {_cell(item)}" for item in items)
-
-
-def _cell(text: str) -> str:
-    """Keep plugin names and messages from breaking the table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return "\n".join(f"- {markdown_item(item)}" for item in items)
 
 
 def long_table(board: Board) -> str:
@@ -250,7 +247,7 @@ def long_table(board: Board) -> str:
         facts = {**vars(record), **shared, "galaxies": section.title, "entry": label, "options": options}
         settings = settings_of(record)
         lines = ({**facts, **vars(s), "evaluator_options": settings[s.evaluator]} for s in record.scores)
-        writer.writerows(lines)
+        writer.writerows({name: csv_cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.shared_arguments import common
 from astrojepa_bench.cli.stdout import own_stdout
 from astrojepa_bench.cli.verbs import VERBS, Verb
@@ -25,6 +26,7 @@ from astrojepa_bench.errors import BenchError, ConfigError, PluginError, named, 
 from astrojepa_bench.interrupts import interrupted, noting_interrupts
 
 PROGRAM = "astrojepa-bench"
+LONGEST = 4_000  # characters of an error: a plugin may raise a megabyte of text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,5 +139,6 @@ def _add_verbs(parser: ArgumentParser, metavar: str, verbs: Mapping[str, Verb]) 
 def _report(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    print(f"{PROGRAM}: {line[:LONGEST]}{' …' * (len(line) > LONGEST)}", file=sys.stderr)
     return code

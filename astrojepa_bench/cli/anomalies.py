@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.anomalies import anomaly_table, check_score
 from astrojepa_bench.explore.figures import write_figure

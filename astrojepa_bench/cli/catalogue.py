@@ -14,6 +14,8 @@ from rich.text import Text
 
 from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.cli.pages import source_of
+from astrojepa_bench.cli.printing import print
+from astrojepa_bench.escaping import plain
 from astrojepa_bench.options import Offer, jsonable
 from astrojepa_bench.signatures import Option
 from astrojepa_bench.suites import SuiteOffer
@@ -93,7 +95,7 @@ def _print_table(rows: list[Row]) -> None:
     table = Table("kind", "name", "plugin", "summary", "options", box=box.SIMPLE_HEAD)
     last = {row[0]: row for row in rows}  # of its kind: a line is drawn below it
     for row in rows:
-        *facts, summary, options, source = row
+        *facts, summary, options, source = map(plain, row)
         explained = Text(summary).append(f"\n{source}" if source else "", style="dim")
         table.add_row(*map(Text, facts), explained, Text(options), end_section=row is last[row[0]])
     Console().print(table)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
 from astrojepa_bench.events import emit

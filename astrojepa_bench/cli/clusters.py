@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from tabulate import tabulate
 
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.clusters import (
     Clusters,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
 from astrojepa_bench.cli.pages import page_of, prose_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.options import Kind, Offer
 from astrojepa_bench.registry import Registry

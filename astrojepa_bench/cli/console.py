@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 from astrojepa_bench.cli.live import LiveDisplay
 from astrojepa_bench.cli.stdout import plugins_at_work
+from astrojepa_bench.escaping import plain, plain_value
 from astrojepa_bench.events import Event, listening
 from astrojepa_bench.registry import Registry
 
@@ -65,7 +66,7 @@ class ConsoleListener:
         """Hear one event; names that this version does not know pass in silence."""
         hear = getattr(self, f"_hear_{event.name}", None)
         if hear is not None:
-            hear(event.fields)
+            hear({name: plain_value(value) for name, value in event.fields.items()})
 
     def _hear_task_started(self, fields: Mapping[str, Any]) -> None:
         self._done[fields["task"]] = 0.0
@@ -85,7 +86,7 @@ class ConsoleListener:
         if task not in self._done:
             self.display.begin(task, fields["steps"], "steps", fields["step"])
         self._done[task] = fields["step"]
-        remarks = [f"{name} {value:.4g}" for name, value in fields.get("terms", {}).items()]
+        remarks = [f"{plain(name)} {value:.4g}" for name, value in fields.get("terms", {}).items()]
         if fields.get("images_per_second"):
             remarks.insert(0, f"{fields['images_per_second']:,.0f} images/s")
         if fields.get("effective_rank") is not None:

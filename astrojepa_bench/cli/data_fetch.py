@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 
 from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.published.download import fetch
 from astrojepa_bench.data.published.releases import RELEASES

@@ -8,6 +8,7 @@ from argparse import Namespace
 from tabulate import tabulate
 
 from astrojepa_bench.cli.data_target import load_target
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.look.describe import Description, describe
 from astrojepa_bench.evaluation.pool_gap import pool_gap
 from astrojepa_bench.results.identity import split_hash

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from astrojepa_bench.cli.data_target import load_target
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.look.sheet import contact_sheet
 from astrojepa_bench.errors import ConfigError
 

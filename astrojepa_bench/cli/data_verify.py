@@ -8,6 +8,7 @@ from argparse import Namespace
 from tabulate import tabulate
 
 from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.published.verification import Verification, verify
 
 DEFECTS = {

@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import Literal
 
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import BenchError
 

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
 from astrojepa_bench.errors import ConfigError

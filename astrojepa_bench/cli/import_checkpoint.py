@@ -10,6 +10,7 @@ from argparse import Namespace
 from astrojepa_bench.board.render import write_board
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of, split_names
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.importers import Imported

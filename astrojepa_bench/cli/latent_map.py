@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.map import check_method, colour_column, make_map

@@ -13,6 +13,7 @@ from astrojepa_bench.board.render import PAGE, check_board, doubts, read_board, 
 from astrojepa_bench.board.rules import keep_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.migrate import migrate
 

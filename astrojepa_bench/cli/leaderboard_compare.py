@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from astrojepa_bench.board.compare import compare_by_name
 from astrojepa_bench.board.render import read_board
+from astrojepa_bench.cli.printing import print
 
 WIDTH = 100
 

@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 
 from astrojepa_bench.board.render import read_board, write_board
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.results.merge import merge
 
 

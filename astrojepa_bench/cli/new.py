@@ -12,6 +12,7 @@ from pathlib import Path
 
 from astrojepa_bench import plugin
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.report import report

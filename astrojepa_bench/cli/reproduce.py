@@ -13,6 +13,7 @@ from astrojepa_bench.board.reproduction import Reproduced, judge_rerun
 from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import locked

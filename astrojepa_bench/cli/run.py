@@ -19,6 +19,7 @@ from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.store import Store

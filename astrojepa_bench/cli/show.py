@@ -15,6 +15,7 @@ from astrojepa_bench.cli.component_view import (
     print_suite,
 )
 from astrojepa_bench.cli.names import registry_of
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import KINDS, Offer
 from astrojepa_bench.registry import Registry

@@ -12,9 +12,11 @@ from jaxtyping import UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from astrojepa_bench.data.look.sheet import as_rgb
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.escaping import plain
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import GalaxyTable
@@ -148,6 +150,8 @@ def write_figure(figure: Figure, path: Path) -> Path:
 def picture_bytes(figure: Figure, kind: str = "png") -> bytes:
     """Render a figure; the same figure gives the same bytes, since no date is written."""
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    for text in figure.findobj(Text):
+        text.set_text(plain(text.get_text()))
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, metadata=undated)
     return stream.getvalue()

@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from astrojepa_bench.escaping import plain_value
 from astrojepa_bench.explore.figures import picture_bytes
 
 CSS_PX_PER_INCH = 96
@@ -101,6 +102,7 @@ def render(title: str, subtitle: str, sections: Iterable[ReportSection]) -> str:
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.explore"),
         autoescape=True,
+        finalize=plain_value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

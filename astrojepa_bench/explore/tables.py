@@ -12,6 +12,7 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.escaping import csv_cell, plain
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import ANOMALY_KINDS
@@ -93,6 +94,9 @@ def check_format(path: Path, formats: Collection[str]) -> None:
 def write_table(frame: pd.DataFrame, path: Path) -> Path:
     """Write a table in the format of the file's ending; the same table gives the same bytes.
 
+    In CSV a text that a spreadsheet would take for a formula begins with `'`; numbers stay numbers. Characters that
+    steer a terminal are spelt out in every format.
+
     Raises:
         ConfigError: the ending is unknown, or the file cannot be written.
     """
@@ -100,9 +104,9 @@ def write_table(frame: pd.DataFrame, path: Path) -> Path:
     stream = io.BytesIO()
     match kind := TABLE_FORMATS[path.suffix.lower()]:
         case "csv":
-            frame.to_csv(stream, index=False, lineterminator="\n")
+            _as_csv(frame).to_csv(stream, index=False, lineterminator="\n")
         case "parquet":
-            frame.to_parquet(stream, index=False)
+            pd.DataFrame(columns_of(frame)).to_parquet(stream, index=False)
         case _:
             astropy_table(columns_of(frame)).write(stream, format=kind)
     write_atomically(path, stream.getvalue())
@@ -110,11 +114,18 @@ def write_table(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return the columns of a table as NumPy numbers or text, which every format can hold."""
+    """Return the columns of a table as NumPy numbers or text without controls, which every format can hold."""
     arrays = {str(name): frame[name].to_numpy() for name in frame}
     return {
-        name: values if values.dtype.kind in "if" else values.astype(str) for name, values in arrays.items()
+        name: values if values.dtype.kind in "if" else np.array([*map(plain, values.astype(str))], dtype=str)
+        for name, values in arrays.items()
     }
+
+
+def _as_csv(frame: pd.DataFrame) -> pd.DataFrame:
+    """Escape the texts of a table that a spreadsheet would take for formulas."""
+    texts = {str(name): frame[name].map(csv_cell) for name in frame if frame[name].dtype.kind not in "ifb"}
+    return frame.assign(**texts) if texts else frame
 
 
 def astropy_table(columns: Mapping[str, np.ndarray]) -> Table:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.escaping import csv_id, csv_text
 
 Right = Bool[np.ndarray, " galaxy"]
 Classes = Int[np.ndarray, " galaxy"]
@@ -74,7 +75,7 @@ def galaxies_text(ids: np.ndarray, label: Classes) -> str:
     known = sorted(
         (str(name), index) for name, index in zip(ids.tolist(), label.tolist(), strict=True) if index >= 0
     )
-    writer.writerows([_COLUMNS, *((place, *galaxy) for place, galaxy in enumerate(known))])
+    writer.writerows([_COLUMNS, *((place, csv_id(name), index) for place, (name, index) in enumerate(known))])
     return text.getvalue()
 
 
@@ -86,12 +87,13 @@ def read_classes(path: Path) -> Classes:
     """
     try:
         rows = list(csv.reader(io.StringIO(path.read_text())))
-        places, ids, classes = zip(*rows[1:], strict=True)
+        places, written, classes = zip(*rows[1:], strict=True)
+        ids = [*map(csv_text, written)]
         found = np.array([int(index) for index in classes], dtype=np.int64)
         is_list = tuple(rows[0]) == _COLUMNS and [int(place) for place in places] == list(range(len(found)))
     except (OSError, ValueError):
         is_list = False
-    if not is_list or list(ids) != sorted(ids):
+    if not is_list or ids != sorted(ids):
         raise DataError(
             f"{path} does not list galaxies by position, id and class, ids in order; restore it, or delete it and "
             "run something on these galaxies"

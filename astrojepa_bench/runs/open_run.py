@@ -137,7 +137,11 @@ def _recorded_component(record: RunRecord, kind: Kind, registry: Registry) -> Co
     Raises:
         ConfigError: it is not installed, or has lost an option since.
     """
-    offer = registry.get(kind, getattr(record, kind))
+    try:
+        offer = registry.get(kind, getattr(record, kind))
+    except ConfigError as error:  # a record names no plugin, but the command that made it does
+        made = record.provenance.command
+        raise ConfigError(f"{error}; the run was made by `{made}`" if made else str(error)) from None
     spare = {option.name for option in offer.options if "Path" in option.type and option.default is None}
     options = {name: value for name, value in record.options.get(kind, {}).items() if name not in spare}
     component = Component.of(offer, {kind: options})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -11,7 +13,7 @@ from typing import Literal, TypeAlias
 from astrojepa_bench.errors import PluginError
 from astrojepa_bench.options import Kind
 from astrojepa_bench.testing.subject import Subject
-from astrojepa_bench.testing.watching import generators_kept
+from astrojepa_bench.testing.watching import generators_kept, settings_kept
 
 Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
 Finder: TypeAlias = Callable[[Subject], str | None]
@@ -53,34 +55,59 @@ class Check:
         claim: one sentence that holds for every correct component.
         fix: how to mend a component that breaks it.
         find: returns the fault of a component, or None.
+        after: rules that must hold before this one means anything; where one of them failed, this one is skipped.
     """
 
     id: str
     claim: str
     fix: str
     find: Finder
+    after: tuple[str, ...] = ()
 
     def run(self, piece: Subject) -> Outcome:
-        """Apply the rule; an error raised by the component is a fault too."""
+        """Apply the rule; an error raised by the component is a fault too, and one error is one fault.
+
+        What the component prints goes to stderr, and the settings of the process are put back.
+        """
+        broken = piece.once("broken", dict[str, str])  # id: what was found
+        idle = piece.once("idle", dict[str, str])
+        for name in self.after:
+            if name in broken or name in idle:
+                return Outcome(self.id, "skipped", self.claim, idle.get(name, f"rule '{name}' comes first"))
         try:
-            with generators_kept():
+            with generators_kept(), settings_kept(), redirect_stdout(sys.stderr):
                 found = self.find(piece)
         except NotApplicable as reason:
+            idle[self.id] = str(reason)
             return Outcome(self.id, "skipped", self.claim, str(reason))
-        except Exception as error:  # a component may raise anything
-            found = _raised(error, piece)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a component may raise anything, sys.exit among it
+            found = raised(error, piece)
+            same = next((name for name, known in broken.items() if known == found), None)
+            if same is not None:
+                return Outcome(self.id, "skipped", self.claim, f"it raises what rule '{same}' met")
         if found is None:
             return Outcome(self.id, "passed", self.claim)
+        broken[self.id] = found
         return Outcome(self.id, "failed", self.claim, found, self.fix)
 
 
-def _raised(error: Exception, piece: Subject) -> str:
+def raised(error: BaseException, piece: Subject) -> str:
     """Describe an error and the component's own line that raised it: a report shows no traceback."""
     inner = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
     frames = traceback.extract_tb(inner.__traceback__)
     lines = [frame.lineno for frame in frames if piece.file and Path(frame.filename) == piece.file.absolute()]
     where = f" ({piece.file.name}, line {lines[-1]})" if piece.file and lines else ""
-    return f"raised {type(inner).__name__}: {' '.join(str(inner).split())[:300]}{where}"
+    return f"raised {type(inner).__name__}: {said(inner)}{where}"
+
+
+def said(error: BaseException, most: int = 300) -> str:
+    """Return what an exception says, in one line; its own text may raise as well."""
+    try:
+        return " ".join(str(error).split())[:most]
+    except Exception:
+        return "an exception that cannot be put into words"
 
 
 class RuleSet:
@@ -88,17 +115,21 @@ class RuleSet:
 
     Args:
         kind: prefix of their ids; None for rules of every kind.
+        after: rules that come before each of them.
     """
 
-    def __init__(self, kind: Kind | None = None) -> None:
+    def __init__(self, kind: Kind | None = None, after: tuple[str, ...] = ()) -> None:
+        self.after = after
         self.prefix = f"{kind}-" if kind else ""
         self.checks: list[Check] = []
 
-    def __call__(self, name: str, claim: str, fix: str) -> Callable[[Finder], Finder]:
-        """Make a check from a function that returns the fault, or None."""
+    def __call__(
+        self, name: str, claim: str, fix: str, after: tuple[str, ...] = ()
+    ) -> Callable[[Finder], Finder]:
+        """Make a check from a function that returns the fault, or None; it runs once the rules `after` hold."""
 
         def keep(find: Finder) -> Finder:
-            self.checks.append(Check(f"{self.prefix}{name}", claim, fix, find))
+            self.checks.append(Check(f"{self.prefix}{name}", claim, fix, find, (*self.after, *after)))
             return find
 
         return keep

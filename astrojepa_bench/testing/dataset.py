@@ -17,7 +17,7 @@ from astrojepa_bench.types import GalaxyTable, Split
 MOST_PAIRS = 400_000  # some seconds
 FIELD_ARCSEC = 30.0  # where the pixel scale is unknown
 MEAN_OFF, STD_OFF = 0.02, 0.1
-rules = RuleSet("dataset")
+rules = RuleSet("dataset", after=("acts",))
 
 
 def loaded(piece: Subject, size_px: int = SIZE_PX) -> GalaxyTable:

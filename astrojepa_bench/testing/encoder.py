@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -15,7 +17,7 @@ from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.types import Tokens
 
 CLOSE = 1e-4  # of the largest value: sums over a batch of another shape may be rounded otherwise
-rules = RuleSet("encoder")
+rules = RuleSet("encoder", after=("acts",))
 
 
 def encode(
@@ -80,29 +82,51 @@ def find_tokens(piece: Subject) -> str | None:
 def find_taps(piece: Subject) -> str | None:
     """Look at each tap."""
     encoder: Encoder = build(piece)
-    with torch.no_grad():
-        taps = encoder.taps(galaxies.images(FEW))
+    taps = tapped(encoder, galaxies.images(FEW))
+    if any(module.training for module in encoder.modules()):
+        return "taps left it in training mode"
     if "last" not in taps:
         return f"taps {', '.join(taps) or 'none'} without 'last'"
     wrong = [name for name, values in taps.items() if values.ndim != 2 or len(values) != FEW]
     wrong += [name for name, values in taps.items() if not bool(values.isfinite().all())]
-    return f"tap '{wrong[0]}' has shape {tuple(taps[wrong[0]].shape)} or is not finite" if wrong else None
+    if wrong:
+        return f"tap '{wrong[0]}' has shape {tuple(taps[wrong[0]].shape)} or is not finite"
+    wide = [name for name, values in taps.items() if values.dtype != torch.float32]
+    return f"tap '{wide[0]}' is {taps[wide[0]].dtype}; expected torch.float32" if wide else None
+
+
+def tapped(encoder: Encoder, images: Float[Tensor, "batch band height width"]) -> dict[str, Tensor]:
+    """Compute the taps without gradient; raise unless they are tensors by name."""
+    with torch.no_grad():
+        taps: object = encoder.taps(images)
+    if not isinstance(taps, Mapping):
+        raise TypeError(f"taps returned {type(taps).__name__}; expected a mapping of names to tensors")
+    for name, values in taps.items():
+        if not isinstance(name, str) or not isinstance(values, Tensor):
+            raise TypeError(f"tap {name!r} is a {type(values).__name__}; expected a tensor by name")
+    return dict(taps)
 
 
 @rules(
     "batch",
-    "What it makes of a galaxy does not depend on the others of the batch, nor on their order.",
+    "What it makes of a galaxy, tokens and taps, does not depend on the others of the batch, nor on their order.",
     "use no statistics of the batch in evaluation mode",
+    ("repeatable",),
 )
 def find_batch(piece: Subject) -> str | None:
     """Encode a batch turned round, and one galaxy alone."""
     encoder, shown = build(piece), galaxies.images(FEW)
-    together = encode(encoder, shown).values
-    if apart(together, encode(encoder, shown.flip(0)).values.flip(0)) > CLOSE:
-        return "the order of the batch changes the tokens"
-    return (
-        None if apart(together[:1], encode(encoder, shown[:1]).values) < CLOSE else "a galaxy alone differs"
+    together, turned, alone = (
+        {"the tokens": encode(encoder, images).values}
+        | {f"tap '{name}'": values for name, values in tapped(encoder, images).items()}
+        for images in (shown, shown.flip(0), shown[:1])
     )
+    for name, values in together.items():
+        if apart(values, turned[name].flip(0)) > CLOSE:
+            return f"the order of the batch changes {name}"
+        if apart(values[:1], alone[name]) > CLOSE:
+            return f"a galaxy alone differs in {name}"
+    return None
 
 
 @rules(

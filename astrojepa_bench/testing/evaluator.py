@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import get_args
@@ -15,7 +16,15 @@ from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.testing.checks import NotApplicable, RuleSet
-from astrojepa_bench.testing.features import features_of, hint, ignorance, in_another_order, truth, unlabelled
+from astrojepa_bench.testing.features import (
+    ROWS,
+    features_of,
+    hint,
+    ignorance,
+    in_another_order,
+    truth,
+    unlabelled,
+)
 from astrojepa_bench.testing.rehearsal import build
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.types import Evaluation, Score
@@ -23,7 +32,7 @@ from astrojepa_bench.types import Evaluation, Score
 DRAWS = 6
 BEST = 0.01  # how far from the best possible value the truth may score
 ALLOWED = 0.03  # excess over chance that no statistics of six draws can exclude
-rules = RuleSet("evaluator")
+rules = RuleSet("evaluator", after=("acts",))
 
 
 def evaluation(evaluator: Evaluator, features: Features) -> Evaluation:
@@ -52,13 +61,88 @@ def excess(score: Score) -> float:
 )
 def find_scores(piece: Subject) -> str | None:
     """Look at what it says."""
-    features = features_of(hint)
-    found = evaluation(build(piece), features)
+    features, evaluator = features_of(hint), build(piece)
+    found = evaluation(evaluator, features)
+    missing = unmet(evaluator)
+    if not found.scores and (missing or found.warnings):
+        reason = found.warnings[0] if found.warnings else f"invented galaxies have no {', '.join(missing)}"
+        raise NotApplicable(f"it has nothing to score: {reason}")
+    fault = next((fault for score in found if (fault := score_fault(score))), selection_fault(found))
+    if fault is not None:
+        return fault
     names = [score.metric for score in found]
     if not names or len(set(names)) < len(names):
         return f"metrics {', '.join(names) or 'none'}"
     counts = [score.n for score in found if not 0 < score.n <= len(features.test.ids)]
     return f"a score over {counts[0]} of {len(features.test.ids)} test galaxies" if counts else None
+
+
+def unmet(evaluator: Evaluator) -> list[str]:
+    """List what an evaluator requires and invented galaxies have not."""
+    known = {"label", "anomaly", "factors", *get_args(Extra), *features_of(hint).test.columns}
+    return [name for name in evaluator.requires if name not in known]
+
+
+def score_fault(score: Score) -> str | None:
+    """Return what of a score no record can hold; None for a sound one."""
+    for name in ("evaluator", "metric"):
+        text = getattr(score, name)
+        if not isinstance(text, str) or not text.strip() or not text.isprintable():
+            return f"a score's {name} is {text!r}; expected one line of printable text"
+    numbers = {"value": score.value, "chance": score.chance, "item_se": score.item_se}
+    for name, value in numbers.items():
+        if value is None and name != "value":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return f"{name} of '{score.metric}' is {value!r}; expected a finite number"
+    direction: object = score.higher_is_better
+    if not isinstance(direction, bool):
+        return f"higher_is_better of '{score.metric}' is {direction!r}; expected True or False"
+    if isinstance(score.n, bool) or not isinstance(score.n, int):
+        return f"n of '{score.metric}' is {score.n!r}; expected a whole number"
+    return None
+
+
+def selection_fault(found: Evaluation) -> str | None:
+    """Return what of choices and warnings no record can hold; None for sound ones."""
+    for name, value in found.selection.items():
+        if not isinstance(name, str) or not (
+            isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+        ):
+            return f"selection {name!r} is {value!r}; expected a finite number or text, by name"
+    warnings: object = found.warnings
+    if not isinstance(warnings, tuple | list) or not all(isinstance(text, str) for text in warnings):
+        return f"warnings is {warnings!r}; expected a tuple of texts"
+    return None
+
+
+@rules(
+    "input",
+    "The features that it is given stay as they are: every evaluator of a run reads the same.",
+    "write `values = values - mean` and not `values -= mean`; copy before you sort, fill or normalise",
+)
+def find_input(piece: Subject) -> str | None:
+    """Compare every column before and after."""
+    features = features_of(hint)
+    before = {name: values.copy() for name, values in columns_of(features)}
+    evaluation(build(piece), features)
+    for name, values in columns_of(features):
+        if not np.array_equal(before.get(name, np.empty(0)), values, equal_nan=values.dtype.kind == "f"):
+            return f"evaluate changed {name} in place"
+    return None
+
+
+def columns_of(features: Features) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield everything that an evaluator can see, by name, as arrays that share its memory."""
+    for name in ROWS:
+        part = features.split(name)
+        facts = {**part.features, **part.factors, **part.prediction_errors}
+        facts |= {key: getattr(part, key) for key in ("ids", "label", "anomaly", "redshift", "band_fluxes")}
+        for key, values in facts.items():
+            if values is not None:
+                yield f"'{key}' of {name}", np.asarray(values)
+    if features.augmented_views is not None:
+        yield "the augmented views", np.asarray(features.augmented_views)
 
 
 @rules(

@@ -1,4 +1,4 @@
-"""Rules for every kind of component: built from its defaults, documented, repeatable, without side effects."""
+"""Rules for every kind of component: built, documented, repeatable, without side effects."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import torch
 
+from astrojepa_bench.groups import GROUPS
 from astrojepa_bench.options import jsonable, resolve
-from astrojepa_bench.roles import ROLES
+from astrojepa_bench.roles import ROLES, Standing
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, RuleSet
+from astrojepa_bench.testing.evaluator import unmet
 from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct
 from astrojepa_bench.testing.subject import Subject
+from astrojepa_bench.testing.watching import settings_kept
+from astrojepa_bench.types import Progress
 from astrojepa_bench.versions import chain_of
 
+ACTED = 3  # times in a row
 IMPORT_S = 2.0  # of processor time, beside libraries that are imported anyway
 rules = RuleSet()
+ACTS = ("acts",)
 
 
 @rules(
@@ -34,6 +41,41 @@ def find_builds(piece: Subject) -> str | None:
     """Build it."""
     made, role = build(piece), ROLES[piece.offer.kind]
     return None if isinstance(made, role) else f"built a {type(made).__name__}, not a {role.__name__}"
+
+
+@rules(
+    "acts",
+    "It does what its role is for, and returns what its role promises.",
+    "see the error; the guide says what the role is given and returns",
+)
+def find_acts(piece: Subject) -> str | None:
+    """Let it act once."""
+    try:
+        act_of(piece)
+    except Exception:
+        missing = unmet(build(piece)) if piece.offer.kind == "evaluator" else []
+        if missing:
+            raise NotApplicable(f"invented galaxies have no {', '.join(missing)}") from None
+        raise
+    return None
+
+
+@rules(
+    "declared",
+    "What it declares beside its options is among what its role knows.",
+    "leave out what you do not need: standing, group, masks, needs_labels, trains and hides have defaults",
+)
+def find_declared(piece: Subject) -> str | None:
+    """Look at the attributes of its class."""
+    known: dict[str, tuple[object, ...]] = {
+        "standing": get_args(Standing), "group": GROUPS, "masks": ("required", "optional", "ignored"),
+        **dict.fromkeys(("needs_labels", "trains", "hides"), (True, False)),
+    }  # fmt: skip
+    made = build(piece)
+    for name, allowed in known.items():
+        if hasattr(ROLES[piece.offer.kind], name) and (value := getattr(made, name)) not in allowed:
+            return f"{name} is {value!r}; expected {', '.join(map(repr, allowed))}"
+    return None
 
 
 @rules(
@@ -122,6 +164,7 @@ def find_picklable(piece: Subject) -> str | None:
     "global-random",
     "It draws nothing from global random generators and seeds none.",
     "draw from the generator or the streams that are passed in; for NumPy make numpy.random.default_rng(seed)",
+    ACTS,
 )
 def find_global_random(piece: Subject) -> str | None:
     """Look at the global generators after it acted."""
@@ -153,6 +196,7 @@ def find_own_weights(piece: Subject) -> str | None:
     "repeatable",
     "Equal inputs give equal outputs, to the last bit.",
     "draw every random number from the generator or streams passed in, and keep no state between calls",
+    (*ACTS, "global-random"),
 )
 def find_repeatable(piece: Subject) -> str | None:
     """Act again, and with another instance, under another state of torch's generator."""
@@ -161,8 +205,8 @@ def find_repeatable(piece: Subject) -> str | None:
         another = act_again(piece, build(piece, anew=True))
     if not _equal(first.output, another):
         return "another instance gave something else"
-    if piece.offer.kind == "dataset":
-        return None  # it has loaded twice already
+    if piece.offer.kind in ("dataset", "objective"):
+        return None  # it has loaded twice already; an objective may learn from each call
     return (
         None if _equal(first.output, act_again(piece, first.made)) else "the second call gave something else"
     )
@@ -182,8 +226,43 @@ def _same(first: object, second: object) -> bool:
     "no-files",
     "It writes no files, except for a dataset in its cache folder.",
     "return results; datasets convert below `cache_dir`",
+    ACTS,
 )
 def find_no_files(piece: Subject) -> str | None:
     """Look for files written while it was built and used."""
     written = act_of(piece).written
     return f"wrote {Path(written[0]).name}" if written else None
+
+
+@rules(
+    "quiet",
+    "It prints nothing: stdout belongs to the command, which may print JSON.",
+    "use the module `warnings` or `logging`, or return the words: notes of a card, warnings of an evaluation",
+    ACTS,
+)
+def find_quiet(piece: Subject) -> str | None:
+    """Read what it printed while it was built and used."""
+    printed = act_of(piece).printed
+    return f"printed {len(printed):,} characters: '{' '.join(printed.split())[:60]}'" if printed else None
+
+
+@rules(
+    "settings",
+    "It leaves the settings of the process as they were: gradients, default types, threads, the working directory.",
+    "use torch.no_grad() and the like as `with` blocks, and pass dtype and device to what is made",
+    ACTS,
+)
+def find_settings(piece: Subject) -> str | None:
+    """Let it act, and learn for a few steps."""
+    moved: list[str] = []
+    try:
+        with settings_kept() as moved:
+            made = build(piece)
+            for step in range(ACTED):
+                act_again(piece, made)
+                if piece.offer.kind == "objective":
+                    made.after_step(Progress(step + 1, ACTED))
+    except Exception:  # it may well be the setting that spoils the second time
+        if not moved:
+            raise
+    return f"it changed {', '.join(moved)}" if moved else None

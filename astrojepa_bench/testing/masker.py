@@ -19,7 +19,7 @@ from astrojepa_bench.testing.subject import Subject
 DRAWN = 125  # images in each of the cases below: more than a thousand masks
 GRIDS = (GRID, PatchGrid.tiling(56, 4), PatchGrid.tiling(16, 4))
 SIZES = MaskSizes(16, 4, 12)
-rules = RuleSet("masker")
+rules = RuleSet("masker", after=("acts",))
 
 
 def cases() -> Iterator[tuple[PatchGrid, MaskSizes]]:

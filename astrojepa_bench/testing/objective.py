@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +14,7 @@ from torch import Tensor
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.roles import Encoder, Objective
+from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.checks import NotApplicable, RuleSet
@@ -21,6 +24,7 @@ from astrojepa_bench.testing.rehearsal import (
     Drawer,
     Nowhere,
     build,
+    descend,
     drawer_for,
     labelled_batch,
     loss_of,
@@ -28,11 +32,11 @@ from astrojepa_bench.testing.rehearsal import (
     streams_of,
 )
 from astrojepa_bench.testing.subject import Subject
-from astrojepa_bench.training.schedule import make_optimiser, set_schedule
-from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress, Recipe, Tokens
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Recipe, Tokens
 
 STEPS = 30
-rules = RuleSet("objective")
+rules = RuleSet("objective", after=("acts", "settings"))
+FINITE, REPEATABLE = ("objective-finite",), ("global-random", "repeatable")
 
 
 def trained(piece: Subject) -> Objective:
@@ -61,20 +65,24 @@ def finite_or_fault(objective: Objective, batch: GalaxyBatch, draw: Drawer | Non
     return None
 
 
-def descend(objective: Objective, batch: GalaxyBatch, steps: int) -> list[float]:
-    """Take optimiser steps on one batch, always with the same masks and views; return the losses."""
-    recipe, losses = objective.recipe(), []
-    optimiser = make_optimiser(objective, recipe)
-    for step in range(steps):
-        set_schedule(optimiser, recipe, step, steps)
-        loss = loss_of(objective, batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.clip)
-        optimiser.step()
-        objective.after_step(Progress(step + 1, steps))
-        losses.append(float(loss.total.detach()))
-    return [*losses, float(loss_of(objective, batch).total.detach())]
+@rules(
+    "recipe",
+    "Its recipe has positive rates and sizes, and a warm-up between 0 and 1.",
+    "return Recipe(learning_rate=..., batch_size=...)",
+)
+def find_recipe(piece: Subject) -> str | None:
+    """Look at the numbers."""
+    recipe: object = build(piece).recipe()
+    if not isinstance(recipe, Recipe):
+        return f"recipe returned {type(recipe).__name__}"
+    sound = (
+        0 < recipe.learning_rate < math.inf
+        and recipe.batch_size >= 1
+        and 0 <= recipe.warmup < 1
+        and recipe.weight_decay >= 0
+        and recipe.clip > 0
+    )
+    return None if sound else f"{recipe}"
 
 
 @rules(
@@ -92,6 +100,7 @@ def find_finite(piece: Subject) -> str | None:
     "edge-cases",
     "Blank, constant and saturated images give a finite loss and gradient.",
     "add a small constant under square roots and to denominators that can be 0",
+    FINITE,
 )
 def find_edge_cases(piece: Subject) -> str | None:
     """Compute the loss on a batch of each edge case alone, and on all together."""
@@ -123,6 +132,7 @@ class Constant(TokenViT):
     "collapse",
     "Identical features give a finite loss and gradient, so that a collapse is reported as one.",
     "add a small constant under square roots: the gradient of a standard deviation of 0 is infinite",
+    FINITE,
 )
 def find_collapse(piece: Subject) -> str | None:
     """Compute the loss on constant features."""
@@ -136,6 +146,7 @@ def find_collapse(piece: Subject) -> str | None:
     "one-galaxy",
     "A batch of one galaxy gives a finite loss, or is refused with a reason.",
     "raise ConfigError where statistics of a batch need more than one galaxy",
+    FINITE,
 )
 def find_one_galaxy(piece: Subject) -> str | None:
     """Compute the loss of one galaxy."""
@@ -147,9 +158,36 @@ def find_one_galaxy(piece: Subject) -> str | None:
 
 
 @rules(
+    "weights",
+    "Its weights can be kept in a file and read back, so that a finished run can be scored again.",
+    "keep dense tensors of real numbers in the state dict; lists, text and sparse tensors do not go into the file",
+)
+def find_weights(piece: Subject) -> str | None:
+    """Write the weights as a run does, and read them into another objective."""
+    first, second = build(piece), build(piece, seed=1)
+    names = tuple(f"class {number}" for number in range(galaxies.CLASSES))
+    facts = DataFacts(galaxies.image_spec(), galaxies.CLASSES, names, "invented galaxies")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.safetensors")
+        write_weights(path, first, facts)
+        read_weights(path, second)
+    again = second.state_dict()
+    lost = [name for name, value in first.state_dict().items() if not equal_values(value, again[name])]
+    return f"'{lost[0]}' comes back as another" if lost else None
+
+
+def equal_values(first: object, second: object) -> bool:
+    """Whether two entries of state dicts are the same."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return first.shape == second.shape and torch.equal(first, second)
+    return bool(first == second)
+
+
+@rules(
     "gradients",
     "The loss has a gradient on the encoder.",
     "compute it from self.encoder(...) without detach or no_grad",
+    FINITE,
 )
 def find_gradients(piece: Subject) -> str | None:
     """Send a gradient back."""
@@ -161,13 +199,14 @@ def find_gradients(piece: Subject) -> str | None:
 
 @rules(
     "learns",
-    f"The loss of one batch falls in {STEPS} steps of its own recipe.",
+    f"Gradient steps alone, {STEPS} of its own recipe on one batch, make the loss fall; all else is held still.",
     "look at the sign of the loss, at detached terms, and at the learning rate of recipe()",
+    (*REPEATABLE, "objective-recipe", "objective-gradients"),
 )
 def find_learns(piece: Subject) -> str | None:
-    """Descend on one batch."""
+    """Descend on one batch; teachers, queues and critics, which no gradient trains, stay as they were."""
     objective = trained(piece)
-    losses = descend(objective, labelled_batch(objective), STEPS)
+    losses = descend(objective, labelled_batch(objective), STEPS, still=True)
     return None if losses[-1] < losses[0] else f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
 
 
@@ -175,6 +214,7 @@ def find_learns(piece: Subject) -> str | None:
     "scored-encoder",
     "Training changes the encoder that is scored.",
     "return the trained encoder from scored_encoder, and move a teacher in after_step",
+    ("objective-recipe", "objective-gradients"),
 )
 def find_scored_encoder(piece: Subject) -> str | None:
     """Take a few steps, and compare the features that would be scored."""
@@ -182,6 +222,8 @@ def find_scored_encoder(piece: Subject) -> str | None:
     before = _features(objective, shown)
     descend(objective, labelled_batch(objective), 3)
     after = _features(objective, shown)
+    if after.dtype != torch.float32:
+        return f"its features are {after.dtype}; expected torch.float32"
     return "three steps left its features as they were" if torch.equal(before, after) else None
 
 
@@ -197,6 +239,7 @@ def _features(objective: Objective, shown: Tensor) -> Tensor:
     "teacher",
     "A teacher gets no gradient, and computing the loss changes no weights.",
     "wrap the teacher in torch.no_grad(), requires_grad_(False), and move it in after_step only",
+    ("objective-weights", "objective-gradients"),
 )
 def find_teacher(piece: Subject) -> str | None:
     """Compare the weights before and after a loss."""
@@ -218,6 +261,7 @@ def find_teacher(piece: Subject) -> str | None:
     "masks",
     "It uses masks as it declares: required, optional or ignored.",
     "set `masks` on the class, draw only masks that are used, and ask draw.hides first where they are optional",
+    ("declared",),
 )
 def find_masks(piece: Subject) -> str | None:
     """Count its draws, and let it do without masks where they are optional."""
@@ -237,6 +281,7 @@ def find_masks(piece: Subject) -> str | None:
     "same-images",
     "Masks are drawn for the very images that are encoded: an augmentation moves the galaxy.",
     "call draw(views, sizes) with the views that are encoded",
+    ("objective-gradients",),
 )
 def find_same_images(piece: Subject) -> str | None:
     """Compare the masked images with the encoded ones."""
@@ -265,54 +310,19 @@ def _equal(first: Tensor, second: Tensor | None) -> bool:
     "labels",
     "It reads labels if and only if it declares that it needs them.",
     "set `needs_labels = True` on the class of an objective that reads batch.labels",
+    (*FINITE, *REPEATABLE),
 )
 def find_labels(piece: Subject) -> str | None:
-    """Compare the losses under two sets of labels."""
+    """Compare the losses of two fresh copies under two sets of labels."""
     objective: Objective = build(piece).eval()
-    batch = galaxies.batch_of(galaxies.images(BATCH), labelled=True)
-    other = replace(batch, labels=(batch.labels + 1) % galaxies.CLASSES)
-    losses = [float(loss_of(objective, each).total.detach()) for each in (batch, other)]
+    batch, other = (galaxies.batch_of(galaxies.images(BATCH), labelled=True) for _ in range(2))
+    other = replace(other, labels=(other.labels + 1) % galaxies.CLASSES)
+    losses = [float(loss_of(build(piece).eval(), each).total.detach()) for each in (batch, other)]
     if (losses[0] != losses[1]) == objective.needs_labels:
         return None
     return (
         f"needs_labels = {objective.needs_labels}, but other labels give {losses[1]:.4g} for {losses[0]:.4g}"
     )
-
-
-@rules(
-    "recipe",
-    "Its recipe has positive rates and sizes, and a warm-up between 0 and 1.",
-    "return Recipe(learning_rate=..., batch_size=...)",
-)
-def find_recipe(piece: Subject) -> str | None:
-    """Look at the numbers."""
-    recipe: object = build(piece).recipe()
-    if not isinstance(recipe, Recipe):
-        return f"recipe returned {type(recipe).__name__}"
-    sound = (
-        0 < recipe.learning_rate < math.inf
-        and recipe.batch_size >= 1
-        and 0 <= recipe.warmup < 1
-        and recipe.weight_decay >= 0
-        and recipe.clip > 0
-    )
-    return None if sound else f"{recipe}"
-
-
-@rules(
-    "state",
-    "Its state dict holds all that it has learnt, so that an interrupted run goes on as if it had not been.",
-    "register what changes while training as parameters or buffers",
-)
-def find_state(piece: Subject) -> str | None:
-    """Load the state of an objective that has learnt a little into a new one."""
-    objective = trained(piece)
-    descend(objective, labelled_batch(objective), 3)
-    second: Objective = build(piece, seed=1).train()
-    second.load_state_dict(objective.state_dict())
-    batch = labelled_batch(objective)
-    first, again = (float(loss_of(each.eval(), batch).total.detach()) for each in (objective, second))
-    return None if first == again else f"with the same state the loss is {again:.6g}, not {first:.6g}"
 
 
 @rules(
@@ -357,6 +367,7 @@ class Patchless(Encoder):
     "skip",
     "It runs with every encoder and masker that its `skip` does not refuse.",
     "return the reason from skip(encoder, masker), ask draw.hides before drawing, and handle grid = None",
+    FINITE,
 )
 def find_skip(piece: Subject) -> str | None:
     """Compute the loss with and without masks, and with an encoder without patches, unless refused."""

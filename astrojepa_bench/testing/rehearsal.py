@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench.encoders.vit import TokenViT
+from astrojepa_bench.errors import ContractError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.geometry.patches import choose_patches
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
@@ -25,7 +27,8 @@ from astrojepa_bench.testing.features import features_of, hint
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
 from astrojepa_bench.training.draw import MaskDraw
-from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Tokens
+from astrojepa_bench.training.schedule import make_optimiser, set_schedule
+from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Progress, Tokens
 
 GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
 CPU = torch.device("cpu")
@@ -93,12 +96,14 @@ class Act:
         output: its output.
         disturbed: global random generators whose state changed.
         written: files that were written.
+        printed: what it printed.
     """
 
     made: Any
     output: tuple[object, ...]
     disturbed: tuple[str, ...]
     written: tuple[str, ...]
+    printed: str
 
 
 def act_of(piece: Subject) -> Act:
@@ -106,10 +111,10 @@ def act_of(piece: Subject) -> Act:
 
     def watched() -> Act:
         outputs: list[tuple[object, ...]] = []
-        with files_written() as written:
+        with files_written() as written, contextlib.redirect_stdout(io.StringIO()) as printed:
             made = build(piece)
             disturbed = disturbed_by(lambda: outputs.append(act_again(piece, made)))
-        return Act(made, outputs[0], tuple(disturbed), tuple(written))
+        return Act(made, outputs[0], tuple(disturbed), tuple(written), printed.getvalue())
 
     return piece.once("act", watched)
 
@@ -123,12 +128,15 @@ def act_again(piece: Subject, made: Any) -> tuple[object, ...]:  # noqa: ANN401 
         case "encoder":
             with torch.no_grad():
                 tokens: Tokens = made(galaxies.images(FEW))
-            return tokens.values, tokens.positions
+                taps = made.taps(galaxies.images(FEW))
+            return tokens.values, tokens.positions, *(taps[name] for name in sorted(taps))
         case "objective":
-            loss = loss_of(made.eval(), labelled_batch(made))
+            loss = loss_of(made.train(), labelled_batch(made))
             return loss.total.detach(), *(loss.terms[name].detach() for name in sorted(loss.terms))
         case "evaluator":
-            found: Evaluation = made.evaluate(features_of(hint))
+            found: object = made.evaluate(features_of(hint))
+            if not isinstance(found, Evaluation):
+                raise TypeError(f"evaluate returned {type(found).__name__}; expected Evaluation")
             return found.scores, dict(found.selection)
     table = load_into_memory(made, galaxies.SIZE_PX)
     return table.fingerprint, torch.from_numpy(table.images), tuple(table.ids.tolist())
@@ -212,7 +220,30 @@ def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None
         loss: object = objective.loss(batch, draw or drawer_for(objective, streams), streams)
     if not isinstance(loss, Loss):
         raise TypeError(f"loss returned {type(loss).__name__}; expected Loss")
+    fault = loss_fault(loss, objective.trains and torch.is_grad_enabled())
+    if fault is not None:
+        raise ContractError(fault)
     return loss
+
+
+def loss_fault(loss: Loss, has_gradient: bool) -> str | None:
+    """Return what of a loss is no scalar tensor, or no name; None for a sound one."""
+    terms: object = loss.terms
+    if not isinstance(terms, Mapping):
+        return f"the terms of the loss are a {type(terms).__name__}; expected a mapping of names to scalar tensors"
+    for name, value in {"total": loss.total, **terms}.items():
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            return f"a loss term is called {name!r}; expected one line of printable text"
+        if not isinstance(value, Tensor) or value.ndim or not value.dtype.is_floating_point:
+            shape = f" of shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else ""
+            return (
+                f"loss term '{name}' is a {type(value).__name__}{shape}; expected a scalar tensor of floats"
+            )
+    if "total" in terms:
+        return "a loss term is called 'total', which is the name of their sum"
+    if has_gradient and not loss.total.requires_grad:
+        return "the total has no gradient; expected one on the encoder"
+    return None
 
 
 def streams_of(step: int = 0) -> Streams:
@@ -223,3 +254,43 @@ def streams_of(step: int = 0) -> Streams:
 def drawer_for(objective: Objective, streams: Streams) -> Drawer:
     """Return a drawer, without masks for objectives that cannot use them."""
     return Drawer(streams, hides=objective.masks != "ignored" and objective.grid is not None)
+
+
+def descend(objective: Objective, batch: GalaxyBatch, steps: int, *, still: bool = False) -> list[float]:
+    """Take optimiser steps on one batch, always with the same masks and views; return the losses.
+
+    Args:
+        objective: what learns.
+        batch: what it sees.
+        steps: how many.
+        still: whether all that no gradient trains is put back before each loss, and `after_step` left out.
+    """
+    recipe, losses = objective.recipe(), []
+    optimiser = make_optimiser(objective, recipe)
+    put_back = _stillness(objective) if still else lambda: None
+    for step in range(steps):
+        put_back()
+        set_schedule(optimiser, recipe, step, steps)
+        loss = loss_of(objective, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.clip)
+        optimiser.step()
+        if not still:
+            objective.after_step(Progress(step + 1, steps))
+        losses.append(float(loss.total.detach()))
+    put_back()
+    return [*losses, float(loss_of(objective, batch).total.detach())]
+
+
+def _stillness(objective: Objective) -> Callable[[], None]:
+    """Remember buffers and weights without gradient; what is returned puts them back."""
+    others = [*objective.buffers(), *(value for value in objective.parameters() if not value.requires_grad)]
+    kept = [(value, value.detach().clone()) for value in others]
+
+    def put_back() -> None:
+        with torch.no_grad():
+            for value, before in kept:
+                value.copy_(before)
+
+    return put_back

@@ -8,18 +8,26 @@ from dataclasses import dataclass
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import track
 from astrojepa_bench.options import Kind, Offer, Settings
-from astrojepa_bench.testing import dataset, encoder, evaluator, general, masker, objective
+from astrojepa_bench.testing import (
+    dataset,
+    encoder,
+    evaluator,
+    general,
+    masker,
+    objective,
+    objective_runs,
+)
 from astrojepa_bench.testing.checks import Check, Outcome, RuleSet
 from astrojepa_bench.testing.galaxies import PATCH_PX, SIZE_PX
 from astrojepa_bench.testing.rehearsal import construct, load_into_memory
 from astrojepa_bench.testing.subject import Subject
 
-_RULES: Mapping[Kind, RuleSet] = {
-    "dataset": dataset.rules,
-    "encoder": encoder.rules,
-    "masker": masker.rules,
-    "objective": objective.rules,
-    "evaluator": evaluator.rules,
+_RULES: Mapping[Kind, tuple[RuleSet, ...]] = {
+    "dataset": (dataset.rules,),
+    "encoder": (encoder.rules,),
+    "masker": (masker.rules,),
+    "objective": (objective.rules, objective_runs.rules),
+    "evaluator": (evaluator.rules,),
 }
 UNBUILT = "it cannot be built"
 # Options that checks set by default: patches that tile the images, and few galaxies.
@@ -46,7 +54,7 @@ class Report:
 
 def checks_of(kind: Kind) -> tuple[Check, ...]:
     """Return the checks of one kind of component: the general ones, then its own."""
-    return (*general.rules.checks, *_RULES[kind].checks)
+    return tuple(check for rules in (general.rules, *_RULES[kind]) for check in rules.checks)
 
 
 def subject_of(offer: Offer, settings: Settings | None = None) -> Subject:

@@ -1,4 +1,4 @@
-"""Watch for side effects: global random numbers drawn, files written."""
+"""Watch for side effects: global random numbers drawn, files written, settings of the process changed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from random import getstate, setstate
+from random import Random, getstate, setstate
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.random import get_state, set_state
+from numpy.random import RandomState, get_state, set_state
 
 _GENERATORS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "random": (getstate, setstate),
     "numpy.random": (get_state, set_state),
     "torch": (torch.default_generator.get_state, torch.default_generator.set_state),
+}
+_SETTINGS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "the default device": (torch.get_default_device, torch.set_default_device),
+    "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "threads": (torch.get_num_threads, torch.set_num_threads),
+    "deterministic algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    "NumPy's errors": (np.geterr, lambda kept: np.seterr(**kept)),
+    "the working directory": (os.getcwd, os.chdir),
 }
 LENT = "astrojepa-check-"  # prefix of the cache folders that checks lend to datasets
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -35,6 +48,27 @@ def generators_kept() -> Iterator[None]:
     finally:
         for name, (_, write) in _GENERATORS.items():
             write(before[name])
+
+
+def move_generators() -> None:
+    """Put the global random generators into states that no check has met."""
+    states = Random(1).getstate(), RandomState(1).get_state(), torch.Generator().manual_seed(1).get_state()
+    for (_, write), state in zip(_GENERATORS.values(), states, strict=True):
+        write(state)
+
+
+@contextmanager
+def settings_kept() -> Iterator[list[str]]:
+    """Restore the settings of the process at the end of this scope, and name those that were moved."""
+    before = {name: read() for name, (read, _) in _SETTINGS.items()}
+    moved: list[str] = []
+    try:
+        yield moved
+    finally:
+        for name, (read, write) in _SETTINGS.items():
+            if read() != before[name]:
+                moved.append(name)
+                write(before[name])
 
 
 def disturbed_by(action: Callable[[], object]) -> list[str]:

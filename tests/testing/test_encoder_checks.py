@@ -90,6 +90,41 @@ def test_template_keeps_every_rule(outcomes):
     assert [str(outcome) for outcome in outcomes("encoder", TemplateEncoder).values() if outcome.fix] == []
 
 
+class NoisyTaps(TemplateEncoder):
+    def taps(self, images):
+        return {name: values + torch.rand(()) for name, values in super().taps(images).items()}
+
+
+class CentredTaps(TemplateEncoder):
+    def taps(self, images):
+        return {name: values - values.mean(dim=0) for name, values in super().taps(images).items()}
+
+
+class TrainingTaps(TemplateEncoder):
+    def taps(self, images):
+        return self.train() and super().taps(images)
+
+
+class WideTaps(TemplateEncoder):
+    def taps(self, images):
+        return {name: values.double() for name, values in super().taps(images).items()}
+
+
+@pytest.mark.parametrize(
+    ("check", "factory", "words"),
+    [
+        ("repeatable", NoisyTaps, "gave something else"),
+        ("encoder-batch", CentredTaps, "in tap 'last'"),
+        ("encoder-taps", TrainingTaps, "left it in training mode"),
+        ("encoder-taps", WideTaps, "torch.float64; expected torch.float32"),
+    ],
+    ids=["random", "batch mates", "training mode", "double"],
+)
+def test_taps_are_examined_as_tokens_are(fault, check, factory, words):
+    """They are what is scored."""
+    assert words in fault("encoder", check, factory)
+
+
 @pytest.mark.parametrize("check", BROKEN)
 def test_check_finds_the_encoder_that_breaks_it(fault, check):
     """A rule that nothing can break is no rule."""

@@ -7,7 +7,9 @@ import pytest
 
 from astrojepa_bench.metric import Metric
 from astrojepa_bench.testing import checks_of
+from astrojepa_bench.testing.evaluator import score_fault, selection_fault
 from astrojepa_bench.testing.templates.evaluator import TemplateEvaluator
+from astrojepa_bench.types import Evaluation, Score
 
 
 def with_score(found, **changes):
@@ -74,7 +76,15 @@ class Misdescribed(TemplateEvaluator):
     metrics = (Metric("accuracy", higher_is_better=False),)
 
 
+class Whitening(TemplateEvaluator):
+    def evaluate(self, answers):
+        values = answers.test.features["last"]
+        values -= values.mean(dim=0)
+        return super().evaluate(answers)
+
+
 BROKEN = {
+    "evaluator-input": (Whitening, "evaluate changed 'last' of test in place"),
     "evaluator-scores": (Wordless, "metrics none"),
     "evaluator-truth": (Mispaired, "accuracy = "),
     "evaluator-direction": (Upsidedown, "accuracy is 1.000 for the truth"),
@@ -102,6 +112,78 @@ def test_check_finds_the_evaluator_that_breaks_it(fault, check):
     factory, words = BROKEN[check]
 
     assert words in fault("evaluator", check, factory)
+
+
+class ZeroesLabels(TemplateEvaluator):
+    def evaluate(self, answers):
+        found = super().evaluate(answers)
+        answers.train.label[:] = 0
+        return found
+
+
+class FillsFactors(TemplateEvaluator):
+    def evaluate(self, answers):
+        answers.test.factors["axis_ratio"].sort()
+        return super().evaluate(answers)
+
+
+@pytest.mark.parametrize(
+    ("factory", "column"),
+    [(ZeroesLabels, "'label' of train"), (FillsFactors, "'axis_ratio' of test")],
+    ids=["labels", "factors"],
+)
+def test_no_column_may_be_changed_in_place(fault, factory, column):
+    """What one evaluator changes is read by those after it."""
+    assert column in fault("evaluator", "evaluator-input", factory)
+
+
+UNSOUND = {
+    "chance": ({"chance": float("nan")}, "chance of 'accuracy' is nan"),
+    "item error": ({"item_se": float("inf")}, "item_se of 'accuracy' is inf"),
+    "count": ({"n": 1.5}, "n of 'accuracy' is 1.5"),
+    "direction": ({"higher_is_better": None}, "higher_is_better of 'accuracy' is None"),
+    "name": ({"metric": "two\nlines"}, "metric is 'two\\nlines'"),
+}
+
+
+@pytest.mark.parametrize("case", UNSOUND)
+def test_scores_that_no_record_can_hold_are_found(case):
+    """Built without the constructor, which refuses some of them already."""
+    changed, words = UNSOUND[case]
+    score = object.__new__(Score)
+    facts = dict(
+        evaluator="e", metric="accuracy", value=0.5, higher_is_better=True, n=9, chance=None, item_se=None
+    )
+    for name, value in {**facts, **changed}.items():
+        object.__setattr__(score, name, value)
+
+    assert words in score_fault(score)
+
+
+def test_choices_that_no_record_can_hold_are_found():
+    """A log-loss over nothing is the likeliest."""
+    assert "selection 'C' is nan" in selection_fault(Evaluation((), selection={"C": float("nan")}))
+
+
+class NeedsBulges(TemplateEvaluator):
+    requires = ("bulge_fraction",)
+
+    def evaluate(self, answers):
+        return super().evaluate(replace(answers, seed=int(answers.test.factors["bulge_fraction"].sum())))
+
+
+class FindsNothing(TemplateEvaluator):
+    def evaluate(self, answers):
+        return Evaluation((), warnings=("no galaxy is blue",))
+
+
+def test_an_evaluator_with_nothing_to_score_breaks_no_rule(outcomes):
+    """Invented galaxies have not every column, and a reason is an answer."""
+    bulges = outcomes("evaluator", NeedsBulges, "acts")["acts"]
+    nothing = outcomes("evaluator", FindsNothing, "evaluator-scores")["evaluator-scores"]
+
+    assert (bulges.verdict, bulges.found) == ("skipped", "invented galaxies have no bulge_fraction")
+    assert (nothing.verdict, nothing.found) == ("skipped", "it has nothing to score: no galaxy is blue")
 
 
 def test_every_evaluator_check_has_a_control():

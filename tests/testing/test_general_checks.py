@@ -94,7 +94,43 @@ class Logging(Template):
         return super().draw(images, sizes, generator)
 
 
+class FailsToSpeak(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Speechless(Template):
+    def draw(self, images, sizes, generator):
+        raise FailsToSpeak
+
+
+class Leaving(Template):
+    def draw(self, images, sizes, generator):
+        raise SystemExit(0)
+
+
+class Talking(Template):
+    def draw(self, images, sizes, generator):
+        print("drawing", sizes)
+        return super().draw(images, sizes, generator)
+
+
+class Meddling(Template):
+    def draw(self, images, sizes, generator):
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        return super().draw(images, sizes, generator)
+
+
+class Winner(Encoder):
+    standing = "winner"
+
+
 BROKEN = {
+    "acts": ("masker", Speechless, "raised FailsToSpeak: an exception that cannot be put into words"),
+    "declared": ("encoder", Winner, "standing is 'winner'; expected 'contestant', 'floor', 'ceiling'"),
+    "quiet": ("masker", Talking, "characters: 'drawing MaskSizes"),
+    "settings": ("masker", Meddling, "it changed gradients, the default dtype"),
     "builds": ("masker", no_masker, "built a object, not a Masker"),
     "documented": ("masker", Unexplained, "option 'width' has no type"),
     "options": ("masker", NoNumber, "option 'limit' is 'nan', expected float"),
@@ -114,6 +150,24 @@ def test_check_finds_the_piece_that_breaks_it(fault, check, tmp_path, monkeypatc
     kind, factory, words = BROKEN[check]
 
     assert words in fault(kind, check, factory)
+
+
+@pytest.mark.parametrize("factory", [FailsToDraw, Speechless, Leaving], ids=["error", "no words", "exit"])
+def test_one_broken_verb_is_one_fault(outcomes, factory):
+    """Rules that could only repeat it are skipped, and say which rule comes first."""
+    found = outcomes("masker", factory)
+
+    failed = [name for name, outcome in found.items() if outcome.verdict == "failed"]
+    assert failed == ["acts", "documented"]  # the classes above have no docstrings
+    assert found["masker-sizes"].found == "rule 'acts' comes first"
+
+
+def test_settings_that_a_piece_moves_are_put_back(outcomes):
+    """The pieces after it are checked as it was."""
+    outcomes("masker", Meddling)
+
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_module_that_is_slow_to_import_is_found(fault, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.rehearsal import Drawer
@@ -132,7 +133,49 @@ class Evasive(NeedsPatches):
         return super().skip(encoder, masker) or ("" if masker.hides else None)
 
 
+class NanHealth(Template):
+    def health(self):
+        return {"mean over nothing": float("nan")}
+
+
+class SparseMemory(Template):
+    def __init__(self, encoder, grid, classes):
+        super().__init__(encoder, grid, classes)
+        self.register_buffer("memory", torch.eye(3).to_sparse())
+
+
+class Bursting(Template):
+    def __init__(self, encoder, grid, classes):
+        super().__init__(encoder, grid, classes)
+        self.register_buffer("steps", torch.zeros(()))
+
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        return changed(loss, loss.total / (self.steps != 7))
+
+    def after_step(self, progress):
+        self.steps += 1
+
+
+class HalfKept(Template):
+    def __init__(self, encoder, grid, classes):
+        super().__init__(encoder, grid, classes)
+        self.register_buffer("bank", torch.zeros(64, self.head.out_features))
+
+    def loss(self, batch, draw, streams):
+        loss = super().loss(batch, draw, streams)
+        self.new = self.head(torch.zeros(8, self.head.in_features)).detach()
+        return loss
+
+    def after_step(self, progress):
+        self.bank[torch.arange(len(self.new))] = self.new
+
+
 BROKEN = {
+    "objective-health": (NanHealth, "health 'mean over nothing' is nan"),
+    "objective-weights": (SparseMemory, "raised"),
+    "objective-steps": (Bursting, "the loss is inf in step 7"),
+    "objective-half-precision": (HalfKept, "raised RuntimeError"),
     "objective-finite": (NotANumber, "'total' is not finite"),
     "objective-edge-cases": (OverContrast, "all-zero image: loss term 'total'"),
     "objective-collapse": (OverSpread, "is not finite"),
@@ -144,7 +187,7 @@ BROKEN = {
     "objective-masks": (Undeclared, "declares that it ignores masks, but draws some"),
     "objective-same-images": (Mirrored, "the encoder saw other images than the masker"),
     "objective-labels": (Peeking, "needs_labels = False, but other labels give"),
-    "objective-recipe": (StandingStill, "learning_rate=0.0"),
+    "objective-recipe": (StandingStill, "learning_rate"),
     "objective-state": (Counting, "with the same state the loss is"),
     "objective-prediction": (HalfAPrediction, "6 predictions for 12 galaxies"),
     "objective-skip": (Optional, "raised ConfigError: the objective asked for masks"),
