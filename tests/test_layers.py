@@ -21,8 +21,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # Each room may import itself and the rooms above it.
 ROOMS = (
-    "errors", "checked", "files", "groups", "metric", "geometry", "types", "streams", "events", "features",
-    "roles", "suites", "interrupts", "importers", "hookspecs", "data", "encoders", "plugin", "signatures",
+    "errors", "checked", "files", "groups", "metric", "geometry", "types", "streams", "events", "seals",
+    "features", "roles", "suites", "interrupts", "importers", "hookspecs", "data", "encoders", "plugin", "signatures",
     "syntax", "versions",
     "options", "border", "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs",
     "testing", "board", "api", "explore", "cli", "__main__",

@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from astrojepa_bench import events
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, DataError
+from astrojepa_bench.errors import BenchError, DataError, StorageError
 from astrojepa_bench.evaluation.extract import BATCH, ENCODED, encode_rows, same_galaxies, split_features
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
 from astrojepa_bench.evaluation.store import Arrays, FeatureFile
@@ -92,6 +92,8 @@ def with_extras(
         began = time.perf_counter()
         try:
             features = _EXTRAS[name].attached(features, context, path)
+        except StorageError:
+            raise  # nothing is wrong with the extra
         except BenchError as error:
             missing[name] = str(error)
         seconds[name] = time.perf_counter() - began

@@ -223,9 +223,9 @@ class RunRecord(_RecordPart):
             record = cls.model_validate_json(text)
             return record, digest(record.facts())  # fields unknown here were not validated
         except ValidationError as error:
-            raise DataError(f"{source} is not a run record: {_first(error)}") from None
+            raise DataError(f"{source} is not a run record: {_first(error)}; restore or delete it") from None
         except ContractError as error:
-            raise DataError(f"{source} is not a run record: {error}") from None
+            raise DataError(f"{source} is not a run record: {error}; restore or delete it") from None
 
     def to_json(self) -> str:
         """Write the record: keys sorted, one space of indent, a newline at the end.
