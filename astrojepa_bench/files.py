@@ -1,8 +1,8 @@
 """Files that several processes share: written whole or not at all, and by one process at a time.
 
 Both tools need nothing of the file system but an atomic `rename`, which network disks keep as well; `flock` does
-not hold on NFS. Whatever a process leaves beside a file while it works bears its signature, so that the next process
-can tell what was abandoned.
+not hold on NFS. Whatever a process leaves beside a file while it works bears its signature, so that the next
+process can tell what was abandoned.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
         wanted: how much will be written [byte], if that is known; for the message.
 
     Raises:
-        StorageError: the folder cannot be made or written, or its disk is full, whatever error a library raises then.
+        StorageError: the folder cannot be made or written, or its disk is full, whatever a library raises then.
     """
     signature = _Signature.new()
     draft = path.with_name(f".{path.name}.{signature}.partial")

@@ -204,21 +204,33 @@ def jsonable(options: Mapping[str, object]) -> dict[str, object]:
     return {name: _plain(value) for name, value in options.items()}
 
 
+def legible(text: str) -> str:
+    """Spell text so that it can be written anywhere: file systems allow names that are no UTF-8.
+
+    Example:
+        >>> legible("m31\\udcff.h5")
+        'm31\\\\udcff.h5'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _plain(value: object) -> object:
     match value:
         case Path():
-            return value.name
+            return legible(value.name)
         case float() if not math.isfinite(value):
             return str(value)
-        case None | bool() | int() | float() | str():
+        case str():
+            return legible(value)
+        case None | bool() | int() | float():
             return value
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {legible(str(key)): _plain(item) for key, item in value.items()}
         case tuple() | list():
             return [_plain(item) for item in value]
         case set() | frozenset():
             return sorted((_plain(item) for item in value), key=str)
-    return str(value)
+    return legible(str(value))
 
 
 # --- --set KIND.OPTION=VALUE -----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Su
 from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
-from astrojepa_bench.files import replacing
+from astrojepa_bench.files import discard, replacing
 from astrojepa_bench.seals import append_seal, seal_holds
 
 BLOCK = 50
@@ -93,8 +93,9 @@ def save_block(survey: Survey, block: DrawingTask, folder: Path) -> None:
 
 def is_drawn(block: DrawingTask, folder: Path) -> bool:
     """Whether the file of a block is there, as it was written."""
-    path = folder / block.name
-    return path.exists() and seal_holds(path) is True
+    with suppress(OSError):
+        return seal_holds(folder / block.name) is True
+    return False
 
 
 def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, workers: int | None = None) -> None:
@@ -106,7 +107,7 @@ def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, worker
     folder.mkdir(parents=True, exist_ok=True)
     missing = [block for block in blocks if not is_drawn(block, folder)]
     for block in missing:
-        (folder / block.name).unlink(missing_ok=True)
+        discard(folder / block.name)
     workers = min(workers or cores(), len(missing))
     emit("task_started", task=_TASK, total=sum(map(len, blocks)), unit="images")
     emit("task_advanced", task=_TASK, advance=sum(map(len, blocks)) - sum(map(len, missing)))
