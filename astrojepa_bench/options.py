@@ -205,11 +205,11 @@ def jsonable(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def legible(text: str) -> str:
-    """Spell text so that it can be written anywhere: file systems allow names that are no UTF-8.
+    r"""Spell text so that it can be written anywhere: file systems allow names that are no UTF-8.
 
     Example:
-        >>> legible("m31\\udcff.h5")
-        'm31\\\\udcff.h5'
+        >>> print(legible("m31\udcff.h5"))
+        m31\udcff.h5
     """
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -117,7 +117,7 @@ def _number(kind: object, data: object = b"") -> int | float | bool:
     raise pickle.UnpicklingError("a NumPy scalar that is no number")
 
 
-_NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
+_NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"))
 _STAND_INS: tuple[
     tuple[Any, str], ...
 ] = (  # training scripts keep losses so; NumPy 1 and 2 name the module apart

@@ -286,7 +286,7 @@ _SURROGATE = re.compile(r"\\ud[89a-f]")
 
 
 def _legible(facts: Any) -> Any:  # noqa: ANN401 anything that JSON can hold
-    """Spell what no text file may hold, such as the bytes of a path that is no UTF-8, so that it can be read back."""
+    """Spell what no text file may hold, such as bytes of a path that is no UTF-8, so that it can be read back."""
     match facts:
         case str():
             return legible(facts)
