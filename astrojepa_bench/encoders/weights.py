@@ -110,7 +110,7 @@ def _number(kind: object, data: object = b"") -> int | float | bool:
         UnpicklingError: it is no number.
     """
     if isinstance(kind, _NumberType) and kind.code in _NUMBERS and kind.order in ("<", ">", "=", "|"):
-        dtype = np.dtype(str(kind.code)).newbyteorder(kind.order)
+        dtype = np.dtype(f"{kind.order}{kind.code}")
         if isinstance(data, bytes) and len(data) == dtype.itemsize:
             found: int | float | bool = np.frombuffer(data, dtype)[0].item()
             return found
