@@ -22,9 +22,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Each room may import itself and the rooms above it.
 ROOMS = (
     "errors", "checked", "files", "groups", "metric", "geometry", "types", "streams", "events", "seals",
-    "features", "roles", "suites", "interrupts", "importers", "hookspecs", "data", "encoders", "plugin", "signatures",
-    "syntax", "versions",
-    "options", "border", "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs",
+    "features", "roles", "suites", "interrupts", "importers", "hookspecs", "data", "encoders", "plugin",
+    "signatures", "syntax", "versions", "options", "border", "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs",
     "testing", "board", "api", "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
