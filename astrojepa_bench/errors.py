@@ -1,6 +1,6 @@
 """The errors of the bench.
 
-`ConfigError`: a request cannot be met (unknown name, impossible size).
+`ConfigError`: a request cannot be met (unknown name, impossible size). `StorageError`: a file cannot be written.
 `DataError`: a file does not hold what it should. `PluginError`: a plugin cannot be loaded or collides with another.
 `ContractError`: a plugin broke the contract of its role. `DivergedError`: the loss or a gradient became non-finite.
 
@@ -23,6 +23,27 @@ class BenchError(Exception):
 
 class ConfigError(BenchError):
     """The request names something that does not exist or cannot be done."""
+
+
+class StorageError(ConfigError, OSError):
+    """A file cannot be written: its disk is full, or its folder is not for us to write.
+
+    It is an `OSError` too, so that whoever sorts errors takes it for one of the machine.
+
+    Attributes:
+        reason: why, with the space that was wanted and is free, without advice.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    @classmethod
+    def of(cls, path: object, reason: str) -> StorageError:
+        """Say that a file or folder cannot be written."""
+        return cls(
+            f"{path} cannot be written ({reason}); choose a writable --out folder with space left", reason
+        )
 
 
 class DataError(BenchError):

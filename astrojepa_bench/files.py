@@ -1,12 +1,14 @@
 """Files that several processes share: written whole or not at all, and by one process at a time.
 
-Both tools need nothing of the file system but an atomic `mkdir` and an atomic `rename`, which network disks keep
-as well; `flock` does not hold on NFS. Whatever a process leaves beside a file while it works bears its
-signature, so that the next process can tell what was abandoned.
+Both tools need nothing of the file system but an atomic `rename`, which network disks keep as well; `flock` does
+not hold on NFS. Whatever a process leaves beside a file while it works bears its signature, so that the next
+process can tell what was abandoned.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
 import re
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from astrojepa_bench.errors import BenchError
+from astrojepa_bench.errors import BenchError, StorageError
 
 BEAT_S = 20.0
 """How often the owner of a lock shows that it is alive [s]."""
@@ -30,6 +32,8 @@ LEASE_S = 120.0
 ABANDONED_S = 86400.0
 """How old a draft of another machine must be before it counts as abandoned [s]."""
 _POLLS_S = (0.05, 1.0)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_OF_DISKS = _FULL | {errno.EIO, errno.EROFS, errno.ESTALE}
 
 
 class LockedError(BenchError):
@@ -87,7 +91,7 @@ class _Signature:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
     """Yield the path of a draft that takes the place of `path` when the block ends without an error.
 
     A reader finds the old content or the new one at any moment, never a part of one, and an error leaves
@@ -96,24 +100,65 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: the file to be written; its folder is made.
+        wanted: how much will be written [byte], if that is known; for the message.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        StorageError: the folder cannot be made or written, or its disk is full, whatever a library raises then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in filter(_is_abandoned, path.parent.glob(".*.partial")):
-        _remove(abandoned)
     signature = _Signature.new()
     draft = path.with_name(f".{path.name}.{signature}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent, ".*.partial")
         yield draft
         _synchronise(draft)
         os.replace(draft, path)
         with suppress(OSError):  # it is in place; some network disks cannot synchronise a folder
             _synchronise(path.parent)
+    except Exception as error:
+        reason = None if isinstance(error, StorageError) else _why_unwritten(error, draft, wanted)
+        if reason is None:
+            raise
+        raise StorageError.of(path, reason) from error
     finally:
         if signature.pid == os.getpid():  # and not a fork of the process that writes it
             _remove(draft)
+
+
+def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None:
+    """Tell by an error why a draft could not be written; None where neither its disk nor its folder is to blame.
+
+    Libraries pass on what the system said in a number or in words, or fail over it; then it is what came before.
+    """
+    told = re.search(r"(?:os error|errno)[ =]+(\d+)", str(error))
+    code = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    if (
+        code is None
+        and isinstance(error, OSError)
+        and re.fullmatch(r"\d+ requested and \d+ written", str(error))
+    ):
+        code = errno.ENOSPC  # so NumPy tells it
+    about = Path(os.fsdecode(getattr(error, "filename", None) or "."))
+    if code not in _OF_DISKS and (code is None or draft.parent not in (about, *about.parents)):
+        earlier = error.__cause__ or error.__context__
+        return None if earlier is None else _why_unwritten(earlier, draft, wanted)
+    reason = os.strerror(code)
+    return reason + _space(draft, wanted) * (code in _FULL)
+
+
+def _space(draft: Path, wanted: int) -> str:
+    """Tell how much space was wanted for a draft, and how much its disk has."""
+    written = sum(path.lstat().st_size for path in (draft, *draft.rglob("*")) if path.is_file())
+    asked = f"{wanted / 1e6:,.1f} MB" if wanted else f"more than {written / 1e6:,.1f} MB"
+    with suppress(OSError):
+        return f"; {asked} wanted, {shutil.disk_usage(draft.parent).free / 1e6:,.1f} MB free on its disk"
+    return f"; {asked} wanted"
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    """Remove drafts that killed processes left in a folder."""
+    for abandoned in filter(_is_abandoned, folder.glob(pattern)):
+        _remove(abandoned)
 
 
 def _is_abandoned(draft: Path) -> bool:
@@ -128,6 +173,18 @@ def _is_abandoned(draft: Path) -> bool:
     except OSError:
         return False
     return time.time() - newest > ABANDONED_S
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder from one moment to the next; nothing happens where there is none.
+
+    Raises:
+        OSError: its folder cannot be written.
+    """
+    gone = path.with_name(f".{path.name}.{_Signature.new()}.partial")
+    with suppress(FileNotFoundError):
+        os.rename(path, gone)
+    _remove(gone)
 
 
 def _remove(draft: Path) -> None:
@@ -151,10 +208,10 @@ def _synchronise(path: Path) -> None:
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file while the block runs.
 
-    The lock is the folder `<name>.lock`, because making a folder is atomic everywhere. In it lies one empty
-    file whose name tells the owner; the owner touches it every `BEAT_S` seconds. A lock is free again once its
-    owner has ended on this machine, or has been silent for `LEASE_S` seconds on another one. An owner that is
-    stopped here keeps its lock.
+    The lock is the folder `<name>.lock`. In it lies one empty file whose name tells the owner; the owner touches it
+    every `BEAT_S` seconds. The folder is made under another name, with that file in it, and then renamed, which is
+    atomic everywhere: nobody meets a lock without an owner. A lock is free again once its owner has ended on this
+    machine, or has been silent for `LEASE_S` seconds on another one. An owner that is stopped here keeps its lock.
 
     Args:
         path: what is protected; it need not exist.
@@ -162,10 +219,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         LockedError: another process holds the lock, and `wait` is false; or this thread itself holds it.
-        OSError: the folder cannot be made or written.
+        StorageError: the folder cannot be made or written.
     """
     lock = path.with_name(f"{path.name}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
     signature, me = _Signature.new(), (os.getpid(), threading.get_ident())
     mine, released = lock / str(signature), threading.Event()
     if _held_here.get(lock) == me:
@@ -185,61 +241,104 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         if signature.pid == os.getpid():  # and not a fork of the owner
             if _held_here.get(lock) == me:
                 del _held_here[lock]
-            with suppress(OSError):  # it was taken over in the meantime
-                mine.unlink()
-                lock.rmdir()
+            _release(lock, mine)
 
 
 _held_here: dict[Path, tuple[int, int]] = {}
 """Process and thread that hold a lock, as far as they are of this process."""
 
 
+def _release(lock: Path, mine: Path) -> None:
+    with suppress(OSError):  # it was taken over in the meantime
+        try:
+            mine.unlink()
+        finally:  # an interrupt between the two leaves no lock without an owner
+            lock.rmdir()
+
+
 def _acquired(lock: Path, mine: Path) -> bool:
     """Make the lock, or take it over if its owner is gone; return whether it is ours now.
 
-    Each step is one atomic operation that a single process can win: `mkdir` of a missing lock, renaming the
-    abandoned owner's file, and `rmdir` of a lock without owner, which fails as soon as somebody signs it.
+    Each step is one atomic operation that a single process can win: renaming a signed folder to a name that is
+    free, renaming the abandoned owner's file, and `rmdir` of a lock without owner, which fails as soon as somebody
+    signs it.
+
+    Raises:
+        StorageError: the folder cannot be made or written.
     """
+    draft = lock.with_name(f".{lock.name}.{mine.name}.partial")
     try:
-        lock.mkdir()
-    except FileExistsError:
-        return _taken_over(lock, mine)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(lock):
+            return _taken_over(lock, mine)
+        _sweep(lock.parent, f".{glob.escape(lock.name)}.*.partial")
+        draft.mkdir()
+        (draft / mine.name).touch()
+        return _put_in_place(draft, lock, mine)
+    except OSError as error:
+        reason = _why_unwritten(error, draft, 0)
+        if reason is None:
+            raise
+        raise StorageError.of(lock, reason) from error
+    finally:
+        _remove(draft)
+
+
+def _put_in_place(draft: Path, lock: Path, mine: Path) -> bool:
     try:
-        mine.touch(exist_ok=False)
-    except FileNotFoundError:  # this process slept so long that the unsigned lock was cleared away
-        return False
+        os.rename(draft, lock)
+    except FileNotFoundError:  # the answer to the request that renamed it may have been lost on a network
+        return mine.exists()
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):  # somebody else was faster
+            return False
+        raise
+    # The name may have been that of an unsigned lock of an earlier edition, whose owner gives up if it meets us.
     if list(lock.iterdir()) == [mine]:
         return True
-    mine.unlink(missing_ok=True)  # cleared away and made anew by somebody else
+    mine.unlink(missing_ok=True)
     return False
 
 
 def _taken_over(lock: Path, mine: Path) -> bool:
-    try:
-        owners = list(lock.iterdir())
-    except NotADirectoryError:  # earlier editions locked files, and left them
-        lock.unlink(missing_ok=True)
-        return False
-    except FileNotFoundError:  # released just now
-        return False
+    owners = _owners(lock)
     if mine in owners:  # the answer to the request that made it was lost on a network
         return True
-    if not owners:  # not signed yet, or its owner was killed before that
-        if _is_silent(lock, lock):
-            with suppress(OSError):
-                lock.rmdir()
-        return False
-    owner = owners[0]
-    signature = _Signature.read(owner.name)
-    alive = None if signature is None else signature.alive
-    if alive or (alive is None and not _is_silent(lock, owner)):
+    if not owners or any(_is_held(lock, owner) for owner in owners):
         return False
     try:
-        os.rename(owner, mine)
+        os.rename(owners[0], mine)
         os.utime(mine)
     except FileNotFoundError:  # somebody else was faster
         return False
+    for stray in owners[1:]:  # what no edition ever put there must not free the lock one day
+        _remove(stray)
     return True
+
+
+def _owners(lock: Path) -> list[Path]:
+    """List what lies in a lock, and clear away what is no lock, or nobody's."""
+    try:
+        owners = sorted(lock.iterdir())
+    except NotADirectoryError:  # earlier editions locked files, and left them
+        lock.unlink(missing_ok=True)
+        return []
+    except FileNotFoundError:  # released just now, or a link to nowhere
+        if lock.is_symlink():
+            lock.unlink(missing_ok=True)
+        return []
+    if not owners and _is_silent(
+        lock, lock
+    ):  # not signed yet by an earlier edition, or killed while it was released
+        with suppress(OSError):
+            lock.rmdir()
+    return owners
+
+
+def _is_held(lock: Path, owner: Path) -> bool:
+    signature = _Signature.read(owner.name)
+    alive = None if signature is None else signature.alive
+    return bool(alive) or (alive is None and not _is_silent(lock, owner))
 
 
 def _owner_of(lock: Path) -> str:

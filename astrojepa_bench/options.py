@@ -220,23 +220,35 @@ def unrecordable(options: Iterable[Option]) -> str | None:
     return None
 
 
+def legible(text: str) -> str:
+    r"""Spell text so that it can be written anywhere: file systems allow names that are no UTF-8.
+
+    Example:
+        >>> print(legible("m31\udcff.h5"))
+        m31\udcff.h5
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _plain(value: object) -> object:
     match value:
         case Path():
-            return value.name
+            return legible(value.name)
         case float() if not math.isfinite(value):
             return str(value)
-        case None | bool() | int() | float() | str():
+        case str():
+            return legible(value)
+        case None | bool() | int() | float():
             return value
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {legible(str(key)): _plain(item) for key, item in value.items()}
         case tuple() | list():
             return [_plain(item) for item in value]
         case set() | frozenset():
             return sorted((_plain(item) for item in value), key=str)
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", str(value))  # an address is another one in every process
+    return legible(re.sub(r" at 0x[0-9a-f]+", "", str(value)))  # its address is another in every process
 
 
 # --- --set KIND.OPTION=VALUE -----------------------------------------------------------------------------

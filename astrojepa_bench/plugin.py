@@ -6,7 +6,7 @@ Contestants import this module, torch, numpy and timm, and nothing else of ours.
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
-from astrojepa_bench.encoders.weights import load_weights, read_state
+from astrojepa_bench.encoders.weights import load_weights, read_state, read_torch
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.features import Features, TokenBatch
@@ -91,6 +91,7 @@ __all__ = [
     "hookimpl",
     "load_weights",
     "read_state",
+    "read_torch",
     "rectangle_of",
     "rectangle_patches",
     "signal_to_noise",

@@ -52,6 +52,7 @@ from astrojepa_bench.plugin import (
     hookimpl,
     load_weights,
     read_state,
+    read_torch,
 )
 
 OURS = {
@@ -255,7 +256,7 @@ def layers_of(state: Mapping[str, Tensor], part: str) -> int:
 def what_is_around(path: Path) -> Mapping[str, object]:
     """Read what stands around the tensors; nothing in a file that holds tensors only."""
     try:
-        found = torch.load(path, "cpu", weights_only=True)
+        found = read_torch(path)
     except (pickle.UnpicklingError, RuntimeError):  # safetensors
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -41,7 +41,7 @@ from astrojepa_bench.board.text import (
     usual_encoder,
 )
 from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.escaping import csv_cell, markdown, markdown_item
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RunRecord
@@ -63,16 +63,16 @@ _SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "preci
 
 
 def read_board(out: Path) -> Board:
-    """Build the board of an output folder from its records.
+    """Build the board of an output folder from its records; files that are none are named and left out.
 
     Raises:
         ConfigError: there are no records.
-        DataError: a record file is corrupt.
+        DataError: no record can be read, or the rules cannot.
     """
-    records, hashes = Store(out).indexed()
+    records, hashes, damaged = Store(out).survey()
     if not records:
-        raise ConfigError(_no_records(out))
-    return dataclasses.replace(build_board(records, read_rules(out)), hashes=hashes)
+        raise _without_records(out, damaged)
+    return dataclasses.replace(build_board(records, read_rules(out)), hashes=hashes, damaged=damaged)
 
 
 def write_board(out: Path, board: Board | None = None) -> Path:
@@ -87,7 +87,7 @@ def write_board(out: Path, board: Board | None = None) -> Path:
 
     Raises:
         ConfigError: there are no records, or the folder cannot be written.
-        DataError: a record file is corrupt.
+        DataError: no record can be read, or the rules cannot.
     """
     board = board or read_board(out)
     for name, text in _files(out, board, findings_of(out, board)).items():
@@ -103,21 +103,19 @@ def check_board(out: Path) -> list[str]:
 
     Raises:
         ConfigError: there is no board, or there are no records.
-        DataError: a record file is corrupt.
+        DataError: no record can be read, or the rules cannot.
     """
     store = Store(out)
     if not any((out / name).is_file() for name in (PAGE, HTML, TABLE, DATA)):
         raise ConfigError(
             f"{out} holds no board ({PAGE}, {HTML}, {TABLE}, {DATA}); build it with `leaderboard build`"
         )
-    placed = {path: store.read(path) for path in store.paths()}
-    if not placed:
-        raise ConfigError(_no_records(out))
-    faults = [fault for path, record in placed.items() for fault in _record_faults(store, path, record)]
-    board = build_board(list(placed.values()), read_rules(out))
+    board = read_board(out)
+    faults = [fault for record in board.records for fault in _record_faults(store, record)]
     findings = findings_of(out, board)
     files = _files(out, board, findings)
     return [
+        *board.damaged,
         *faults,
         *contradictions(store, board.records),
         *findings.faults,
@@ -126,24 +124,26 @@ def check_board(out: Path) -> list[str]:
 
 
 def doubts(out: Path, board: Board) -> list[str]:
-    """List what its own records contradict: scores by their bits, claims by scores; a line each.
+    """List what is wrong with its records: damaged files, scores that their bits contradict, claims; a line each.
 
     Raises:
         ConfigError: a document marks a claim that is not made.
         DataError: the file of claims is damaged.
     """
-    return [*contradictions(Store(out), board.records), *findings_of(out, board).faults]
+    return [*board.damaged, *contradictions(Store(out), board.records), *findings_of(out, board).faults]
 
 
-def _no_records(out: Path) -> str:
-    return f"{out} holds no records (runs/**/*.json); run something with --out {out}, or name another folder"
+def _without_records(out: Path, damaged: Sequence[str]) -> BenchError:
+    if damaged:
+        return DataError(f"{out}: no record can be read, {len(damaged)} are damaged: {damaged[0]}")
+    return ConfigError(
+        f"{out} holds no records (runs/**/*.json); run something with --out {out}, or name another folder"
+    )
 
 
-def _record_faults(store: Store, path: Path, record: RunRecord) -> list[str]:
-    name = path.relative_to(store.out)
-    home = store.path(record)
-    moved = [] if path == home else [f"{name} holds {home.relative_to(store.out)}"]
-    return moved + [f"{name}: {fault}" for fault in record.identity_faults()]
+def _record_faults(store: Store, record: RunRecord) -> list[str]:
+    name = store.path(record).relative_to(store.out)
+    return [f"{name}: {fault}" for fault in record.identity_faults()]
 
 
 def _same(path: Path, text: str) -> bool:
@@ -178,7 +178,8 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
     titles = told_apart(board.sections)
     said = "\n".join(f"- {text}" for text in findings)  # in Markdown, from the folder's own claims
     linked = "\n".join(f"- {link}" for link in links)
-    blocks = ["# Leaderboard", said, linked, RULE, _LEGEND]
+    left_out = _bullets([f"Left out: {line}" for line in board.damaged])
+    blocks = ["# Leaderboard", left_out, said, linked, RULE, _LEGEND]
     for section, title in zip(board.sections, titles, strict=True):
         blocks += [f"## {markdown(title)}", *_blocks(board, section)]
     return "\n\n".join(block for block in blocks if block) + "\n"

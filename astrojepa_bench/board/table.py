@@ -95,6 +95,7 @@ class Board:
         factors: effects of maskers and objectives, averaged over data sets.
         track_record: of all sections.
         hashes: of the facts of records, by run id, as far as they are known already.
+        damaged: what is wrong with files that are no records and are left out, a line each.
     """
 
     sections: tuple[Section, ...]
@@ -103,6 +104,7 @@ class Board:
     factors: tuple[FactorEffect, ...] = ()
     track_record: TrackRecord = field(default_factory=TrackRecord)
     hashes: Mapping[str, str] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
     def hash_of(self, record: RunRecord) -> str:
         """Return the hash of all that a record holds."""

@@ -17,6 +17,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.shared_arguments import common
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _coded(words: list[str]) -> int:
     """Run one command, and turn what it raises into a line and a code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a path may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in words
     try:
         return _dispatch(words)

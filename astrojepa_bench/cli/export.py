@@ -10,7 +10,7 @@ from astrojepa_bench.cli.names import registry_of
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.errors import ConfigError, StorageError
 from astrojepa_bench.runs.open_run import OpenRun, open_run
 
 
@@ -27,10 +27,8 @@ def execute(arguments: Namespace) -> int:
     about = {"bands": list(run.spec.bands), "size_px": run.spec.size_px, "run": run.record.run_id}
     try:
         model.write(arguments.out, about)
-    except OSError as error:
-        raise ConfigError(
-            f"--out {arguments.out}: {error.strerror}; give a file that can be written"
-        ) from None
+    except StorageError as error:
+        raise ConfigError(f"--out {arguments.out}: {error.reason}; give a file that can be written") from None
     if arguments.json:
         print(json.dumps({"file": str(arguments.out), **model.facts(), **about}))
     else:

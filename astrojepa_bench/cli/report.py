@@ -19,7 +19,7 @@ def execute(arguments: Namespace) -> int:
             f"--out {arguments.out}: '{arguments.out.suffix}' is not an HTML page; use a name that ends in .html"
         )
     with looking(arguments) as sample:
-        page = report(sample).encode()
+        page = report(sample).encode("utf-8", "backslashreplace")
     write_atomically(arguments.out, page)
     facts = {"report": str(arguments.out), "galaxies": len(sample), "bytes": len(page)}
     print(

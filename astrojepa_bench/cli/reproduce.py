@@ -43,7 +43,7 @@ def execute(arguments: Namespace) -> int:
         raise DataError(
             f"run {record.run_id} could not be run again: it ended as {done.again.status}: {said}"
         )
-    found = judge_rerun(record, done.again, store.records(), read_rules(store.out))
+    found = judge_rerun(record, done.again, store.survey().records, read_rules(store.out))
     if arguments.record:
         with locked(store.lease_path(record.run_id)):
             by_now = store.find(record.run_id)

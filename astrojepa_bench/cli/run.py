@@ -119,6 +119,8 @@ def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
     """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
     board = read_board(request.out)
     page = write_board(request.out, board)
+    for line in board.damaged:
+        print(f"left out: {line}", file=sys.stderr)
     if as_json:
         paths = [str(path) for path in result.paths]
         print(json.dumps({"records": paths, "trained": [*result.trained], "board": str(page)}))

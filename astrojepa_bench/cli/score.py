@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 
-from astrojepa_bench.board.render import write_board
+from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of, split_names
 from astrojepa_bench.cli.printing import print
@@ -29,7 +30,11 @@ def execute(arguments: Namespace) -> int:
             settings=settings_of(arguments),
             dataset=arguments.dataset,
         )
-    board = write_board(rescored.path.parents[3])
+    out = rescored.path.parents[3]
+    found = read_board(out)
+    board = write_board(out, found)
+    for line in found.damaged:
+        print(f"left out: {line}", file=sys.stderr)
     if arguments.json:
         print(json.dumps({"records": [str(rescored.path)], "board": str(board)}))
     else:

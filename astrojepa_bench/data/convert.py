@@ -1,7 +1,8 @@
 """Source images to one uint8 array on disk, once per content and size, and safe to kill at any moment.
 
 An entry of the cache is a folder that is filled under another name and renamed when complete, so whatever
-bears the final name is whole. One process fills it while others wait.
+bears the final name is whole. One process fills it while others wait. It holds the checksums of its files; each
+process checks them when it first opens an entry, and one that differs is made again.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from astrojepa_bench.data.resize import resize
-from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.events import track
-from astrojepa_bench.files import locked, replacing
+from astrojepa_bench.errors import DataError, StorageError
+from astrojepa_bench.events import emit, track
+from astrojepa_bench.files import discard, locked, replacing
+from astrojepa_bench.seals import fault_of_folder, seal_folder
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
@@ -111,7 +113,7 @@ def convert(source: ImageSource, size_px: int, cache_dir: Path) -> Converted:
 
     Raises:
         DataError: the source as a whole cannot be read.
-        ConfigError: the cache cannot be written.
+        StorageError: the cache cannot be written.
     """
     chosen = [source.rendering] if source.rendering else []
     key = fingerprint(CONVERSION, LAYOUT, content_digest(source.files, cache_dir), size_px, *chosen)
@@ -268,19 +270,35 @@ def file_sha256(path: Path) -> str:
 
 
 def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = "images") -> Path:
-    """Return the complete cache entry `key`, filling it first if it is not there.
+    """Return the complete cache entry `key`, filling it first if it is not there, or not as it was written.
 
     Raises:
-        ConfigError: the cache cannot be written.
+        StorageError: the cache cannot be written.
     """
     entry = cache_dir / room / key
-    if not entry.exists():
-        with _writing(cache_dir), locked(entry):
-            if not entry.exists():
-                with replacing(entry) as folder:
-                    folder.mkdir()
-                    fill(folder)
+    with _writing(cache_dir):
+        if not _is_usable(entry):
+            with locked(entry):
+                if not _is_usable(entry, say=True):
+                    discard(entry)
+                    with replacing(entry) as folder:
+                        folder.mkdir()
+                        fill(folder)
+                        seal_folder(folder)
     return entry
+
+
+def _is_usable(entry: Path, *, say: bool = False) -> bool:
+    """Whether an entry is there, as it was written; on request say what is wrong with it."""
+    if not os.path.lexists(entry):
+        return False
+    try:
+        fault = fault_of_folder(entry) if entry.is_dir() else "it is no folder"
+    except OSError as error:
+        fault = error.strerror or type(error).__name__
+    if fault is not None and say:
+        emit("note", text=f"{entry} in the cache is not used ({fault}); it is made again")
+    return fault is None
 
 
 @contextmanager
@@ -305,10 +323,9 @@ def _writing(cache_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(
-            f"cannot write to the cache {cache_dir} ({error.strerror or error}); "
-            "free some space or name another folder with --cache"
-        ) from None
+        reason = error.reason if isinstance(error, StorageError) else error.strerror or str(error)
+        advice = "free some space or name another folder with --cache"
+        raise StorageError(f"cannot write to the cache {cache_dir} ({reason}); {advice}", reason) from error
 
 
 def _write_images(folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:

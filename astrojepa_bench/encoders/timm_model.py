@@ -46,7 +46,7 @@ class TimmModel:
             for name, value in self.state.items()
         }
         metadata = {METADATA: json.dumps({**self.facts(), **(about or {})})}
-        with replacing(path) as draft:
+        with replacing(path, sum(value.nbytes for value in state.values())) as draft:
             save_file(state, draft, metadata=metadata)
 
 

@@ -10,8 +10,9 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
             is_safetensors = path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch finds unusual it reads or refuses all the same
-            found = load_file(path) if is_safetensors else torch.load(path, "cpu", weights_only=True)
+            found = load_file(path) if is_safetensors else read_torch(path)
     except pickle.UnpicklingError:
         raise DataError(
             f"{owner}: {path.name} is damaged or can only be read by running code in it, which is never done; "
@@ -78,6 +79,52 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
             "give one that is"
         ) from None
     return _tensors(found, f"{owner}: {path.name}")
+
+
+def read_torch(path: Path) -> object:
+    """Read a torch file on the CPU: tensors, plain values and NumPy's numbers; no code in it is run.
+
+    Raises:
+        UnpicklingError: it can only be read by running code, or is damaged.
+    """
+    with torch.serialization.safe_globals([*_STAND_INS]):
+        return torch.load(path, "cpu", weights_only=True)
+
+
+class _NumberType:
+    """Stands for `numpy.dtype` while a file is read: the type of a number, and nothing else."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        self.order = str(state[1])
+
+
+def _number(kind: object, data: object = b"") -> int | float | bool:
+    """Stand for the function that makes NumPy's numbers while a file is read; return a plain one.
+
+    NumPy's own takes any type and any flags from the file, and trusts them.
+
+    Raises:
+        UnpicklingError: it is no number.
+    """
+    if isinstance(kind, _NumberType) and kind.code in _NUMBERS and kind.order in ("<", ">", "=", "|"):
+        dtype = np.dtype(f"{kind.order}{kind.code}")
+        if isinstance(data, bytes) and len(data) == dtype.itemsize:
+            found: int | float | bool = np.frombuffer(data, dtype)[0].item()
+            return found
+    raise pickle.UnpicklingError("a NumPy scalar that is no number")
+
+
+_NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"))
+_STAND_INS: tuple[
+    tuple[Any, str], ...
+] = (  # training scripts keep losses so; NumPy 1 and 2 name the module apart
+    (_NumberType, "numpy.dtype"),
+    (_number, "numpy.core.multiarray.scalar"),
+    (_number, "numpy._core.multiarray.scalar"),
+)
 
 
 def _tensors(found: object, what: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, ContractError, DataError, named
+from astrojepa_bench.errors import BenchError, ContractError, DataError, StorageError, named
 from astrojepa_bench.evaluation.extract import (
     BATCH,
     ENCODED,
@@ -107,6 +107,8 @@ def with_extras(
         began = time.perf_counter()
         try:
             features = _EXTRAS[name].attached(features, context, path)
+        except StorageError:
+            raise  # nothing is wrong with the extra
         except BenchError as error:
             missing[name] = str(error)
         except (OSError, MemoryError, torch.OutOfMemoryError):

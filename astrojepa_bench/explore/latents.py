@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import astropy_table, check_format, columns_of, facts_table
+from astrojepa_bench.options import legible
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.open_run import OpenRun
@@ -61,7 +62,12 @@ def write_latents(sample: Sample, path: Path) -> Path:
 def _file_of(sample: Sample, ending: str) -> bytes:
     columns = columns_of(facts_table(sample).drop(columns="viewer", errors="ignore"))
     latents, record = sample.latents.numpy(), sample.run.record
-    attributes = {"run_id": record.run_id, "run": record.title, "galaxies": sample.title, "tap": "last"}
+    attributes = {
+        "run_id": record.run_id,
+        "run": record.title,
+        "galaxies": legible(sample.title),
+        "tap": "last",
+    }
     stream = io.BytesIO()
     match ending:
         case ".h5":

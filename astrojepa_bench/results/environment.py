@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from astrojepa_bench.options import legible
+
 CODE = ("astrojepa_bench", "plugins", "pyproject.toml")
 """What a commit must equal for a run to be repeated from it; pages and records may differ."""
 PACKAGES = ("astrojepa-bench", "numpy", "scikit-learn", "scipy", "timm", "torch", "torchvision")
@@ -49,10 +51,10 @@ def provenance(command: str) -> dict[str, object]:
     dirty = [] if commit is None else changed_files()
     return {
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": without_paths(command),
+        "command": legible(without_paths(command)),
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(dirty),
-        "dirty_files": dirty,
+        "dirty_files": [legible(name) for name in dirty],
     }
 
 

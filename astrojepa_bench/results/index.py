@@ -18,6 +18,7 @@ from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.seals import BLANK, fill_seal, seal_holds
 
 FOLDER, FILE = ".index", "records"  # not called *.json: whatever is called so below a folder may be a record
 VERSION = 1
@@ -46,6 +47,7 @@ class IndexedFile(BaseModel):
 class _Content(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    seal: str = BLANK.decode()  # first: it is looked for at the beginning of the file
     version: int
     fields: str
     files: dict[str, IndexedFile] = {}
@@ -90,7 +92,10 @@ class RecordIndex:
         known = self._known.get(path.relative_to(self._out).as_posix())
         if known is None:
             return None
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:
+            return None
         return known if (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns) else None
 
     def keep(self) -> None:
@@ -99,11 +104,14 @@ class RecordIndex:
             content = _Content(version=VERSION, fields=_fields(), files=self._found)
             with suppress(OSError), replacing(self._path) as draft:
                 draft.write_bytes(content.model_dump_json().encode())
+                fill_seal(draft)
 
 
 def _read(path: Path) -> dict[str, IndexedFile]:
     """Read an index; nothing, if there is none, or it is damaged or of another version."""
     try:
+        if not seal_holds(path):
+            return {}
         content = _Content.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return {}

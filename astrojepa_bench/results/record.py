@@ -7,12 +7,22 @@ when a record is rewritten, so that an older bench never drops what a newer one 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.options import legible
 from astrojepa_bench.results.correct import packed
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
 from astrojepa_bench.results.naming import titled
@@ -193,6 +203,15 @@ class RunRecord(_RecordPart):
     provenance: Provenance = Provenance()
     reproductions: list[Reproduction] = []
 
+    @field_validator("identity")
+    @classmethod
+    def _chain_is_told(cls, identity: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an identity whose chain of versions cannot be read."""
+        chain = identity.get("chain")
+        if isinstance(chain, dict):
+            _CHAIN.validate_python(chain)
+        return identity
+
     @property
     def title(self) -> str:
         """Name the entry: objective + masker + encoder, each with the options that are not its defaults."""
@@ -223,9 +242,9 @@ class RunRecord(_RecordPart):
             record = cls.model_validate_json(text)
             return record, digest(record.facts())  # fields unknown here were not validated
         except ValidationError as error:
-            raise DataError(f"{source} is not a run record: {_first(error)}") from None
+            raise DataError(f"{source} is not a run record: {_first(error)}; restore or delete it") from None
         except ContractError as error:
-            raise DataError(f"{source} is not a run record: {error}") from None
+            raise DataError(f"{source} is not a run record: {error}; restore or delete it") from None
 
     def to_json(self) -> str:
         """Write the record: keys sorted, one space of indent, a newline at the end.
@@ -234,7 +253,8 @@ class RunRecord(_RecordPart):
             ContractError: a number is NaN or infinite.
         """
         facts = self.facts()
-        canonical_json(facts)  # raises in the words of the bench
+        if _SURROGATE.search(canonical_json(facts)):  # raises in the words of the bench
+            facts = _legible(facts)
         return json.dumps(facts, sort_keys=True, indent=1) + "\n"
 
     def facts(self) -> dict[str, Any]:
@@ -259,6 +279,22 @@ class RunRecord(_RecordPart):
             for name in expected
             if found[name] != expected[name]
         ]
+
+
+_CHAIN = TypeAdapter(dict[str, dict[str, str]])
+_SURROGATE = re.compile(r"\\ud[89a-f]")
+
+
+def _legible(facts: Any) -> Any:  # noqa: ANN401 anything that JSON can hold
+    """Spell what no text file may hold, such as bytes of a path that is no UTF-8, so that it can be read back."""
+    match facts:
+        case str():
+            return legible(facts)
+        case dict():
+            return {legible(key): _legible(value) for key, value in facts.items()}
+        case list():
+            return [_legible(value) for value in facts]
+    return facts
 
 
 def _first(error: ValidationError) -> str:

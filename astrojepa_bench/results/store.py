@@ -12,21 +12,42 @@ out/.index/                                             which records were read 
 from __future__ import annotations
 
 import gc
+import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.errors import ConfigError, DataError, StorageError
+from astrojepa_bench.events import emit
 from astrojepa_bench.files import replacing
 from astrojepa_bench.results.correct import galaxies_text, read_classes
 from astrojepa_bench.results.index import RecordIndex
 from astrojepa_bench.results.record import SCORED, RunRecord
+
+PROBE = 1 << 16  # bytes that an output folder must have room for
+
+
+class Holdings(NamedTuple):
+    """What an output folder holds.
+
+    Attributes:
+        records: those that can be read, in an order that depends on their content only.
+        hashes: of the facts of each, by run id.
+        damaged: a line for each file that is no record, or lies where its content does not belong (a renamed copy
+            would count one seed twice): what is wrong with it, and the way out.
+    """
+
+    records: list[RunRecord]
+    hashes: dict[str, str]
+    damaged: tuple[str, ...]
 
 
 class Store:
@@ -53,12 +74,13 @@ class Store:
         """Make the folders of records and locks now, so that a bad `--out` is known before anything is trained.
 
         Raises:
-            ConfigError: the folder cannot be made or written.
+            StorageError: the folder cannot be made or written.
         """
         for folder in (self.runs, self.leases):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=folder).close()
+                with tempfile.TemporaryFile(dir=folder) as probe:
+                    probe.write(bytes(PROBE))
             except OSError as error:
                 raise _unwritable(folder, error) from None
 
@@ -71,7 +93,7 @@ class Store:
         """Write a record, whole or not at all, over any earlier one of the same run.
 
         Raises:
-            ConfigError: the folder cannot be made or written.
+            StorageError: the folder cannot be made or written.
             ContractError: the record holds NaN.
         """
         path = self.path(record)
@@ -87,11 +109,17 @@ class Store:
             label: class index of each, -1 where nobody knows it; those have no bit.
 
         Raises:
-            ConfigError: the folder cannot be made or written.
+            StorageError: the folder cannot be made or written.
         """
         path, content = self.galaxies_path(fingerprint), galaxies_text(ids, label).encode()
-        if (label >= 0).any() and not (path.is_file() and path.read_bytes() == content):
-            write_atomically(path, content)
+        if not (label >= 0).any():
+            return
+        is_there = path.is_file()
+        if is_there and path.read_bytes() == content:
+            return
+        if is_there:
+            emit("note", text=f"{path} is not the list of these galaxies and is written anew")
+        write_atomically(path, content)
 
     def classes(self, fingerprint: str) -> Int[np.ndarray, " galaxy"] | None:
         """Read the class of each galaxy that records have a bit of, in the order of the bits; None if not kept.
@@ -119,9 +147,40 @@ class Store:
             raise DataError(f"{path} cannot be read ({error.strerror}); restore or delete it") from None
 
     def find(self, run_id: str) -> RunRecord | None:
-        """Look a run up by its id, or by the one that it had before it was migrated; None if there is no record."""
-        path = next(self.runs.glob(f"*/*/{run_id}.json"), None) or self._formerly.get(run_id)
+        """Look a run up by its id, or by the one that it had before it was migrated; None if there is no record.
+
+        Raises:
+            DataError: its record is damaged.
+        """
+        path = self._path_of(run_id)
         return self.read(path) if path else None
+
+    def recall(self, run_id: str, *, set_aside: bool = False) -> RunRecord | None:
+        """Look a run up as `find` does, but pass over a damaged record with a note.
+
+        Args:
+            run_id: its id.
+            set_aside: whether to rename a damaged record, so that another can take its place and nothing is lost;
+                call it while holding the run's lease.
+        """
+        try:
+            return self.find(run_id)
+        except DataError as error:
+            path = self._path_of(run_id)
+            kept = "" if not set_aside or path is None else f"; it is kept as {_set_aside(path).name}"
+            emit("note", text=f"{error}{kept}; run {run_id} counts as not done")
+            return None
+
+    def _path_of(self, run_id: str) -> Path | None:
+        """Find the record file of a run, at the place where its content belongs if there are several."""
+        found = sorted(self.runs.glob(f"*/*/{run_id}.json"))
+        for path in found[:-1]:
+            try:
+                if self.path(self.read(path)) == path:
+                    return path
+            except DataError:
+                continue
+        return found[-1] if found else self._formerly.get(run_id)
 
     def locate(self, prefix: str) -> Path:
         """Find the one record file whose run id starts with some letters, or whose id before it was migrated does.
@@ -133,7 +192,7 @@ class Store:
             ConfigError: there is none, or more than one.
         """
         if prefix == "latest":
-            scored = [record for record in self.records() if record.status in SCORED]
+            scored = [record for record in self.survey().records if record.status in SCORED]
             if not scored:
                 raise ConfigError(
                     f"there is no scored run below {self.runs}; name the output folder with --out"
@@ -158,7 +217,7 @@ class Store:
             DataError: a file is not a record, or lies where its content does not belong (a renamed copy
                 would count one seed twice).
         """
-        return self._read_all(RecordIndex(self.out))[0]
+        return self._read_all(RecordIndex(self.out), strict=True).records
 
     def indexed(self) -> tuple[list[RunRecord], dict[str, str]]:
         """Read every record as `records` does, and remember what was read for the next time.
@@ -170,19 +229,33 @@ class Store:
             DataError: as `records` says.
         """
         index = RecordIndex(self.out)
+        found = self._read_all(index, strict=True)
+        index.keep()
+        return found.records, found.hashes
+
+    def survey(self) -> Holdings:
+        """Read every record that can be read, say what is wrong with the others, and remember what was read."""
+        index = RecordIndex(self.out)
         found = self._read_all(index)
         index.keep()
         return found
 
-    def _read_all(self, index: RecordIndex) -> tuple[list[RunRecord], dict[str, str]]:
-        records, hashes = [], {}
+    def _read_all(self, index: RecordIndex, *, strict: bool = False) -> Holdings:
+        records, hashes, damaged = list[RunRecord](), dict[str, str](), list[str]()
         with _uncollected():
             for path in self.paths():
-                record, facts = index.read(path)
-                if path != self.path(record):
-                    raise DataError(
-                        f"{path} holds {self.path(record).relative_to(self.out)}; move or delete it"
+                try:
+                    record, facts = index.read(path)
+                    if path != self.path(record):
+                        home = self.path(record).relative_to(self.out)
+                        raise DataError(f"{path} holds {home}; move or delete it")
+                except DataError as error:
+                    if strict:
+                        raise
+                    damaged.append(
+                        str(error).replace(f"{path} ", f"{path.relative_to(self.out).as_posix()} ")
                     )
+                    continue
                 records.append(record)
                 hashes[record.run_id] = facts
         records.sort(
@@ -197,7 +270,7 @@ class Store:
                 r.run_id,
             )
         )
-        return records, hashes
+        return Holdings(records, hashes, tuple(damaged))
 
     def galaxies_path(self, fingerprint: str) -> Path:
         """Return where the labelled test galaxies of a data set are listed."""
@@ -231,8 +304,11 @@ class Store:
         index, found = RecordIndex(self.out), dict[str, Path]()
         for path in self.paths():
             known = index.unchanged(path)
-            match = None if known else re.search(rb'"formerly": "([^"]+)"', path.read_bytes())
-            former = known.formerly if known else match and match[1].decode()
+            try:
+                match = None if known else re.search(rb'"formerly": "(\w+)"', path.read_bytes())
+            except OSError:  # no file that can be read
+                continue
+            former = known.formerly if known else match and match[1].decode("ascii", "replace")
             if former:
                 found[former] = path
         return found
@@ -250,22 +326,33 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged record, so that it counts no more and nothing is lost.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in count())
+    kept = next(name for name in names if not os.path.lexists(name))
+    try:
+        os.rename(path, kept)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return kept
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that any reader, at any moment, finds the old content or the new one, never a part.
 
     Raises:
-        ConfigError: the folder cannot be made or written.
+        StorageError: the folder cannot be made or written, or its disk is full.
     """
-    try:
-        with replacing(path) as draft:
-            draft.write_bytes(content)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    with replacing(path, len(content)) as draft:
+        draft.write_bytes(content)
 
 
-def _unwritable(path: Path, error: OSError) -> ConfigError:
-    reason = error.strerror or type(error).__name__
-    return ConfigError(f"{path} cannot be written ({reason}); choose a writable --out folder with space left")
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError.of(path, error.strerror or type(error).__name__)
 
 
 def _safe(name: str) -> str:

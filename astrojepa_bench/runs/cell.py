@@ -87,7 +87,7 @@ def _run_alone(
 ) -> CellResult:
     """Do what is missing of a cell while no other process does."""
     store, run_id = context.store, identity.run_id
-    known = store.find(run_id)
+    known = store.recall(run_id, set_aside=True)
     if known is not None and is_finished(known, context.evaluators):
         events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
         return CellResult(known)

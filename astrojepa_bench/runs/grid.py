@@ -141,7 +141,7 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
         DataError: the dataset cannot be loaded.
     """
     plans, device = _plans(request, registry), choose_device(request.device)
-    measured = [record for record in Store(request.out).records() if record.status in SCORED]
+    measured = [record for record in Store(request.out).survey().records if record.status in SCORED]
     planned = list[PlannedCell]()
     for plan in plans:
         context = _context(plan, request, device, command="plan")
@@ -230,7 +230,7 @@ def _run_cells(
 
 def _planned(cell: Cell, context: RunContext, measured: Sequence[RunRecord]) -> PlannedCell:
     identity, dataset = RunIdentity.of(cell, context.galaxies, context.budget), context.galaxies.name
-    run_id, known = identity.run_id, context.store.find(identity.run_id)
+    run_id, known = identity.run_id, context.store.recall(identity.run_id)
     if known is not None and is_finished(known, context.evaluators):
         if known.status == "skipped":
             return PlannedCell(cell, dataset, run_id, "skipped", known.skip_reason, 0.0)

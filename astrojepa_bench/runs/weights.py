@@ -6,6 +6,7 @@ predict. The facts in the same file are enough to build the run again where its 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from astrojepa_bench.checked import described, raised
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.roles import Objective
+from astrojepa_bench.seals import BLANK, fill_seal, seal_holds
 from astrojepa_bench.training.checkpoint import growing_buffers, misfit, stretch
 from astrojepa_bench.types import GalaxyTable, ImageSpec
 
@@ -49,15 +51,22 @@ _FACTS = TypeAdapter(DataFacts)
 
 
 def write_weights(path: Path, objective: Objective, facts: DataFacts) -> None:
-    """Write every parameter and buffer of an objective, whole or not at all."""
+    """Write every parameter and buffer of an objective, whole or not at all, under a seal.
+
+    Raises:
+        StorageError: the folder cannot be written, or its disk is full.
+    """
     # Cloned, because the format refuses tensors that share memory (an encoder that is known by two names).
     with blamed_on(objective):
         state = {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in objective.state_dict().items()
         }
-    with replacing(path) as draft:
-        save_file(state, draft, metadata={"galaxies": _FACTS.dump_json(facts).decode()})
+    # The seal stands among the facts: of several entries, safetensors writes any first.
+    about = {"seal": BLANK.decode(), **_FACTS.dump_python(facts, mode="json")}
+    with replacing(path, sum(value.nbytes for value in state.values())) as draft:
+        save_file(state, draft, metadata={"galaxies": json.dumps(about, ensure_ascii=False)})
+        fill_seal(draft)
 
 
 def check_keepable(objective: Objective) -> None:
@@ -102,6 +111,7 @@ def read_weights(path: Path, objective: Objective) -> None:
         DataError: the file is missing, damaged, or of another objective.
     """
     try:
+        _check(path)
         state = load_file(path)
     except FileNotFoundError:
         raise _missing(path) from None
@@ -130,6 +140,7 @@ def read_facts(path: Path) -> DataFacts:
         DataError: the file is missing, damaged, or of an older version.
     """
     try:
+        _check(path)
         with safe_open(path, "pt") as file:
             return _FACTS.validate_json(file.metadata()["galaxies"])
     except FileNotFoundError:
@@ -139,6 +150,19 @@ def read_facts(path: Path) -> DataFacts:
             f"{path} does not say which galaxies the run was trained on ({type(error).__name__}); "
             "delete it and run again"
         ) from None
+
+
+def _check(path: Path) -> None:
+    """Refuse a file that is not what was written; older ones bear no seal and cannot be checked.
+
+    Raises:
+        DataError: its seal does not hold.
+        OSError: it cannot be read.
+    """
+    if seal_holds(path) is False:
+        raise DataError(
+            f"{path} is damaged (its checksum is not that of what was written); delete it and run again"
+        )
 
 
 def _missing(path: Path) -> DataError:

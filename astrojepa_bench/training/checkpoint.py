@@ -14,8 +14,10 @@ from torch import nn
 from torch.serialization import default_restore_location
 
 from astrojepa_bench.checked import described
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.errors import DataError, StorageError
+from astrojepa_bench.events import emit
 from astrojepa_bench.files import replacing
+from astrojepa_bench.seals import append_seal, seal_holds
 
 _ADAM_KEEPS = {"step", "exp_avg", "exp_avg_sq"}
 
@@ -25,22 +27,36 @@ class Checkpointer:
     """Keeps the newest state of one run.
 
     Attributes:
-        path: where; a torch file that holds tensors and plain numbers only.
+        path: where; a torch file that holds tensors and plain numbers only, with a seal behind it.
         every_s: least time between two checkpoints [s]; resuming is exact, so the moment does not matter.
     """
 
     path: Path
     every_s: float = 15.0
     _last: float = field(default_factory=time.monotonic)
+    _is_unwritable: bool = False
 
     def due(self) -> bool:
         """Whether it is time to write again."""
         return time.monotonic() - self._last >= self.every_s
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint in one step, so that a kill leaves the old one or the new one."""
-        with replacing(self.path) as draft, draft.open("wb") as file:
-            torch.save(dict(state), file)
+        """Replace the checkpoint in one step, so that a kill leaves the old one or the new one.
+
+        A run that cannot keep its state goes on without, and says so once.
+        """
+        try:
+            with replacing(self.path) as draft:
+                with draft.open("wb") as file:
+                    torch.save(dict(state), file)
+                append_seal(draft)
+        except StorageError as error:
+            if not self._is_unwritable:
+                emit(
+                    "note",
+                    text=f"the run goes on without a checkpoint, and starts anew if it is killed: {error}",
+                )
+            self._is_unwritable = True
         self._last = time.monotonic()
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
@@ -52,6 +68,11 @@ class Checkpointer:
         if not self.path.exists():
             return None
         try:
+            holds = seal_holds(self.path)
+            if not holds:
+                raise DataError(
+                    f"its checksum is {'missing' if holds is None else 'not that of what was written'}"
+                )
             state: object = torch.load(self.path, map_location=_placed_on(device), weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise DataError(f"it cannot be read ({type(error).__name__})") from None

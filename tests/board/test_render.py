@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.board.page import html_page
-from astrojepa_bench.board.render import check_board, data, long_table, page, write_board
+from astrojepa_bench.board.render import check_board, data, long_table, page, read_board, write_board
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.cli import main
@@ -113,12 +113,26 @@ def test_nothing_to_check_is_said(tmp_path, make_run):
         check_board(tmp_path)
 
 
-def test_a_corrupt_record_stops_the_board(out):
-    """A truncated record is named rather than dropped from the ranks."""
+def test_a_corrupt_record_is_named_and_the_others_make_the_board(out, capsys):
+    """A truncated record is named, on the board and by the command, rather than dropped from the ranks."""
     path = Store(out).paths()[0]
     path.write_text("{")
+    name = path.relative_to(out).as_posix()
+    write_board(out)
+    assert f"Left out: {name} is not a run record" in (out / "README.md").read_text().replace("\\", "")
+    assert len(read_board(out).records) == len(Store(out).paths()) - 1
+    assert [line for line in check_board(out) if name in line and "restore or delete it" in line]
+    assert main(["leaderboard", "build", str(out)]) == 0
+    assert f"{name} is not a run record" in capsys.readouterr().err
+    assert main(["leaderboard", "check", str(out)]) == 3
+
+
+def test_a_folder_of_corrupt_records_alone_has_no_board(out):
+    """There is nothing to build it from."""
+    for path in Store(out).paths():
+        path.write_text("{")
     for action in (check_board, write_board):
-        with pytest.raises(DataError, match=path.name):
+        with pytest.raises(DataError, match=r"no record can be read, \d+ are damaged"):
             action(out)
 
 

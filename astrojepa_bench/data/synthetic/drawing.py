@@ -23,7 +23,8 @@ from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Su
 from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
-from astrojepa_bench.files import replacing
+from astrojepa_bench.files import discard, replacing
+from astrojepa_bench.seals import append_seal, seal_holds
 
 BLOCK = 50
 _FEW_BLOCKS = 4  # not worth starting workers for
@@ -84,18 +85,29 @@ def draw_block(survey: Survey, block: DrawingTask) -> np.ndarray:
 
 def save_block(survey: Survey, block: DrawingTask, folder: Path) -> None:
     """Draw a block into its file; it bears its name only when it is whole."""
-    with replacing(folder / block.name) as draft, draft.open("wb") as file:
-        np.save(file, draw_block(survey, block))
+    with replacing(folder / block.name) as draft:
+        with draft.open("wb") as file:
+            np.save(file, draw_block(survey, block))
+        append_seal(draft)
+
+
+def is_drawn(block: DrawingTask, folder: Path) -> bool:
+    """Whether the file of a block is there, as it was written."""
+    with suppress(OSError):
+        return seal_holds(folder / block.name) is True
+    return False
 
 
 def draw_all(survey: Survey, blocks: Sequence[DrawingTask], folder: Path, workers: int | None = None) -> None:
-    """Draw every block that is not in `folder` yet, on all cores unless told how many.
+    """Draw every block that is not in `folder` yet, or is damaged there, on all cores unless told how many.
 
     Raises:
         BenchError: a worker failed; what is drawn so far is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [block for block in blocks if not (folder / block.name).exists()]
+    missing = [block for block in blocks if not is_drawn(block, folder)]
+    for block in missing:
+        discard(folder / block.name)
     workers = min(workers or cores(), len(missing))
     emit("task_started", task=_TASK, total=sum(map(len, blocks)), unit="images")
     emit("task_advanced", task=_TASK, advance=sum(map(len, blocks)) - sum(map(len, missing)))
