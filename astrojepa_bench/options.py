@@ -232,12 +232,10 @@ def legible(text: str) -> str:
 
 def _plain(value: object) -> object:
     match value:
-        case Path():
-            return legible(value.name)
+        case Path() | str():
+            return legible(value.name if isinstance(value, Path) else value)
         case float() if not math.isfinite(value):
             return str(value)
-        case str():
-            return legible(value)
         case None | bool() | int() | float():
             return value
         case Mapping():
