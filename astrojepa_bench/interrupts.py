@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 # Events, not variables: what a cell changes of those is put back when it ends.
 _LISTENING = threading.Event()
 _CAME = threading.Event()
