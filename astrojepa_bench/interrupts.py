@@ -11,17 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
-class _Notes:
-    """Whether somebody listens, and whether the signal came since."""
-
-    listening = False
-    came = False
+# Events, not variables: what a cell changes of those is put back when it ends.
+_LISTENING = threading.Event()
+_CAME = threading.Event()
 
 
 def interrupted() -> bool:
     """Whether a person interrupted within the outermost `noting_interrupts` so far, whatever became of that."""
-    return _Notes.came
+    return _CAME.is_set()
 
 
 @contextmanager
@@ -33,18 +30,20 @@ def noting_interrupts() -> Iterator[None]:
     """
     handler = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
-    if _Notes.listening or not is_main or not callable(handler):
+    if _LISTENING.is_set() or not is_main or not callable(handler):
         yield
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        _Notes.came = True
+        _CAME.set()
         handler(number, frame)
 
-    _Notes.listening, _Notes.came = True, False
+    _LISTENING.set()
+    _CAME.clear()
     signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)  # also where a plugin put its own in place
-        _Notes.listening, _Notes.came = False, False
+        _LISTENING.clear()
+        _CAME.clear()

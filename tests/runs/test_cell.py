@@ -228,11 +228,10 @@ def test_identity_and_record_are_looked_up_once(world, monkeypatch):
 
 @pytest.mark.slow
 def test_what_no_record_can_hold_costs_its_cell_alone(world, monkeypatch):
-    """A standing that there is not: the record says so under the names alone, and the next cell runs."""
-    context, cells = world
-    monkeypatch.setattr(cells[0].objective.offer.cls, "standing", "winner", raising=False)
-    first = run_cell(cells[0], context).record
-    monkeypatch.undo()
+    """A standing that there is not: its record says so, under the names alone."""
+    context, (cell, _) = world
+    monkeypatch.setattr(component_module.Cell, "standing", "winner")
+    first = run_cell(cell, context).record
 
     assert (first.status, first.failure.phase, first.failure.plugin) == (
         "failed",
