@@ -112,9 +112,8 @@ def _train(
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
     collapsed, numbers = watch.verdict(objective)
     health = {**masks, **numbers, **health_of(objective, {*MASK_HEALTH, *numbers})}
-    fit_readout(
-        objective.scored_encoder, galaxies, budget.galaxies
-    )  # only now: whitening would hide a collapse
+    # only now: whitening would hide a collapse
+    fit_readout(scored_encoder(objective), galaxies, budget.galaxies)
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
     environment, origin = circumstances(device, command)
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
