@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -51,29 +52,27 @@ class Namespaces:
     @classmethod
     def read(cls) -> Namespaces:
         """Keep them as they are now."""
-        return cls(tuple((owner, dict(vars(owner))) for owner in _owners()))
+        return cls(tuple((owner, dict(vars(owner))) for owner in _owners(len(sys.modules))))
 
     def put_back(self) -> list[str]:
         """Put back what was replaced, and return its names."""
         return [f"{_title(owner)}.{name}" for owner, kept in self.kept for name in _mended(owner, kept)]
 
 
-def _owners() -> Iterator[ModuleType | type]:
-    """Yield the modules and classes that are watched: torch, NumPy, Python's own, and this bench."""
-    yield from _MODULES
-    yield from _CLASSES
-    yield from (
-        each
-        for each in vars(torch.nn).values()
-        if inspect.isclass(each) and issubclass(each, torch.nn.Module) and each is not torch.nn.Module
-    )
+@lru_cache(maxsize=1)
+def _owners(modules: int) -> tuple[ModuleType | type, ...]:
+    """Collect the modules and classes that are watched: torch, NumPy, Python's own, and this bench.
+
+    Args:
+        modules: how many are imported; with more of them it is looked again.
+    """
+    layers = [each for each in vars(torch.nn).values() if inspect.isclass(each)]
+    found: list[ModuleType | type] = [*_MODULES, *_CLASSES]
+    found += [each for each in layers if issubclass(each, torch.nn.Module) and each is not torch.nn.Module]
     for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == _OWN]:
-        yield module
-        yield from (
-            each
-            for each in vars(module).values()
-            if inspect.isclass(each) and each.__module__ == module.__name__
-        )
+        own = [each for each in vars(module).values() if inspect.isclass(each)]
+        found += [module, *(each for each in own if each.__module__ == module.__name__)]
+    return tuple(found)
 
 
 def _mended(owner: ModuleType | type, kept: Mapping[str, Any]) -> Iterator[str]:
