@@ -104,7 +104,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     for number, plan in enumerate(plans):
         context = _context(plan, here, device, command)
         alone = partial(run_cell_isolated, request=here, plan=number)
-        results += _run_cells(plan.cells, context, alone if request.isolates else run_cell)
+        results += _run_cells(plan.cells, context, alone if request.isolates else None)
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
@@ -208,9 +208,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def _run_cells(
-    cells: tuple[Cell, ...], context: RunContext, run: Callable[..., CellResult]
+    cells: tuple[Cell, ...], context: RunContext, alone: Callable[..., CellResult] | None = None
 ) -> list[CellResult]:
-    """Run every cell; those that another process is working on come last, and are waited for."""
+    """Run every cell; those that another process is working on come last, and are waited for.
+
+    Args:
+        cells: what to run.
+        context: on what, with what, and where to.
+        alone: runs a cell in a process of its own; None: they all run in this one.
+    """
     results: dict[int, CellResult] = {}
     total = len(cells)
     for wait in (False, True):
@@ -218,7 +224,7 @@ def _run_cells(
             if index in results:
                 continue
             try:
-                results[index] = run(cell, context, index=index, total=total, wait=wait)
+                results[index] = (alone or run_cell)(cell, context, index=index, total=total, wait=wait)
             except LockedError:
                 note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
                 events.emit("note", text=note)
