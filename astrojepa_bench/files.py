@@ -126,7 +126,7 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
 
 
 def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None:
-    """Tell by an error why a draft could not be written; None where neither its disk nor its folder is to blame.
+    """Return by an error why a draft could not be written; None where neither its disk nor its folder is to blame.
 
     Libraries pass on what the system said in a number or in words, or fail over it; then it is what came before.
     """
@@ -147,7 +147,7 @@ def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None
 
 
 def _space(draft: Path, wanted: int) -> str:
-    """Tell how much space was wanted for a draft, and how much its disk has."""
+    """Return how much space was wanted for a draft, and how much its disk has."""
     written = sum(path.lstat().st_size for path in (draft, *draft.rglob("*")) if path.is_file())
     asked = f"{wanted / 1e6:,.1f} MB" if wanted else f"more than {written / 1e6:,.1f} MB"
     with suppress(OSError):

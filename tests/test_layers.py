@@ -23,8 +23,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     "errors", "checked", "files", "groups", "metric", "geometry", "types", "streams", "events", "seals",
     "features", "roles", "suites", "interrupts", "importers", "hookspecs", "data", "encoders", "plugin",
-    "signatures", "syntax", "versions", "options", "border", "registry", "training", "evaluators", "builtin", "evaluation", "results", "runs",
-    "testing", "board", "api", "explore", "cli", "__main__",
+    "signatures", "syntax", "versions", "options", "border", "registry", "training", "evaluators", "builtin",
+    "evaluation", "results", "runs", "testing", "board", "api", "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}
