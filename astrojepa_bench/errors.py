@@ -40,7 +40,7 @@ class StorageError(ConfigError, OSError):
 
     @classmethod
     def of(cls, path: object, reason: str) -> StorageError:
-        """Report that a file or folder cannot be written."""
+        """Return the error of a file or folder that cannot be written."""
         return cls(
             f"{path} cannot be written ({reason}); choose a writable --out folder with space left", reason
         )

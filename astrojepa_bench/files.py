@@ -126,10 +126,12 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
 
 
 def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None:
-    """Tell by an error why a draft could not be written; None where neither its disk nor its folder is to blame.
+    """Return by an error why a draft could not be written; None where neither its disk nor its folder is to blame.
 
     Libraries pass on what the system said in a number or in words, or fail over it; then it is what came before.
     """
+    if isinstance(error, UnicodeEncodeError) and not is_text(draft):
+        return "some libraries take no path that is not UTF-8"
     told = re.search(r"(?:os error|errno)[ =]+(\d+)", str(error))
     code = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
     if (
@@ -146,8 +148,13 @@ def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None
     return reason + _space(draft, wanted) * (code in _FULL)
 
 
+def is_text(path: Path) -> bool:
+    """Whether a path is UTF-8, as some libraries expect."""
+    return str(path).encode("utf-8", "ignore").decode() == str(path)
+
+
 def _space(draft: Path, wanted: int) -> str:
-    """Tell how much space was wanted for a draft, and how much its disk has."""
+    """Return how much space was wanted for a draft, and how much its disk has."""
     written = sum(path.lstat().st_size for path in (draft, *draft.rglob("*")) if path.is_file())
     asked = f"{wanted / 1e6:,.1f} MB" if wanted else f"more than {written / 1e6:,.1f} MB"
     with suppress(OSError):
@@ -241,19 +248,13 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         if signature.pid == os.getpid():  # and not a fork of the owner
             if _held_here.get(lock) == me:
                 del _held_here[lock]
-            _release(lock, mine)
+            with suppress(OSError):  # it was taken over in the meantime
+                mine.unlink()
+                lock.rmdir()
 
 
 _held_here: dict[Path, tuple[int, int]] = {}
 """Process and thread that hold a lock, as far as they are of this process."""
-
-
-def _release(lock: Path, mine: Path) -> None:
-    with suppress(OSError):  # it was taken over in the meantime
-        try:
-            mine.unlink()
-        finally:  # an interrupt between the two leaves no lock without an owner
-            lock.rmdir()
 
 
 def _acquired(lock: Path, mine: Path) -> bool:

@@ -26,7 +26,7 @@ _SEAL = re.compile(rb"seal crc32 ([0-9a-f]{8})")
 _MIB = 1 << 20
 _HEAD = 16 * _MIB
 _SLOW = 512 * _MIB  # reading so much takes long enough to be shown
-_seen: set[tuple[int, int, int, int]] = set()  # files of folders whose seals held, by inode, size and time
+_seen: set[tuple[int, ...]] = set()  # files of folders whose seals held: inode, size, time, checksum
 
 
 def sealed(content: bytes) -> bytes:
@@ -92,7 +92,7 @@ def fault_of_folder(folder: Path) -> str | None:
         if not path.is_file():
             return f"{name} is missing"
         facts = path.stat()
-        stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, crc)
         if facts.st_size != size:
             return f"{name} has {facts.st_size:,} bytes, written were {size:,}"
         if stamp not in _seen and _crc(path) != crc:

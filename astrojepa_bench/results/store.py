@@ -27,7 +27,7 @@ from jaxtyping import Int
 
 from astrojepa_bench.errors import ConfigError, DataError, StorageError
 from astrojepa_bench.events import emit
-from astrojepa_bench.files import replacing
+from astrojepa_bench.files import is_text, replacing
 from astrojepa_bench.results.correct import galaxies_text, read_classes
 from astrojepa_bench.results.index import RecordIndex
 from astrojepa_bench.results.record import SCORED, RunRecord
@@ -76,6 +76,8 @@ class Store:
         Raises:
             StorageError: the folder cannot be made or written.
         """
+        if not is_text(self.out.absolute()):
+            raise StorageError.of(self.out, "its path is not UTF-8")
         for folder in (self.runs, self.leases):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
