@@ -9,6 +9,7 @@ A command goes through three steps, each before anything heavier is imported:
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -55,8 +56,18 @@ def _coded(words: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # anything else that arrives here is our bug, and is reported as one
+        if _is_starved(error):
+            lack = "this needs more memory than the process may take; raise its limit, or give fewer galaxies"
+            return _report(f"error: {lack}", 2, debug)
         hint = "" if debug else "; add --debug for the traceback"
         return _report(f"bug: {named(error)}; please report it{hint}", 1, debug)
+
+
+def _is_starved(error: Exception) -> bool:
+    """Whether the system had no memory, or no room for addresses, left; some parts say so only in words."""
+    words = ("start new thread", "failed to map segment", "cannot allocate memory")
+    told = isinstance(error, RuntimeError | ImportError) and any(each in str(error).lower() for each in words)
+    return told or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _dispatch(words: list[str]) -> int:

@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,20 +31,28 @@ class _Walker:
     def __init__(self) -> None:
         command = [sys.executable, "-P", hdf5_walk.__file__]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.owner = os.getpid()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            encoding="ascii", env=environment,
-        )  # fmt: skip
+        self.owner, self.works = os.getpid(), False
+        self.process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
-        self.works = self.said(START_SECONDS) == {"ready": ""}
+        with suppress(OSError, RuntimeError):  # where no process or thread can be started
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                encoding="ascii", env=environment,
+            )  # fmt: skip
+            threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True).start()
+            self.works = self.said(START_SECONDS) == {"ready": ""}
         if not self.works:
             self.end()
 
-    def _listen(self) -> None:
+    @property
+    def usable(self) -> bool:
+        """Whether it need not be started anew: it answers, or could not be started here at all."""
+        runs = self.process is not None and self.process.poll() is None
+        return self.owner == os.getpid() and (runs or not self.works)
+
+    def _listen(self, lines: Iterable[str]) -> None:
         with suppress(OSError, ValueError):  # closed
-            for line in self.process.stdout or ():
+            for line in lines:
                 self._lines.put(line)
         self._lines.put("")
 
@@ -60,14 +68,14 @@ class _Walker:
     def ask(self, path: Path, names: Sequence[str], seconds: float) -> dict[str, str] | None:
         """Have it walk through a file; see `said`."""
         with suppress(OSError):  # it has ended; the listener knows
-            assert self.process.stdin is not None
-            self.process.stdin.write(json.dumps([os.fspath(path), list(names)]) + "\n")
-            self.process.stdin.flush()
+            if self.process is not None and self.process.stdin is not None:
+                self.process.stdin.write(json.dumps([os.fspath(path), list(names)]) + "\n")
+                self.process.stdin.flush()
         return self.said(seconds)
 
     def end(self) -> None:
         """End it, whatever it does."""
-        if self.owner == os.getpid():
+        if self.process is not None and self.owner == os.getpid():
             self.process.kill()
             self.process.wait()
             for pipe in (self.process.stdin, self.process.stdout):
@@ -103,7 +111,7 @@ def examine(path: Path, names: Sequence[str]) -> None:
 
 
 def _found(path: Path, names: Sequence[str], seconds: float) -> dict[str, str] | None:
-    if not _walkers or _walkers[0].owner != os.getpid() or _walkers[0].process.poll() is not None:
+    if not _walkers or not _walkers[0].usable:
         _walkers[:] = [_Walker()]
         atexit.register(_walkers[0].end)
     walker = _walkers[0]
