@@ -503,9 +503,10 @@ def test_memory_that_is_left_respects_the_limit():
 def test_file_under_a_limit_is_read_or_refused_in_one_line(tmp_path, limit):
     """100 MB under a limit: galaxies, or a line that says that memory was short; never a bug."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["images"] = np.repeat(
-            RNG.integers(0, 255, (200, 64, 64, 3), dtype=np.uint8), 160, axis=0
-        ) + np.repeat(np.arange(40, dtype=np.uint8), 200).reshape(-1, 1, 1, 1)
+        tints = np.arange(40, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
+        file["images"] = (RNG.integers(0, 255, (200, 64, 64, 3), dtype=np.uint8) + tints).reshape(
+            -1, 64, 64, 3
+        )
         file["ans"] = np.arange(8000) % 10
     limits = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))"
     run = (
