@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from astrojepa_bench.cli.live import LiveDisplay
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.escaping import plain, plain_value
 from astrojepa_bench.events import Event, listening

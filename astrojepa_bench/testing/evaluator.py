@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 
-from astrojepa_bench.errors import BenchError
-from astrojepa_bench.evaluation.answers import contradiction
+from astrojepa_bench.errors import BenchError, ContractError
+from astrojepa_bench.evaluation.answers import contradiction, examined
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
@@ -67,9 +66,10 @@ def find_scores(piece: Subject) -> str | None:
     if not found.scores and (missing or found.warnings):
         reason = found.warnings[0] if found.warnings else f"invented galaxies have no {', '.join(missing)}"
         raise NotApplicable(f"it has nothing to score: {reason}")
-    fault = next((fault for score in found if (fault := score_fault(score))), selection_fault(found))
-    if fault is not None:
-        return fault
+    try:
+        examined(found, len(features.test.ids))
+    except ContractError as error:
+        return str(error)
     names = [score.metric for score in found]
     if not names or len(set(names)) < len(names):
         return f"metrics {', '.join(names) or 'none'}"
@@ -81,39 +81,6 @@ def unmet(evaluator: Evaluator) -> list[str]:
     """List what an evaluator requires and invented galaxies have not."""
     known = {"label", "anomaly", "factors", *get_args(Extra), *features_of(hint).test.columns}
     return [name for name in evaluator.requires if name not in known]
-
-
-def score_fault(score: Score) -> str | None:
-    """Return what of a score no record can hold; None for a sound one."""
-    for name in ("evaluator", "metric"):
-        text = getattr(score, name)
-        if not isinstance(text, str) or not text.strip() or not text.isprintable():
-            return f"a score's {name} is {text!r}; expected one line of printable text"
-    numbers = {"value": score.value, "chance": score.chance, "item_se": score.item_se}
-    for name, value in numbers.items():
-        if value is None and name != "value":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return f"{name} of '{score.metric}' is {value!r}; expected a finite number"
-    direction: object = score.higher_is_better
-    if not isinstance(direction, bool):
-        return f"higher_is_better of '{score.metric}' is {direction!r}; expected True or False"
-    if isinstance(score.n, bool) or not isinstance(score.n, int):
-        return f"n of '{score.metric}' is {score.n!r}; expected a whole number"
-    return None
-
-
-def selection_fault(found: Evaluation) -> str | None:
-    """Return what of choices and warnings no record can hold; None for sound ones."""
-    for name, value in found.selection.items():
-        if not isinstance(name, str) or not (
-            isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
-        ):
-            return f"selection {name!r} is {value!r}; expected a finite number or text, by name"
-    warnings: object = found.warnings
-    if not isinstance(warnings, tuple | list) or not all(isinstance(text, str) for text in warnings):
-        return f"warnings is {warnings!r}; expected a tuple of texts"
-    return None
 
 
 @rules(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from astrojepa_bench.checked import misnamed, plain_number
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import muted
@@ -143,11 +144,11 @@ def find_health(piece: Subject) -> str | None:
         if not isinstance(health, Mapping):
             return f"health returned {type(health).__name__}; expected a mapping of names to numbers"
         for name, value in health.items():
-            if not isinstance(name, str) or not name.strip() or not name.isprintable():
-                return f"a health number is called {name!r}; expected one line of printable text"
+            if (fault := misnamed(name)) is not None:
+                return f"a health number: {fault}"
             if name in measured:
                 return f"health '{name}' is measured by the bench; choose another name"
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if plain_number(value) is None:
                 return f"health '{name}' is {value!r}; expected a finite number"
     return None
 

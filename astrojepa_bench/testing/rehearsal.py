@@ -6,7 +6,7 @@ import contextlib
 import copy
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -220,30 +220,9 @@ def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None
         loss: object = objective.loss(batch, draw or drawer_for(objective, streams), streams)
     if not isinstance(loss, Loss):
         raise TypeError(f"loss returned {type(loss).__name__}; expected Loss")
-    fault = loss_fault(loss, objective.trains and torch.is_grad_enabled())
-    if fault is not None:
-        raise ContractError(fault)
+    if objective.trains and torch.is_grad_enabled() and not loss.total.requires_grad:
+        raise ContractError("the total has no gradient; expected one on the encoder")
     return loss
-
-
-def loss_fault(loss: Loss, has_gradient: bool) -> str | None:
-    """Return what of a loss is no scalar tensor, or no name; None for a sound one."""
-    terms: object = loss.terms
-    if not isinstance(terms, Mapping):
-        return f"the terms of the loss are a {type(terms).__name__}; expected a mapping of names to scalar tensors"
-    for name, value in {"total": loss.total, **terms}.items():
-        if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            return f"a loss term is called {name!r}; expected one line of printable text"
-        if not isinstance(value, Tensor) or value.ndim or not value.dtype.is_floating_point:
-            shape = f" of shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else ""
-            return (
-                f"loss term '{name}' is a {type(value).__name__}{shape}; expected a scalar tensor of floats"
-            )
-    if "total" in terms:
-        return "a loss term is called 'total', which is the name of their sum"
-    if has_gradient and not loss.total.requires_grad:
-        return "the total has no gradient; expected one on the encoder"
-    return None
 
 
 def streams_of(step: int = 0) -> Streams:

@@ -128,7 +128,7 @@ class Winner(Encoder):
 
 BROKEN = {
     "acts": ("masker", Speechless, "raised FailsToSpeak: an exception that cannot be put into words"),
-    "declared": ("encoder", Winner, "standing is 'winner'; expected 'contestant', 'floor', 'ceiling'"),
+    "declared": ("encoder", Winner, "declares the standing 'winner'; use one of contestant, floor, ceiling"),
     "quiet": ("masker", Talking, "characters: 'drawing MaskSizes"),
     "settings": ("masker", Meddling, "it changed gradients, the default dtype"),
     "builds": ("masker", no_masker, "built a object, not a Masker"),
