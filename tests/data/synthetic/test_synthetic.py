@@ -70,6 +70,15 @@ def test_anomalies_lie_in_test_without_a_label(table):
     assert set(table.label[odd].tolist()) == {-1}
 
 
+def test_bands_are_measured_on_train_alone(table):
+    """Statistics that encoders normalise with come from no galaxy that is judged."""
+    train = table.images[table.split == "train"] / 255
+
+    assert table.spec.mean == pytest.approx(train.mean(axis=(0, 2, 3)))
+    assert table.spec.std == pytest.approx(train.std(axis=(0, 2, 3)))
+    assert table.spec.mean != pytest.approx((table.images / 255).mean(axis=(0, 2, 3)), rel=1e-3)
+
+
 def test_table_states_its_truth(table):
     """Classes, redshift and the pixel scale are there, and truths are NaN only where they mean nothing."""
     assert table.card.class_names == CLASS_NAMES
