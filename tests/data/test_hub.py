@@ -10,6 +10,7 @@ from PIL import Image
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.sources.hub_rows import HubRows
 from astrojepa_bench.errors import DataError
 
 datasets = pytest.importorskip("datasets")
@@ -364,6 +365,16 @@ def test_bad_data_set_is_refused_in_one_line(tmp_path, kind):
         load(tmp_path / "hub", **options)
     assert "\n" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_split_without_rows_is_none():
+    """Rows of the other splits are read as if it were not there; without any row there is nothing to read."""
+    some, columns = rows(pixels()), {"image": "image", "label": "label"}
+    found = HubRows.opened("hub", {"train": some, "validation": some.select([])}, columns, None)
+
+    assert found.sizes == {"train": 24}
+    with pytest.raises(DataError, match="hub has no rows; expected at least one galaxy"):
+        HubRows.opened("hub", {"train": some.select([])}, columns, None)
 
 
 def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
