@@ -189,6 +189,16 @@ def test_grey_among_colour_is_shown_in_every_band(files, tmp_path):
     assert "1 grey images among 23 in colour show the same in every band" in table.card.notes
 
 
+def test_what_cannot_be_read_is_neither_grey_nor_in_colour(files, tmp_path):
+    """Of one grey and one illegible image among 24, one is grey and 22 are in colour."""
+    folder = files.write(tmp_path / "f", files.numbered())
+    (folder / "images" / "03.png").write_bytes(files.png(files.pixels(1, bands=1)[0]))
+    (folder / "images" / "04.png").write_bytes(b"no picture")
+    notes = files.load(folder, on_bad_image="skip").card.notes
+
+    assert "1 grey images among 22 in colour show the same in every band" in notes
+
+
 def test_grey_folder_has_one_band(files, tmp_path):
     """Only-grey images are one band, not three."""
     folder = tmp_path / "f"
