@@ -10,6 +10,7 @@ from astrojepa_bench.events import listening
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import count_step
+from astrojepa_bench.training.loop import READ_EVERY
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import learning_rate, make_optimiser, set_schedule, weight_decay
 from astrojepa_bench.types import Loss, Recipe
@@ -213,6 +214,21 @@ def test_what_follows_divergence_does_not_hide_it(make_trainer):
     """An error in a step after the one that diverged is reported as the divergence that caused it."""
     with pytest.raises(DivergedError, match=r"'other'.*step 3"):
         make_trainer(Stumbles).run()
+
+
+class Refuses(Quiet):
+    """Cannot go on right after the numbers of all its steps were read."""
+
+    def loss(self, batch, draw, streams):
+        if streams.step == READ_EVERY:
+            raise ValueError("no convergence")
+        return super().loss(batch, draw, streams)
+
+
+def test_an_error_with_nothing_left_to_read_is_reported_as_it_is(make_trainer):
+    """The search for a step that diverged finds none, and hides nothing."""
+    with pytest.raises(ValueError, match="no convergence"):
+        make_trainer(Refuses, steps=READ_EVERY + 2).run()
 
 
 @pytest.mark.parametrize(("explosive", "term"), [(Explodes, "other"), (ExplodesInGradient, "gradient norm")])
