@@ -34,7 +34,9 @@ class DeviceImages:
         if images.nbytes > resident_bytes:
             return
         if device.type == "cpu":
-            _announce(images)
+            owner: object = images.base
+            if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
+                owner.madvise(mmap.MADV_WILLNEED)  # in order, before rows are wanted in any order
             return
         self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
         start = 0
@@ -64,10 +66,3 @@ class DeviceImages:
 def to_unit(raw: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Map bytes to [0, 1]."""
     return raw.float() / 255
-
-
-def _announce(images: Images) -> None:
-    """Have the system read a memory map in order, before its rows are wanted in any order."""
-    owner: object = images.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
-        owner.madvise(mmap.MADV_WILLNEED)

@@ -13,6 +13,7 @@ from astrojepa_bench.errors import ConfigError, DataError
 
 LARGEST_TOML = 1 << 20  # bytes; a grid of runs takes a few thousand
 MOST_DOTS = 100  # in a line: keys nested deeper than anybody writes take the parser minutes
+KINDS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
 RESERVED_BYTES = 256 << 20  # what the libraries themselves still take
 
 
@@ -30,7 +31,8 @@ def check_regular(path: Path) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read ({reason}); check the path") from None
     if not stat.S_ISREG(mode):
-        raise DataError(f"{path} is {_kind(mode)}; expected a regular file: copy what it holds into one")
+        kind = next((word for test, word in KINDS.items() if test(mode)), "a device")
+        raise DataError(f"{path} is {kind}; expected a regular file: copy what it holds into one")
 
 
 def read_at_most(path: Path, most: int) -> bytes:
@@ -123,8 +125,3 @@ def in_bytes(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
-    return next((word for test, word in kinds.items() if test(mode)), "a device")

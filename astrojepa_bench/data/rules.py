@@ -35,13 +35,13 @@ def check_table(table: GalaxyTable) -> GalaxyTable:
     for split in ("train", "val", "test"):
         if not len(table.rows(split)):
             raise DataError(f"no galaxies in {split}; name each row's split: train, val, test or pool")
-    _check_words(table)
-    _check_columns(table)
-    _check_statistics(table)
+    check_words(table)
+    check_columns(table)
+    check_statistics(table)
     side = np.select([np.isin(table.split, splits) for splits in SIDES], range(len(SIDES)))
-    _check_pixels(table, side)
+    check_pixels(table, side)
     if table.group is None:  # a table checks its own groups
-        _check_sky(table, side)
+        check_sky(table, side)
     return _read_only(table)
 
 
@@ -59,7 +59,8 @@ def check_images(table: GalaxyTable, size_px: int) -> None:
         raise DataError(f"images of {side} px where {size_px} px were asked for; resize them to size_px")
 
 
-def _check_words(table: GalaxyTable) -> None:
+def check_words(table: GalaxyTable) -> None:
+    """Refuse a table whose fingerprint, card or bands are not text."""
     if not is_text(table.fingerprint):
         raise DataError(f"the fingerprint is {shown(table.fingerprint)}; expected a hash of what is loaded")
     card = table.card
@@ -75,7 +76,8 @@ def _check_words(table: GalaxyTable) -> None:
             raise DataError(f"the card's {fact} is {shown(word)}; expected text")
 
 
-def _check_columns(table: GalaxyTable) -> None:
+def check_columns(table: GalaxyTable) -> None:
+    """Refuse a table with ids, labels or facts of the wrong kind, or beyond their range."""
     if table.ids.dtype.kind != "U" or (table.ids == "").any():
         raise DataError("ids are empty or no text; name every galaxy")
     names, label, anomaly = table.card.class_names, table.label, table.anomaly
@@ -94,8 +96,8 @@ def _check_columns(table: GalaxyTable) -> None:
             raise DataError(f"column {shown(name)} is no column of finite numbers, NaN where unknown")
 
 
-def _check_statistics(table: GalaxyTable) -> None:
-    """Measure the bands over train, or over train and pool, and compare."""
+def check_statistics(table: GalaxyTable) -> None:
+    """Refuse a table whose stated statistics are neither those of train nor those of train and pool."""
     stated = np.array([table.spec.mean, table.spec.std])
     choices = {len(rows): rows for rows in (table.pretraining_rows, table.rows("train"))}
     for rows in choices.values():
@@ -108,7 +110,7 @@ def _check_statistics(table: GalaxyTable) -> None:
     )
 
 
-def _check_pixels(table: GalaxyTable, side: np.ndarray) -> None:
+def check_pixels(table: GalaxyTable, side: np.ndarray) -> None:
     """Refuse a table that shows one image on two sides of a split."""
     every = np.arange(len(table))
     watched = track(
@@ -127,7 +129,7 @@ def _check_pixels(table: GalaxyTable, side: np.ndarray) -> None:
                 )
 
 
-def _check_sky(table: GalaxyTable, side: np.ndarray) -> None:
+def check_sky(table: GalaxyTable, side: np.ndarray) -> None:
     """Refuse a table that shows one patch of sky on two sides of a split; without a scale, one place."""
     if table.ra is None or table.dec is None:
         return

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -98,14 +98,10 @@ def _score(score: Score, galaxies: int, named: int) -> Score:
 
 
 def _finite(value: object, what: str) -> float:
-    number = float(value) if _is_real(value) else math.nan
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if not math.isfinite(number):
         raise ContractError(f"{what} is {shown(value)}; expected a finite number")
     return number
-
-
-def _is_real(value: object) -> TypeGuard[Real]:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _choice(name: object, value: object) -> float | str:

@@ -139,6 +139,8 @@ class ImageFiles:
     def catalogue(self) -> Catalogue:
         """Return what is known, positions and fields of view from FITS headers where no table gives them."""
         known, seen = self.known, self.glances
+        links = len(self.container.links.intersection(self.names))
+        linked = true_notes({f"{links} images are symbolic links and were followed": links})
         nowhere = np.isnan(known.ra) | np.isnan(known.dec)
         return replace(
             known,
@@ -146,12 +148,8 @@ class ImageFiles:
             dec=np.where(nowhere, seen["dec"], known.dec),
             field_arcsec=seen["field_arcsec"],
             bands=tuple(DISPLAY_ORDER) if (seen["stretch"] == "viewer").all() else (),
-            notes=(*known.notes, *_seen_notes(seen), *self._link_notes()),
+            notes=(*known.notes, *_seen_notes(seen), *linked),
         )
-
-    def _link_notes(self) -> Sequence[str]:
-        links = len(self.container.links.intersection(self.names))
-        return true_notes({f"{links} images are symbolic links and were followed": links})
 
 
 def _listing(container: Container, columns: Columns) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from astrojepa_bench.data.sources.container import RefusedError, shown
@@ -49,7 +49,8 @@ def check_structure(data: bytes, wanted: Literal["image", "table"]) -> None:
 def _header(data: bytes, at: int) -> tuple[Mapping[str, int], int]:
     """Return the counts of a header, and where it ends."""
     counts: dict[str, int] = {}
-    for number, card in enumerate(_cards(data, at)):
+    for number, start in enumerate(range(at, min(len(data), at + MOST_CARDS * CARD), CARD)):
+        card = data[start : start + CARD].decode("latin-1")
         keyword = card[:8].strip().upper()
         if keyword == "END":
             end = at + (number + 1) * CARD
@@ -59,11 +60,6 @@ def _header(data: bytes, at: int) -> tuple[Mapping[str, int], int]:
         if COUNTS.fullmatch(keyword) and card[8:10] == "= ":
             counts[keyword] = _whole(keyword, card[10:], counts)
     raise RefusedError(f"a header has no end within {MOST_CARDS} cards")
-
-
-def _cards(data: bytes, at: int) -> Iterator[str]:
-    for start in range(at, min(len(data), at + MOST_CARDS * CARD), CARD):
-        yield data[start : start + CARD].decode("latin-1")
 
 
 def _whole(keyword: str, text: str, known: Mapping[str, int]) -> int:

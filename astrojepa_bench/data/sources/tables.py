@@ -30,6 +30,7 @@ MOST_COLUMNS = 10_000
 MOST_CELLS = 1 << 27
 CELL_BYTES = 24  # that a cell takes at least, as a text that others share
 NAN = ("", "nan")
+TEXT = (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)
 WHOLE = r"[+-]?\d+(\.0*)?"
 
 
@@ -105,7 +106,7 @@ def _read_parquet(data: bytes) -> pd.DataFrame:
     file = parquet.ParquetFile(io.BytesIO(data))
     _check_extent(file.metadata.num_rows, len(file.schema_arrow))
     flat = [field for field in file.schema_arrow if not types.is_nested(field.type)]
-    texts = [field.name for field in flat if _is_text(field.type)]
+    texts = [field.name for field in flat if any(test(field.type) for test in TEXT)]
     # A text that repeats is held once in the file: it is counted before it is written out.
     rows = parquet.read_table(
         io.BytesIO(data), columns=[field.name for field in flat], read_dictionary=texts, partitioning=None
@@ -115,11 +116,6 @@ def _read_parquet(data: bytes) -> pd.DataFrame:
         _check_text(name, rows.column(name))
     frame: pd.DataFrame = rows.cast(pa.schema(flat)).to_pandas(ignore_metadata=True)
     return frame
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    tests = (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)
-    return any(test(kind) for test in tests)
 
 
 def _check_text(name: str, column: pa.ChunkedArray) -> None:

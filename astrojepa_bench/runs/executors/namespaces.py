@@ -93,14 +93,9 @@ def _is_code(owner: ModuleType | type, name: str, value: object) -> bool:
     """Whether something is a function, class or constant of its owner, and no state that its own code moves."""
     if owner is torch and name == "Storage":  # follows the default dtype
         return False
-    if _is_private(name):
+    if name.startswith("_"):  # Python or a library keeps it for itself: registries, caches, slots of a class
         return inspect.isroutine(value) and name.endswith("__")
     return isinstance(owner, type) or owner.__name__.partition(".")[0] != _OWN or callable(value)
-
-
-def _is_private(name: str) -> bool:
-    """Whether Python or a library keeps it for itself: registries, caches, slots of a class."""
-    return name.startswith("_")
 
 
 def _title(owner: ModuleType | type) -> str:

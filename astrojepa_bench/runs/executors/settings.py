@@ -72,16 +72,18 @@ def _attribute(owner: object, name: str, title: str) -> Setting:
     return Setting(title, partial(attrgetter(name), owner), partial(setattr, owner, name))
 
 
-def _put_default_device(device: torch.device) -> None:
+def put_default_device(device: torch.device) -> None:
     """Set the default device; the CPU by setting none, as a default that is set costs time at each call."""
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-def _read_hooks() -> dict[str, list[tuple[object, object]]]:
+def read_hooks() -> dict[str, list[tuple[object, object]]]:
+    """Return what is registered with each of them."""
     return {name: list(hooks.items()) for name, hooks in _hooks()}
 
 
-def _put_hooks(kept: Mapping[str, list[tuple[object, object]]]) -> None:
+def put_hooks(kept: Mapping[str, list[tuple[object, object]]]) -> None:
+    """Register what was registered."""
     for name, hooks in _hooks():
         if list(hooks.items()) != kept.get(name, []):
             hooks.clear()
@@ -96,17 +98,19 @@ def _hooks() -> Iterator[tuple[str, dict[object, object]]]:
                 yield f"{module}.{name}", value
 
 
-def _flushes_denormals() -> bool:
+def flushes_denormals() -> bool:
     """Whether numbers below the smallest normal one are taken for zero in this thread."""
     smallest, half = sys.float_info.min, 0.5
     return smallest * half == 0.0
 
 
-def _read_cuda_random() -> list[torch.Tensor]:
+def read_cuda_random() -> list[torch.Tensor]:
+    """Return the state of every GPU; none where no GPU was used yet."""
     return torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
 
-def _put_cuda_random(states: list[torch.Tensor]) -> None:
+def put_cuda_random(states: list[torch.Tensor]) -> None:
+    """Set the state of every GPU."""
     if states:
         torch.cuda.set_rng_state_all(states)
 
@@ -137,7 +141,7 @@ _BACKENDS = (
 ARITHMETIC: tuple[Setting, ...] = (
     Setting("torch's gradients", torch.is_grad_enabled, torch.set_grad_enabled),
     Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-    Setting("torch's default device", torch.get_default_device, _put_default_device),
+    Setting("torch's default device", torch.get_default_device, put_default_device),
     Setting("torch's threads", torch.get_num_threads, torch.set_num_threads),
     Setting(
         "torch's deterministic algorithms",
@@ -154,7 +158,7 @@ ARITHMETIC: tuple[Setting, ...] = (
         torch.get_float32_matmul_precision,
         torch.set_float32_matmul_precision,
     ),
-    Setting("torch's denormal numbers", _flushes_denormals, torch.set_flush_denormal),
+    Setting("torch's denormal numbers", flushes_denormals, torch.set_flush_denormal),
     *_autocast("cpu"),
     *_autocast("cuda"),
     *(
@@ -167,26 +171,28 @@ ARITHMETIC: tuple[Setting, ...] = (
 
 _TORCH = (
     Setting("torch's random state", torch.get_rng_state, torch.set_rng_state, worth_telling=False),
-    Setting("torch's random state on the GPU", _read_cuda_random, _put_cuda_random, worth_telling=False),
-    Setting("torch's global hooks", _read_hooks, _put_hooks),
+    Setting("torch's random state on the GPU", read_cuda_random, put_cuda_random, worth_telling=False),
+    Setting("torch's global hooks", read_hooks, put_hooks),
 )
 
 # --- NumPy and Python ---------------------------------------------------------------------------------------
 
 
-def _put_filters(kept: list[Any]) -> None:
+def put_filters(kept: list[Any]) -> None:
+    """Set the filters of warnings."""
     warnings.filters[:] = kept  # type: ignore[index]
     with warnings.catch_warnings():  # entering it tells the module that its filters are others
         pass
 
 
-def _read_list(owner: object, name: str) -> tuple[object, list[Any]]:
+def read_list(owner: object, name: str) -> tuple[object, list[Any]]:
     """Return a list that must stay the same object, and what is in it."""
     found = getattr(owner, name)
     return _Identity(found), list(found)
 
 
-def _put_list(owner: object, name: str, kept: tuple[_Identity, list[Any]]) -> None:
+def put_list(owner: object, name: str, kept: tuple[_Identity, list[Any]]) -> None:
+    """Put a list back in its place, with what was in it."""
     same, content = kept
     same.it[:] = content
     setattr(owner, name, same.it)
@@ -215,10 +221,10 @@ def _held(owner: object, name: str, title: str) -> Setting:
 
 
 def _listed(owner: object, name: str, title: str) -> Setting:
-    return Setting(title, partial(_read_list, owner, name), partial(_put_list, owner, name))
+    return Setting(title, partial(read_list, owner, name), partial(put_list, owner, name))
 
 
-def _generators() -> Iterator[Setting]:
+def generators() -> Iterator[Setting]:
     """Yield the global generators, whose states are kept here and not drawn from."""
     python, numpy = importlib.import_module("random"), importlib.import_module("numpy.random")
     yield Setting("Python's random state", python.getstate, python.setstate, worth_telling=False)
@@ -227,8 +233,8 @@ def _generators() -> Iterator[Setting]:
 
 _PYTHON = (
     Setting("NumPy's error handling", np.geterr, lambda kept: np.seterr(**kept)),
-    *_generators(),
-    Setting("warnings filters", lambda: list(warnings.filters), _put_filters),
+    *generators(),
+    Setting("warnings filters", lambda: list(warnings.filters), put_filters),
     _held(warnings, "showwarning", "warnings.showwarning"),
     _listed(sys, "path", "sys.path"),
     _listed(sys, "argv", "sys.argv"),
@@ -250,29 +256,34 @@ _PYTHON = (
 # --- the process --------------------------------------------------------------------------------------------
 
 
-def _read_umask() -> int:
+def read_umask() -> int:
+    """Return the mask of new files; it can only be read by being set."""
     found = os.umask(0o077)
     os.umask(found)
     return found
 
 
-def _put_environment(kept: Mapping[str, str]) -> None:
+def put_environment(kept: Mapping[str, str]) -> None:
+    """Set the environment variables."""
     for name in set(os.environ) - set(kept):
         del os.environ[name]
     os.environ.update(kept)
 
 
-def _read_handlers() -> dict[int, Any]:
+def read_handlers() -> dict[int, Any]:
+    """Return the handler of every signal."""
     return {number: signal.getsignal(number) for number in signal.valid_signals()}
 
 
-def _put_handlers(kept: Mapping[int, Any]) -> None:
+def put_handlers(kept: Mapping[int, Any]) -> None:
+    """Set the handlers of signals that differ."""
     for number, handler in kept.items():
         if handler is not None and signal.getsignal(number) is not handler:  # None: none of Python's
             signal.signal(number, handler)
 
 
-def _timer() -> Setting:
+def timer() -> Setting:
+    """Return the setting of the alarm clock; one that is set cannot be set again to the second."""
     return Setting(
         "alarm clock",
         lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0,
@@ -280,7 +291,8 @@ def _timer() -> Setting:
     )
 
 
-def _blocked() -> Setting:
+def blocked() -> Setting:
+    """Return the setting of the signals that this thread does not receive."""
     return Setting(
         "blocked signals",
         lambda: set(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
@@ -288,7 +300,8 @@ def _blocked() -> Setting:
     )
 
 
-def _limits() -> Iterator[Setting]:
+def limits() -> Iterator[Setting]:
+    """Yield the limits that the operating system keeps to."""
     resource = importlib.import_module("resource")
     for name in (each for each in dir(resource) if each.startswith("RLIMIT_")):
         which = getattr(resource, name)
@@ -297,16 +310,16 @@ def _limits() -> Iterator[Setting]:
 
 _PROCESS = (
     Setting("working directory", os.getcwd, os.chdir),
-    Setting("environment variables", lambda: dict(os.environ), _put_environment),
-    Setting("umask", _read_umask, os.umask),
+    Setting("environment variables", lambda: dict(os.environ), put_environment),
+    Setting("umask", read_umask, os.umask),
     Setting("locale", lambda: locale.setlocale(locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
-    Setting("signal handlers", _read_handlers, _put_handlers),
+    Setting("signal handlers", read_handlers, put_handlers),
     Setting("time limit of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
 )
 
 _POSIX: tuple[Setting, ...] = ()
 if sys.platform != "win32":
-    _POSIX = (_timer(), _blocked(), *_limits())
+    _POSIX = (timer(), blocked(), *limits())
 if sys.platform == "linux":
     _POSIX += (
         Setting("CPUs", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)),
