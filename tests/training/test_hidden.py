@@ -157,11 +157,11 @@ class Everything(Declared, OtherGenerators, TorchGenerator):
 
 KINDS = [
     Everything,
-    pytest.param(InnerOptimiser),
-    pytest.param(GrowingBuffers),
     *(
         pytest.param(kind, marks=pytest.mark.slow)
         for kind in (
+            InnerOptimiser,
+            GrowingBuffers,
             TorchGenerator,
             OtherGenerators,
             GlobalGenerators,
@@ -251,9 +251,11 @@ def test_state_that_cannot_be_kept_is_refused_before_training(make_trainer, stat
     assert trainer.objective.steps == 0
 
 
-@pytest.mark.parametrize(
-    "lost", ["a moment", "a moment's shape", "a group", "of the inner one", "what was declared"]
-)
+SLOW = pytest.mark.slow
+LOST = ["a moment", "of the inner one", "a moment's shape", "a group", "what was declared"]
+
+
+@pytest.mark.parametrize("lost", [*LOST[:2], *(pytest.param(each, marks=SLOW) for each in LOST[2:])])
 def test_state_that_does_not_fit_is_refused_before_any_is_loaded(make_trainer, tmp_path, lost):
     """Entry by entry: the optimiser's, an inner optimiser's, what was declared. The run starts anew and says so."""
     path, heard = tmp_path / "state.pt", []

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.events import listening
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
@@ -192,6 +192,7 @@ UNKEEPABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "found"), UNKEEPABLE.values(), ids=UNKEEPABLE)
 def test_weights_that_no_file_can_hold_are_refused_before_training(world, begin, found):
     """With the name of what is in the way; the record bears the plugin's name, and no step was taken."""
@@ -204,6 +205,14 @@ def test_weights_that_no_file_can_hold_are_refused_before_training(world, begin,
     assert "cannot be kept: '" in record.failure.message
     assert found in record.failure.message
     assert not any("step" in text for text in notes)
+
+
+@pytest.mark.parametrize(("begin", "found"), [*UNKEEPABLE.values()][:3], ids=[*UNKEEPABLE][:3])
+def test_what_no_file_can_hold_is_known_when_the_objective_is_built(world, begin, found):
+    """So every path that builds one refuses it."""
+    cell, context = world(begin=begin)
+    with pytest.raises(ContractError, match=found):
+        assemble(cell, context.galaxies)
 
 
 @pytest.mark.slow
