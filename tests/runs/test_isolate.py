@@ -107,7 +107,7 @@ def is_running(pid):
         return False
 
 
-def waited_for(happened, patience_s=120):
+def waited_for(happened, patience_s=300):
     until = time.monotonic() + patience_s
     while not happened():
         assert time.monotonic() < until, "it did not happen"
