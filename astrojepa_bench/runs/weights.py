@@ -19,6 +19,7 @@ from astrojepa_bench.border import blamed_on
 from astrojepa_bench.checked import described, raised
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.files import replacing
+from astrojepa_bench.options import legible
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.seals import BLANK, fill_seal, seal_holds
 from astrojepa_bench.training.checkpoint import growing_buffers, misfit, stretch
@@ -44,7 +45,8 @@ class DataFacts:
     @classmethod
     def of(cls, table: GalaxyTable) -> DataFacts:
         """Read the facts off the galaxies themselves."""
-        return cls(table.spec, table.classes, table.card.class_names, table.card.name)
+        names = tuple(legible(name) for name in table.card.class_names)
+        return cls(table.spec, table.classes, names, legible(table.card.name))
 
 
 _FACTS = TypeAdapter(DataFacts)
