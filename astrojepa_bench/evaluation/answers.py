@@ -98,7 +98,7 @@ def _score(score: Score, galaxies: int, named: int) -> Score:
 
 
 def _finite(value: object, what: str) -> float:
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     if not math.isfinite(number):
         raise ContractError(f"{what} is {shown(value)}; expected a finite number")
     return number
