@@ -24,6 +24,7 @@ from astrojepa_bench.errors import (
     DataError,
     DivergedError,
     PluginError,
+    StorageError,
     named,
     said_by,
 )
@@ -79,6 +80,8 @@ def culprit(error: BaseException, offers: Sequence[Offer]) -> Offer | None:
         error: what was raised.
         offers: the components of the cell, its objective first.
     """
+    if isinstance(error, StorageError):  # what the bench writes while a plugin is asked is no plugin's fault
+        return None
     asked, guess = owner_of(error), None
     with suppress(Exception):  # the objects on the stack are a plugin's, and may resist being looked at
         guess = _acting(error, offers)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from astrojepa_bench.border import blamed_on
-from astrojepa_bench.errors import ConfigError, ContractError, DataError, DivergedError
+from astrojepa_bench.errors import ConfigError, ContractError, DataError, DivergedError, StorageError
 from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.interrupts import noting_interrupts
 from astrojepa_bench.options import Offer
@@ -279,6 +279,7 @@ def test_what_is_shipped_is_nobodys_plugin(cell):
     shipped = cell[2]
 
     assert ending(cell, ValueError("x"), shipped) == ("failed", "harness", None)
+    assert ending(cell, StorageError("no room", "full"), cell[1]) == ("failed", "infrastructure", None)
     assert ending(cell, ContractError("not finite"), shipped) == ("failed", "plugin", "learns")
 
 
