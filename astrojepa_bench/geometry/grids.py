@@ -164,9 +164,9 @@ class Masks:
                 "check that the flattening order is row by row"
             )
         if repeated:
-            raise ContractError("a patch appears twice in one set; sets must not repeat patches")
+            raise ContractError("a patch appears twice in one set")
         if shared:
-            raise ContractError("a patch is both context and target; they must be disjoint")
+            raise ContractError("a patch is both context and target")
 
     def faults(self, grid: PatchGrid) -> Bool[Tensor, fault]:
         """Find out on the device whether an index is out of range, twice in a set, or in context and target."""
