@@ -18,6 +18,7 @@ from astrojepa_bench.data.convert import (
 )
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.sources.catalogue import Source
+from astrojepa_bench.data.sources.container import spelt
 from astrojepa_bench.data.splitting.selection import OnBadImage, Selection, select
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
@@ -101,7 +102,7 @@ def _card(selection: Selection, name: str) -> Card:
     chosen = selection.catalogue
     covers = len(chosen.class_names) > chosen.label.max(initial=-1) >= 0
     names = chosen.class_names if covers else ()
-    card = Card(name, chosen.licence, chosen.citation, names, (*chosen.notes, *selection.notes))
+    card = Card(spelt(name), chosen.licence, chosen.citation, names, (*chosen.notes, *selection.notes))
     handed = "a class is named for the sense of winding: galaxies are not mirrored"
     return replace(card, notes=(*card.notes, handed)) if _handed(card) else card
 
