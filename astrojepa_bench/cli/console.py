@@ -152,7 +152,8 @@ class PlainDisplay:
 
     def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
         """Remember when a task began; short ones never speak."""
-        self._paces[task] = _Pace(total, unit, self.now(), self.now(), done)
+        now = self.now()
+        self._paces[task] = _Pace(total, unit, now, now, done)
 
     def move(self, task: str, done: float, remark: str) -> None:
         """Print how far a task is, unless it spoke just now."""

@@ -138,3 +138,12 @@ def test_terminal_shows_bars_with_rate_and_keeps_lines():
     shown = screen.getvalue()
     for words in ("drawing [r]", "4/10 galaxies", "812 images/s, total 0.25", "[2/6] done"):
         assert words in shown
+
+
+def test_a_task_that_never_spoke_does_not_say_that_it_is_done():
+    """On a clock that never stands still, as real ones."""
+    lines, ticks = [], iter(range(1000))
+    with ConsoleListener(PlainDisplay(lines.append, lambda: next(ticks) / 1000)) as listener, listening(listener):
+        list(track(range(3), task="looking", total=3))
+
+    assert lines == []
