@@ -130,8 +130,6 @@ def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None
 
     Libraries pass on what the system said in a number or in words, or fail over it; then it is what came before.
     """
-    if isinstance(error, UnicodeEncodeError) and not is_text(draft):
-        return "some libraries take no path that is not UTF-8"
     told = re.search(r"(?:os error|errno)[ =]+(\d+)", str(error))
     code = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
     if (
@@ -149,7 +147,7 @@ def _why_unwritten(error: BaseException, draft: Path, wanted: int) -> str | None
 
 
 def is_text(path: Path) -> bool:
-    """Whether a path is UTF-8, as some libraries expect."""
+    """Whether a path is UTF-8; safetensors reads no other."""
     return str(path).encode("utf-8", "ignore").decode() == str(path)
 
 

@@ -628,5 +628,5 @@ def test_commands_take_names_that_are_no_text(tmp_path, capsys):
         ["show", str(path)],
     ):
         assert main(words) == 0, capsys.readouterr().err
-    assert main(["export", str(path), "--out", str(odd / "e.safetensors")]) == 2
-    assert "not UTF-8" in capsys.readouterr().err.splitlines()[-1]
+    assert main(["export", str(path), "--out", str(odd / "e.safetensors")]) == 0
+    assert (odd / "e.safetensors").is_file()
