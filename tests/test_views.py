@@ -111,6 +111,17 @@ def test_showing_half_the_side_makes_a_blob_four_times_as_large():
     torch.testing.assert_close(views.mean(dim=(1, 2, 3)), 4 * image.mean().expand(8), rtol=0.02, atol=0)
 
 
+def test_views_show_six_tenths_of_the_side_to_all_of_it():
+    """Without further wishes a blob grows to at most 1 / .6² in area, and never shrinks."""
+    image = blob(0, 0, 4)
+    grown = (
+        augment(image.expand(400, 1, -1, -1), stream(), shift=0, noise=0).mean(dim=(1, 2, 3)) / image.mean()
+    )
+
+    assert 0.98 < float(grown.min()) < 1.05
+    assert 2.6 < float(grown.max()) < 1.02 / 0.36
+
+
 def spread_of(width, size=65):
     """Blur a single bright pixel at the centre of an image."""
     point = torch.zeros(1, 1, size, size)

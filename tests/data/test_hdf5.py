@@ -253,7 +253,7 @@ BAD_FILES = {
     ),
     "ids as labels": (
         lambda path: write(path, ans=np.arange(24) + 5877),
-        "'ans' holds 5877; expected class numbers",
+        "'ans' holds 5877; expected class numbers from 0 to 999",
     ),
     "text labels": (
         lambda path: write(path, ans=np.array([b"spiral"] * 24)),

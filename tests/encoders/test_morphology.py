@@ -237,3 +237,19 @@ def test_pixels_are_the_means_of_their_squares():
 
     assert features.shape == (4, 3 * 16 * 16)
     torch.testing.assert_close(features[0, 17], images[0, 0, 4:8, 4:8].mean())
+
+
+def test_gini_is_half_the_mean_difference_of_two_pixels():
+    """Against all pairs of the pixels inside, whatever lies outside; even light has 0, a lone bright pixel 1."""
+    light = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(3))
+    inside = torch.zeros(2, 5, 5, dtype=torch.bool)
+    inside[:, 1:4, 1:5] = True
+    for found, image in zip(m.gini(light, inside), light, strict=True):
+        pixels = image[1:4, 1:5].flatten().double()
+        pairs = (pixels[:, None] - pixels).abs().sum() / (12 * 11)
+        assert float(found) == pytest.approx(float(pairs / (2 * pixels.mean())), rel=1e-5)
+
+    assert m.gini(torch.ones(2, 5, 5), inside).tolist() == pytest.approx([0, 0], abs=1e-6)
+    lone = torch.zeros(2, 5, 5)
+    lone[:, 2, 2] = 7
+    assert m.gini(lone, inside).tolist() == pytest.approx([1, 1])

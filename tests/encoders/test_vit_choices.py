@@ -9,6 +9,7 @@ from torch import nn
 from astrojepa_bench.encoders.pooling import pool
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.vit import TokenViT, ViTBase, ViTMicro, ViTSmall, ViTTiny
+from astrojepa_bench.encoders.vit_layout import from_timm
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.types import ImageSpec
 
@@ -137,3 +138,12 @@ def test_learned_positions_are_refused(tmp_path):
     save_file({**state, "pos_embed": torch.randn(1, 16, 32)}, tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="unknown pos_embed"):
         small(weights=tmp_path / "w.safetensors")
+
+
+def test_timms_names_without_positions_are_understood():
+    """A file may leave positions out, and a table of another form keeps its name, to be refused later."""
+    plain = {"patch_embed.proj.weight": torch.zeros(8, 3, 2, 2), "patch_embed.proj.bias": torch.zeros(8)}
+
+    assert set(from_timm(plain)) == {"embed.weight", "embed.bias"}
+    for shape in ((16, 8), (1, 16, 6), (1, 15, 8)):
+        assert "pos_embed" in from_timm({**plain, "pos_embed": torch.zeros(shape)})
