@@ -221,20 +221,6 @@ class Store:
         """
         return self._read_all(RecordIndex(self.out), strict=True).records
 
-    def indexed(self) -> tuple[list[RunRecord], dict[str, str]]:
-        """Read every record as `records` does, and remember what was read for the next time.
-
-        Returns:
-            The records, and the hash of the facts of each by run id.
-
-        Raises:
-            DataError: as `records` says.
-        """
-        index = RecordIndex(self.out)
-        found = self._read_all(index, strict=True)
-        index.keep()
-        return found.records, found.hashes
-
     def survey(self) -> Holdings:
         """Read every record that can be read, say what is wrong with the others, and remember what was read."""
         index = RecordIndex(self.out)

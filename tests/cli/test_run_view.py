@@ -64,10 +64,10 @@ def test_the_board_is_read_and_built_once(result, tmp_path, monkeypatch, as_json
         return lambda *given: calls.append(made.__name__) or made(*given)
 
     monkeypatch.setattr(render, "build_board", counted(render.build_board))
-    monkeypatch.setattr(Store, "indexed", counted(Store.indexed))
+    monkeypatch.setattr(Store, "survey", counted(Store.survey))
     show(result, request(tmp_path), as_json=as_json)
 
-    assert sorted(calls) == ["build_board", "indexed"]
+    assert sorted(calls) == ["build_board", "survey"]
 
 
 def test_json_names_records_what_was_trained_and_the_board(result, tmp_path, capsys):

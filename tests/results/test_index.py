@@ -49,40 +49,43 @@ def test_records_and_hashes_are_those_of_the_files(out):
     """What the index hands over equals what reading finds."""
     plain = [RunRecord.from_json(path.read_bytes(), path) for path in Store(out).paths()]
     for _ in range(2):
-        records, hashes = Store(out).indexed()
+        records, hashes, _ = Store(out).survey()
         assert sorted(records, key=lambda r: r.run_id) == sorted(plain, key=lambda r: r.run_id)
         assert hashes == {record.run_id: digest(record.facts()) for record in plain}
 
 
 def test_a_changed_record_is_read_again_even_with_its_old_size_and_time(out):
     """Content decides: an edit that keeps size and time is seen."""
-    before = Store(out).indexed()[1]
+    before = Store(out).survey().hashes
     path = Store(out).paths()[0]
     status = path.stat()
     path.write_text(path.read_text().replace('"value": 0.7', '"value": 0.8'))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
-    records, hashes = Store(out).indexed()
+    records, hashes, _ = Store(out).survey()
     changed = next(record for record in records if record.run_id == path.stem)
     assert changed.value("linear", "accuracy") == 0.8
     assert hashes[path.stem] == digest(changed.facts()) != before[path.stem]
 
 
-def test_a_record_that_is_no_longer_one_is_refused(out):
+def test_a_record_that_is_no_longer_one_is_named(out):
     """NaN and broken files are found although the file was good when it was indexed."""
-    Store(out).indexed()
+    Store(out).survey()
     path = Store(out).paths()[0]
     path.write_text(path.read_text().replace('"value": 0.7', '"value": NaN'))
+    found = Store(out).survey()
+    assert [path.name in line for line in found.damaged] == [True]
+    assert path.stem not in found.hashes
     with pytest.raises(DataError, match=path.name):
-        Store(out).indexed()
+        Store(out).records()
 
 
 def test_new_and_deleted_records_are_noticed(out, make_record):
     """The index follows the folder."""
-    Store(out).indexed()
+    Store(out).survey()
     Store(out).write(make_record(7))
     Store(out).paths()[0].unlink()
-    assert len(Store(out).indexed()[0]) == 6
+    assert len(Store(out).survey().records) == 6
     assert set(json.loads(place(out).read_bytes())["files"]) == {
         path.relative_to(out).as_posix() for path in Store(out).paths()
     }
@@ -103,10 +106,10 @@ def test_a_damaged_index_is_rebuilt_in_silence(out, damage, capsys):
 
 def test_another_kind_of_record_makes_it_stale(out, monkeypatch):
     """A field that is new to records changes their hashes, though no file changed."""
-    Store(out).indexed()
+    Store(out).survey()
     monkeypatch.setattr("astrojepa_bench.results.index._fields", lambda: "other fields")
     monkeypatch.setattr("astrojepa_bench.results.record.digest", lambda facts: "hashed again")
-    assert set(Store(out).indexed()[1].values()) == {"hashed again"}
+    assert set(Store(out).survey().hashes.values()) == {"hashed again"}
 
 
 def test_a_folder_that_cannot_hold_an_index_goes_without(out):
@@ -114,7 +117,7 @@ def test_a_folder_that_cannot_hold_an_index_goes_without(out):
     Store(out).records()
     assert not (out / FOLDER).exists()
     (out / FOLDER).write_text("in the way")
-    assert len(Store(out).indexed()[0]) == 6
+    assert len(Store(out).survey().records) == 6
 
 
 def test_former_ids_are_found_through_it_and_without_it(out, make_record):
@@ -122,7 +125,7 @@ def test_former_ids_are_found_through_it_and_without_it(out, make_record):
     record = make_record(5, formerly="0123456789abcdef")
     path = Store(out).write(record)
     assert Store(out).find("0123456789abcdef") == record
-    Store(out).indexed()
+    Store(out).survey()
     assert Store(out).find("0123456789abcdef") == record
     path.write_text(path.read_text().replace("0123456789abcdef", "fedcba9876543210fedc"))
     assert Store(out).find("0123456789abcdef") is None
