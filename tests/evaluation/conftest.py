@@ -26,4 +26,4 @@ def galaxies(tmp_path):
 @pytest.fixture
 def tiny(monkeypatch):
     """Name a budget of 256 images."""
-    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))

@@ -66,14 +66,20 @@ def galaxies_of_module(tmp_path_factory):
 def tiny_of_module():
     """Name a budget of 256 images while a module is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
+        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
         yield
+
+
+@pytest.fixture
+def tiny_of_64(monkeypatch):
+    """Name a budget of 256 images as large as those of the suites."""
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Name a budget of 256 images."""
-    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
+    monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def world(tmp_path, galaxies, tiny, plugin):
         }
     )  # fmt: skip
     plan = make_plan(request, load_registry([file]))
-    sky = load_galaxies(plan.dataset, 64, tmp_path / "cache", torch.device("cpu"))
+    sky = load_galaxies(plan.dataset, 32, tmp_path / "cache", torch.device("cpu"))
     return RunContext(sky, plan.budget, plan.evaluators, Store(tmp_path / "out"), "tests"), plan.cells
 
 

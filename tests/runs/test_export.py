@@ -50,7 +50,7 @@ def test_readmes_lines_give_the_features_that_were_scored(
     assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
     told = capsys.readouterr().out
 
-    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     names = {"images": images}
     with torch.no_grad():
         exec(readme_code(), names)
@@ -78,7 +78,7 @@ def test_json_is_all_that_is_printed(trained, tmp_path, capsys):
     facts = json.loads(capsys.readouterr().out)
 
     assert Path(facts["file"]).is_file()
-    assert (facts["size_px"], facts["run"], facts["create_model"]["embed_dim"]) == (64, path.stem, 96)
+    assert (facts["size_px"], facts["run"], facts["create_model"]["embed_dim"]) == (32, path.stem, 96)
 
 
 def test_features_behind_a_projector_have_no_timm_form():

@@ -19,7 +19,7 @@ def registry():
 
 
 @pytest.fixture
-def request_on(galaxies, tiny, tmp_path):
+def request_on(galaxies, tiny_of_64, tmp_path):
     """Ask for runs on the tiny file, into one folder."""
 
     def ask(**fields):

@@ -70,7 +70,7 @@ def kept_features(path, record):
 def test_opened_encoder_gives_the_features_that_were_scored(finished, galaxies, tmp_path):
     """Weights, options and normalisation all come back: the same galaxies give the same numbers."""
     path = finished(objectives="ijepa", settings={"objective": {"targets": 2}})
-    table = Hdf5(path=galaxies).load(64, tmp_path / "cache")
+    table = Hdf5(path=galaxies).load(32, tmp_path / "cache")
     run = open_run(path)
     found = encode_rows(run.encoder, DeviceImages(table.images, torch.device("cpu")), table.rows("test"))
 
@@ -88,7 +88,7 @@ def test_run_opens_without_its_galaxies(finished, galaxies, tmp_path):
     shutil.rmtree(tmp_path / "cache")
     run = open_run(path)
 
-    assert run.encoder(torch.rand(2, 3, 64, 64)).values.isfinite().all()
+    assert run.encoder(torch.rand(2, 3, 32, 32)).values.isfinite().all()
     assert not run.objective.training
     assert "projector.0.weight" in load_file(run.store.weights_path(run.record.run_id))
 

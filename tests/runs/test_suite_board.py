@@ -176,7 +176,7 @@ def test_a_fingerprint_is_asked_for_at_its_own_size_only(registry, folder):
 
 
 @pytest.fixture
-def ab(plugin, tmp_path, tiny):
+def ab(plugin, tmp_path, tiny_of_64):
     """Run a suite with a tiny budget into a folder of its own; returns the exit code."""
 
     def run(suite, *more):

@@ -28,7 +28,7 @@ def test_convnet_trains_and_is_scored_by_what_it_says_of_one_galaxy_alone(galaxi
         objective="vicreg", masker="none", encoder="timm:test_resnet", dataset="hdf5", budget="tiny", out=tmp_path,
         cache=tmp_path, evaluators="linear", settings={"dataset": {"path": galaxies, "label": "ans"}},
     )  # fmt: skip
-    table = Hdf5(path=galaxies, label="ans").load(64, tmp_path)
+    table = Hdf5(path=galaxies, label="ans").load(32, tmp_path)
     encoder = ab.open_run(Store(tmp_path).path(record)).encoder
     images = torch.from_numpy(table.images[table.rows("test")[:3]].copy()).float() / 255
     with h5py.File(Store(tmp_path).features_path(record.run_id)) as file, torch.no_grad():
