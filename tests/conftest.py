@@ -5,6 +5,7 @@ And shares between the processes of a test run what takes long to make.
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,9 @@ from types import ModuleType
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported; processes that tests start inherit it
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # here and in what tests start, Ctrl-C is heard
 
 import pytest
 from beartype import BeartypeConf, beartype
