@@ -64,9 +64,9 @@ def galaxies_of_module(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny_of_module():
-    """Name a budget of 256 images while a module is tested."""
+    """Name a budget of 256 images, as large as those of the suites, while a module is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
+        patch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 256, "vit-micro", "tests"))
         yield
 
 
