@@ -143,7 +143,10 @@ def test_terminal_shows_bars_with_rate_and_keeps_lines():
 def test_a_task_that_never_spoke_does_not_say_that_it_is_done():
     """On a clock that never stands still, as real ones."""
     lines, ticks = [], iter(range(1000))
-    with ConsoleListener(PlainDisplay(lines.append, lambda: next(ticks) / 1000)) as listener, listening(listener):
+    with (
+        ConsoleListener(PlainDisplay(lines.append, lambda: next(ticks) / 1000)) as listener,
+        listening(listener),
+    ):
         list(track(range(3), task="looking", total=3))
 
     assert lines == []
