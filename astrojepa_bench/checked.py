@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import traceback
 
 import numpy as np
 import torch
@@ -43,11 +42,6 @@ def one_number(what: str, value: object, like: Tensor) -> Tensor:
     if isinstance(value, int | float | np.integer | np.floating):
         return like.new_full((), float(value), dtype=torch.float64)
     raise ContractError(f"{what} is {described(value)}; expected one number: average it over the batch")
-
-
-def raised(error: BaseException) -> str:
-    """Tell what was raised in one line of at most 200 letters, even where its own text cannot be had."""
-    return " ".join(traceback.format_exception_only(error)[-1].split())[:200]
 
 
 def described(value: object) -> str:

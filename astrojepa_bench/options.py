@@ -78,6 +78,11 @@ class Offer:
         """Kind, name and plugin, for messages: `masker 'random' (plugin astrojepa_random)`."""
         return f"{self.kind} '{self.name}' (plugin {self.plugin})"
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is the ruler's own and no plugin's, so that nobody is blamed for it."""
+        return self.plugin.startswith("astrojepa_bench.")
+
     @cached_property
     def cls(self) -> type | None:
         """The class of what it makes, through `functools.partial` and decorators; None if a function names none."""

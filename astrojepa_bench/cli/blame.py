@@ -20,8 +20,7 @@ def plugin_at_fault(error: BaseException, arguments: Namespace) -> str | None:
     """
     owner = owner_of(error)
     if owner is not None:
-        shipped = owner.plugin.startswith("astrojepa_bench.")
-        return None if shipped else f"{owner.title} raised {named(error)}; ask its author"
+        return None if owner.is_shipped else f"{owner.title} raised {named(error)}; ask its author"
     plugins = arguments.registry.plugins if "registry" in arguments else ()
     modules = {name: plugin for plugin in plugins for name in (plugin, f"astrojepa_file_{plugin}")}
     for each in reversed([*raised_from(error)]):

@@ -95,7 +95,7 @@ def culprit(error: BaseException, offers: Sequence[Offer]) -> Offer | None:
 
 
 def _of_plugin(offer: Offer | None) -> Offer | None:
-    return None if offer is None or offer.plugin.startswith("astrojepa_bench.") else offer
+    return None if offer is None or offer.is_shipped else offer
 
 
 def _origin(error: BaseException, owner: Offer | None) -> Origin:

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save, save_file
 
 from astrojepa_bench.border import blamed_on
-from astrojepa_bench.checked import described, raised
-from astrojepa_bench.errors import ContractError, DataError
+from astrojepa_bench.checked import described
+from astrojepa_bench.errors import ContractError, DataError, named
 from astrojepa_bench.files import replacing
 from astrojepa_bench.options import legible
 from astrojepa_bench.roles import Objective
@@ -126,7 +126,7 @@ def read_weights(path: Path, objective: Objective) -> None:
                 stretch(objective, state)
                 objective.load_state_dict(state)
             except Exception as error:  # an objective may be choosier than its names and shapes
-                reason = raised(error)
+                reason = named(error)[:200]
     if reason is not None:
         raise DataError(
             f"{path} does not fit the objective built from the record ({reason}); its plugin has changed since: "

@@ -19,7 +19,7 @@ from astrojepa_bench.roles import ROLES
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.evaluator import unmet
-from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct
+from astrojepa_bench.testing.rehearsal import act_again, act_of, build, construct, equal_values
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import settings_kept
 from astrojepa_bench.types import Progress
@@ -205,13 +205,7 @@ def find_repeatable(piece: Subject) -> str | None:
 
 
 def _equal(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
-    return len(first) == len(second) and all(map(_same, first, second))
-
-
-def _same(first: object, second: object) -> bool:
-    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return torch.equal(first, second)
-    return bool(first == second)
+    return len(first) == len(second) and all(map(equal_values, first, second))
 
 
 @rules(

@@ -26,6 +26,7 @@ from astrojepa_bench.testing.rehearsal import (
     build,
     descend,
     drawer_for,
+    equal_values,
     labelled_batch,
     loss_of,
     small_encoder,
@@ -174,13 +175,6 @@ def find_weights(piece: Subject) -> str | None:
     again = second.state_dict()
     lost = [name for name, value in first.state_dict().items() if not equal_values(value, again[name])]
     return f"'{lost[0]}' comes back as another" if lost else None
-
-
-def equal_values(first: object, second: object) -> bool:
-    """Whether two entries of state dicts are the same."""
-    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return first.shape == second.shape and torch.equal(first, second)
-    return bool(first == second)
 
 
 @rules(

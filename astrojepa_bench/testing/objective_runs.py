@@ -23,7 +23,7 @@ from astrojepa_bench.roles import Objective
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing import galaxies
 from astrojepa_bench.testing.checks import RuleSet
-from astrojepa_bench.testing.objective import equal_values, trained
+from astrojepa_bench.testing.objective import trained
 from astrojepa_bench.testing.rehearsal import (
     CPU,
     GRID,
@@ -31,6 +31,7 @@ from astrojepa_bench.testing.rehearsal import (
     build,
     descend,
     drawer_for,
+    equal_values,
     labelled_batch,
     streams_of,
 )

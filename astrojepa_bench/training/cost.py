@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
-from astrojepa_bench.checked import raised
+from astrojepa_bench.errors import named
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.types import Loss, Tokens
 
@@ -49,8 +49,8 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
     except Exception as error:
         events.emit(
             "note",
-            text=f"{type(objective).__name__} cannot be copied ({raised(error)}); its operations, tokens and masks "
-            "are not measured",
+            text=f"{type(objective).__name__} cannot be copied ({named(error)[:200]}); its operations, tokens and "
+            "masks are not measured",
         )
         return None
     counter = FlopCounterMode(display=False)

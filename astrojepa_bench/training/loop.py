@@ -20,10 +20,9 @@ from torch import nn
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
-from astrojepa_bench.checked import raised
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
-from astrojepa_bench.errors import DataError, DivergedError
+from astrojepa_bench.errors import DataError, DivergedError, named
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
@@ -319,7 +318,7 @@ class Trainer:
             # what is half loaded must not be trained: without the file another objective starts anew
             assert checkpoint is not None
             checkpoint.remove()
-            text = f"the checkpoint of this run does not load and was removed ({raised(error)})"
+            text = f"the checkpoint of this run does not load and was removed ({named(error)[:200]})"
             events.emit("note", text=text)
             raise
         events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")

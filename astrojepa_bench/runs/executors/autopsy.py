@@ -117,9 +117,7 @@ def _phase(frames: Sequence[tuple[str, int, str]], heard: str) -> Phase:
 
 def _innermost(frames: Sequence[tuple[str, int, str]], offers: Sequence[Offer]) -> tuple[Offer, str] | None:
     """Find the component whose file is innermost on the stack, and where it was."""
-    files = {
-        _file(offer): offer for offer in reversed(offers) if not offer.plugin.startswith("astrojepa_bench.")
-    }
+    files = {_file(offer): offer for offer in reversed(offers) if not offer.is_shipped}
     for file, line, function in frames:
         if file in files:
             return files[file], f", in {function} of {Path(file).name}, line {line}"

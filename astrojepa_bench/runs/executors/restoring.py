@@ -88,7 +88,7 @@ def _is_same_file(number: int, copy: int) -> bool:
 
 def _told(moved: Sequence[str], stuck: Sequence[str], offers: Sequence[Offer]) -> str:
     """Write the note: who may have moved what, and what became of it."""
-    guests = [offer for offer in offers if not offer.plugin.startswith("astrojepa_bench.")]
+    guests = [offer for offer in offers if not offer.is_shipped]
     who = ", ".join(offer.title for offer in guests or offers)
     names = ", ".join(moved[:8]) + f" and {len(moved) - 8} more" * (len(moved) > 8)
     ending = "put back for what runs next"
