@@ -15,7 +15,7 @@ set (`--set masker.tau=0.5`). The signature *is* the option schema. Subclass onl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
@@ -53,6 +53,8 @@ class Draw(Protocol):
 
     - `draw(images, sizes)` returns `Masks` of exactly these sizes and never None. Sizes that the grid cannot hold
       are refused before the masker is asked.
+    - `draw(images, sizes, hint)` also tells the masker how much each patch matters to the objective, by its own
+      attention or error. Where the masks lie stays the masker's choice: one that takes no hints draws as ever.
     - Where there are no masks (masker `none`, an encoder without patches) a call raises `ConfigError`, and
       `draw.hides` is False. An objective with `masks = "required"` never meets that case: such a pair is skipped
       (`Objective.skip`). One with `masks = "optional"` asks `draw.hides` first and does without masks where it is
@@ -65,15 +67,22 @@ class Draw(Protocol):
         """Whether there are masks to be had."""
         ...
 
-    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks:
+    def __call__(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        sizes: MaskSizes,
+        hint: Float[Tensor, "batch patch"] | None = None,
+    ) -> Masks:
         """Draw masks on the images' device.
 
         Args:
             images: the very images that will be encoded.
             sizes: how many patches are seen and predicted.
+            hint: how much each patch of the grid matters, 0 or more, on any scale; no gradient flows through it.
 
         Raises:
             ConfigError: there are no masks to be had, or the grid cannot hold the sizes.
+            ContractError: the hint is no weight for each patch of each image.
         """
         ...
 
@@ -130,6 +139,17 @@ class Encoder(nn.Module, ABC):
     ) -> Tokens:
         """Encode the patches in `keep` (all if None) and see nothing of the others."""
 
+    def layers(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Sequence[Tokens]:
+        """Compute the tokens after every block, those of the last as `forward` returns them.
+
+        An encoder that does not say otherwise has one layer, its output.
+        """
+        return (self(images, keep),)
+
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Compute the named image-level features that evaluators may read, each (batch, dim of the tap)."""
         return {"last": self(images).values.mean(dim=1)}
@@ -143,6 +163,12 @@ class Encoder(nn.Module, ABC):
 
 class Masker(ABC):
     """Decides where the patches that an objective asks for lie. No state, no global randomness.
+
+    `draw` is given images, sizes and a generator. A masker whose `draw` also has a parameter of one of these names,
+    with a default, is given by name:
+
+    - `hint`: how much each patch matters to the objective, (batch, patch), 0 or more; None where it does not say.
+    - `progress`: share of the run that is done, 0 to 1, for masks that change while a run trains.
 
     Attributes:
         hides: false for a masker that hands out no masks at all.
@@ -241,6 +267,13 @@ class Objective(nn.Module, ABC):
     def recipe(self) -> Recipe:
         """Return how this objective is optimised."""
         return Recipe(learning_rate=2e-3)
+
+    def before_step(self, progress: Progress) -> None:
+        """Act once between gradient and optimiser step, with the gradients in place. By default nothing.
+
+        This is where a gradient is stopped, scaled or projected; it is clipped afterwards. As in `after_step`,
+        `progress` counts this step as done.
+        """
 
     def after_step(self, progress: Progress) -> None:
         """Act once after each optimiser step (moving averages, queues, inner optimisers). By default nothing.

@@ -71,12 +71,14 @@ class Streams:
         step: the optimiser step.
         device: where the numbers are drawn.
         rank: position among distributed processes; local streams differ by rank, shared ones do not.
+        progress: share of the run that is done before this step, 0 to 1, for schedules; 1 once it is trained.
     """
 
     seed: int
     step: int
     device: torch.device
     rank: int = 0
+    progress: float = 1.0
     _made: dict[str, torch.Generator] = field(default_factory=dict)
 
     def local(self, name: str) -> torch.Generator:

@@ -177,15 +177,22 @@ class Tokens:
     Attributes:
         values: one vector a token.
         positions: flat patch index of each token.
+        extra: class and register tokens, which belong to no patch; None for an encoder without any.
     """
 
     values: Float[Tensor, "batch token dim"]
     positions: Int[Tensor, "batch token"]
+    extra: Float[Tensor, "batch extra dim"] | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape[:2] != self.positions.shape:
             raise ContractError(
                 f"tokens {tuple(self.values.shape)} at positions {tuple(self.positions.shape)}"
+            )
+        extra, values = self.extra, self.values.shape
+        if extra is not None and (extra.ndim, extra.shape[0], extra.shape[-1]) != (3, values[0], values[-1]):
+            raise ContractError(
+                f"extra tokens {tuple(extra.shape)} beside tokens {tuple(values)}; expected (batch, extra, dim)"
             )
 
 

@@ -13,8 +13,13 @@ def check_facts(encoder: Encoder, spec: ImageSpec) -> None:
     """Look at a built encoder before anything is built around it.
 
     Raises:
-        ContractError: its width is none, or its grid does not tile the images.
+        ContractError: its width is none, its grid does not tile the images, or a module in it hides a method.
     """
+    hidden = next((name for name, _ in encoder.named_children() if hasattr(Encoder, name)), None)
+    if hidden is not None:  # Python finds the method first, so the module would never be called
+        raise ContractError(
+            f"the encoder's module '{hidden}' has the name of a method of Encoder; give it another name"
+        )
     dim: object = getattr(encoder, "dim", None)
     if not is_whole(dim):
         raise ContractError(f"the encoder's dim is {shown(dim)}; expected a whole number from 1 on")

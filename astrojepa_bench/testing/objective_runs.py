@@ -174,6 +174,7 @@ def find_half_precision(piece: Subject) -> str | None:
             return f"loss term '{bad}' is not finite in bfloat16"
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
+        objective.before_step(Progress(step + 1, 3))
         optimiser.step()
         objective.after_step(Progress(step + 1, 3))
     return None

@@ -203,9 +203,14 @@ class Drawer:
             watch=lambda images, masks: self.asked.append((images, masks)),
         )
 
-    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks:
+    def __call__(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        sizes: MaskSizes,
+        hint: Float[Tensor, "batch patch"] | None = None,
+    ) -> Masks:
         """Draw the sizes asked for."""
-        return self._draw(images, sizes)
+        return self._draw(images, sizes, hint)
 
 
 def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:
@@ -227,7 +232,7 @@ def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None
 
 def streams_of(step: int = 0) -> Streams:
     """Return the streams of one step."""
-    return Streams(0, step, CPU)
+    return Streams(0, step, CPU, progress=0.0)
 
 
 def drawer_for(objective: Objective, streams: Streams) -> Drawer:
@@ -253,6 +258,7 @@ def descend(objective: Objective, batch: GalaxyBatch, steps: int, *, still: bool
         loss = loss_of(objective, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
+        objective.before_step(Progress(step + 1, steps))
         torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.clip)
         optimiser.step()
         if not still:

@@ -6,16 +6,19 @@ steps (`UnreadMasks`).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from astrojepa_bench.border import blamed_on, owner_of
+from astrojepa_bench.checked import described
 from astrojepa_bench.errors import ConfigError, ContractError
-from astrojepa_bench.geometry.grids import Masks, MaskSizes
+from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.streams import Streams
 
@@ -73,12 +76,17 @@ class MaskDraw:
         """Whether there are masks to be had."""
         return self.masker is not None and self.masker.hides
 
-    def __call__(self, images: Float[Tensor, "batch band height width"], sizes: MaskSizes) -> Masks:
+    def __call__(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        sizes: MaskSizes,
+        hint: Float[Tensor, "batch patch"] | None = None,
+    ) -> Masks:
         """Draw masks of exactly these sizes.
 
         Raises:
             ConfigError: there are no masks to be had, or the grid cannot hold the sizes.
-            ContractError: the masker returned something else than such masks.
+            ContractError: the masker returned something else than such masks, or the hint is no weight a patch.
         """
         if self.masker is None:
             raise ConfigError(
@@ -89,14 +97,17 @@ class MaskDraw:
                 f"the objective needs masks and {_title(self.masker)} hands out none; choose another masker"
             )
         sizes.check(self.masker.grid)
+        hint = None if hint is None else _weights(hint, images, self.masker.grid)
         with blamed_on(self.masker):
-            masks = self._drawn(self.masker, images, sizes)
+            masks = self._drawn(self.masker, images, sizes, hint)
         if self.watch is not None:
             self.watch(images, masks)
         return masks
 
-    def _drawn(self, masker: Masker, images: Tensor, sizes: MaskSizes) -> Masks:
-        masks: object = masker.draw(images, sizes, self.streams.local("masks"))
+    def _drawn(self, masker: Masker, images: Tensor, sizes: MaskSizes, hint: Tensor | None) -> Masks:
+        offered = {"hint": hint, "progress": self.streams.progress}
+        wanted = {name: value for name, value in offered.items() if name in _parameters(type(masker))}
+        masks: object = masker.draw(images, sizes, self.streams.local("masks"), **wanted)
         if not isinstance(masks, Masks):
             raise ContractError(
                 f"{_title(masker)} returned {type(masks).__name__}; expected Masks, or hides = False on its class"
@@ -112,6 +123,31 @@ class MaskDraw:
         masks.check_sizes(sizes)
         self.unread.drawn.append((self.streams.step, masks, sizes))
         return masks.clamped(masker.grid)
+
+
+@lru_cache
+def _parameters(masker: type[Masker]) -> frozenset[str]:
+    return frozenset(inspect.signature(masker.draw).parameters)
+
+
+def _weights(hint: Tensor, images: Tensor, grid: PatchGrid) -> Float[Tensor, "batch patch"]:
+    """Hold a hint to its rules; on a GPU, where reading its values would hold it up, what is no weight counts 0."""
+    given: object = hint
+    if (
+        not isinstance(given, Tensor)
+        or given.shape != (len(images), grid.patches)
+        or given.device != images.device
+    ):
+        raise ContractError(
+            f"the hint for the masks is {described(given)}; expected a weight for each patch, "
+            f"({len(images)}, {grid.patches}) on {images.device}"
+        )
+    weights = given.detach().float()
+    if weights.device.type != "cpu":
+        return weights.nan_to_num(0, 0, 0).clamp(min=0)
+    if not bool((weights.isfinite() & (weights >= 0)).all()):
+        raise ContractError("the hint for the masks has negative weights or some that are not finite")
+    return weights
 
 
 def _validate(masks: Masks, masker: Masker, sizes: MaskSizes, step: int) -> None:

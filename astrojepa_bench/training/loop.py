@@ -194,7 +194,7 @@ class Trainer:
 
     def loss_of(self, objective: Objective, step: int) -> Loss:
         """Compute the loss of a step; the same step always gives the same numbers."""
-        streams = Streams(self.seed, step, self.device)
+        streams = Streams(self.seed, step, self.device, progress=step / self.steps)
         watch = self._measure_masks if self.rehearses else None
         draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
         on_gpu = self.device.type == "cuda"
@@ -218,6 +218,7 @@ class Trainer:
         ):  # a gradient is computed by its code, and stepped along as its code left it
             self.optimiser.zero_grad(set_to_none=True)
             loss.total.backward()
+            self.objective.before_step(Progress(step + 1, self.steps))
             norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip)
             self._note_non_finite(norm)
             self.optimiser.found_inf = self.non_finite  # type: ignore[attr-defined] # how fused AdamW is told to skip

@@ -208,6 +208,40 @@ def test_masks_are_whole_numbers_of_one_batch(context, targets):
         masks.__post_init__()
 
 
+class Attentive(RandomPatches):
+    """Notes what it is told besides images and sizes; it takes hints and knows how far the run is."""
+
+    told: list = []  # noqa: RUF012 read once by the test
+
+    def draw(self, images, sizes, generator, hint=None, progress=0.0):
+        self.told.append((hint, progress))
+        return super().draw(images, sizes, generator)
+
+
+def test_maskers_are_told_what_their_signature_names():
+    """A hint of the objective and the progress of the run, as they are; others draw as they did."""
+    sizes, hint = MaskSizes(4, 1, 4), torch.rand(2, 16, requires_grad=True)
+    half = Streams(0, 0, torch.device("cpu"), progress=0.5)
+
+    told = MaskDraw(Attentive(GRID), half)(IMAGES, sizes, hint)
+    untold = MaskDraw(RandomPatches(GRID), streams())(IMAGES, sizes, hint)
+
+    (given, progress) = Attentive.told.pop()
+    assert progress == 0.5
+    assert torch.equal(given, hint)
+    assert not given.requires_grad
+    assert torch.equal(told.context, untold.context)
+
+
+@pytest.mark.parametrize(
+    "hint", [torch.rand(2, 15), torch.full((2, 16), -1.0), torch.full((2, 16), torch.nan)]
+)
+def test_a_hint_that_is_no_weight_a_patch_is_refused(hint):
+    """As a fault of the objective, before the masker is asked."""
+    with pytest.raises(ContractError, match="hint for the masks"):
+        MaskDraw(Untouched(GRID), streams())(IMAGES, MaskSizes(4), hint)
+
+
 class Needy(Objective):
     masks = "required"
 

@@ -44,6 +44,26 @@ class ExplodesInGradient(Explodes):
     gradient_only = True
 
 
+class Watchful(Explodes):
+    """Notes the progress of each loss and step, and stops every gradient of the embedding in the first half."""
+
+    def __init__(self, encoder):
+        super().__init__(encoder)
+        self.progress = []
+
+    def loss(self, batch, draw, streams):
+        self.progress.append(streams.progress)
+        fit = self.encoder(batch.images).values.square().mean()
+        return Loss(fit, {})
+
+    def before_step(self, progress):
+        if progress.share <= 0.5:
+            self.encoder.embed.weight.grad = None
+
+    def after_step(self, progress):
+        assert progress.step == len(self.progress)
+
+
 class Killed(Checkpointer):
     """Writes after every step and is killed as soon as step 5 is safe."""
 
@@ -229,6 +249,23 @@ def test_an_error_with_nothing_left_to_read_is_reported_as_it_is(make_trainer):
     """The search for a step that diverged finds none, and hides nothing."""
     with pytest.raises(ValueError, match="no convergence"):
         make_trainer(Refuses, steps=READ_EVERY + 2).run()
+
+
+def test_objectives_know_the_progress_and_may_act_on_gradients(make_trainer):
+    """The share that is done in each loss; a gradient that is stopped before the step moves nothing."""
+    trainer = make_trainer(Watchful)
+    before, moved = trainer.objective.encoder.embed.weight.detach().clone(), []
+    after_step = trainer.objective.after_step
+    trainer.objective.after_step = lambda progress: (
+        after_step(progress),
+        moved.append(not torch.equal(before, trainer.objective.encoder.embed.weight)),
+    )
+
+    trainer.run()
+
+    steps = trainer.steps
+    assert trainer.objective.progress == [step / steps for step in range(steps)]
+    assert moved == [step + 1 > steps / 2 for step in range(steps)]
 
 
 @pytest.mark.parametrize(("explosive", "term"), [(Explodes, "other"), (ExplodesInGradient, "gradient norm")])

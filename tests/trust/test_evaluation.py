@@ -397,6 +397,7 @@ def test_an_extra_that_a_plugin_fails_to_give_is_missing_with_its_name(tmp_path)
         ({"grid": [8, 8]}, "grid is [8, 8]; expected a PatchGrid"),
         ({"grid": PatchGrid(2, 2, 2)}, "does not tile images of 8 px"),
         ({"grid": PatchGrid(1, 2, 8)}, "does not tile images of 8 px"),
+        ({"layers": torch.nn.Sequential()}, "module 'layers' has the name of a method"),
     ],
 )
 def test_width_and_grid_are_judged_before_anything_is_built_around_them(facts, told):
