@@ -16,15 +16,20 @@ from astrojepa_bench.encoders.timm_models import TimmEncoder
 from astrojepa_bench.encoders.vit import ViTBase, ViTMicro, ViTSmall, ViTTiny
 from astrojepa_bench.evaluators.anomaly import Anomaly
 from astrojepa_bench.evaluators.anomaly_scorers import AnomalyScorers
+from astrojepa_bench.evaluators.attentive import Attentive
 from astrojepa_bench.evaluators.collapse import Collapse
 from astrojepa_bench.evaluators.factors import Factors
 from astrojepa_bench.evaluators.few_shot import FewShot
+from astrojepa_bench.evaluators.finetune import Finetune
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
+from astrojepa_bench.evaluators.layers import Layers
 from astrojepa_bench.evaluators.linear import Linear
 from astrojepa_bench.evaluators.mlp import MLP
+from astrojepa_bench.evaluators.nuisance import Nuisance
 from astrojepa_bench.evaluators.redshift import Redshift
 from astrojepa_bench.evaluators.robustness import Robustness
+from astrojepa_bench.evaluators.transfer import Transfer
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.roles import Dataset, Encoder, Evaluator
 
@@ -65,12 +70,17 @@ def astrojepa_evaluators() -> Mapping[str, type[Evaluator]]:
         "linear": Linear,
         "mlp": MLP,
         "few-shot": FewShot,
+        "layers": Layers,
+        "attentive": Attentive,
+        "finetune": Finetune,
         "knn": KNN,
         "kmeans": KMeans,
         "anomaly": Anomaly,
         "anomaly-scorers": AnomalyScorers,
         "redshift": Redshift,
         "factors": Factors,
+        "nuisance": Nuisance,
+        "transfer": Transfer,
         "robustness": Robustness,
         "collapse": Collapse,
     }

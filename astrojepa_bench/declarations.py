@@ -98,6 +98,7 @@ _RULES: Mapping[str, Mapping[str, _Rule]] = {
         "requires": _NAMES,
         "requests": _Rule(_is_extras, "a tuple of the extras that the role Evaluator names"),
         "metrics": _Rule(lambda value: metrics_fault(value) is None, "a tuple of sound Metric"),
+        "costly": _TRUTH,
     },
 }
 

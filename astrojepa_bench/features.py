@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,8 +14,14 @@ from torch import Tensor
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.types import Split, Tokens
 
-Extra: TypeAlias = Literal["augmented_views", "shifted_test", "prediction_errors", "band_fluxes", "tokens"]
+Extra: TypeAlias = Literal[
+    "augmented_views", "shifted_test", "prediction_errors", "band_fluxes", "tokens", "layers", "measurements",
+    "trainable", "other_survey",
+]  # fmt: skip
 """What the ruler computes beyond pooled features, for evaluators that name it in `requests`."""
+
+if TYPE_CHECKING:
+    from astrojepa_bench.roles import Encoder
 
 TOKEN_BATCH = 256
 
@@ -34,6 +41,10 @@ class SplitFeatures:
         prediction_errors: how badly the objective predicts each galaxy, by name; only in test, and only if
             requested. Averages over 16 draws of masks of `mean_squared`, `max_squared` (over a draw's tokens),
             `mean_cosine` and `min_cosine`.
+        layers: features after each block of the encoder, the first block first; empty unless requested.
+        measurements: what the image itself shows of each galaxy, by name: `half_light_radius` [pixel], `magnitude`
+            [mag, of an arbitrary zero point], `sky_noise` [on the scale of the image, 0 to 1] and, where the data
+            set knows it, `pixel_scale` [arcsec/px]; empty unless requested.
     """
 
     ids: np.ndarray
@@ -44,6 +55,8 @@ class SplitFeatures:
     factors: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
     band_fluxes: Float[np.ndarray, "galaxy band"] | None = None
     prediction_errors: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
+    layers: tuple[Float[Tensor, "galaxy _"], ...] = ()
+    measurements: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tap, features in self.features.items():
@@ -74,6 +87,7 @@ class TokenBatch:
         rows: which rows of the split they are.
         ids: galaxy ids.
         label: class index, -1 unknown.
+        extra: class and register tokens beside the patches, float32 on the CPU; None for an encoder without any.
     """
 
     values: Float[Tensor, "galaxy token dim"]
@@ -81,6 +95,44 @@ class TokenBatch:
     rows: Int[np.ndarray, " galaxy"]
     ids: np.ndarray
     label: Int[np.ndarray, " galaxy"]
+    extra: Float[Tensor, "galaxy extra dim"] | None = None
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """The scored encoder and the galaxies' images, for evaluators that train it further.
+
+    Attributes:
+        encoder: makes a copy of the scored encoder, in training mode and with every weight free to learn; whatever
+            is done to it, the scored one stays as it is.
+        images: returns the images of the galaxies of some ids, in [0, 1], on the encoder's device.
+        read: computes the tap `last` of a copy for some images, with gradients.
+        mirror_safe: whether a mirrored galaxy keeps its label.
+    """
+
+    encoder: Callable[[], Encoder]
+    images: Callable[[np.ndarray], Float[Tensor, "galaxy band height width"]]
+    read: Callable[[Encoder, Tensor], Float[Tensor, "galaxy dim"]]
+    mirror_safe: bool = True
+
+
+@dataclass(frozen=True)
+class OtherSurvey:
+    """Galaxies of another survey as the same encoder sees them, and the groups of classes that both surveys share.
+
+    Attributes:
+        train, val, test: its splits; `label` is the group, -1 for a class in none.
+        groups: names of the groups.
+        group_of_class: for each class of the run's own galaxies its group, -1 for none.
+        left_out: how many of its test galaxies were left out, since the run's own data set holds them.
+    """
+
+    train: SplitFeatures
+    val: SplitFeatures
+    test: SplitFeatures
+    groups: tuple[str, ...]
+    group_of_class: Int[np.ndarray, " class"]
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +149,10 @@ class Features:
             requested and available.
         encode_tokens: encodes the galaxies of some ids, patch by patch; None unless `tokens` were requested and
             the encoder has patches. Evaluators call `tokens` instead.
+        trainable: the scored encoder with the images; None unless requested.
+        other_survey: encodes the galaxies of a file or folder, given its path (None raises `DataError`) and which
+            class, of either survey, is in which group ("Elliptical=smooth"; without any, classes of equal names
+            meet); None unless requested.
     """
 
     train: SplitFeatures
@@ -107,6 +163,8 @@ class Features:
     augmented_views: Float[Tensor, "galaxy view dim"] | None = None
     shifted_test: SplitFeatures | None = None
     encode_tokens: Callable[[np.ndarray], Tokens] | None = None
+    trainable: Trainable | None = None
+    other_survey: Callable[[Path | None, tuple[str, ...]], OtherSurvey] | None = None
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -145,7 +203,9 @@ class Features:
         for start in range(0, len(wanted), batch_size):
             here = wanted[start : start + batch_size]
             found = self.encode_tokens(part.ids[here])
-            yield TokenBatch(found.values, found.positions, here, part.ids[here], part.label[here])
+            yield TokenBatch(
+                found.values, found.positions, here, part.ids[here], part.label[here], found.extra
+            )
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 whatever a field of features holds
@@ -159,4 +219,6 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 whatever a field of features hol
             return replace(value, **{each.name: _copied(getattr(value, each.name)) for each in fields(value)})
         case Mapping():
             return {name: _copied(each) for name, each in value.items()}
+        case tuple():
+            return tuple(map(_copied, value))
     return value

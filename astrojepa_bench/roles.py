@@ -315,18 +315,21 @@ class Evaluator(ABC):
 
     Attributes:
         requires: what it is skipped without, with the reason: `label`, `anomaly`, `factors`, a numeric column by
-            name ("redshift"), or one of its requests.
+            name ("redshift"), a tap of the encoder ("tap:last4"), or one of its requests.
         requests: the extras that the ruler is to compute for it: `augmented_views`, `shifted_test`,
-            `prediction_errors`, `band_fluxes`, `tokens`. One that is requested and not required may be missing
-            from the features.
+            `prediction_errors`, `band_fluxes`, `tokens`, `layers`, `measurements`, `trainable`, `other_survey`. One
+            that is requested and not required may be missing from the features.
         metrics: how its scores are shown; of several that describe a metric the first counts. Metrics that none
             describes stand in the table of all metrics as they are.
+        costly: true for one that takes as long as training does: `full` leaves it out, and it runs where its name
+            is asked for.
         version: raise it whenever the same features start to give other scores.
     """
 
     requires: tuple[str, ...] = ()  # an option may change either
     requests: tuple[Extra, ...] = ()
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    costly: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     @abstractmethod

@@ -70,7 +70,11 @@ def ids(registry):
             "TokenViT",
             {"vit-micro", "vit-micro-rings", "vit-tiny", "vit-small", "vit-base"},
         ),
-        ("astrojepa_bench.evaluators.probes.logistic", "", {"linear", "few-shot", "robustness"}),
+        (
+            "astrojepa_bench.evaluators.probes.logistic",
+            "",
+            {"linear", "few-shot", "robustness", "layers", "nuisance", "transfer", "finetune"},
+        ),
         (
             "astrojepa_bench.geometry.sky",
             "",

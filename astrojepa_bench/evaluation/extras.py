@@ -1,12 +1,12 @@
-"""What evaluators request beyond pooled features: each computed once a run, kept in its file, given to all."""
+"""What evaluators request beyond pooled features: each computed once a run, kept in its file, given to all.
+
+Extras that are made of other parts of the ruler stand in files of their own: what this file imports counts into
+the versions of all that stand here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,110 +14,26 @@ import torch
 from jaxtyping import Int
 
 from astrojepa_bench import events
-from astrojepa_bench.border import blamed_on, owner_of
-from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, ContractError, DataError, StorageError, named
+from astrojepa_bench.border import blamed_on
+from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.evaluation.extract import (
     BATCH,
     ENCODED,
     check_finite,
     checked_taps,
     encode_rows,
-    same_galaxies,
     split_features,
 )
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext, KeptExtra
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors
-from astrojepa_bench.evaluation.store import Arrays, FeatureFile
-from astrojepa_bench.features import Extra, Features, SplitFeatures
+from astrojepa_bench.evaluation.store import Arrays
+from astrojepa_bench.features import Features, SplitFeatures
 from astrojepa_bench.geometry.views import augment
-from astrojepa_bench.roles import Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import numpy_stream, stream_seed
-from astrojepa_bench.training.asked import scored_encoder
-from astrojepa_bench.types import GalaxyTable, Split, Tokens
-from astrojepa_bench.versions import OWN, chain_of, version_text
+from astrojepa_bench.types import Split, Tokens
 
 VIEWED = 512
 VIEWS = 4
-
-
-@dataclass(frozen=True)
-class ExtrasContext:
-    """What extras are computed from.
-
-    Attributes:
-        objective: trained, in evaluation mode.
-        masker: the run's; None for an encoder without patches.
-        galaxies: the dataset.
-    """
-
-    objective: Objective
-    masker: Masker | None
-    galaxies: Galaxies
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder that is scored."""
-        return scored_encoder(self.objective)
-
-    @property
-    def table(self) -> GalaxyTable:
-        """All galaxies."""
-        return self.galaxies.table
-
-    @property
-    def test(self) -> Int[np.ndarray, " row"]:
-        """Rows of the test galaxies."""
-        return self.table.rows("test")
-
-
-@dataclass(frozen=True)
-class WithExtras:
-    """Features with the extras that could be had.
-
-    Attributes:
-        features: with more in them.
-        missing: why the other extras are not there.
-        seconds: how long each took [s].
-    """
-
-    features: Features
-    missing: Mapping[Extra, str]
-    seconds: Mapping[str, float]
-
-
-def requested(evaluators: Iterable[Evaluator]) -> tuple[Extra, ...]:
-    """Collect the extras that some evaluators request, each once."""
-    return tuple(dict.fromkeys(extra for evaluator in evaluators for extra in evaluator.requests))
-
-
-def extras_chain(names: Iterable[Extra]) -> dict[str, str]:
-    """Collect the versions of some extras and of the helpers that compute them: part of an evaluator's version."""
-    chains = {name: chain_of(type(_EXTRAS[name])) for name in names}
-    helpers = {key: version for chain in chains.values() for key, version in chain.items() if key != OWN}
-    return helpers | {f"extras.{name}": chain[OWN] for name, chain in chains.items()}
-
-
-def with_extras(
-    features: Features, wanted: Iterable[Extra], context: ExtrasContext, path: Path
-) -> WithExtras:
-    """Attach extras to features, read from the file of the run or else computed and kept there."""
-    missing: dict[Extra, str] = {}
-    seconds: dict[str, float] = {}
-    for name in wanted:
-        began = time.perf_counter()
-        try:
-            features = _EXTRAS[name].attached(features, context, path)
-        except StorageError:
-            raise  # nothing is wrong with the extra
-        except BenchError as error:
-            missing[name] = str(error)
-        except (OSError, MemoryError, torch.OutOfMemoryError):
-            raise  # of this machine, and not for good
-        except Exception as error:  # a plugin's; whoever can do without is scored
-            owner = owner_of(error)
-            missing[name] = named(error) if owner is None else f"{owner.title} raised {named(error)}"
-        seconds[name] = time.perf_counter() - began
-    return WithExtras(features, missing, seconds)
 
 
 class PatchTokens:
@@ -146,51 +62,10 @@ class PatchTokens:
                     raise ContractError(
                         f"forward returned {type(found).__name__} for {len(batch)} images; expected Tokens of each"
                     )
-            return Tokens(found.values.float().cpu(), found.positions.cpu())
+            extra = None if found.extra is None else found.extra.float().cpu()
+            return Tokens(found.values.float().cpu(), found.positions.cpu(), extra)
 
         return dataclasses.replace(features, encode_tokens=encode_tokens)
-
-
-class KeptExtra(ABC):
-    """An extra whose arrays are computed once a run and kept in its file.
-
-    Attributes:
-        name: under which evaluators request it.
-        version: raised whenever it makes other arrays; kept ones are then computed anew.
-    """
-
-    name: Extra
-    version: int
-
-    @abstractmethod
-    def rows(self, context: ExtrasContext) -> Int[np.ndarray, " row"]:
-        """Return the rows of the table that it is about."""
-
-    @abstractmethod
-    def compute(self, context: ExtrasContext) -> Arrays:
-        """Compute its arrays.
-
-        Raises:
-            DataError: it is not available for this run or these galaxies.
-        """
-
-    @abstractmethod
-    def attach(self, features: Features, arrays: Arrays, context: ExtrasContext) -> Features:
-        """Put its arrays into features."""
-
-    def attached(self, features: Features, context: ExtrasContext, path: Path) -> Features:
-        """Attach what is kept in the file of the run, or compute it and keep it there.
-
-        Raises:
-            DataError: it is not available for this run or these galaxies.
-        """
-        file, ids = FeatureFile(path, context.table.fingerprint), context.table.ids[self.rows(context)]
-        kept, version = file.read(f"extras/{self.name}"), version_text(chain_of(type(self))).encode()
-        if kept is None or np.asarray(kept.get("version")).item() != version or not same_galaxies(kept, ids):
-            kept = {**self.compute(context), "ids": ids, "version": np.array(version)}
-            file.write({f"extras/{self.name}": kept})
-        arrays = {name: values for name, values in kept.items() if name not in ("ids", "version")}
-        return self.attach(features, arrays, context)
 
 
 class AugmentedViews(KeptExtra):
@@ -311,10 +186,3 @@ class BandFluxes(KeptExtra):
 
         train, val, test = map(coloured, ENCODED)
         return dataclasses.replace(features, train=train, val=val, test=test)
-
-
-_KEPT = (AugmentedViews(), ShiftedTest(), PredictionErrors(), BandFluxes())
-_EXTRAS: Mapping[Extra, KeptExtra | PatchTokens] = {
-    **{extra.name: extra for extra in _KEPT},
-    "tokens": PatchTokens(),
-}

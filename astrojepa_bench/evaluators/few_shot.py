@@ -41,9 +41,11 @@ class FewShot(Evaluator):
     tap, of equals): all of val is used for that, so this measures features and not a recipe for few labels. No
     fixed C would be fair: between encoders the best one differs a hundredfold, which is worth 6 points.
 
-    Chance: 1 / classes, for accuracy as well, since each class is drawn equally often. Golden number: equal to
-    `sklearn.linear_model.LogisticRegression` on the same galaxies. Do not trust differences below the standard
-    errors, which hold for these draws; nor 100 per class where a warning says that classes have fewer.
+    Chance: 1 / classes of train, for accuracy as well, since each class is drawn equally often; nothing for test
+    galaxies of a class that train lacks. Golden number: equal to `sklearn.linear_model.LogisticRegression` on the
+    same galaxies. Do not trust differences below the standard errors, which are of the test galaxies, for these
+    draws: other galaxies of each class would add the spread over draws divided by the root of their number. Nor 100
+    per class where a warning says that classes have fewer.
 
     Args:
         draws: how many draws are averaged.
@@ -55,7 +57,7 @@ class FewShot(Evaluator):
 
     requires = ("label",)
     metrics = SHOWN["few-shot"]
-    version = 1
+    version = 2
 
     def __init__(self, *, draws: int = 5) -> None:
         if draws < 2:
@@ -75,13 +77,14 @@ class FewShot(Evaluator):
         }
         train, _, test = splits[features.taps[0]]
         scores, predictions = list[Score](), dict[str, np.ndarray]()
-        selection, warnings = dict[str, float | str](), list[str]()
+        selection: dict[str, float | str] = {"standard_errors": "of the test galaxies, for these draws"}
+        warnings = list[str]()
         for shots in track(SHOTS, task="few-shot probes", total=len(SHOTS), unit="curve points"):
             rows = draw_rows(train, shots, self.draws)
             probes = [_FewShotProbe.fit(tap, rows, *splits[tap][:2]) for tap in splits]
             best = max(probes, key=lambda probe: probe.validation)  # the first of equals
             answered = best.predict(splits[best.tap][2].features)
-            scores += curve_point(shots, answered == test.label, test.label)
+            scores += curve_point(shots, answered == test.label, test.label, np.unique(train.label))
             predictions |= {f"class_{shots}_{draw}": found for draw, found in enumerate(answered)}
             selection |= {f"C_{shots}": best.c, f"tap_{shots}": best.tap}
             warnings += [*_shortages(shots, train.label), *best.warnings(shots)]
@@ -148,17 +151,30 @@ def balanced_mean(
 
 
 def curve_point(
-    shots: int, hits: Bool[np.ndarray, "draw galaxy"], label: Int[np.ndarray, " galaxy"]
+    shots: int,
+    hits: Bool[np.ndarray, "draw galaxy"],
+    label: Int[np.ndarray, " galaxy"],
+    drawn: Int[np.ndarray, " class"],
 ) -> Iterator[Score]:
-    """Score the mean over draws; its standard error is that of the mean success of the galaxies in test."""
+    """Score the mean over draws; its standard error is that of the mean success of the galaxies in test.
+
+    Chance is that of naming any of the classes that are drawn from train, one as often as the other.
+
+    Args:
+        shots: galaxies drawn of each class.
+        hits: whether each answer of each draw is right.
+        label: class of each test galaxy.
+        drawn: the classes of train.
+    """
     n, success = len(label), hits.mean(axis=0)
+    guess = np.isin(label, drawn)[None] / len(drawn)
     members = np.unique(label, return_counts=True)[1]
     error = math.hypot(*(_error(success[label == index]) for index in np.unique(label))) / len(members)
-    balanced, chance = balanced_mean(hits, label), 1 / len(members)
+    balanced, chance = balanced_mean(hits, label), float(balanced_mean(guess, label)[0])
     mean, plain = float(balanced.mean()), _error(success)
     yield Score("few-shot", f"balanced_accuracy_{shots}", mean, True, n, chance, error)
     yield Score("few-shot", f"balanced_accuracy_{shots}_spread", float(balanced.std(ddof=1)), False, n)
-    yield Score("few-shot", f"accuracy_{shots}", float(success.mean()), True, n, chance, plain)
+    yield Score("few-shot", f"accuracy_{shots}", float(success.mean()), True, n, float(guess.mean()), plain)
 
 
 def _error(success: Float[np.ndarray, " galaxy"]) -> float:

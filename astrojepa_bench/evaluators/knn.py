@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
@@ -16,6 +16,7 @@ from astrojepa_bench.evaluators.metrics.classification import (
 )
 from astrojepa_bench.evaluators.probes.neighbours import Directions
 from astrojepa_bench.evaluators.probes.reading import read_labelled
+from astrojepa_bench.evaluators.probes.votes import vote
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
@@ -27,10 +28,12 @@ class KNN(Evaluator):
 
     Measures whether a galaxy's neighbourhood holds its class, with nothing trained on top. The k nearest of
     train vote with weight exp(similarity / temperature); the tap is the one with the best validation accuracy
-    (the first of equals). Fewer train galaxies than k: all of them vote.
+    (the first of equals). Fewer train galaxies than k: all of them vote. Of galaxies exactly as near as the k-th
+    neighbour each has its share of the votes that are left.
 
     Chance: accuracy, the test share of the most frequent train class; balanced accuracy, 1 / classes. Golden
-    number: equal to scikit-learn's `KNeighborsClassifier` with the same weights and the cosine metric.
+    numbers: equal to scikit-learn's `KNeighborsClassifier` with the same weights and the cosine metric; features
+    that are the same for all galaxies score chance exactly.
     Do not trust it across strongly unbalanced classes (the frequent one outvotes its neighbours: read the
     balanced accuracy), nor on features whose few large directions are nuisances: nothing is standardised.
 
@@ -46,7 +49,7 @@ class KNN(Evaluator):
 
     requires = ("label",)
     metrics = SHOWN["knn"]
-    version = 1
+    version = 2
 
     def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
         if k < 1 or temperature <= 0:
@@ -65,7 +68,7 @@ class KNN(Evaluator):
         voters = [self._voters(features, tap) for tap in features.taps]
         best = max(voters, key=lambda one: one.validation)  # the first of equals
         test = read_labelled(features, "test", best.tap)
-        predicted = best.directions.vote(test.features, best.label, self.k, self.temperature)
+        predicted = vote(best.directions, test.features, best.label, self.k, self.temperature)
         scores = (
             accuracy_score("knn", test.label, predicted, best.label.cpu().numpy()),
             balanced_accuracy_score("knn", test.label, predicted),
@@ -73,7 +76,9 @@ class KNN(Evaluator):
         warnings = {
             f"only {len(best.label)} train galaxies for k = {self.k}; all of them vote": len(best.label)
             < self.k,
-            f"tap '{best.tap}' is constant; neighbours are arbitrary": not bool(best.directions.unit.any()),
+            f"tap '{best.tap}' is constant; every galaxy is as near as any other": not bool(
+                best.directions.unit.any()
+            ),
         }
         selection: dict[str, float | str] = {"tap": best.tap, "val_accuracy": best.validation}
         held = tuple(warning for warning, holds in warnings.items() if holds)
@@ -82,8 +87,10 @@ class KNN(Evaluator):
     def _voters(self, features: Features, tap: str) -> _Voters:
         train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)
         directions = Directions.of(train.features)
+        if bool((train.features == train.features[:1]).all()):  # their mean may differ from them by rounding
+            directions = replace(directions, unit=torch.zeros_like(directions.unit))
         label = torch.as_tensor(train.label, device=train.features.device).long()
-        predicted = directions.vote(val.features, label, self.k, self.temperature)
+        predicted = vote(directions, val.features, label, self.k, self.temperature)
         return _Voters(tap, directions, label, accuracy(val.label, predicted))
 
 

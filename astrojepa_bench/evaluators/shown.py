@@ -27,6 +27,20 @@ SHOWN: Mapping[str, tuple[Metric, ...]] = {
         Metric(r".*_spread", higher_is_better=False, level="detail"),
         Metric(r"accuracy_.*", level="detail"),
     ),
+    "layers": (
+        _per_cent("accuracy", "best block, linear %", priority=10),
+        Metric("nll", higher_is_better=False),
+        Metric(r"(linear|knn)_block_\d+", level="detail"),
+    ),
+    "attentive": (
+        _per_cent("accuracy", "attentive %", priority=9),
+        Metric("nll", higher_is_better=False),
+    ),
+    "finetune": (
+        _per_cent("accuracy", "fine-tuned %", priority=9),
+        _per_cent(r"accuracy_\d+", "fine-tuned, few labels %", priority=10),
+        Metric(r".*_spread", higher_is_better=False, level="detail"),
+    ),
     "knn": (_per_cent("accuracy", "k-NN %", priority=3),),
     "kmeans": (
         _per_cent("purity", "purity %", priority=7),
@@ -48,6 +62,14 @@ SHOWN: Mapping[str, tuple[Metric, ...]] = {
     "factors": (
         Metric(r"mean_r2_nuisance|r2_(psf_|noise_|position_angle).*", higher_is_better=False),
         Metric(".*"),
+    ),
+    "nuisance": (
+        Metric("r2_.*", higher_is_better=False),
+        Metric(r"accuracy_(size|brightness)_\d", level="detail"),
+    ),
+    "transfer": (
+        _per_cent("balanced_accuracy", "other survey, balanced %", priority=10),
+        Metric(".*_drop", higher_is_better=False),
     ),
     "robustness": (Metric(".*_drop|displacement|redshift_.*", higher_is_better=False),),
     "collapse": (

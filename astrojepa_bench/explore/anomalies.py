@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import ConfigError, nearest
-from astrojepa_bench.evaluation.extras import ExtrasContext, with_extras
+from astrojepa_bench.evaluation.extras_on_offer import with_extras
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
 from astrojepa_bench.evaluators.probes.anomaly_scores import mahalanobis_scores, neighbour_scores
 from astrojepa_bench.explore.sample import Sample, sample_of

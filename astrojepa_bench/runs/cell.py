@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.errors import ContractError, DataError, said_by
-from astrojepa_bench.evaluation.extras import ExtrasContext
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
 from astrojepa_bench.files import LockedError, locked
 from astrojepa_bench.interrupts import interrupted, noting_interrupts

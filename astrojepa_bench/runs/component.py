@@ -12,7 +12,7 @@ from typing import Any
 from astrojepa_bench.border import blamed_on, owned
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, PluginError, named
-from astrojepa_bench.evaluation.extras import extras_chain
+from astrojepa_bench.evaluation.extras_on_offer import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator, Scored, without_score
 from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
 from astrojepa_bench.offering import check_sound

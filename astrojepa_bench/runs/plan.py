@@ -150,7 +150,7 @@ def _find_evaluators(request: RunRequest, registry: Registry) -> list[Offer]:
 
 
 def evaluators_named(names: tuple[str, ...], registry: Registry) -> list[Offer]:
-    """Look evaluators up by name, or by the name of a set: `core`, or `full` for all that are on offer.
+    """Look evaluators up by name, or by the name of a set: `core`, or `full` for all on offer that are not costly.
 
     Raises:
         ConfigError: a name is unknown.
@@ -158,7 +158,7 @@ def evaluators_named(names: tuple[str, ...], registry: Registry) -> list[Offer]:
     wanted: list[str] = []
     for name in names:
         if name == "full":
-            wanted += [offer.name for offer in registry.offers("evaluator")]
+            wanted += [offer.name for offer in registry.offers("evaluator") if not offer.declares("costly")]
         else:
             wanted += EVALUATOR_SETS.get(name, (name,))
     return [registry.get("evaluator", name) for name in dict.fromkeys(wanted)]

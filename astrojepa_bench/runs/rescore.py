@@ -10,7 +10,7 @@ import torch
 
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError
-from astrojepa_bench.evaluation.extras import ExtrasContext
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import score
 from astrojepa_bench.files import locked
 from astrojepa_bench.options import Settings, check_all_used

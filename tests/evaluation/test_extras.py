@@ -13,10 +13,10 @@ from astrojepa_bench.evaluation.extras import (
     VIEWS,
     AugmentedViews,
     BandFluxes,
-    ExtrasContext,
     PredictionErrors,
-    with_extras,
 )
+from astrojepa_bench.evaluation.extras_on_offer import with_extras
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.prediction_errors import prediction_errors, token_errors
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.geometry import views

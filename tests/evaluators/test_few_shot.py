@@ -118,7 +118,7 @@ def test_standard_errors_equal_the_scatter_over_test_sets():
     for _ in range(400):
         label = stream.choice(3, 300, p=[0.7, 0.2, 0.1])
         ease = stream.beta(1, 1, 300) * np.array([0.9, 0.5, 1.0])[label]  # draws agree on what is easy
-        found.append(by_metric(curve_point(10, stream.random((4, 300)) < ease, label)))
+        found.append(by_metric(curve_point(10, stream.random((4, 300)) < ease, label, np.arange(3))))
     for metric in ("accuracy_10", "balanced_accuracy_10"):
         scatter = np.std([scores[metric].value for scores in found], ddof=1)
         assert np.mean([scores[metric].item_se for scores in found]) == pytest.approx(scatter, rel=0.1)

@@ -66,8 +66,8 @@ def test_headline_metrics_are_shown(evaluator, shown, hidden):
 
 
 NAMES = (
-    "linear", "mlp", "few-shot", "knn", "kmeans", "anomaly", "anomaly-scorers", "redshift", "factors",
-    "robustness", "collapse",
+    "linear", "mlp", "few-shot", "layers", "attentive", "finetune", "knn", "kmeans", "anomaly", "anomaly-scorers",
+    "redshift", "factors", "nuisance", "transfer", "robustness", "collapse",
 )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from astrojepa_bench.errors import ContractError
 from astrojepa_bench.evaluation import extract as extraction
 from astrojepa_bench.evaluation.answers import examined
 from astrojepa_bench.evaluation.collapse import HealthWatch
-from astrojepa_bench.evaluation.extras import ExtrasContext, with_extras
+from astrojepa_bench.evaluation.extras_on_offer import with_extras
+from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import ReadyEvaluator, evaluate
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.metric import Metric

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,23 +38,6 @@ class Directions:
     def seen_from_mean(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "galaxy dim"]:
         """Return the direction of each galaxy."""
         return F.normalize(features - self.mean, dim=1)
-
-    def vote(
-        self, features: Float[Tensor, "galaxy dim"], label: Int[Tensor, " voter"], k: int, temperature: float
-    ) -> Int[np.ndarray, " galaxy"]:
-        """Let the k nearest (all, if fewer) vote for their class, with weight exp(cosine / temperature).
-
-        Equal votes go to the lowest class.
-        """
-        votes = []
-        for part in features.split(CHUNK):
-            similarity = self.seen_from_mean(part) @ self.unit.T
-            nearest, voter = similarity.topk(min(k, len(label)), dim=1)
-            weight = ((nearest - nearest[:, :1]) / temperature).exp()  # relative to the nearest: no overflow
-            empty = weight.new_zeros((len(part), int(label.max()) + 1))
-            votes.append(empty.scatter_add_(1, label[voter], weight))
-        predicted: Int[np.ndarray, " galaxy"] = torch.cat(votes).argmax(dim=1).cpu().numpy()
-        return predicted
 
     def average(
         self, features: Float[Tensor, "galaxy dim"], values: Float[np.ndarray, " voter"], k: int
