@@ -10,6 +10,7 @@ import numpy as np
 
 from astrojepa_bench.errors import BenchError, ContractError
 from astrojepa_bench.evaluation.answers import contradiction, examined
+from astrojepa_bench.evaluation.score import TAP
 from astrojepa_bench.features import Extra, Features
 from astrojepa_bench.metric import description_of
 from astrojepa_bench.roles import Evaluator
@@ -79,7 +80,9 @@ def find_scores(piece: Subject) -> str | None:
 
 def unmet(evaluator: Evaluator) -> list[str]:
     """List what an evaluator requires and invented galaxies have not."""
-    known = {"label", "anomaly", "factors", *get_args(Extra), *features_of(hint).test.columns}
+    features = features_of(hint)
+    known = {"label", "anomaly", "factors", *get_args(Extra), *features.test.columns}
+    known |= {f"{TAP}{tap}" for tap in features.taps}
     return [name for name in evaluator.requires if name not in known]
 
 
@@ -103,7 +106,8 @@ def columns_of(features: Features) -> Iterator[tuple[str, np.ndarray]]:
     """Yield everything that an evaluator can see, by name, as arrays that share its memory."""
     for name in ROWS:
         part = features.split(name)
-        facts = {**part.features, **part.factors, **part.prediction_errors}
+        facts = {**part.features, **part.factors, **part.prediction_errors, **part.measurements}
+        facts |= {f"block {block + 1}": values for block, values in enumerate(part.layers)}
         facts |= {key: getattr(part, key) for key in ("ids", "label", "anomaly", "redshift", "band_fluxes")}
         for key, values in facts.items():
             if values is not None:
@@ -324,15 +328,22 @@ def find_declares(piece: Subject) -> str | None:
 
 def _without(features: Features) -> dict[str, Features]:
     ordinary = replace(features.test, anomaly=np.zeros_like(features.test.anomaly))
-    train, val, test = (
-        replace(part, band_fluxes=None) for part in (features.train, features.val, features.test)
-    )
+
+    def blank(**nothing: object) -> Features:
+        changed = (replace(part, **nothing) for part in (features.train, features.val, features.test))  # type: ignore[arg-type]
+        train, val, test = changed
+        return replace(features, train=train, val=val, test=test)
+
     return {
         "label": unlabelled(features),
         "anomaly": replace(features, test=ordinary),
         "augmented_views": replace(features, augmented_views=None),
         "shifted_test": replace(features, shifted_test=None),
         "prediction_errors": replace(features, test=replace(features.test, prediction_errors={})),
-        "band_fluxes": replace(features, train=train, val=val, test=test),
+        "band_fluxes": blank(band_fluxes=None),
         "tokens": replace(features, encode_tokens=None),
+        "trainable": replace(features, trainable=None),
+        "other_survey": replace(features, other_survey=None),
+        "layers": blank(layers=()),
+        "measurements": blank(measurements={}),
     }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from astrojepa_bench.features import Features, SplitFeatures
+from astrojepa_bench.features import Features, OtherSurvey, SplitFeatures, Trainable
+from astrojepa_bench.roles import Encoder
 from astrojepa_bench.streams import numpy_stream
-from astrojepa_bench.types import Split, Tokens
+from astrojepa_bench.types import ImageSpec, Split, Tokens
 
 CLASSES, DIM, VIEWED, VIEWS, TOKENS = 4, 12, 40, 4, 4
 ROWS: dict[Split, tuple[int, int]] = {"train": (160, 0), "val": (80, 0), "test": (160, 48)}
@@ -22,8 +26,10 @@ Draw: TypeAlias = Callable[[SplitFeatures, np.random.Generator], Float[np.ndarra
 def features_of(draw: Draw, seed: int = 0) -> Features:
     """Invent galaxies of four balanced classes, with anomalies in test, and draw two taps for them.
 
-    Redshift, the factor and the prediction error are independent of class; the shift twin is the same galaxies.
-    Each galaxy has four patch tokens: its features (tap `last`), each hardly changed.
+    Redshift, the factor, the measurements and the prediction error are independent of class; the shift twin is the
+    same galaxies. Each galaxy has four patch tokens: its features (tap `last`), each hardly changed. The taps are
+    the layers, and an image that shows the features, a band each, is what the encoder may be trained on. Another
+    survey, drawn like this one, has the same classes.
     """
     stream, drawing = numpy_stream(seed, "invented answers"), numpy_stream(seed, "invented features")
     splits = {name: _with_features(_facts(name, stream), draw, drawing) for name in ROWS}
@@ -32,19 +38,74 @@ def features_of(draw: Draw, seed: int = 0) -> Features:
     spread = torch.from_numpy(drawing.normal(size=(VIEWED, VIEWS, last.shape[1]))).float()
     views = last[:VIEWED, None] + 1e-3 * spread
     return Features(
-        **splits, classes=CLASSES, seed=seed, augmented_views=views, shifted_test=test,
-        encode_tokens=_tokens_around(splits.values(), drawing),
+        splits["train"], splits["val"], test, classes=CLASSES, seed=seed, augmented_views=views,
+        shifted_test=test, encode_tokens=_tokens_around(splits.values(), drawing),
+        trainable=trainable_over(splits.values()), other_survey=partial(_other_survey, draw, seed),
     )  # fmt: skip
+
+
+def _other_survey(
+    draw: Draw, seed: int, data: Path | None = None, grouping: tuple[str, ...] = ()
+) -> OtherSurvey:
+    """Draw the same kinds of galaxies once more, whatever is asked for."""
+    stream, drawing = numpy_stream(seed, "other answers"), numpy_stream(seed, "other features")
+    parts = {name: _with_features(_facts(name, stream), draw, drawing) for name in ROWS}
+    classes = tuple(map(str, range(CLASSES)))
+    return OtherSurvey(parts["train"], parts["val"], parts["test"], classes, np.arange(CLASSES))
+
+
+class PlainEncoder(Encoder):
+    """Averages each band over the image and maps the bands by a matrix: what galaxies show may be unlearnt.
+
+    Args:
+        bands: of the images, and width of its features.
+    """
+
+    grid = None
+    version = 1
+
+    def __init__(self, bands: int) -> None:
+        names = tuple(f"band{number}" for number in range(bands))
+        super().__init__(ImageSpec(names, 4, (0.0,) * bands, (1.0,) * bands))
+        self.dim = bands
+        self.matrix = nn.Parameter(torch.eye(bands))
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Tokens:
+        """Return one token an image."""
+        values = images.mean(dim=(2, 3)) @ self.matrix
+        return Tokens(values[:, None], torch.zeros(len(images), 1, dtype=torch.long))
+
+
+def trainable_over(splits: Iterable[SplitFeatures]) -> Trainable:
+    """Show the features (tap `last`) of galaxies as images of 4 x 4 equal pixels, a band each."""
+    known = _by_name(splits)
+
+    def images(ids: np.ndarray) -> Float[Tensor, "galaxy band 4 4"]:
+        values = torch.stack([known[name] for name in ids.tolist()])
+        return values[:, :, None, None].expand(-1, -1, 4, 4)
+
+    bands = len(next(iter(known.values())))
+    return Trainable(
+        lambda: PlainEncoder(bands).train(), images, lambda made, batch: made.taps(batch)["last"]
+    )
+
+
+def _by_name(splits: Iterable[SplitFeatures]) -> dict[str, Float[Tensor, " dim"]]:
+    return {
+        name: row
+        for part in splits
+        for name, row in zip(part.ids.tolist(), part.features["last"], strict=True)
+    }
 
 
 def _tokens_around(
     splits: Iterable[SplitFeatures], stream: np.random.Generator
 ) -> Callable[[np.ndarray], Tokens]:
-    known = {
-        name: row
-        for part in splits
-        for name, row in zip(part.ids.tolist(), part.features["last"], strict=True)
-    }
+    known = _by_name(splits)
     spread = torch.from_numpy(1e-3 * stream.normal(size=(TOKENS, 1))).float()
 
     def encode_tokens(ids: np.ndarray) -> Tokens:
@@ -68,7 +129,13 @@ def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
         factors={"axis_ratio": stream.uniform(0.1, 1.0, rows)},
         band_fluxes=stream.uniform(0.1, 0.3, (rows, 3)).astype(np.float32),
         prediction_errors=_errors(anomaly, stream) if name == "test" else {},
+        measurements=_measurements(name, rows),
     )
+
+
+def _measurements(name: Split, rows: int) -> dict[str, Float[np.ndarray, " galaxy"]]:
+    stream, kinds = numpy_stream(0, f"invented measurements/{name}"), ("half_light_radius", "magnitude")
+    return {kind: stream.permutation(np.linspace(1.0, 2.0, rows)) for kind in (*kinds, "sky_noise")}
 
 
 def _errors(anomaly: np.ndarray, stream: np.random.Generator) -> dict[str, Float[np.ndarray, " galaxy"]]:
@@ -78,7 +145,7 @@ def _errors(anomaly: np.ndarray, stream: np.random.Generator) -> dict[str, Float
 
 def _with_features(facts: SplitFeatures, draw: Draw, stream: np.random.Generator) -> SplitFeatures:
     features = {tap: torch.from_numpy(draw(facts, stream)).float() for tap in ("last", "last4")}
-    return replace(facts, features=features)
+    return replace(facts, features=features, layers=tuple(features.values()))
 
 
 def truth(facts: SplitFeatures, stream: np.random.Generator) -> Float[np.ndarray, "galaxy dim"]:
@@ -119,6 +186,8 @@ def rearranged(facts: SplitFeatures, order: np.ndarray) -> SplitFeatures:
         {name: values[order] for name, values in facts.factors.items()},
         None if facts.band_fluxes is None else facts.band_fluxes[order],
         {name: values[order] for name, values in facts.prediction_errors.items()},
+        tuple(values[torch.from_numpy(order)] for values in facts.layers),
+        {name: values[order] for name, values in facts.measurements.items()},
     )
 
 
