@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluators.few_shot import curve_point, draw_rows
+from astrojepa_bench.evaluators.few_shot import C_GRID, curve_point, draw_rows
 from astrojepa_bench.evaluators.metrics.classification import accuracy_score, balanced_accuracy_score
+from astrojepa_bench.evaluators.probes.logistic import LogisticFits, fit_logistic
 from astrojepa_bench.evaluators.probes.reading import LabelledGalaxies, read_labelled
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
 from astrojepa_bench.evaluators.shown import SHOWN
@@ -38,15 +39,16 @@ CLIP = 1.0
 class Finetune(Evaluator):
     """The whole encoder trained on labels, of ten galaxies a class and of all, from what pretraining left.
 
-    Measures what pretraining is worth as a start, which frozen features may hide: what they do not say a few labels
-    can bring back, or not. A copy of the scored encoder and a linear layer on its tap `last` (standardised as the
-    frozen features of train are; weights from zero) see a fixed number of images, turned by quarter turns, mirrored
-    where that is allowed and shifted, and nothing else. The linear layer learns at a rate of its own. The encoder's
-    rate, and which of five moments of each fit counts, are those with the least validation log-loss: all of val is
-    used for that, so few labels are few for fitting and not for choosing. Test galaxies are read once, at the end.
-    Metrics: `accuracy` and `balanced_accuracy` with all labels of train; with `_10` (the option `shots`) means over
-    draws of so many galaxies of each class, the first of those that `few-shot` draws, and the spread over draws.
-    Costly: `full` leaves it out, ask for it as `-E finetune`.
+    Measures what pretraining is worth as a start, which frozen features may hide: what they do not say a few
+    labels can bring back, or not. A copy of the scored encoder and a linear layer on its tap `last`, which
+    starts as the linear probe of the frozen features, see a fixed number of images, turned by quarter turns,
+    mirrored where that is allowed and shifted, and nothing else. The linear layer learns at a rate of its own.
+    The encoder's rate, and which of five moments of each fit (or its start) counts, are those with the least
+    validation log-loss: all of val is used for that, so few labels are few for fitting and not for choosing.
+    Test galaxies are read once, at the end. Metrics: `accuracy` and `balanced_accuracy` with all labels of
+    train; with `_10` (the option `shots`) means over draws of so many galaxies of each class, the first of
+    those that `few-shot` draws, and the spread over draws. Costly: `full` leaves it out, ask for it as `-E
+    finetune`.
 
     Chance: accuracy, the test share of the most frequent train class, or 1 / classes of train with few labels;
     balanced accuracy, 1 / classes. Golden number: features that have lost a class, of images that show it,
@@ -60,8 +62,9 @@ class Finetune(Evaluator):
         draws: how many draws of these are averaged.
 
     Source:
-        Fine-tuning at a low rate with a new linear layer: He et al. 2022 (MAE, arXiv 2111.06377, appendix A).
-        Deviations: one rate for all blocks, no drop path, no mixing of images, five looks at validation.
+        Fine-tuning: He et al. 2022 (MAE, arXiv 2111.06377, appendix A); from a linear probe: Kumar et al. 2022
+        (arXiv 2202.10054). Deviations: one rate for all blocks, no drop path, no mixing of images, five looks at
+        validation.
     """
 
     requires = ("label", "trainable")
@@ -157,7 +160,16 @@ class _Tuning:
 
     def best(self, train: LabelledGalaxies, seed: int) -> _Tuned:
         """Fit at every rate; the least validation log-loss counts, of equals the lower rate's."""
-        return min((self._fit(train, rate, seed) for rate in RATES), key=lambda tuned: tuned.log_loss)
+        classes, target = np.unique(train.label, return_inverse=True)
+        scaled, index = self.scaling(train.features), torch.as_tensor(target, device=train.features.device)
+        probes, known = fit_logistic(scaled, index, C_GRID), np.isin(self.val.label, classes)
+        truth = torch.as_tensor(np.searchsorted(classes, self.val.label[known]))
+        stated = probes.logits(self.scaling(self.val.features))[:, known].cpu().double()
+        losses = [float(F.cross_entropy(each, truth)) if known.any() else 0.0 for each in stated]
+        chosen = int(np.argmin(losses))
+        probe = probes.only(slice(chosen, chosen + 1))
+        fitted = (self._fit(train, classes, target, probe, rate, seed) for rate in RATES)
+        return min(fitted, key=lambda tuned: tuned.log_loss)
 
     @torch.no_grad()
     def answers(self, tuned: _Tuned, galaxies: LabelledGalaxies) -> Int[np.ndarray, " galaxy"]:
@@ -166,22 +178,30 @@ class _Tuning:
         found = tuned.classes[self._logits(tuned.encoder, tuned.head, galaxies).argmax(dim=1).numpy()]
         return found
 
-    def _fit(self, train: LabelledGalaxies, rate: float, seed: int) -> _Tuned:
+    def _fit(
+        self,
+        train: LabelledGalaxies,
+        classes: Int[np.ndarray, " class"],
+        target: Int[np.ndarray, " galaxy"],
+        probe: LogisticFits,
+        rate: float,
+        seed: int,
+    ) -> _Tuned:
         """Train a copy of the encoder and a linear layer; return them as they were at the best look."""
-        classes, target = np.unique(train.label, return_inverse=True)
-        with scoped_global(seed, "finetune", 0):
-            encoder = self.trainable.encoder()
+        encoder = self.trainable.encoder()
+        with scoped_global(seed, "finetune"):  # what is drawn here is overwritten
             head = nn.Linear(len(self.scaling.mean), len(classes))
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
+        with torch.no_grad():
+            head.weight.copy_(probe.weights[0])
+            head.bias.copy_(probe.bias[0])
         device = self.trainable.images(train.ids[:1]).device
         head.to(device)
         groups = [{"params": list(encoder.parameters()), "peak": rate}]
         groups += [{"params": list(head.parameters()), "peak": max(rate, HEAD_RATE)}]
         optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=DECAY)
-        steps, best = self.images // BATCH, _Tuned(encoder, head, classes, rate, 0, math.inf)
+        best = _Tuned(encoder, head, classes, rate, 0, self._log_loss(encoder, head, classes))
+        kept, steps = (_state(encoder), _state(head)), self.images // BATCH
         looks = {math.ceil(steps * look / LOOKS) for look in range(1, LOOKS + 1)}
-        kept: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
         for step, rows in enumerate(_batches(len(train.label), steps, seed), start=1):
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * _share(step, steps)
@@ -193,9 +213,8 @@ class _Tuning:
                 if loss < best.log_loss:
                     best = replace(best, log_loss=loss, seen=step * BATCH)
                     kept = _state(encoder), _state(head)
-        if kept is not None:
-            encoder.load_state_dict(kept[0])
-            head.load_state_dict(kept[1])
+        encoder.load_state_dict(kept[0])
+        head.load_state_dict(kept[1])
         return best
 
     def _learn(

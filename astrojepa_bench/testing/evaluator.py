@@ -330,8 +330,7 @@ def _without(features: Features) -> dict[str, Features]:
     ordinary = replace(features.test, anomaly=np.zeros_like(features.test.anomaly))
 
     def blank(**nothing: object) -> Features:
-        changed = (replace(part, **nothing) for part in (features.train, features.val, features.test))  # type: ignore[arg-type]
-        train, val, test = changed
+        train, val, test = (replace(features.split(name), **nothing) for name in ROWS)  # type: ignore[arg-type]
         return replace(features, train=train, val=val, test=test)
 
     return {

@@ -31,7 +31,7 @@ _RULES: Mapping[Kind, tuple[RuleSet, ...]] = {
 }
 UNBUILT = "it cannot be built"
 # Options that checks set by default: patches that tile the images, and few galaxies.
-SMALL: Mapping[str, object] = {"patch": PATCH_PX, "galaxies": 200}
+SMALL: Mapping[str, object] = {"patch": PATCH_PX, "galaxies": 200, "images": 640}
 
 
 @dataclass(frozen=True)

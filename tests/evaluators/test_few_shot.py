@@ -147,3 +147,26 @@ def test_one_draw_has_no_spread_and_is_refused():
     """The message names the option and the usual value."""
     with pytest.raises(ConfigError, match=r"few-shot\.draws=1 must be at least 2"):
         FewShot(draws=1)
+
+
+def test_chance_counts_the_classes_that_are_drawn():
+    """Five classes are learnt, four are in test: naming one of five at random is right in a fifth of all cases."""
+    stream = np.random.default_rng(0)
+    label, drawn = stream.integers(0, 4, 500), np.arange(5)
+    found = by_metric(curve_point(1, stream.integers(0, 5, (400, 500)) == label, label, drawn))
+    for metric in ("accuracy_1", "balanced_accuracy_1"):
+        assert found[metric].chance == pytest.approx(0.2)
+        assert found[metric].value == pytest.approx(0.2, abs=0.005)
+
+    unknown = np.concatenate([label, np.full(500, 7)])  # a class that train lacks can never be named
+    found = by_metric(curve_point(1, stream.integers(0, 5, (400, 1000)) == unknown, unknown, drawn))
+    assert found["accuracy_1"].chance == pytest.approx(0.1)
+    assert found["accuracy_1"].value == pytest.approx(found["accuracy_1"].chance, abs=0.005)
+    assert found["balanced_accuracy_1"].chance == pytest.approx(0.2 * 4 / 5)
+
+
+def test_standard_errors_say_what_they_are_of(answers, monkeypatch):
+    """They hold for these draws, and a reader of a record finds it there."""
+    monkeypatch.setattr(few_shot, "SHOTS", (1,))
+
+    assert "for these draws" in FewShot(draws=2).evaluate(answers).selection["standard_errors"]

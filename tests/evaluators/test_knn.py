@@ -1,10 +1,15 @@
 """The weighted neighbour vote against scikit-learn's."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from astrojepa_bench.evaluators.knn import KNN
+from astrojepa_bench.evaluators.probes.neighbours import Directions
+from astrojepa_bench.evaluators.probes.votes import _shared, vote
 
 
 def parts_of(clouds, **options):
@@ -77,3 +82,39 @@ def test_one_galaxy_in_validation_and_test_is_enough(make_answers, clouds, k):
     train, one = clouds(60, spread=0.1), clouds(1, spread=0.1, seed=3)
 
     assert len(KNN(k=k).evaluate(make_answers(train, one, one)).ids) == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 3.5, 0.1])
+def test_constant_features_name_the_most_frequent_class_and_score_chance(make_answers, value):
+    """Twenty of 300 equally near galaxies would be an accident of order, and their vote 23 % where chance is 41."""
+    stream = np.random.default_rng(0)
+    parts = [
+        (np.full((count, 6), value), stream.choice(3, count, p=[0.3, 0.5, 0.2])) for count in (300, 60, 200)
+    ]
+    found = KNN().evaluate(make_answers(*parts))
+    scores = {score.metric: score for score in found}
+
+    assert set(found.predictions["class"].tolist()) == {1}
+    assert scores["accuracy"].value == scores["accuracy"].chance
+    assert scores["balanced_accuracy"].value == pytest.approx(scores["balanced_accuracy"].chance)
+
+
+def test_neighbours_equally_near_share_the_votes_as_if_averaged_over_all_orders():
+    """Votes of three copies of a galaxy for one place, against the mean over every order of the table."""
+    unit = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.6, 0.8], [0.6, 0.8], [-1.0, 0.0]])
+    label = torch.tensor([0, 1, 1, 2, 2])
+    directions = Directions(torch.zeros(2), unit)
+    weight = np.exp(-0.4 / 0.5)
+    counted = np.zeros(3)
+    for order in permutations(range(5)):
+        first = sorted(order, key=lambda row: -float(unit[row, 0]))[
+            :2
+        ]  # a stable sort keeps the table's order
+        for row in first:
+            counted[label[row]] += (weight if row else 1.0) / 120
+    tied = _shared(torch.tensor([[1.0, 0.6, 0.6, 0.6, -1.0]]), torch.tensor([[1.0, 0.6]]), 0.5)
+    expected = np.bincount(label.numpy(), weights=tied[0].numpy(), minlength=3)
+
+    assert expected == pytest.approx(counted, rel=1e-5)
+    assert vote(directions, torch.tensor([[1.0, 0.0]]), label, 2, 0.5).tolist() == [0]
+    assert vote(directions, torch.tensor([[0.6, 0.8]]), label, 1, 0.5).tolist() == [1]
