@@ -224,7 +224,7 @@ def exponential(scale, peak, sigma, count=6, side=64):
 
 
 def test_measurements_are_those_of_an_exponential_disc():
-    """Half the light of e^(-r / h) lies within 1.678 h, twice the light is .753 mag, the noise is what was added."""
+    """Half the light of e^(-r / h) lies within 1.678 h, twice the light is .753 mag, the noise as added."""
     profile = Profile(ImageSpec(("g", "r", "z"), 64, (0.2,) * 3, (0.1,) * 3))
     one, two = (measured(profile, exponential(3.0, peak, 0.012)) for peak in (0.2, 0.4))
     wide = measured(profile, exponential(4.5, 0.4, 0.012))
@@ -291,7 +291,7 @@ GROUPING = ("Round=round", "Flat=flat", "Elliptical=round", "Disc=flat")
 
 @pytest.fixture
 def there(survey, tmp_path):
-    """Write another survey of 60 discs: classes of other names and numbers, and ten galaxies of this one, turned."""
+    """Write another survey of 60 discs: other names of classes, and ten galaxies of this one, turned."""
     images, label = disc(60, 1)
     own = np.asarray(survey.table.images).transpose(0, 2, 3, 1)
     learnt = survey.table.rows("train")[:10]
@@ -307,7 +307,7 @@ def there(survey, tmp_path):
 def test_another_survey_is_encoded_in_groups_without_the_galaxies_that_were_learnt_from(
     context, there, tmp_path
 ):
-    """Ten test galaxies there are turned copies of train galaxies here: found, left out and counted."""
+    """Ten test galaxies there are turned copies of train galaxies here: left out and counted."""
     features = with_extras(features_from(context), ["other_survey"], context, tmp_path / "a.h5").features
     other = features.other_survey(there, GROUPING)
     table = Hdf5(path=there).load(SIDE, tmp_path / "cache")
