@@ -13,6 +13,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
+from astrojepa_bench.geometry.views import BASE_SHIFT_PX
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
 from astrojepa_bench.roles import Masker, Objective
@@ -133,7 +134,14 @@ def _curves(trainer: Trainer, result: TrainingResult) -> Training:
             name: [(step, values[name]) for step, values in curve if name in values] for name in terms
         },
         rank_curve=result.state.ranks,
-        recipe=dataclasses.asdict(trainer.recipe),
+        recipe={
+            **dataclasses.asdict(trainer.recipe),
+            "base_augmentation": {
+                "quarter_turns": True,
+                "mirrored": trainer.mirror,
+                "shift_px": BASE_SHIFT_PX,
+            },
+        },
     )
 
 
