@@ -32,6 +32,7 @@ def run(
     cache: Path | str | None = None,
     device: str = "auto",
     pretraining: int | None = None,
+    match: str = "images",
     plugins: Sequence[Path | str] = (),
     isolate: bool = False,
     timeout: str | float | None = None,
@@ -54,6 +55,7 @@ def run(
         cache: folder of converted galaxies; the user's if None.
         device: `cpu`, `cuda` or `auto`.
         pretraining: most galaxies to pretrain on; None: all.
+        match: what every entry is given: `images` seen, or `flops` spent in training.
         plugins: plugin files to load in addition to what is installed.
         isolate: whether it runs in a process of its own, which cannot end this one.
         timeout: how long it may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`.
@@ -84,6 +86,7 @@ def run(
             "out": out,
             "device": device,
             "pretraining": pretraining,
+            "match": match,
             "plugins": list(plugins),
             "isolate": isolate,
             "timeout": timeout,

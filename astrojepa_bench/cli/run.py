@@ -82,6 +82,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "encoders": arguments.encoder,
         "suite": arguments.suite,
         "pretraining": arguments.pretraining,
+        "match": arguments.match,
         "dataset": arguments.dataset,
         "data": _places(arguments.data or (), fields.get("data", {})),
         "evaluators": arguments.evaluator,

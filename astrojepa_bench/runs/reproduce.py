@@ -22,7 +22,8 @@ from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.open_run import difference, recorded_dataset
-from astrojepa_bench.training.budgets import BUDGETS, Budget
+from astrojepa_bench.runs.plan import flop_matched
+from astrojepa_bench.training.budgets import BUDGETS, Budget, is_flop_matched
 from astrojepa_bench.versions import version_text
 
 _ASKED = ("names", "options", "seed", "budget", "pretraining", "mirror_safe")
@@ -62,7 +63,7 @@ def rerun(
             not made here.
         DataError: the galaxies, or a file that an option names, are not those of the run.
     """
-    budget = _budget_of(record)
+    budget = _budget_of(record, registry)
     cell = Cell(
         _component(record, "objective", registry, settings, budget),
         _component(record, "masker", registry, settings, budget),
@@ -95,7 +96,7 @@ def reproduction(rerun: Rerun, verdict: str) -> Reproduction:
 # --- the run, as its record has it ----------------------------------------------------------------------------
 
 
-def _budget_of(record: RunRecord) -> Budget:
+def _budget_of(record: RunRecord, registry: Registry) -> Budget:
     """Look up the budget of a run.
 
     Raises:
@@ -106,7 +107,8 @@ def _budget_of(record: RunRecord) -> Budget:
             f"run {record.run_id} has the budget '{record.budget}', which is none of this bench's: it was trained "
             "elsewhere, so there is nothing to run again; reproduce a run that was trained here"
         )
-    return dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining)
+    budget = dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining)
+    return flop_matched(budget, registry) if is_flop_matched(record.identity.get("budget")) else budget
 
 
 def _component(

@@ -36,6 +36,7 @@ class RunRequest(BaseModel):
         grid: which grid of a suite; if empty, that of the data, or the first one.
         budget: name of a budget.
         pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
+        match: what is equal for every entry: `images` seen, or `flops` spent in training.
         settings: options as texts or values, under `kind` or `kind:name`.
         out: output folder.
         cache: folder for converted data.
@@ -60,6 +61,7 @@ class RunRequest(BaseModel):
     grid: str = ""
     budget: str = "small"
     pretraining: int | None = Field(default=None, ge=1)
+    match: str = "images"
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
     cache: Path = Field(default_factory=default_cache)
@@ -114,6 +116,15 @@ class RunRequest(BaseModel):
     @classmethod
     def _known_budget(cls, name: str) -> str:
         return find_budget(name).name
+
+    @field_validator("match")
+    @classmethod
+    def _known_match(cls, match: str) -> str:
+        if match not in ("images", "flops"):
+            raise ConfigError(
+                f"unknown match '{match}'; use images (seen, the default) or flops (spent in training)"
+            )
+        return match
 
     @field_validator("device")
     @classmethod
