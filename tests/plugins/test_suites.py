@@ -48,7 +48,8 @@ def test_baseline_is_a_board(registry):
 
     assert (len(simulated.cells), len(shifted.cells)) == (3 * 39, 3 * 7)
     assert {cell.seed for cell in simulated.cells} == {20, 21, 22}
-    assert (simulated.dataset.altered, shifted.dataset.altered) == ({}, {"shift": 8.0})
+    rare = {"anomaly_mix": "rare"}  # the set whose records are on the board
+    assert (simulated.dataset.altered, shifted.dataset.altered) == (rare, {**rare, "shift": 8.0})
     assert simulated.notes == (
         "Galaxy Zoo 2 is skipped: give --data gz2=PATH, the folder that holds galaxy_zoo2.h5 and "
         "galaxy_zoo2_unlabelled.zip and galaxy_zoo2_odd.h5",
