@@ -55,11 +55,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
         metavar="N",
         help="pretrain on at most N galaxies; images seen stay the same",
     )
-    ruler.add_argument(
-        "--match",
-        metavar="WHAT",
-        help="what every entry is given: images seen (default), or flops spent in training",
-    )
+    ruler.add_argument("--match", metavar="WHAT", help="equal for all: images seen (default), or flops spent")
     ruler.add_argument("--no-floors", action="store_true", help="do not score the floors with the entries")
     ruler.add_argument(
         "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"
