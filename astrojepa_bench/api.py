@@ -31,8 +31,8 @@ def run(
     out: Path | str = OUT,
     cache: Path | str | None = None,
     device: str = "auto",
-    pretraining: int | None = None,
     match: str = "images",
+    pretraining: int | None = None,
     plugins: Sequence[Path | str] = (),
     isolate: bool = False,
     timeout: str | float | None = None,
@@ -54,8 +54,8 @@ def run(
         out: output folder.
         cache: folder of converted galaxies; the user's if None.
         device: `cpu`, `cuda` or `auto`.
-        pretraining: most galaxies to pretrain on; None: all.
         match: what every entry is given: `images` seen, or `flops` spent in training.
+        pretraining: most galaxies to pretrain on; None: all.
         plugins: plugin files to load in addition to what is installed.
         isolate: whether it runs in a process of its own, which cannot end this one.
         timeout: how long it may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`.
@@ -85,8 +85,8 @@ def run(
             "settings": _by_address(settings or {}),
             "out": out,
             "device": device,
-            "pretraining": pretraining,
             "match": match,
+            "pretraining": pretraining,
             "plugins": list(plugins),
             "isolate": isolate,
             "timeout": timeout,

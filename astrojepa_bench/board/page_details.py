@@ -174,8 +174,8 @@ def run_command(runs: Sequence[RunRecord]) -> str:
     seeds = sorted(run.seed for run in runs)
     seeds *= 2 if len(seeds) == 1 else 1  # a number alone would tell how many seeds; a list tells which
     parts += ["--budget", first.budget, "--seeds", ",".join(map(str, seeds)), "--no-floors"]
-    parts += ["--pretraining", str(first.pretraining)] if first.pretraining else []
     parts += ["--match", "flops"] if is_flop_matched(first.identity.get("budget")) else []
+    parts += ["--pretraining", str(first.pretraining)] if first.pretraining else []
     device = first.identity.get("device_class")
     parts += ["--device", str(device)] if device else []
     for kind, options in sorted(first.options.items()):

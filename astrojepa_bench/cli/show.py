@@ -68,10 +68,10 @@ def _print_record(record: RunRecord) -> None:
     why = f": {record.skip_reason}" if record.skip_reason else ""
     if record.failure:
         why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
-    few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
     matched = ", FLOP-matched" if is_flop_matched(record.identity.get("budget")) else ""
+    few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
     print(f"{record.run_id}  {record.title} on {record.dataset}")
-    print(f"  seed {record.seed}, budget {record.budget}{few}{matched}, {record.status}{why}")
+    print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
         known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
         if known:

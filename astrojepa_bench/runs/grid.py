@@ -19,7 +19,7 @@ import torch
 from astrojepa_bench import events
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import ConfigError, DataError, said_by
+from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
@@ -249,7 +249,7 @@ def _images(cell: Cell, context: RunContext) -> int | str | None:
         with restored([*cell.components.values()]):
             return images_to_see(cell, context)
     except SkipCell as reason:
-        return said_by(reason)
+        return str(reason)
     except (Exception, SystemExit):  # a plugin's; it is raised again, and recorded, where the cell runs
         return None
 

@@ -52,8 +52,6 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
             or a patch does not tile the image.
     """
     budget = dataclasses.replace(find_budget(request.budget), galaxies=request.pretraining)
-    if request.match == "flops":
-        budget = flop_matched(budget, registry)
     blocks = _find_blocks(request, registry, budget.encoder)
     dataset = registry.get("dataset", request.dataset)
     evaluators = _find_evaluators(request, registry)
@@ -66,7 +64,8 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
         trained = _once(cell.encoder for cell in cells)
         cells += _floor_cells(registry, resolve, blind, request.seed_list, trained)
     scored_by = tuple(resolve(evaluator) for evaluator in evaluators)
-    return Plan(tuple(_once(cells)), resolve(dataset), scored_by, budget, tuple(_notes(blocks)))
+    given = flop_matched(budget, registry) if request.match == "flops" else budget
+    return Plan(tuple(_once(cells)), resolve(dataset), scored_by, given, tuple(_notes(blocks)))
 
 
 def flop_matched(budget: Budget, registry: Registry) -> Budget:

@@ -63,7 +63,9 @@ def rerun(
             not made here.
         DataError: the galaxies, or a file that an option names, are not those of the run.
     """
-    budget = _budget_of(record, registry)
+    budget = _budget_of(record)
+    if is_flop_matched(record.identity.get("budget")):
+        budget = flop_matched(budget, registry)
     cell = Cell(
         _component(record, "objective", registry, settings, budget),
         _component(record, "masker", registry, settings, budget),
@@ -96,7 +98,7 @@ def reproduction(rerun: Rerun, verdict: str) -> Reproduction:
 # --- the run, as its record has it ----------------------------------------------------------------------------
 
 
-def _budget_of(record: RunRecord, registry: Registry) -> Budget:
+def _budget_of(record: RunRecord) -> Budget:
     """Look up the budget of a run.
 
     Raises:
@@ -107,8 +109,7 @@ def _budget_of(record: RunRecord, registry: Registry) -> Budget:
             f"run {record.run_id} has the budget '{record.budget}', which is none of this bench's: it was trained "
             "elsewhere, so there is nothing to run again; reproduce a run that was trained here"
         )
-    budget = dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining)
-    return flop_matched(budget, registry) if is_flop_matched(record.identity.get("budget")) else budget
+    return dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining)
 
 
 def _component(

@@ -35,8 +35,8 @@ class RunRequest(BaseModel):
         data: for the board of a suite, where its files lie, by key (`{"gz2": "folder"}`).
         grid: which grid of a suite; if empty, that of the data, or the first one.
         budget: name of a budget.
-        pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
         match: what is equal for every entry: `images` seen, or `flops` spent in training.
+        pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
         settings: options as texts or values, under `kind` or `kind:name`.
         out: output folder.
         cache: folder for converted data.
@@ -60,8 +60,8 @@ class RunRequest(BaseModel):
     data: dict[str, Path] = {}
     grid: str = ""
     budget: str = "small"
-    pretraining: int | None = Field(default=None, ge=1)
     match: str = "images"
+    pretraining: int | None = Field(default=None, ge=1)
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
     cache: Path = Field(default_factory=default_cache)
