@@ -80,7 +80,7 @@ def train(
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
-        SkipCell: there are too few galaxies to fit the readout on, or the arithmetic to match cannot be counted.
+        SkipCell: there are too few galaxies to fit the readout on.
     """
     resumes = checkpoint is not None and checkpoint.path.exists()
     try:

@@ -23,8 +23,8 @@ class Budget:
         seen: dataset images seen in training.
         encoder: the encoder trained unless another is asked for.
         purpose: for whom.
-        galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
         flops: floating-point operations spent in training, however many images that makes; None: images are equal.
+        galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
     """
 
     name: str
@@ -33,8 +33,8 @@ class Budget:
     seen: int
     encoder: str
     purpose: str
-    galaxies: int | None = None
     flops: int | None = None
+    galaxies: int | None = None
 
     @property
     def effort(self) -> str:
