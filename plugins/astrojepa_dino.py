@@ -84,7 +84,7 @@ class DINO(Taught):
         student_temperature: τ_s.
         teacher_temperature: τ_t at the start and from `warming` on.
         warming: share of the run over which τ_t changes.
-        centre_momentum: memory of the centre c, a step; 1 leaves it at 0, and nothing is centred.
+        centre_horizon: memory of the centre c, as a share of the run; at infinity it stays at 0.
         frozen: share of the run over which the last layer rests.
         judge: which encoder is scored, the `teacher` as published or the `student`.
     """
@@ -107,21 +107,22 @@ class DINO(Taught):
         student_temperature: float = 0.1,
         teacher_temperature: tuple[float, float] = (0.04, 0.07),
         warming: float = 0.3,
-        centre_momentum: float = 0.9,
+        centre_horizon: float = 0.004,
         frozen: float = 0.01,
         judge: Learner = "teacher",
         **options: Any,
     ) -> None:
         super().__init__(encoder, grid, classes, judge=judge, **options)
-        if local_views < 0 or min(student_temperature, *teacher_temperature) <= 0:
+        if local_views < 0 or min(student_temperature, *teacher_temperature, centre_horizon) <= 0:
             raise ConfigError(
                 f"objective: local_views={local_views}, temperatures {student_temperature} and "
-                f"{teacher_temperature}; expected 0 or more local views and temperatures above 0"
+                f"{teacher_temperature}, centre_horizon={centre_horizon}; expected 0 or more local views, "
+                "temperatures and horizons above 0"
             )
         self.teach(PrototypeHead(encoder.dim, hidden, bottleneck, outputs))
         self.local_views, self.warming, self.frozen = local_views, warming, frozen
         self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
-        self.centre_momentum = centre_momentum
+        self.centre_horizon = centre_horizon
         half = encoder.spec.size_px // 2
         self.local_px = half if takes(encoder, half) else encoder.spec.size_px
         self.register_buffer("centre", torch.zeros(outputs))
@@ -139,17 +140,20 @@ class DINO(Taught):
             taught = self.outputs(self.teacher, self.teacher_head, views, len(batch.images))
             self.unseen.append(taught.mean(dim=(0, 1)))
         assigned = self.assigned(taught, streams.progress)
-        distance = cross_entropy(assigned, F.log_softmax(outputs / self.student_temperature, dim=-1))
+        surprise = cross_entropy(assigned, F.log_softmax(outputs / self.student_temperature, dim=-1))
         self.spread = entropies(assigned)
-        return Loss(distance, {"cross_entropy": distance, "teacher_entropy": self.spread[0]})
+        return Loss(surprise, {"divergence": surprise - self.spread[0], "teacher_entropy": self.spread[0]})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Set the student's assignment of each global view beside the teacher's of the other, without positions."""
+        """Set the student's assignment of each global view beside the teacher's of the other, without positions.
+
+        As square roots, whose squared distance is that of Hellinger.
+        """
         views = self.views(batch, streams)
         student = self.outputs(self.encoder, self.head, views, len(batch.images)) / self.student_temperature
         taught = self.outputs(self.teacher, self.teacher_head, views, len(batch.images)).flip(0)
         pair = (student.softmax(dim=-1), self.assigned(taught, streams.progress))
-        predicted, actual = (each.transpose(0, 1)[:, :, None] for each in pair)
+        predicted, actual = (each.sqrt().transpose(0, 1)[:, :, None] for each in pair)
         return Prediction(predicted, actual)
 
     def outputs(
@@ -176,7 +180,8 @@ class DINO(Taught):
         """Move the teacher towards the student, and the centre towards the mean of what the teacher said."""
         super().after_step(progress)
         if self.unseen:
-            self.centre.lerp_(torch.stack(self.unseen).mean(dim=0), 1 - self.centre_momentum)
+            share = min(1.0, 1 / (self.centre_horizon * progress.steps))
+            self.centre.lerp_(torch.stack(self.unseen).mean(dim=0), share)
             self.unseen.clear()
 
     def health(self) -> dict[str, float]:

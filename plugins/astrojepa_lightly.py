@@ -137,7 +137,7 @@ class LightlyLoss(TwoViews):
         return torch.stack([self.projector(view) for view in self.pooled(batch, streams)])
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss one view and the other."""
+        """Feed it one view and the other."""
         return self.criterion(*projections)
 
 
@@ -155,7 +155,7 @@ class ListedLoss(LightlyLoss):
     """A loss of lightly that takes a list of views."""
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss both views in a list."""
+        """Feed it both views in a list."""
         return self.criterion(list(projections))
 
 
@@ -163,7 +163,7 @@ class ManifoldLoss(LightlyLoss):
     """A loss of lightly that takes the views of a galaxy as a manifold on the sphere."""
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss both views at unit length, as the paper has it: it has no least value otherwise."""
+        """Feed it both views at unit length, as the paper has it: it has no least value otherwise."""
         first, second = F.normalize(projections, dim=-1)[:, :, None]
         return self.criterion(first, second)
 
@@ -179,7 +179,7 @@ class WhiteningLoss(LightlyLoss):
         return {"embedding_dim": embedding}
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss one view after the other."""
+        """Feed it one view after the other."""
         return self.criterion(projections.flatten(0, 1))
 
 
@@ -193,7 +193,7 @@ class MultiCropLoss(LightlyLoss):
         return torch.stack([self.projector(view) for view in pooled.chunk(3)])
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss the views by name."""
+        """Feed it the views by name."""
         return self.criterion(global_proj=projections[:2], local_proj=projections[2:])
 
 
@@ -223,9 +223,9 @@ class SortedLoss(LightlyLoss):
         self.prototypes = nn.Linear(embedding, prototypes, bias=False)
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
-        """Give the loss the cosines of both views with the prototypes."""
+        """Feed it the cosines of both views with the prototypes."""
         directions = F.normalize(self.prototypes.weight, dim=-1)
-        return self.criterion(list(F.linear(F.normalize(projections, dim=-1), directions)), [])
+        return self.criterion(list(F.linear(F.normalize(projections, dim=-1), directions)), []).squeeze()
 
 
 class TaughtLoss(LightlyLoss, Taught):
@@ -375,7 +375,7 @@ def _signature(base: type[LightlyLoss], name: str) -> inspect.Signature:
 
 
 def _unserved(name: str) -> ConfigError:
-    """Say why a name stands for no objective."""
+    """Phrase why a name stands for no objective."""
     if name in REFUSED:
         return ConfigError(f"lightly's {name} cannot be fed with views of whole galaxies: {REFUSED[name]}")
     close = difflib.get_close_matches(name.lower(), {each.lower(): each for each in SERVED}, n=3, cutoff=0.4)

@@ -148,7 +148,7 @@ class Taught(TwoViews):
         self.register_buffer("start_left", torch.ones((), dtype=torch.float64))
 
     def teach(self, head: nn.Module) -> None:
-        """Give the student a head, and the teacher a copy of it."""
+        """Set a head behind the student, and a copy of it behind the teacher."""
         self.head, self.teacher_head = head, copy.deepcopy(head).requires_grad_(False)
 
     @property

@@ -14,7 +14,7 @@ sees the embeddings in units of their spread, through which no gradient flows (s
 The slope of `scale` stays at 2/D a dimension however small s_j is, where that of SIGReg fades with the spread.
 
 Golden values: all embeddings on one point m give scale 1, centre mean_j m_j², and shape the mean squared quantile
-(.92 at N = 128, towards 1). A sample at the quantiles of N(0, 1) gives a shape of 0 up to its own spread. Unit
+(.94 at N = 128, towards 1). A sample at the quantiles of N(0, 1) gives a shape of 0 up to its own spread. Unit
 spread and zero mean give scale and centre 0. Copies of one Gaussian dimension cost: a slice of them has a spread
 of |Σ a_j| instead of 1, so shape tends to 2 - 2 E|Σ a_j| = 2 - 2√(2/π) = .40.
 

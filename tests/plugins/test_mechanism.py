@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from astrojepa_barlow_twins import BarlowTwins
+from astrojepa_byol import BYOL
+from astrojepa_dino import DINO
 from astrojepa_ijepa import IJEPA
 from astrojepa_ijepa_sigreg import IJEPASigReg
 from astrojepa_lejepa import LeJEPA
@@ -17,8 +20,10 @@ from astrojepa_lejepa_morphology import LeJEPAMorphology
 from astrojepa_mae import MAE
 from astrojepa_masked_lejepa import MaskedLeJEPA
 from astrojepa_random import RandomPatches
+from astrojepa_simclr import SimCLR
 from astrojepa_supervised import Supervised
 from astrojepa_vicreg import VICReg
+from astrojepa_visreg import VISReg
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.encoders.vit import TokenViT
@@ -57,8 +62,20 @@ OBJECTIVES = {
     "lejepa-morphology": Method(small(LeJEPAMorphology, **SIGREG), "measurement"),
     "mae": Method(small(MAE, decoder_width=32, decoder_depth=1)),
     "vicreg": Method(small(VICReg, projector=64, embedding=16), "invariance", sees_itself_untrained=True),
+    "visreg": Method(
+        small(VISReg, projector=64, embedding=16, slices=64, local_views=2), sees_itself_untrained=True
+    ),
+    "simclr": Method(
+        small(SimCLR, projector=64, embedding=16, temperature=0.2), "contrast", sees_itself_untrained=True
+    ),
+    "barlow-twins": Method(small(BarlowTwins, projector=64), "invariance", sees_itself_untrained=True),
+    "byol": Method(small(BYOL, projector=64, embedding=16)),
+    "dino": Method(small(DINO, outputs=64, local_views=2), "divergence", sees_itself_untrained=True),
     "supervised": Method(small(Supervised), "cross_entropy"),
 }
+
+
+LONG = ("visreg", "simclr", "byol", "dino")  # what takes long to halve
 
 
 def predicted_and_actual(method, batch, draw, streams):
@@ -91,6 +108,7 @@ def classes_and_labels(method, batch, draw, streams):
 
 PAIRS = {
     "lejepa": two_global_views,
+    "visreg": two_global_views,
     "lejepa-morphology": measured_and_true,
     "supervised": classes_and_labels,
 }
@@ -174,7 +192,9 @@ def student_t(values):
     return values.mean() / (values.std(ddof=1) / math.sqrt(len(values)))
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in OBJECTIVES]
+)
 def test_the_prediction_halves_on_one_repeated_batch(name, table):
     """Within 200 steps on the same galaxies, masks and views the prediction term falls below half of its start."""
     trainer, term = trainer_of(name, table, steps=200), OBJECTIVES[name].term
