@@ -37,7 +37,7 @@ from astrojepa_bench.plugin import Block, Data, Suite, hookimpl
 
 MASKERS = ("random", "multiblock", "brightness", "brightness-seed", "radial", "inverse")
 DRIVEN_BY_MASKS = ("ijepa", "lejepa", "lejepa-morphology", "ijepa-sigreg", "masked-lejepa", "mae")
-BLIND = ("vicreg", "supervised", "untrained")
+BLIND = ("vicreg", "visreg", "simclr", "barlow-twins", "byol", "dino", "supervised", "untrained")
 
 BASELINE = Suite(
     summary="Which objective, with which masking? The whole field, floors and ceiling included.",

@@ -37,7 +37,9 @@ BUDGET = Budget("golden", 32, 4, STEPS * BATCH, "vit-micro", "losses after eight
 def cells() -> list[Cell]:
     """Plan every objective that trains, with every masker that it can use."""
     registry = load_registry()
-    objectives = [offer.name for offer in registry.offers("objective") if offer.factory.trains]
+    objectives = [
+        offer.name for offer in registry.offers("objective") if offer.factory.trains and not offer.is_family
+    ]
     maskers = [offer.name for offer in registry.offers("masker")]
     BUDGETS[BUDGET.name] = BUDGET
     try:
