@@ -160,7 +160,7 @@ class DINO(Taught):
         self, encoder: Encoder, head: nn.Module, views: Tensor, galaxies: int
     ) -> Float[Tensor, "view galaxy output"]:
         """Compute the outputs for views of the batch's galaxies, view after view, in float32."""
-        return head(encoder(views).values.mean(dim=1)).float().unflatten(0, (-1, galaxies))
+        return head(encoder(views).values.mean(dim=1)).unflatten(0, (-1, galaxies))
 
     def assigned(
         self, taught: Float[Tensor, "view galaxy output"], progress: float
@@ -217,8 +217,10 @@ class PrototypeHead(nn.Module):
         self.prototypes = nn.Linear(bottleneck, outputs, bias=False)
 
     def forward(self, values: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch output"]:
-        """Compute the cosines with the prototypes."""
-        return F.linear(F.normalize(self.layers(values), dim=-1), F.normalize(self.prototypes.weight, dim=-1))
+        """Compute the cosines with the prototypes, in float32: a temperature of .04 would show three digits."""
+        directions = self.layers(values).float()
+        with torch.autocast(values.device.type, enabled=False):
+            return F.linear(F.normalize(directions, dim=-1), F.normalize(self.prototypes.weight, dim=-1))
 
 
 def cross_entropy(

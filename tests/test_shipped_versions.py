@@ -64,7 +64,6 @@ def ids(registry):
         ("astrojepa_ijepa", "Predictor", {"ijepa", "ijepa-sigreg", "masked-lejepa"}),
         ("astrojepa_sigreg", "", {"lejepa", "lejepa-morphology", "masked-lejepa", "ijepa-sigreg", "visreg"}),
         ("astrojepa_two_views", "", {"simclr", "barlow-twins", "byol", "dino"}),
-        ("astrojepa_two_views", "Taught", {"byol", "dino"}),
         ("astrojepa_weighted_blocks", "WeightedBlocks", {"brightness", "inverse", "radial"}),
         ("astrojepa_mae", "MAE", {"mae"}),
         (

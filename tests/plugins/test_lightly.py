@@ -9,7 +9,9 @@ import pytest
 import torch
 from astrojepa_barlow_twins import BarlowTwins
 from astrojepa_lightly import REFUSED, SERVED, LightlyLoss
+from astrojepa_sigreg import sigreg
 from astrojepa_simclr import SimCLR
+from astrojepa_vicreg import vicreg_terms
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
@@ -163,6 +165,26 @@ def test_barlow_twins_of_lightly_is_ours(lightly_losses, bench, no_draw):
     )
 
     torch.testing.assert_close(ours.total, theirs.total, rtol=1e-5, atol=1e-5)
+
+
+def test_vicreg_of_lightly_is_ours(lightly_losses):
+    """Three terms with the weights of the released code."""
+    views = 0.6 * torch.randn(2, 30, 9, generator=torch.Generator().manual_seed(0)) + 0.2
+    terms = vicreg_terms(*views)
+    ours = 25 * terms["invariance"] + 25 * terms["variance"] + terms["covariance"]
+
+    torch.testing.assert_close(ours, lightly_losses.VICRegLoss()(*views), rtol=1e-5, atol=1e-5)
+
+
+def test_sigreg_of_lightly_is_ours(lightly_losses):
+    """Its slices come from the global generator: from one seed they are the same."""
+    views = torch.randn(3, 40, 8, generator=torch.Generator().manual_seed(1))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = lightly_losses.SIGReg(num_vectors=64)(views)
+
+    ours = sigreg(views, torch.Generator().manual_seed(0), slices=64)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_views_are_those_of_the_shipped_objectives(lightly_losses, bench):
