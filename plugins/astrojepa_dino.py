@@ -14,16 +14,16 @@ collapse.
 
 τ_t rises linearly from .04 to .07 over the first 30 % of the run; the last layer, whose rows have unit length,
 rests over the first 1 %; the teacher's momentum rises to 1 along half a cosine from a start that follows from
-`horizon`, a share of the run.
+`horizon`, a share of the run; c follows the teacher with a 25th of its memory, at least one step.
 
 Local views are crops of half the side, where the encoder takes images of that size; else the same cut-out is
 shown at full size, that is nearer, and costs four times as much.
 
-Golden values: equal assignments cost their entropy; uniform ones log K, both collapsed and at the start; a
-certain teacher against a uniform student log K; a teacher whose outputs equal c is uniform.
+Golden values: equal assignments cost their entropy; uniform answers cost log K, whatever the teacher says; a
+teacher whose outputs equal c is uniform.
 
 It has no use for a masker. Cost: 3 token-passes per patch of the student at the defaults (2 + 4/4) with gradient,
-and 2 of the teacher without; two more where local views have full size.
+and 2 of the teacher without; three more where local views have full size.
 
 Expected: no figures of galaxies at this scale are known to us. On photographs, a linear probe reads 77.0 % of
 ImageNet (ViT-S/16, 800 epochs; the paper) and 86.1 % of Imagenette (ViT-S/16, 200 epochs; LeJEPA 87.1, VICReg
@@ -38,7 +38,8 @@ jitter, greyscale, blur and solarisation, since colour carries physics; four loc
 prototypes instead of 65,536, for thousands of galaxies, behind a head of 512 and 128 instead of 2048 and 256,
 started at PyTorch's fan-in scale; a learning rate of 2e-3, the published peak (5e-4 · batch / 256 at batch 1024),
 not scaled down to smaller batches: runs here are hundreds of steps; weight decay of .05 throughout instead of .04
-to .4; the start of the momentum as a share of the run (published: .996, at 250,000 steps and more).
+to .4; the start of the momentum as a share of the run (published: .996, at 250,000 steps and more), and with it
+the memory of c (published: 10 steps, a 25th of the teacher's 250).
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as release_of
@@ -73,7 +74,7 @@ SET_HERE = frozenset({"dim", "embedding_dim", "num_samples", "track_running_stat
 
 
 class LightlyLoss(TwoViews):
-    """A loss of lightly on projections of two views, as in lightly:NTXentLoss.
+    """A loss of lightly on projections of two views.
 
     Args:
         encoder: the encoder to train.
@@ -339,9 +340,11 @@ def _member(name: str) -> type[LightlyLoss]:
         installed()
         raise _unserved(name)
     base, loss = SERVED[name], loss_class(name)
-    fed = (inspect.getdoc(base) or "").replace("A loss of lightly", f"lightly's {name}", 1)
+    words = [inspect.getdoc(each) or "" for each in (base, loss, loss.__init__)]
+    fed = words[0].replace("A loss of lightly that", f"lightly's {name}, which", 1)
+    told = "\n\n".join([fed.replace("A loss of lightly", f"lightly's {name}", 1), *words[1:]])
     facts = {
-        "__doc__": "\n\n".join([fed, inspect.getdoc(loss) or "", inspect.getdoc(loss.__init__) or ""]),
+        "__doc__": re.sub(r"^(    \w+):\n +", r"\1: ", told, flags=re.MULTILINE),  # an argument and its words
         "__module__": __name__,
         "__signature__": _signature(base, name),
         "loss_name": name,
