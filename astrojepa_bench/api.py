@@ -31,6 +31,7 @@ def run(
     out: Path | str = OUT,
     cache: Path | str | None = None,
     device: str = "auto",
+    match: str = "images",
     pretraining: int | None = None,
     plugins: Sequence[Path | str] = (),
     isolate: bool = False,
@@ -53,6 +54,7 @@ def run(
         out: output folder.
         cache: folder of converted galaxies; the user's if None.
         device: `cpu`, `cuda` or `auto`.
+        match: what every entry is given: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on; None: all.
         plugins: plugin files to load in addition to what is installed.
         isolate: whether it runs in a process of its own, which cannot end this one.
@@ -83,6 +85,7 @@ def run(
             "settings": _by_address(settings or {}),
             "out": out,
             "device": device,
+            "match": match,
             "pretraining": pretraining,
             "plugins": list(plugins),
             "isolate": isolate,

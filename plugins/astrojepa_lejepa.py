@@ -75,6 +75,11 @@ class LeJEPA(Objective):
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
         scale: least and largest share of the side that a view shows.
+        shift: largest shift of a view's centre, as a share of the side.
+        noise: largest standard deviation of added noise, on the [0, 1] scale.
+        blur: largest width of an added Gaussian point spread [pixel of the view].
+        crop_scale: least and largest share of the side that a local view shows where it is a crop.
+        crop_shift: largest shift of such a crop's centre, as a share of the side.
         judge: whether features are read from the `encoder`, as published, or behind the `projector`.
         average: memory of the averaged encoder that is scored, as a share of the run; 0 scores the last weights.
         learning_rate: peak learning rate.
@@ -99,6 +104,11 @@ class LeJEPA(Objective):
         projector: int = 512,
         embedding: int = 64,
         scale: tuple[float, float] = (0.6, 1.0),
+        shift: float = 0.05,
+        noise: float = 0.02,
+        blur: float = 0.0,
+        crop_scale: tuple[float, float] = (0.3, 0.55),
+        crop_shift: float = 0.15,
         judge: Literal["encoder", "projector"] = "encoder",
         average: float = 0.0,
         learning_rate: float = 4e-3,
@@ -112,7 +122,9 @@ class LeJEPA(Objective):
             )
         if not 0 <= average <= 0.1:
             raise ConfigError(f"objective.average={average}: expected a share of the run, 0 to 0.1")
-        self.lam, self.slices, self.knots, self.scale = lam, slices, knots, scale
+        self.lam, self.slices, self.knots = lam, slices, knots
+        self.scale, self.shift, self.noise, self.blur = scale, shift, noise, blur
+        self.crop_scale, self.crop_shift = crop_scale, crop_shift
         self.global_views, self.local_views, self.local_scale = global_views, local_views, local_scale
         self.average, self.judge = average, judge
         self.averaged = copy.deepcopy(encoder).requires_grad_(False) if average else None
@@ -188,8 +200,15 @@ class LeJEPA(Objective):
         return self.encoder(views, keep=masks.context).values.mean(dim=1)
 
     def _augmented(self, images: Tensor, views: int, streams: Streams) -> Tensor:
-        mirror = self.encoder.spec.mirror_safe
-        return augment(images.repeat(views, 1, 1, 1), streams.local("views"), mirror=mirror, scale=self.scale)
+        return augment(
+            images.repeat(views, 1, 1, 1),
+            streams.local("views"),
+            mirror=self.encoder.spec.mirror_safe,
+            scale=self.scale,
+            shift=self.shift,
+            noise=self.noise,
+            blur=self.blur,
+        )
 
     def _cropped(self, images: Tensor, streams: Streams) -> Tensor:
         """Crop local views to about half the side, shown at their own scale."""
@@ -197,8 +216,10 @@ class LeJEPA(Objective):
             images.repeat(self.local_views, 1, 1, 1),
             streams.local("crops"),
             mirror=self.encoder.spec.mirror_safe,
-            scale=(0.3, 0.55),
-            shift=0.15,
+            scale=self.crop_scale,
+            shift=self.crop_shift,
+            noise=self.noise,
+            blur=self.blur,
             size_px=images.shape[-1] // 2,
         )
 

@@ -47,6 +47,10 @@ class Supervised(Objective):
         grid: unused: the whole image is seen.
         classes: how many classes the labels name.
         augmented: whether galaxies are also turned freely, zoomed and moved, as other objectives' views are.
+        scale: least and largest share of the side that an augmented image shows.
+        shift: largest shift of its centre, as a share of the side.
+        noise: largest standard deviation of noise added to it, on the [0, 1] scale.
+        blur: largest width of a Gaussian point spread added to it [pixel].
         learning_rate: peak learning rate.
         batch_size: galaxies a step.
     """
@@ -64,6 +68,10 @@ class Supervised(Objective):
         classes: int,
         *,
         augmented: bool = False,
+        scale: tuple[float, float] = (0.6, 1.0),
+        shift: float = 0.05,
+        noise: float = 0.02,
+        blur: float = 0.0,
         learning_rate: float = 1e-3,
         batch_size: int = 32,
     ) -> None:
@@ -73,6 +81,7 @@ class Supervised(Objective):
                 f"objective 'supervised' needs two classes or more, the data set has {classes}; choose another"
             )
         self.augmented = augmented
+        self.scale, self.shift, self.noise, self.blur = scale, shift, noise, blur
         self.head = nn.Linear(encoder.dim, classes)
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
 
@@ -91,7 +100,15 @@ class Supervised(Objective):
         return self.head(self.encoder(images).values.mean(dim=1)).float()
 
     def _augmented(self, images: Tensor, streams: Streams) -> Tensor:
-        return augment(images, streams.local("views"), mirror=self.encoder.spec.mirror_safe)
+        return augment(
+            images,
+            streams.local("views"),
+            mirror=self.encoder.spec.mirror_safe,
+            scale=self.scale,
+            shift=self.shift,
+            noise=self.noise,
+            blur=self.blur,
+        )
 
 
 @hookimpl

@@ -70,6 +70,7 @@ class VICReg(Objective):
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
         scale: smallest and largest shown share of the side.
+        shift: largest shift of a view's centre, as a share of the side.
         noise: largest standard deviation of added noise, on the [0, 1] scale.
         blur: largest width of an added Gaussian point spread [pixel].
         judge: whether the encoder is scored, as published, or what the projector makes of it.
@@ -92,6 +93,7 @@ class VICReg(Objective):
         projector: int = 512,
         embedding: int = 128,
         scale: tuple[float, float] = (0.6, 1.0),
+        shift: float = 0.05,
         noise: float = 0.05,
         blur: float = 0.0,
         judge: Judge = "encoder",
@@ -107,7 +109,7 @@ class VICReg(Objective):
             )
         self.weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
         self.judge: Judge = judge
-        self.scale, self.noise, self.blur = scale, noise, blur
+        self.scale, self.shift, self.noise, self.blur = scale, shift, noise, blur
         self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
         self.projector = nn.Sequential(
             nn.Linear(encoder.dim, projector), nn.BatchNorm1d(projector), nn.ReLU(),
@@ -150,6 +152,7 @@ class VICReg(Objective):
             streams.local("views"),
             mirror=self.encoder.spec.mirror_safe,
             scale=self.scale,
+            shift=self.shift,
             noise=self.noise,
             blur=self.blur,
         )

@@ -23,7 +23,8 @@ GPU = torch.device("cuda")
 CONTESTANTS = [
     ("ijepa", "multiblock"), ("lejepa", "brightness"), ("lejepa", "none"), ("ijepa-sigreg", "random"),
     ("masked-lejepa", "radial"), ("mae", "inverse"), ("vicreg", "none"), ("supervised", "none"),
-    ("lejepa-morphology", "brightness"), ("untrained", "none"),
+    ("lejepa-morphology", "brightness"), ("untrained", "none"), ("visreg", "none"), ("simclr", "none"),
+    ("barlow-twins", "none"), ("byol", "none"), ("dino", "none"),
 ]  # fmt: skip
 GALAXIES = {"dataset": {"galaxies": 320}}
 

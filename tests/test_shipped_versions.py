@@ -62,7 +62,8 @@ def ids(registry):
     [
         ("astrojepa_ijepa", "IJEPA", {"ijepa", "ijepa-sigreg"}),
         ("astrojepa_ijepa", "Predictor", {"ijepa", "ijepa-sigreg", "masked-lejepa"}),
-        ("astrojepa_sigreg", "", {"lejepa", "lejepa-morphology", "masked-lejepa", "ijepa-sigreg"}),
+        ("astrojepa_sigreg", "", {"lejepa", "lejepa-morphology", "masked-lejepa", "ijepa-sigreg", "visreg"}),
+        ("astrojepa_two_views", "", {"simclr", "barlow-twins", "byol", "dino"}),
         ("astrojepa_weighted_blocks", "WeightedBlocks", {"brightness", "inverse", "radial"}),
         ("astrojepa_mae", "MAE", {"mae"}),
         (

@@ -58,10 +58,10 @@ class Column:
         return f"{self.source}.{self.name}"
 
     def read(self, record: RunRecord, versions: Versions) -> float | None:
-        """Find the column's number in a record; None if it was not measured by the newest evaluator."""
+        """Find the column's number in a record; None where there is none, or not by the newest evaluator."""
         found: float | None = None
         if self.place == "cost":
-            found = getattr(record.cost, self.name)
+            found = getattr(record.cost, self.name) or None  # what does not train has no cost of training
         elif self.place == "health":
             found = record.health.get(self.name)
         elif self.place == "scores":
@@ -89,7 +89,11 @@ class Column:
 
 
 LIFT = Column("lift", "accuracy", "lift over untrained", priority=2, style="interval", place="difference")
+TOKENS = Column("cost", "tokens", "M tokens", 1e-6, 1, 8, "mean", "cost")
+FLOPS = Column("cost", "flops", "TFLOP", 1e-12, 1, 8, "mean", "cost")
 OTHERS = (
+    TOKENS,
+    FLOPS,
     Column("cost", "train_seconds", "train s", 1.0, 0, 9, "mean", "cost"),
     Column("cost", "images_per_second", "images/s", 1.0, 0, 10, "mean", "cost"),
     Column("masks", "context_galaxy_share", "galaxy in context %", 100.0, 0, 12, "mean", "health"),

@@ -13,6 +13,7 @@ from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.training.budgets import is_flop_matched
 
 CURVE_PX = (300.0, 120.0)
 COSTS = (  # field of the cost, what a reader calls it, scale, unit
@@ -173,6 +174,7 @@ def run_command(runs: Sequence[RunRecord]) -> str:
     seeds = sorted(run.seed for run in runs)
     seeds *= 2 if len(seeds) == 1 else 1  # a number alone would tell how many seeds; a list tells which
     parts += ["--budget", first.budget, "--seeds", ",".join(map(str, seeds)), "--no-floors"]
+    parts += ["--match", "flops"] if is_flop_matched(first.identity.get("budget")) else []
     parts += ["--pretraining", str(first.pretraining)] if first.pretraining else []
     device = first.identity.get("device_class")
     parts += ["--device", str(device)] if device else []

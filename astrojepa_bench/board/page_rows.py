@@ -62,6 +62,8 @@ class PageRow:
     knn: Shown
     anomalies: Shown
     cost: Shown
+    tokens: Shown
+    flops: Shown
     seeds: Shown
     provisional: bool
     state: str
@@ -167,7 +169,9 @@ def _page_row(frame: Frame, at: int, row: Row, runs: Sequence[RunRecord]) -> Pag
         lift=Shown(LIFT.text(lift), lift.mean, judged.verdict if judged else "") if lift else Shown(),
         knn=_shown(columns.get(KNN), row.cells.get(KNN)),
         anomalies=_shown(anomalies, row.cells.get(anomalies.key) if anomalies else None),
-        cost=_cost(runs),
+        cost=_spent(runs, "train_seconds", 1 / 60, "min"),
+        tokens=_spent(runs, "tokens", 1e-6, "M"),
+        flops=_spent(runs, "flops", 1e-12, "TFLOP"),
         seeds=Shown(seeds_text(row), float(len(row.seeds))),
         provisional=row.provisional,
         state=state_of(runs), status=row.status,
@@ -210,13 +214,10 @@ def _bar(frame: Frame, score: Summary | None) -> Bar | None:
     return Bar(axis.at(scale * score.mean), low, high, reference)
 
 
-def _cost(runs: Sequence[RunRecord]) -> Shown:
-    seconds, flops = mean_cost(runs, "train_seconds"), mean_cost(runs, "flops")
-    return Shown(
-        quantity(seconds / 60, "min") if seconds else NOTHING,
-        seconds,
-        quantity(flops * 1e-12, "TFLOP") if flops else "",
-    )
+def _spent(runs: Sequence[RunRecord], field: str, scale: float, unit: str) -> Shown:
+    """Show what one training took of something; nothing where nothing trained, or nobody counted."""
+    found = mean_cost(runs, field)
+    return Shown(quantity(found * scale, unit), found) if found else Shown()
 
 
 def _comparison(frame: Frame, entry: str, each: Comparison) -> tuple[str, str]:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from astrojepa_bench.results.naming import differing, titled
 from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.training.budgets import is_flop_matched
 
 
-def budget_name(budget: str, few: int | None) -> str:
-    """Name a budget, and the number of pretraining galaxies where that was limited."""
-    return f"{budget}, {few} pretraining galaxies" if few else budget
+def budget_name(budget: str, few: int | None, effort: object = "") -> str:
+    """Name a budget, whether its arithmetic was matched, and the number of pretraining galaxies where limited."""
+    matched = ", FLOP-matched" if is_flop_matched(effort) else ""
+    return f"{budget}{matched}, {few} pretraining galaxies" if few else f"{budget}{matched}"
 
 
 def place_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Callable[[RunRecord], str]:
@@ -19,7 +21,8 @@ def place_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Call
     devices: dict[str, set[str]] = {}
 
     def place(record: RunRecord) -> str:
-        return f"{title(record)}, budget {budget_name(record.budget, record.pretraining)}"
+        effort = record.identity.get("budget")
+        return f"{title(record)}, budget {budget_name(record.budget, record.pretraining, effort)}"
 
     for record in records:
         devices.setdefault(place(record), set()).add(device_of(record))

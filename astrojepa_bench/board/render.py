@@ -57,7 +57,7 @@ _CSV_COLUMNS = (
     "entry", "objective", "masker", "encoder", "options", "galaxies", "dataset", "fingerprint", "splits", "seed",
     "budget", "effort", "pretraining", "protocol", "device_class", "precision", "evaluator", "evaluator_version",
     "evaluator_options", "metric", "value", "chance", "higher_is_better", "n", "item_se", "status", "standing",
-    "entry_id", "run_id",
+    "tokens", "flops", "entry_id", "run_id",
 )  # fmt: skip
 _SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "precision")  # of a section
 
@@ -245,7 +245,10 @@ def long_table(board: Board) -> str:
         section, label = places[record.run_id]
         shared = {name: getattr(section, name) for name in _SHARED}
         options = canonical_json(record.altered)
-        facts = {**vars(record), **shared, "galaxies": section.title, "entry": label, "options": options}
+        spent = {name: getattr(record.cost, name) or None for name in ("tokens", "flops")}  # one training
+        facts = {
+            **vars(record), **shared, **spent, "galaxies": section.title, "entry": label, "options": options,
+        }  # fmt: skip
         settings = settings_of(record)
         lines = ({**facts, **vars(s), "evaluator_options": settings[s.evaluator]} for s in record.scores)
         writer.writerows({name: csv_cell(value) for name, value in line.items()} for line in lines)

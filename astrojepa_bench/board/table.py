@@ -33,6 +33,7 @@ from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.training.budgets import is_flop_matched
 
 RULE = (
     "Contestants stand in the order of their linear accuracy on test galaxies (or of the headline that their "
@@ -135,13 +136,17 @@ def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
 
 
 class Comparable(NamedTuple):
-    """The facts that comparable runs share; their order is that of the sections, all galaxies before few."""
+    """The facts that comparable runs share; their order is that of the sections.
+
+    All galaxies come before few, and equal images before equal arithmetic.
+    """
 
     dataset: str
     budget: str
     few: int
     fingerprint: str
     splits: str
+    matched: bool
     effort: str
     protocol: str
     device_class: str
@@ -151,8 +156,9 @@ class Comparable(NamedTuple):
     def of(cls, record: RunRecord) -> Comparable:
         """Read them from a record."""
         keys = ("fingerprint", "splits", "budget", "protocol", "device_class", "precision")
-        facts = (str(record.identity.get(key, "")) for key in keys)
-        return cls(record.dataset, record.budget, int(str(record.identity.get("pretraining") or 0)), *facts)
+        galaxies, splits, effort, *rest = (str(record.identity.get(key, "")) for key in keys)
+        few, matched = int(str(record.identity.get("pretraining") or 0)), is_flop_matched(effort)
+        return cls(record.dataset, record.budget, few, galaxies, splits, matched, effort, *rest)
 
 
 def _section(key: Comparable, records: list[RunRecord], heading: str, title: str, rules: Rules) -> Section:
@@ -166,8 +172,8 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
     for score in (score for record in asked for score in record.scores if score.chance is not None):
         chance.setdefault(f"{score.evaluator}.{score.metric}", []).append(score.chance or 0.0)
     return Section(
-        key.dataset, key.fingerprint, key.splits, budget_name(key.budget, key.few), key.effort, key.protocol,
-        key.device_class, key.precision, heading, title,
+        key.dataset, key.fingerprint, key.splits, budget_name(key.budget, key.few, key.effort), key.effort,
+        key.protocol, key.device_class, key.precision, heading, title,
         columns=tuple(c for c in columns if c is not LIFT or any(LIFT.key in row.cells for row in rows)),
         rows=rows,
         chance={c.key: sum(sorted(chance[c.key])) / len(chance[c.key]) for c in columns if c.key in chance},

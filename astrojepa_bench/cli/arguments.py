@@ -49,6 +49,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
+    ruler.add_argument("--match", metavar="WHAT", help="equal for all: images seen (default), or flops spent")
     ruler.add_argument(
         "--pretraining",
         type=int,

@@ -16,13 +16,14 @@ def plan_json(planned: Sequence[PlannedCell]) -> str:
 
 
 def plan_text(planned: Sequence[PlannedCell]) -> str:
-    """Write a plan for people: state, length and name of each cell, and the sum."""
+    """Write a plan for people: state, length, images to see and name of each cell, and the sum."""
     lines = []
     for each in planned:
         minutes = "unknown" if each.minutes is None else f"{each.minutes:.1f} min"
         length = minutes if each.state == "missing" else ""
         because = "" if each.reason is None else f" ({each.reason})"
-        lines.append(f"{each.state:8}{length:>12}  {each.cell.label}{because}")
+        seen = f"{each.images:,} images" if each.state == "missing" and each.images else ""
+        lines.append(f"{each.state:8}{length:>12}{seen:>18}  {each.cell.label}{because}")
     counts = Counter(each.state for each in planned)
     counted = ", ".join(
         f"{counts[state]} {state}" for state in ("cached", "missing", "skipped") if counts[state]

@@ -81,6 +81,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "maskers": arguments.masker,
         "encoders": arguments.encoder,
         "suite": arguments.suite,
+        "match": arguments.match,
         "pretraining": arguments.pretraining,
         "dataset": arguments.dataset,
         "data": _places(arguments.data or (), fields.get("data", {})),

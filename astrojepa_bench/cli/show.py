@@ -22,6 +22,7 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.record import RecordedScore, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.suites import SuiteOffer
+from astrojepa_bench.training.budgets import is_flop_matched
 
 
 def execute(arguments: Namespace) -> int:
@@ -67,7 +68,8 @@ def _print_record(record: RunRecord) -> None:
     why = f": {record.skip_reason}" if record.skip_reason else ""
     if record.failure:
         why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
-    few = "" if record.pretraining is None else f", {record.pretraining} pretraining galaxies"
+    matched = ", FLOP-matched" if is_flop_matched(record.identity.get("budget")) else ""
+    few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
     print(f"{record.run_id}  {record.title} on {record.dataset}")
     print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):

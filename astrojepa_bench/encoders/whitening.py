@@ -12,6 +12,7 @@ from astrojepa_bench.errors import ConfigError
 
 version = 1  # raise it whenever a number changes
 LEAST_SPREAD = 1e-5
+WIDE = 1000  # from this width on all axes at once take longer than the few that are kept
 
 
 class Whitening(nn.Module):
@@ -63,7 +64,8 @@ class Whitening(nn.Module):
 def _scaled_axes(features: Float[np.ndarray, "galaxy dim"], count: int) -> Float[Tensor, "axis dim"]:
     if not features.std(axis=0).any():
         return torch.zeros(count, features.shape[1], dtype=torch.float64)  # a constant has no axis
-    found = PCA(count, svd_solver="covariance_eigh").fit(features)
+    is_wide = features.shape[1] >= WIDE and count < min(features.shape)
+    found = PCA(count, svd_solver="arpack" if is_wide else "covariance_eigh", random_state=0).fit(features)
     spread = np.sqrt(found.explained_variance_.clip(min=0))
     wide = spread > LEAST_SPREAD * spread.max()
     return torch.from_numpy(found.components_ * np.where(wide, 1 / np.where(wide, spread, 1), 0)[:, None])

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 version = 1  # raise it whenever a number changes
+BASE_SHIFT_PX = 2
 
 
 def base_augment(
@@ -22,7 +23,7 @@ def base_augment(
     generator: torch.Generator,
     *,
     mirror: bool,
-    shift_px: int = 2,
+    shift_px: int = BASE_SHIFT_PX,
 ) -> Shaped[Tensor, "batch band height width"]:
     """Turn by quarter turns, mirror where allowed, and shift by whole pixels: exact, so any dtype will do.
 

@@ -45,7 +45,7 @@ class RunIdentity:
         fingerprint: of the galaxies; empty where none were looked at.
         splits: hash of which galaxy is in which split.
         mirror_safe: whether galaxies are mirrored while training.
-        budget: its name and its numbers.
+        budget: its name and its numbers: images seen, or operations where arithmetic is matched.
         precision: of the arithmetic ("float32", "bf16").
         device_class: "cpu" or "cuda".
         pretraining: most galaxies to pretrain on; None: all.
@@ -86,7 +86,7 @@ class RunIdentity:
             options={kind: _set_options(part) for kind, part in parts.items()},
             chain={kind: part.chain for kind, part in parts.items()},
             seed=cell.seed,
-            budget=f"{budget.name} {budget.size_px}px {budget.seen} seen",
+            budget=budget.effort,
             pretraining=budget.galaxies,
         )
         return identity if galaxies is None else identity.on(galaxies)

@@ -25,13 +25,15 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.assemble import load_galaxies
+from astrojepa_bench.runs.assemble import SkipCell, load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.executors.isolated import run_cell_isolated
+from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
+from astrojepa_bench.runs.train import images_to_see
 
 DONE_WELL = frozenset({"ok", "collapsed", "skipped"})
 
@@ -67,6 +69,7 @@ class PlannedCell:
         state: `cached` where nothing is left to do, `skipped` where it cannot mean anything, else `missing`.
         reason: why it is skipped, or why a run that has a record is missing or done without scores.
         minutes: how long it will take, as far as earlier runs tell; None where they do not.
+        images: dataset images that training shows, at least; 0 where nothing trains, None where nobody can tell.
     """
 
     cell: Cell
@@ -75,11 +78,13 @@ class PlannedCell:
     state: Literal["cached", "missing", "skipped"]
     reason: str | None
     minutes: float | None
+    images: int | None = 0
 
     def facts(self) -> dict[str, object]:
         """Return it as programs read it."""
         names = {kind: part.name for kind, part in self.cell.components.items()}
         about = {"run_id": self.run_id, "state": self.state, "reason": self.reason, "minutes": self.minutes}
+        about["images"] = self.images
         return {**names, "dataset": self.dataset, "seed": self.cell.seed, **about}
 
 
@@ -144,8 +149,12 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
     measured = [record for record in Store(request.out).survey().records if record.status in SCORED]
     planned = list[PlannedCell]()
     for plan in plans:
-        context = _context(plan, request, device, command="plan")
-        planned += [_planned(cell, context, measured) for cell in plan.cells]
+        context, counted = _context(plan, request, device, command="plan"), dict[str, int | str | None]()
+        for cell in plan.cells:
+            entry = RunIdentity.of(cell, context.galaxies, context.budget).entry_id
+            if entry not in counted:  # all seeds of an entry see as many
+                counted[entry] = None if cell.skip else _images(cell, context)
+            planned.append(_planned(cell, context, measured, counted[entry]))
     return planned
 
 
@@ -234,22 +243,36 @@ def _run_cells(
 # --- what a cell would do, and how long it would take ---------------------------------------------------------
 
 
-def _planned(cell: Cell, context: RunContext, measured: Sequence[RunRecord]) -> PlannedCell:
+def _images(cell: Cell, context: RunContext) -> int | str | None:
+    """Find out how many images training will show, or why there is nothing to train."""
+    try:
+        with restored([*cell.components.values()]):
+            return images_to_see(cell, context)
+    except SkipCell as reason:
+        return str(reason)
+    except (Exception, SystemExit):  # a plugin's; it is raised again, and recorded, where the cell runs
+        return None
+
+
+def _planned(
+    cell: Cell, context: RunContext, measured: Sequence[RunRecord], images: int | str | None
+) -> PlannedCell:
+    """Tell what would become of a cell; `images` that it sees, or why it sees none."""
     identity, dataset = RunIdentity.of(cell, context.galaxies, context.budget), context.galaxies.name
     run_id, known = identity.run_id, context.store.recall(identity.run_id)
     if known is not None and is_finished(known, context.evaluators):
         if known.status == "skipped":
             return PlannedCell(cell, dataset, run_id, "skipped", known.skip_reason, 0.0)
-        return PlannedCell(
-            cell, dataset, run_id, "cached", None if known.status == "ok" else known.status, 0.0
-        )
-    if cell.skip is not None:
-        return PlannedCell(cell, dataset, run_id, "skipped", cell.skip, 0.0)
+        ended = None if known.status == "ok" else known.status
+        return PlannedCell(cell, dataset, run_id, "cached", ended, 0.0, known.training.images_seen)
+    if cell.skip is not None or isinstance(images, str):
+        return PlannedCell(cell, dataset, run_id, "skipped", cell.skip or str(images), 0.0)
     missing = unscored(known if known and known.status in SCORED else None, context.evaluators)
     trains = known is None or known.status not in SCORED or not context.store.weights_path(run_id).exists()
-    seconds = _seconds(cell, identity, context.budget.seen, measured, missing, trains)
+    seconds = None if images is None else _seconds(cell, identity, images, measured, missing, trains)
     minutes = None if seconds is None else round(seconds / 60, 2)
-    return PlannedCell(cell, dataset, run_id, "missing", _why_missing(known, missing, trains), minutes)
+    why = _why_missing(known, missing, trains)
+    return PlannedCell(cell, dataset, run_id, "missing", why, minutes, images)
 
 
 def _why_missing(known: RunRecord | None, missing: Sequence[Component], trains: bool) -> str | None:

@@ -14,8 +14,11 @@ from astrojepa_bench.options import Kind, Offer, Settings, check_all_used, setti
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest
+from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.suites import Block
 from astrojepa_bench.training.budgets import Budget, find_budget
+from astrojepa_bench.training.cost import count_image
+from astrojepa_bench.types import ImageSpec
 
 Item = TypeVar("Item")
 
@@ -61,7 +64,20 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
         trained = _once(cell.encoder for cell in cells)
         cells += _floor_cells(registry, resolve, blind, request.seed_list, trained)
     scored_by = tuple(resolve(evaluator) for evaluator in evaluators)
-    return Plan(tuple(_once(cells)), resolve(dataset), scored_by, budget, tuple(_notes(blocks)))
+    given = flop_matched(budget, registry) if request.match == "flops" else budget
+    return Plan(tuple(_once(cells)), resolve(dataset), scored_by, given, tuple(_notes(blocks)))
+
+
+def flop_matched(budget: Budget, registry: Registry) -> Budget:
+    """Return a budget that gives every entry equal arithmetic instead of equal images.
+
+    It is that of the budget's own encoder, as it comes, on all of the budget's images of three bands: forward and
+    backward on every patch. So it depends on no entry, no galaxies and no machine.
+    """
+    encoder = Component.of(registry.get("encoder", budget.encoder), {}, {"patch": budget.patch_px})
+    spec = ImageSpec(("z", "r", "g"), budget.size_px, (0.5,) * 3, (0.25,) * 3)
+    with scoped_global(0, "yardstick"):
+        return dataclasses.replace(budget, flops=count_image(encoder.build(spec)) * budget.seen)
 
 
 def dealt(plans: Sequence[Plan], shard: tuple[int, int] | None) -> tuple[Plan, ...]:

@@ -22,7 +22,8 @@ from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.open_run import difference, recorded_dataset
-from astrojepa_bench.training.budgets import BUDGETS, Budget
+from astrojepa_bench.runs.plan import flop_matched
+from astrojepa_bench.training.budgets import BUDGETS, Budget, is_flop_matched
 from astrojepa_bench.versions import version_text
 
 _ASKED = ("names", "options", "seed", "budget", "pretraining", "mirror_safe")
@@ -63,6 +64,8 @@ def rerun(
         DataError: the galaxies, or a file that an option names, are not those of the run.
     """
     budget = _budget_of(record)
+    if is_flop_matched(record.identity.get("budget")):
+        budget = flop_matched(budget, registry)
     cell = Cell(
         _component(record, "objective", registry, settings, budget),
         _component(record, "masker", registry, settings, budget),

@@ -35,6 +35,7 @@ class RunRequest(BaseModel):
         data: for the board of a suite, where its files lie, by key (`{"gz2": "folder"}`).
         grid: which grid of a suite; if empty, that of the data, or the first one.
         budget: name of a budget.
+        match: what is equal for every entry: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
         settings: options as texts or values, under `kind` or `kind:name`.
         out: output folder.
@@ -59,6 +60,7 @@ class RunRequest(BaseModel):
     data: dict[str, Path] = {}
     grid: str = ""
     budget: str = "small"
+    match: str = "images"
     pretraining: int | None = Field(default=None, ge=1)
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
@@ -114,6 +116,15 @@ class RunRequest(BaseModel):
     @classmethod
     def _known_budget(cls, name: str) -> str:
         return find_budget(name).name
+
+    @field_validator("match")
+    @classmethod
+    def _known_match(cls, match: str) -> str:
+        if match not in ("images", "flops"):
+            raise ConfigError(
+                f"unknown match '{match}'; use images (seen, the default) or flops (spent in training)"
+            )
+        return match
 
     @field_validator("device")
     @classmethod

@@ -13,15 +13,18 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
+from astrojepa_bench.geometry.views import BASE_SHIFT_PX
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.runs.assemble import Assembly, assemble, fit_readout
+from astrojepa_bench.runs.assemble import Assembly, SkipCell, assemble, fit_readout
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.weights import read_weights
+from astrojepa_bench.streams import python_and_numpy_kept
 from astrojepa_bench.training.asked import health_of, scored_encoder
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
+from astrojepa_bench.training.cost import UncountedError
 from astrojepa_bench.training.loop import Trainer, TrainingResult
 from astrojepa_bench.training.mask_health import MASK_HEALTH
 
@@ -108,7 +111,10 @@ def _train(
         )
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        result = trainer.run(checkpoint)
+        try:
+            result = trainer.run(checkpoint)
+        except UncountedError as error:
+            raise SkipCell(str(error)) from None
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
     collapsed, numbers = watch.verdict(objective)
     health = {**masks, **numbers, **health_of(objective, {*MASK_HEALTH, *numbers})}
@@ -117,6 +123,25 @@ def _train(
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
     environment, origin = circumstances(device, command)
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
+
+
+def images_to_see(cell: Cell, context: RunContext) -> int:
+    """Tell how many dataset images training a cell shows, without training it.
+
+    Raises:
+        SkipCell: the components do not fit together, or the arithmetic to match cannot be counted.
+    """
+    budget, galaxies = context.budget, context.galaxies
+    if not cell.objective.offer.declares("trains") or budget.flops is None:
+        return budget.seen * bool(cell.objective.offer.declares("trains"))
+    made = assemble(cell, galaxies, budget.galaxies)
+    trainer = Trainer(made.objective, made.masker, galaxies.table, galaxies.images, budget, cell.seed)
+    try:
+        with python_and_numpy_kept():
+            trainer.count()
+        return trainer.steps * trainer.batch_size
+    except UncountedError as error:
+        raise SkipCell(str(error)) from None
 
 
 def _curves(trainer: Trainer, result: TrainingResult) -> Training:
@@ -133,7 +158,14 @@ def _curves(trainer: Trainer, result: TrainingResult) -> Training:
             name: [(step, values[name]) for step, values in curve if name in values] for name in terms
         },
         rank_curve=result.state.ranks,
-        recipe=dataclasses.asdict(trainer.recipe),
+        recipe={
+            **dataclasses.asdict(trainer.recipe),
+            "base_augmentation": {
+                "quarter_turns": True,
+                "mirrored": trainer.mirror,
+                "shift_px": BASE_SHIFT_PX,
+            },
+        },
     )
 
 

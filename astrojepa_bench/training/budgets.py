@@ -1,6 +1,8 @@
 """Named budgets: how many dataset images every entry may see, and at which size.
 
-A budget is a number of images, never of seconds: a record must mean the same on every machine.
+A budget is a number of images, never of seconds: a record must mean the same on every machine. Where arithmetic
+is matched it is a number of floating-point operations: those of its yardstick on all of its images
+(`training.cost.count_image`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ class Budget:
         seen: dataset images seen in training.
         encoder: the encoder trained unless another is asked for.
         purpose: for whom.
+        flops: floating-point operations spent in training, however many images that makes; None: images are equal.
         galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
     """
 
@@ -30,11 +33,26 @@ class Budget:
     seen: int
     encoder: str
     purpose: str
+    flops: int | None = None
     galaxies: int | None = None
+
+    @property
+    def effort(self) -> str:
+        """What is equal for every entry, as it stands in the identity of a run."""
+        equal = f"{self.seen} seen" if self.flops is None else f"{self.flops} {FLOP}"
+        return f"{self.name} {self.size_px}px {equal}"
 
     def steps(self, batch_size: int) -> int:
         """Optimiser steps that show at least `seen` images."""
         return max(1, -(-self.seen // batch_size))
+
+
+FLOP = "FLOP"
+
+
+def is_flop_matched(effort: object) -> bool:
+    """Whether a run was given arithmetic instead of images, by the effort in its identity."""
+    return str(effort).endswith(f" {FLOP}")
 
 
 GALAXY10 = 17_736  # images of Galaxy10 DECaLS, the published scale

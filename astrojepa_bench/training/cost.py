@@ -19,6 +19,10 @@ from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.types import Loss, Tokens
 
 
+class UncountedError(Exception):
+    """Raised where arithmetic is to be matched and that of a step cannot be counted; carries the reason."""
+
+
 @dataclass(frozen=True)
 class StepCost:
     """Cost of one optimiser step.
@@ -53,13 +57,53 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
             "masks are not measured",
         )
         return None
-    counter = FlopCounterMode(display=False)
-    # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
-    with _counted_tokens(rehearsal) as tokens, counter, sdpa_kernel(SDPBackend.MATH):
+    with _counted_tokens(rehearsal) as tokens, _counted_flops() as counter:
         loss = step(rehearsal)
         with blamed_on(objective):
             loss.total.backward()
     return StepCost(counter.get_total_flops(), sum(tokens))
+
+
+def matched_steps(objective: Objective, flops: int, cost: StepCost | None) -> int:
+    """Return the number of steps, one at least, whose arithmetic comes nearest to `flops`.
+
+    Args:
+        objective: whose steps they are.
+        flops: to be spent.
+        cost: of one of its steps; None where it could not be counted.
+
+    Raises:
+        UncountedError: nothing was counted.
+    """
+    if cost is None or cost.flops < 1:
+        raise UncountedError(
+            f"the arithmetic of a step of {type(objective).__name__} cannot be counted, so it cannot be matched; "
+            "run it without --match flops"
+        )
+    return max(1, round(flops / cost.flops))
+
+
+def count_image(encoder: Encoder) -> int:
+    """Count the yardstick of budgets that are matched by arithmetic: one image, forward and backward, all patches.
+
+    Nothing is computed: shapes alone are followed, so the count is the same on every machine. It is the least that
+    training an encoder on whole images can cost, which is what a plain classifier spends.
+
+    Args:
+        encoder: the budget's own; its weights are lost.
+    """
+    spec, blank = encoder.spec, encoder.to("meta")
+    image = torch.empty(1, len(spec.bands), spec.size_px, spec.size_px, device="meta")
+    with _counted_flops() as counter:
+        blank(image).values.mean().backward()
+    return counter.get_total_flops()
+
+
+@contextmanager
+def _counted_flops() -> Iterator[FlopCounterMode]:
+    # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        yield counter
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from astrojepa_bench.training.checkpoint import (
     optimiser_misfit,
     stretch,
 )
-from astrojepa_bench.training.cost import StepCost, count_step
+from astrojepa_bench.training.cost import StepCost, count_step, matched_steps
 from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
 from astrojepa_bench.training.hidden import hidden_misfit, hidden_state, load_hidden
 from astrojepa_bench.training.mask_health import averaged, measure_masks
@@ -127,7 +127,8 @@ class Trainer:
         rows = nested_subset(table.ids, self._rows(table), budget.galaxies)
         self.batch_size = min(self.recipe.batch_size, len(rows))
         self.order = DataOrder(rows, self.batch_size, seed)
-        self.steps = budget.steps(self.batch_size)
+        self.budget = budget
+        self.steps = budget.steps(self.batch_size)  # of images; of operations once a step is counted
         self.optimiser = make_optimiser(objective, self.recipe)
         self.mask_numbers: list[dict[str, float]] = []
         self.rehearses = True
@@ -148,15 +149,24 @@ class Trainer:
 
         Raises:
             DivergedError: a loss term or gradient is not finite.
+            UncountedError: the budget is matched by arithmetic, and a step cannot be counted.
         """
         with python_and_numpy_kept():
             return self._run(checkpoint)
 
+    def count(self) -> StepCost | None:
+        """Count what a step costs; where arithmetic is matched, the number of steps follows from it."""
+        self._set_mode(training=True)
+        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
+        self._read_masks()
+        if self.budget.flops is not None:
+            self.steps = matched_steps(self.objective, self.budget.flops, cost)
+        return cost
+
     def _run(self, checkpoint: Checkpointer | None) -> TrainingResult:
         self._set_mode(training=True)
         self._snapshot(TrainingState())  # what no checkpoint can hold is refused before anything is learnt
-        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
-        self._read_masks()
+        cost = self.count()
         self.rehearses = False
         state = self._resume(checkpoint)
         unread: list[_StepNumbers] = []

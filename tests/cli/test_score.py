@@ -131,6 +131,7 @@ def test_a_later_scoring_keeps_the_bits_of_the_others(words, finished):
     assert main(["leaderboard", "check", str(out)]) == 0
 
 
+@pytest.mark.slow
 def test_full_scores_everything_and_says_why_not(words, finished, capsys):
     """Evaluators whose column or twin the galaxies lack give their reason; the others score."""
     assert main([*words, "-E", "full", "--json"]) == 0

@@ -333,6 +333,7 @@ def test_what_was_wrong_with_a_pool_is_on_the_card(table, tmp_path):
 
 
 @real
+@pytest.mark.slow
 def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""
     monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; see splitting/test_leaks.py

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 
 from astrojepa_bench.encoders.ring_vit import RingViT
 from astrojepa_bench.encoders.vit import ViTMicro
-from astrojepa_bench.encoders.whitening import Whitening
+from astrojepa_bench.encoders.whitening import WIDE, Whitening
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.types import ImageSpec
@@ -75,13 +75,38 @@ def test_its_tokens_are_those_of_the_plain_transformer():
     assert torch.equal(ring_vit()(images(4)).values, plain(images(4)).values)
 
 
-def test_settled_features_are_uncorrelated():
+@pytest.mark.parametrize("tap", ["last", "last4"])
+def test_settled_features_are_uncorrelated(tap):
     """Unit covariance on the galaxies that it was fitted on."""
     encoder = ring_vit()
     encoder.fit_readout(images())
-    last = encoder.taps(images())["last"]
-    assert last.shape == (100, 16)
-    torch.testing.assert_close(torch.cov(last.T), torch.eye(16), atol=2e-3, rtol=0)
+    found = encoder.taps(images())[tap]
+    assert found.shape == (100, 16)
+    torch.testing.assert_close(torch.cov(found.T), torch.eye(16), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("tap", ["last", "last4"])
+def test_every_tap_is_that_of_scikit_learn(tap):
+    """Rings of the plain transformer, by a full decomposition; each axis up to its sign, on galaxies unseen too."""
+    encoder = ring_vit(axes=6)
+    with scoped_global(0, "test"):
+        plain = ViTMicro(SPEC, width=24, depth=2, heads=2, pooling="rings").eval()
+    encoder.fit_readout(images())
+    with torch.no_grad():
+        fitted, unseen = plain.taps(images())[tap].double(), plain.taps(images(120)[100:])[tap].double()
+        found = encoder.taps(images(120)[100:])[tap].numpy()
+    expected = PCA(6, whiten=True, svd_solver="full").fit(fitted.numpy()).transform(unseen.numpy())
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=5e-3)
+
+
+def test_wide_features_are_whitened_alike():
+    """The few axes that are kept of thousands are found without all the others."""
+    mixed = torch.randn(20, WIDE, generator=stream(5)).double()
+    wide = (torch.randn(300, 20, generator=stream(6)).double() * torch.logspace(0, -2, 20)) @ mixed
+    whitening = Whitening(WIDE, 8).double()
+    whitening.fit(wide)
+    expected = PCA(8, whiten=True, svd_solver="full").fit_transform(wide.numpy())
+    np.testing.assert_allclose(np.abs(whitening(wide).numpy()), np.abs(expected), atol=1e-6)
 
 
 def test_what_was_fitted_is_kept_with_the_weights():

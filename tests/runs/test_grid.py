@@ -134,7 +134,7 @@ def test_the_command_prints_the_contract(galaxies, tmp_path, capsys):
     assert cell.pop("run_id")
     assert cell == {
         "objective": "untrained", "masker": "none", "encoder": "vit-micro", "dataset": "hdf5", "seed": 0,
-        "state": "missing", "reason": None, "minutes": None,
+        "state": "missing", "reason": None, "minutes": None, "images": 0,
     }  # fmt: skip
     assert main(["plan", *words]) == 0
     said = capsys.readouterr().out

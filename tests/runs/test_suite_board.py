@@ -213,6 +213,7 @@ def test_all_data_sets_are_run_by_one_command(ab, galaxies, capsys):
     assert {each["group"] for each in records} == {"self-supervised"}
 
 
+@pytest.mark.slow
 def test_the_run_of_a_board_keeps_the_suites_rules(ab, tmp_path, capsys):
     """`suite.json` lies beside the records; another suite is refused there before it runs, an experiment never."""
     assert ab("board") == 0

@@ -398,7 +398,6 @@ def test_an_extra_that_a_plugin_fails_to_give_is_missing_with_its_name(tmp_path)
         ({"grid": [8, 8]}, "grid is [8, 8]; expected a PatchGrid"),
         ({"grid": PatchGrid(2, 2, 2)}, "does not tile images of 8 px"),
         ({"grid": PatchGrid(1, 2, 8)}, "does not tile images of 8 px"),
-        ({"layers": torch.nn.Sequential()}, "module 'layers' has the name of a method"),
     ],
 )
 def test_width_and_grid_are_judged_before_anything_is_built_around_them(facts, told):
@@ -409,6 +408,15 @@ def test_width_and_grid_are_judged_before_anything_is_built_around_them(facts, t
         check_facts(encoder, SPEC)
     assert told in str(refused.value)
     check_facts(bent(Odd(None), grid=PatchGrid(2, 2, 4)), SPEC)
+
+
+def test_a_module_that_a_method_hides_is_named():
+    """Python finds the method first, so `self.layers(images)` would call itself for ever."""
+    encoder = bent(Odd(None), grid=PatchGrid(2, 2, 4))
+    encoder.layers = torch.nn.Sequential()
+
+    with pytest.raises(ContractError, match="module 'layers' has the name of a method"):
+        check_facts(encoder, SPEC)
 
 
 def test_descriptions_of_metrics_on_an_instance_are_judged_too():

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from astrojepa_bench.data.sources.stretch import DISPLAY_GAIN
 from astrojepa_bench.data.synthetic.canvas import Canvas, Shape
 from astrojepa_bench.data.synthetic.draws import between
+from astrojepa_bench.data.synthetic.mergers import merger
 from astrojepa_bench.data.synthetic.photometry import nanomaggies
 from astrojepa_bench.data.synthetic.population import Population
 from astrojepa_bench.data.synthetic.profiles import Light, Plane, sersic, unit_flux
@@ -133,9 +134,39 @@ PHYSICAL: dict[str, tuple[Population, Recipe]] = {
     "lens": (Population(-22.6, 0.4, 19.2, 0.9, 0.1, early=True, stretch=0.6, redshifts=(0.22, 0.30)), lens),
     "ring": (Population(-21.0, 0.6, 16.6, 3.6, 1.4), ring),
     "shells": (Population(-22.2, 0.5, 16.2, 3.0, 0.15, early=True), shells),
+    "merger": (Population(-21.9, 0.7, 16.6, 3.0, 0.6), merger),
 }
 ARTEFACTS: dict[str, Strike] = {
     "satellite_trail": satellite_trail,
     "saturated_star": saturated_star,
     "missing_band": missing_band,
 }
+
+MIXES: dict[str, dict[str, int]] = {
+    "galaxy_zoo2": {"merger": 378, "ring": 69, "shells": 15, "lens": 6, **dict.fromkeys(ARTEFACTS, 156)},
+    "rare": dict.fromkeys(("lens", "ring", "shells", *ARTEFACTS), 1),
+}
+"""How often each type occurs, relative to the others of its mix.
+
+Source of `galaxy_zoo2`: the published classes (`gz2_class` of Hart et al. 2016, MNRAS 461, 3663) of the 189 odd
+objects in `galaxy_zoo2_odd.h5`: merger 126, ring 23, disturbed 5, lens or arc 2. Shells stand for the disturbed;
+other odd (17), irregular (13) and dust lane (3) have no counterpart here. Deviation: these objects come from a
+sample that was drawn rich in mergers, so they are no shares of the sky. Artefacts, of which no frequencies are
+published, are as many as the others together, equally many of each.
+"""
+
+
+def anomaly_types(mix: str, count: int) -> list[str]:
+    """Deal so many anomalies out by type; the first of them are the same however many there are.
+
+    Each goes to the type that lags most behind its share, of equals to the first, so that no count is ever off by
+    more than one.
+    """
+    weights = MIXES[mix]
+    total, dealt = sum(weights.values()), dict.fromkeys(weights, 0)
+    types = list[str]()
+    for number in range(1, count + 1):
+        name = max(weights, key=lambda each: number * weights[each] - total * dealt[each])
+        dealt[name] += 1
+        types.append(name)
+    return types

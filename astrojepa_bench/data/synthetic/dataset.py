@@ -14,11 +14,11 @@ from jaxtyping import Float, UInt8
 
 from astrojepa_bench.data.convert import band_statistics, cached, fingerprint
 from astrojepa_bench.data.extras import with_extras
-from astrojepa_bench.data.synthetic.anomalies import PHYSICAL
+from astrojepa_bench.data.synthetic.anomalies import PHYSICAL, anomaly_types
 from astrojepa_bench.data.synthetic.drawing import blocks_of, draw_all
 from astrojepa_bench.data.synthetic.field import FIELD_ARCSEC
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, class_of
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, Survey
+from astrojepa_bench.data.synthetic.scene import ANOMALIES_A_ROUND, Survey
 from astrojepa_bench.data.synthetic.survey import NATIVE_ARCSEC
 from astrojepa_bench.data.synthetic.truth import TRUTHS
 from astrojepa_bench.errors import ConfigError
@@ -27,6 +27,7 @@ from astrojepa_bench.types import ANOMALY_KINDS, Card, GalaxyTable, Images, Imag
 
 Balance: TypeAlias = Literal["uniform", "galaxy10"]
 Populations: TypeAlias = Literal["natural", "matched"]
+AnomalyMix: TypeAlias = Literal["galaxy_zoo2", "rare"]
 Seen: TypeAlias = Literal["survey", "shifted"]
 
 BANDS = ("z", "r", "g")
@@ -46,8 +47,13 @@ NOTES = {
     "natural": "class populations differ in redshift, magnitude and size, as they do on the sky",
     "matched": "all classes share one distribution of redshift, r magnitude and half-light radius",
     "survey": "seeing and noise are those of the DECam Legacy Survey",
+    "galaxy_zoo2": "rare objects among the anomalies are mostly mergers, as in Galaxy Zoo 2; ordinary galaxies of "
+    "the classes Merging and Disturbed resemble them",
     "shifted": "shift twin: median seeing of 1.8 arcsec in r, twice the survey's noise, the same stretch",
 }
+DRAWN = (
+    1  # raised when equal settings give other pixels; a changed default raises the version of the data set
+)
 LAYOUT = fingerprint(*TRUTHS)[:8]  # which columns a cache entry has: an entry of another layout is not read
 
 
@@ -74,13 +80,18 @@ class Synthetic(Dataset):
         balance: `uniform`, or the class shares of `galaxy10` (14.9 % to 1.9 %).
         fov_arcsec: side of the field shown [arcsec]. By default 40, or as much as the survey's own pixels of
             0.262 arcsec cover where that is more (224 px: 58.7).
-        anomaly_fraction: anomalies added to the test split, as a share of `galaxies`: three physical types
-            and three artefacts, equally many of each.
+        anomaly_fraction: anomalies added to the test split, as a share of `galaxies`: half of them rare objects of
+            the sky, half artefacts (satellite trail, saturated star, missing band).
+        anomaly_mix: which rare objects: as often as the published classes of `galaxy_zoo2` have them (81 % mergers,
+            15 % rings, 3 % shells, 1 % lenses), or lenses, rings and shells alone, equally many: `rare`.
+            Mergers are close pairs with tails and a bridge. Galaxies of the classes Merging and Disturbed are like
+            them and count as ordinary, so that mergers are ranked against a fifth of look-alikes.
         seed: of everything random; galaxy number i is the same galaxy whatever `galaxies` is.
         population: `natural`, where classes differ in redshift, magnitude and size as on the sky, or `matched`,
             where all share one joint distribution of redshift, r magnitude and half-light radius (the truth
             `half_light_radius_arcsec`), so that none of these tells classes apart. Colours remain those of
-            each class's stars. Rings and shells share it too; lenses, invisible around near galaxies, do not.
+            each class's stars. Mergers, rings and shells share it too; lenses, invisible around near galaxies, do
+            not.
         instrument: `survey`, or `shifted` for the shift twin: the same scenes, bit for bit, under a median
             seeing of 1.8 arcsec in r (1.2 in the survey; z and g in proportion) and a quarter of the exposure,
             hence twice the noise, 1.2 mag less depth for points and 0.75 mag less for extended light.
@@ -91,7 +102,7 @@ class Synthetic(Dataset):
         anomalies: more known anomalies, for the test split only, in the same forms.
     """
 
-    version: ClassVar[int | None] = 1
+    version: ClassVar[int | None] = 2
 
     def __init__(
         self,
@@ -100,6 +111,7 @@ class Synthetic(Dataset):
         balance: Balance = "uniform",
         fov_arcsec: float | None = None,
         anomaly_fraction: float = 0.015,
+        anomaly_mix: AnomalyMix = "galaxy_zoo2",
         seed: int = 0,
         population: Populations = "natural",
         instrument: Seen = "survey",
@@ -112,6 +124,7 @@ class Synthetic(Dataset):
         self.balance = balance
         self.fov_arcsec = fov_arcsec
         self.anomaly_fraction = anomaly_fraction
+        self.anomaly_mix: AnomalyMix = anomaly_mix
         self.seed = seed
         self.population: Populations = population
         self.instrument: Seen = instrument
@@ -121,9 +134,11 @@ class Synthetic(Dataset):
 
     @property
     def anomalous(self) -> int:
-        """How many simulated anomalies there are: a multiple of the number of types, and one of each at least."""
-        types = len(ANOMALY_TYPES)
-        return types * max(round(self.galaxies * self.anomaly_fraction / types), self.anomaly_fraction > 0)
+        """How many simulated anomalies there are: whole rounds, and one round at least if there are any."""
+        rounds = max(
+            round(self.galaxies * self.anomaly_fraction / ANOMALIES_A_ROUND), self.anomaly_fraction > 0
+        )
+        return ANOMALIES_A_ROUND * rounds
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Return the galaxies at `size_px`, drawing those that `cache_dir` does not hold.
@@ -158,7 +173,8 @@ class Synthetic(Dataset):
     def card(self) -> Card:
         """Describe the galaxies."""
         off = (f"galaxies lie {self.shift:g} pixels from the image centre",) if self.shift else ()
-        return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument], *off))
+        mix = (NOTES["galaxy_zoo2"],) if self.anomalous and self.anomaly_mix == "galaxy_zoo2" else ()
+        return replace(CARD, notes=(*CARD.notes, NOTES[self.population], NOTES[self.instrument], *mix, *off))
 
     def coverage(self, size_px: int, cache_dir: Path) -> Float[np.ndarray, "galaxy 16 16"]:
         """Return the share of each cell of a 16 x 16 grid that each galaxy of the table truly covers.
@@ -198,17 +214,20 @@ class Synthetic(Dataset):
                 f"give 0 to {size_px // 2 - 1} pixels"
             )
         fov = self.fov_arcsec or max(ZOOMED_ARCSEC, NATIVE_ARCSEC * size_px)
-        return Survey(self.seed, self.balance, size_px, fov, self.population, self.instrument, self.shift)
+        mix = self.anomaly_mix if self.anomalous else "rare"  # without any, a set is the set that it was
+        return Survey(
+            self.seed, self.balance, size_px, fov, self.population, self.instrument, self.shift, mix
+        )  # fmt: skip
 
     def fingerprint(self, size_px: int) -> str:
-        """Name the galaxies: a hash of the options, the size and the version."""
+        """Name the galaxies: a hash of the options, the size and the version of what is drawn from them."""
         settings = json.dumps(naming(self.survey(size_px)))
-        return fingerprint(self.version, settings, self.galaxies, self.anomalous)
+        return fingerprint(DRAWN, settings, self.galaxies, self.anomalous)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return what is known without drawing: ids, splits, classes and anomalies."""
         numbers, odd = range(self.galaxies), range(self.anomalous)
-        types = [ANOMALY_TYPES[number % len(ANOMALY_TYPES)] for number in odd]
+        types = anomaly_types(self.anomaly_mix, self.anomalous)
         kinds = [ANOMALY_KINDS.index("physical" if name in PHYSICAL else "artefact") for name in types]
         return {
             "ids": np.array(

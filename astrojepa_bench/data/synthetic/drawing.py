@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from astrojepa_bench.data.synthetic.scene import ANOMALY_TYPES, SceneSubject, Survey, draw
+from astrojepa_bench.data.synthetic.anomalies import anomaly_types
+from astrojepa_bench.data.synthetic.scene import SceneSubject, Survey, draw
 from astrojepa_bench.data.synthetic.truth import COVERAGE_CELLS, TRUTHS
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import emit
@@ -48,12 +49,13 @@ class DrawingTask:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def subjects(self) -> list[SceneSubject]:
-        """List what is to be drawn; anomalies take turns by type."""
+    def subjects(self, anomaly_mix: str) -> list[SceneSubject]:
+        """List what is to be drawn; a mix decides the types of anomalies."""
         numbers = range(self.start, self.stop)
         if not self.anomalies:
             return [SceneSubject(number) for number in numbers]
-        return [SceneSubject(number, ANOMALY_TYPES[number % len(ANOMALY_TYPES)]) for number in numbers]
+        types = anomaly_types(anomaly_mix, self.stop)
+        return [SceneSubject(number, types[number]) for number in numbers]
 
 
 def blocks_of(galaxies: int, anomalies: int) -> list[DrawingTask]:
@@ -76,7 +78,7 @@ def block_dtype(size_px: int) -> np.dtype[np.void]:
 def draw_block(survey: Survey, block: DrawingTask) -> np.ndarray:
     """Draw every row of a block."""
     rows = np.empty(len(block), dtype=block_dtype(survey.size_px))
-    for row, subject in zip(rows, block.subjects(), strict=True):
+    for row, subject in zip(rows, block.subjects(survey.anomaly_mix), strict=True):
         drawn = draw(survey, subject)
         row["image"], row["coverage"] = drawn.image, drawn.coverage
         row["truth"] = [drawn.truth[name] for name in TRUTHS]

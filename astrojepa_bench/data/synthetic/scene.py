@@ -41,6 +41,7 @@ from astrojepa_bench.data.synthetic.survey import (
 from astrojepa_bench.data.synthetic.truth import coverage, half_light, truth
 
 ANOMALY_TYPES = (*PHYSICAL, *ARTEFACTS)
+ANOMALIES_A_ROUND = 6  # artefacts strike a galaxy of the next class after so many anomalies
 _COARSEST_ARCSEC = 0.35  # finer sampling than this under the point-spread function
 _MARGIN_PX = 8
 _TRIAL_PX, _TRIAL_RADII = 128, 6.5  # half of the frame on which matched galaxies are measured
@@ -69,6 +70,7 @@ class Survey:
         population: `natural`, or `matched` where all classes share one.
         instrument: a name from `INSTRUMENTS`.
         shift_px: how far galaxies lie from the image centre, in a direction of their own [pixel].
+        anomaly_mix: how often each type of anomaly occurs, a name from `MIXES`.
     """
 
     seed: int
@@ -78,6 +80,7 @@ class Survey:
     population: str = "natural"
     instrument: str = "survey"
     shift_px: float = 0.0
+    anomaly_mix: str = "rare"
 
     @property
     def pixel_arcsec(self) -> float:
@@ -142,7 +145,7 @@ class SceneSubject:
         if self.anomaly in PHYSICAL:
             population, recipe = PHYSICAL[self.anomaly]
         else:
-            number = self.index // len(ANOMALY_TYPES) if self.anomaly else self.index
+            number = self.index // ANOMALIES_A_ROUND if self.anomaly else self.index
             kind = class_of(number, survey.balance)
             population, recipe = POPULATIONS[kind], RECIPES[kind]
         shared = survey.population == "matched" and self.anomaly != "lens"  # no arcs around a near one

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from astrojepa_bench.data.synthetic import dataset, drawing
+from astrojepa_bench.data.synthetic.anomalies import ARTEFACTS
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.data.synthetic.drawing import DrawingTask, draw_all, draw_block
 from astrojepa_bench.data.synthetic.population import CLASS_NAMES, GALAXY10_COUNTS, class_of
@@ -33,7 +34,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(cache):
-    """Forty small galaxies and one anomaly of each type."""
+    """Forty small galaxies and a round of anomalies: two mergers, a ring, an artefact of each type."""
     return Synthetic(galaxies=40).load(32, cache)
 
 
@@ -63,9 +64,11 @@ def test_natural_classes_follow_galaxy10():
 
 
 def test_anomalies_lie_in_test_without_a_label(table):
-    """Every type of anomaly occurs, only in test, and carries no class."""
+    """Every type of the mix that a round has room for occurs, only in test, and carries no class."""
     odd = table.anomaly > 0
-    assert sorted(table.anomaly_type[odd].tolist()) == sorted(ANOMALY_TYPES)
+    assert sorted(table.anomaly_type[odd].tolist()) == sorted(["merger", "merger", "ring", *ARTEFACTS])
+    rare = Synthetic(galaxies=40, anomaly_mix="rare").columns()["anomaly_type"].tolist()
+    assert {*rare} == {"", *ANOMALY_TYPES} - {"merger"}
     assert set(table.split[odd].tolist()) == {"test"}
     assert set(table.label[odd].tolist()) == {-1}
 

@@ -45,7 +45,7 @@ def test_light_lies_at_the_stated_distance_in_the_stated_direction(index):
     assert (right, up) == pytest.approx((4 * np.cos(where), 4 * np.sin(where)), abs=0.1)
 
 
-@pytest.mark.parametrize("anomaly", ["lens", "ring", "shells", "satellite_trail"])
+@pytest.mark.parametrize("anomaly", ["merger", "lens", "ring", "shells", "satellite_trail"])
 def test_anomalies_are_shifted_too(anomaly):
     """Physical anomalies, and the galaxies that artefacts strike, lie off the centre as all others do."""
     assert np.hypot(*moved_by(SceneSubject(ANOMALY_TYPES.index(anomaly), anomaly))) == pytest.approx(
