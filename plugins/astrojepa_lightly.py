@@ -15,7 +15,7 @@ Nothing of lightly is imported before one of its losses is asked for. Its releas
 | `FroSSLLoss` | a list of both projections |
 | `MMCRLoss` | both projections at unit length, as one manifold a galaxy |
 | `WMSELoss` | both projections, one after the other |
-| `LeJEPALoss`, `VISRegLoss` | two views and one crop of half the side |
+| `LeJEPALoss`, `VISRegLoss` | two global views, and a local one that shows half of the side |
 | `NegativeCosineSimilarity` | a predictor's answers and the other view, gradient stopped (SimSiam) |
 | `TiCoLoss` | one view of the student, the other of a moving-average teacher |
 | `SwaVLoss` | likenesses of both views with learnt prototypes |
@@ -26,7 +26,8 @@ Expected: those of the losses' papers; `show lightly:NAME` names them. Where thi
 (`simclr`, `barlow-twins`, `vicreg`, `lejepa`, `visreg`), the same loss stands there on its own views and recipe,
 and the tests hold it against lightly's.
 
-Cost: two token-passes per patch; `TiCoLoss` two more without gradient.
+Cost: two token-passes per patch; three for `LeJEPALoss` and `VISRegLoss`, and for `TiCoLoss` one of student and
+teacher each.
 
 Source: lightly (MIT), https://github.com/lightly-ai/lightly, and the papers that its classes name. Deviations:
 one projector for all (three layers, BatchNorm), galaxy-valid views without colour jitter, AdamW at the ruler's
@@ -188,7 +189,7 @@ class MultiCropLoss(LightlyLoss):
     """A loss of lightly that takes global and local views."""
 
     def projected(self, batch: GalaxyBatch, streams: Streams) -> Float[Tensor, "view galaxy embedding"]:
-        """Project two global views and one local view, which shows half of the side."""
+        """Project two global views and one local view, which shows half of the side at full size."""
         views = self.views(batch, streams), self.views(batch, streams, 1, scale=(0.3, 0.55), shift=0.15)
         pooled = self.encoder(torch.cat(views)).values.mean(dim=1)
         return torch.stack([self.projector(view) for view in pooled.chunk(3)])
