@@ -52,8 +52,7 @@ class EncodedSurvey:
             known = _known_here(table, context.table, context.galaxies.cache, given.name)
             rows = {split: table.rows(split) for split in ENCODED}
             rows["test"] = rows["test"][~known]
-            parts = _encoded(table, rows, context)
-            parts = {split: _regrouped(part, there) for split, part in parts.items()}
+            parts = _encoded(table, rows, there, context)
             return OtherSurvey(
                 parts["train"], parts["val"], parts["test"], groups, here, left_out=int(known.sum())
             )
@@ -166,17 +165,18 @@ def _fact(table: GalaxyTable, name: str, rows: Int[np.ndarray, " row"]) -> np.nd
 
 
 def _encoded(
-    table: GalaxyTable, rows: Mapping[Split, Int[np.ndarray, " row"]], context: ExtrasContext
+    table: GalaxyTable,
+    rows: Mapping[Split, Int[np.ndarray, " row"]],
+    groups: Int[np.ndarray, " class"],
+    context: ExtrasContext,
 ) -> dict[Split, SplitFeatures]:
+    """Encode every split, with the groups of its classes as labels."""
     images, parts = DeviceImages(table.images, context.galaxies.device, resident_bytes=0), {}
     for split in ENCODED:
         taps = encode_rows(context.encoder, images, rows[split])
         with blamed_on(context.encoder):
             check_finite(taps, f"of {split} of the other survey")
-        parts[split] = split_features(table, rows[split], taps)
+        part = split_features(table, rows[split], taps)
+        label = np.where(part.label >= 0, groups[part.label], -1)
+        parts[split] = dataclasses.replace(part, label=label)
     return parts
-
-
-def _regrouped(part: SplitFeatures, groups: Int[np.ndarray, " class"]) -> SplitFeatures:
-    label = np.where(part.label >= 0, groups[part.label], -1)
-    return dataclasses.replace(part, label=label)

@@ -74,44 +74,41 @@ class Transfer(Evaluator):
                 f"no test galaxy of the other survey is in a group and new to this one ({other.left_out} were left "
                 "out for being known here)"
             )
+        if not (here.test.label >= 0).any():
+            raise DataError("no test galaxy of this survey is in a group; name the groups of its classes")
         probe = Linear().evaluate(replace(here, test=_joined(here.test, other.test)))
         count = int((here.test.label >= 0).sum())
         answers = np.split(probe.predictions["class"], [count])
         train = here.train.label[here.train.label >= 0]
         truth = [part.label[part.label >= 0] for part in (here.test, other.test)]
-        warnings = list[str]()
-        if other.left_out:
-            warnings.append(
-                f"{other.left_out} test galaxies there are left out: known here from train, val or pool"
-            )
-        native: Evaluation | None = None
-        try:
-            native = Linear().evaluate(replace(here, train=other.train, val=other.val, test=other.test))
-        except DataError as reason:
-            warnings.append(f"no probe of the other survey's own: {reason}")
-        scores = [
-            *_scores("", truth[1], answers[1], train),
-            *_scores("_here", truth[0], answers[0], train),
-            *(
-                replace(score, evaluator="transfer", metric=f"{score.metric}_native", correct=None)
-                for score in native or ()
-                if score.metric in ("accuracy", "balanced_accuracy")
-            ),
-        ]
-        values = {score.metric: score for score in scores}
-        there, at_home = values["balanced_accuracy"], values["balanced_accuracy_here"]
+        native, warnings = _native(here, other)
+        scores = [*_scores("", truth[1], answers[1], train), *_scores("_here", truth[0], answers[0], train)]
+        there, at_home = scores[1], scores[3]
         error = float(np.hypot(there.item_se or 0.0, at_home.item_se or 0.0))
-        scores.append(
-            Score(
-                "transfer", "balanced_accuracy_drop", at_home.value - there.value, False, there.n, 0.0, error
-            )
-        )
+        lost = at_home.value - there.value
+        scores += [*native, Score("transfer", "balanced_accuracy_drop", lost, False, there.n, 0.0, error)]
         selection = {
             **{name: probe.selection[name] for name in ("tap", "C", "val_log_loss")},
             "groups": ", ".join(other.groups)[:100],
             "left_out": other.left_out,
         }
-        return Evaluation(tuple(scores), selection=selection, warnings=tuple(warnings))
+        if other.left_out:
+            told = f"{other.left_out} test galaxies there are left out: known here from train, val or pool"
+            warnings = (told, *warnings)
+        return Evaluation(tuple(scores), selection=selection, warnings=warnings)
+
+
+def _native(here: Features, other: OtherSurvey) -> tuple[list[Score], tuple[str, ...]]:
+    """Score a probe of the other survey's own; where that has too few labels there is a warning instead."""
+    try:
+        found = Linear().evaluate(replace(here, train=other.train, val=other.val, test=other.test))
+    except DataError as error:
+        return [], (f"no probe of the other survey's own: {error}",)
+    wanted = [score for score in found if score.metric in ("accuracy", "balanced_accuracy")]
+    return [
+        replace(score, evaluator="transfer", metric=f"{score.metric}_native", correct=None)
+        for score in wanted
+    ], ()
 
 
 def _in_groups(features: Features, other: OtherSurvey) -> Features:

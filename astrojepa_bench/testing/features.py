@@ -20,6 +20,7 @@ from astrojepa_bench.types import ImageSpec, Split, Tokens
 
 CLASSES, DIM, VIEWED, VIEWS, TOKENS = 4, 12, 40, 4, 4
 ROWS: dict[Split, tuple[int, int]] = {"train": (160, 0), "val": (80, 0), "test": (160, 48)}
+MEASURED = ("half_light_radius", "magnitude", "sky_noise")
 Draw: TypeAlias = Callable[[SplitFeatures, np.random.Generator], Float[np.ndarray, "galaxy dim"]]
 
 
@@ -117,7 +118,7 @@ def _tokens_around(
 
 def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
     count, odd = ROWS[name]
-    rows = count + odd
+    rows, measuring = count + odd, numpy_stream(0, f"invented measurements/{name}")
     label = np.concatenate([stream.permutation(np.arange(count) % CLASSES), np.full(odd, -1)])
     anomaly = np.concatenate([np.zeros(count, dtype=np.int64), 1 + np.arange(odd) % 2])
     return SplitFeatures(
@@ -129,13 +130,8 @@ def _facts(name: Split, stream: np.random.Generator) -> SplitFeatures:
         factors={"axis_ratio": stream.uniform(0.1, 1.0, rows)},
         band_fluxes=stream.uniform(0.1, 0.3, (rows, 3)).astype(np.float32),
         prediction_errors=_errors(anomaly, stream) if name == "test" else {},
-        measurements=_measurements(name, rows),
+        measurements={kind: measuring.permutation(np.linspace(1.0, 2.0, rows)) for kind in MEASURED},
     )
-
-
-def _measurements(name: Split, rows: int) -> dict[str, Float[np.ndarray, " galaxy"]]:
-    stream, kinds = numpy_stream(0, f"invented measurements/{name}"), ("half_light_radius", "magnitude")
-    return {kind: stream.permutation(np.linspace(1.0, 2.0, rows)) for kind in (*kinds, "sky_noise")}
 
 
 def _errors(anomaly: np.ndarray, stream: np.random.Generator) -> dict[str, Float[np.ndarray, " galaxy"]]:
