@@ -30,7 +30,7 @@ class RunRequest(BaseModel):
         suite: name of a suite.
         encoders: names; with a suite, those of its blocks that name none; the budget's own encoder if empty.
         dataset: name.
-        evaluators: names, or `core`, or `full` for all that are installed; the suite's, or `core`, if empty.
+        evaluators: names, or `core`, or `full` for all that are not costly; the suite's, or `core`, if empty.
         seeds: how many pretraining seeds, or which; those already done are not repeated.
         data: for the board of a suite, where its files lie, by key (`{"gz2": "folder"}`).
         grid: which grid of a suite; if empty, that of the data, or the first one.

@@ -25,9 +25,7 @@ from astrojepa_bench.evaluation.measurements import measured
 from astrojepa_bench.evaluation.score import unmet_requirement
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.options import Offer
-from astrojepa_bench.registry import load_registry
 from astrojepa_bench.roles import Encoder, Evaluator, Objective
-from astrojepa_bench.runs.plan import evaluators_named
 from astrojepa_bench.testing.features import features_of, hint
 from astrojepa_bench.types import Evaluation, ImageSpec, Loss, Tokens
 
@@ -199,16 +197,6 @@ def test_an_evaluator_may_require_a_tap():
     assert (
         unmet_requirement(features, NeedsTap("cls"), {}) == "the encoder has no tap 'cls' (taps: last, last4)"
     )
-
-
-def test_costly_evaluators_run_where_their_name_is_asked_for_alone():
-    """`full` would take as long as all trainings together."""
-    registry = load_registry()
-    full = [offer.name for offer in evaluators_named(("full",), registry)]
-
-    assert "finetune" not in full
-    assert {"layers", "attentive", "nuisance", "transfer"} <= set(full)
-    assert [offer.name for offer in evaluators_named(("full", "finetune"), registry)] == [*full, "finetune"]
 
 
 # --- measurements ------------------------------------------------------------------------------------------------

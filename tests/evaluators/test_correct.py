@@ -141,7 +141,7 @@ def test_no_share_of_few_galaxies_is_certain():
 
 def test_few_shot_probes_that_are_always_right_are_not_certain():
     """Where every draw is right of every galaxy, Wilson's error of as many galaxies."""
-    found = by_metric(curve_point(5, np.ones((4, 30), dtype=bool), np.repeat([0, 1], 15)))
+    found = by_metric(curve_point(5, np.ones((4, 30), dtype=bool), np.repeat([0, 1], 15), np.arange(2)))
 
     assert found["accuracy_5"].item_se == binomial_se(1.0, 30)
     assert found["balanced_accuracy_5"].item_se == pytest.approx(np.sqrt(2) * binomial_se(1.0, 15) / 2)

@@ -11,6 +11,7 @@ from astrojepa_bench.builtin import astrojepa_evaluators
 from astrojepa_bench.cli import main
 from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.runs.plan import evaluators_named
 from astrojepa_bench.runs.request import EVALUATOR_SETS
 
 
@@ -42,6 +43,16 @@ def test_core_evaluators_request_what_is_counted_as_theirs(offers):
     asked = {request for name in EVALUATOR_SETS["core"] for request in offers[name].factory().requests}
 
     assert set(SHARED) == {"features", *asked}
+
+
+def test_costly_evaluators_run_where_their_name_is_asked_for_alone():
+    """`full` would take as long as all trainings together."""
+    registry = load_registry()
+    full = [offer.name for offer in evaluators_named(("full",), registry)]
+
+    assert "finetune" not in full
+    assert {"layers", "attentive", "nuisance", "transfer"} <= set(full)
+    assert [offer.name for offer in evaluators_named(("full", "finetune"), registry)] == [*full, "finetune"]
 
 
 @pytest.mark.parametrize(
