@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -212,7 +213,7 @@ def _section_entries(docstring: str) -> dict[str, str]:
         inspect.cleandoc(docstring),
         flags=re.MULTILINE,
     )
-    entries = (entry for section in sections for entry in re.split(r"\n(?=\S)", inspect.cleandoc(section)))
+    entries = (entry for section in sections for entry in re.split(r"\n(?=\S)", textwrap.dedent(section)))
     found = (re.match(r"([\w, *]+?)\s*(?:\([^)]*\))?:\s+(.*)", entry, re.DOTALL) for entry in entries)
     return {
         name.strip(" *"): " ".join(match[2].split())

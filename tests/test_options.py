@@ -100,6 +100,22 @@ def test_constructor_docstring_documents_options_too():
     assert option_schema(Late)[0].doc == "temperature (small follows the light)."
 
 
+def test_a_single_option_whose_words_begin_on_the_next_line_keeps_them():
+    """The margin of a section is that of its first line, not of the lines that continue it."""
+
+    class Lone:
+        """Hide a ring.
+
+        Args:
+            temperature:
+                small follows the light.
+        """
+
+        def __init__(self, *, temperature: float = 1.0) -> None: ...
+
+    assert option_schema(Lone)[0].doc == "small follows the light."
+
+
 def test_inherited_options_keep_their_docs():
     """A subclass without a constructor of its own has its parent's options."""
 
