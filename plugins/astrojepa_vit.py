@@ -11,6 +11,8 @@ since they can attend to each other only.
 Sizes: 192 wide, 3 heads, 6 layers (5.5 million parameters with as deep a predictor); the "25.3 M" models are 384
 wide, and 8 layers with 6 in the predictor give their 25,290,240 parameters exactly.
 
+Weights to start from may also be a checkpoint of AstroJEPA's zoo: its target encoder is taken.
+
 Cost: that of a vision transformer of its size.
 
 Source: github.com/FurqanBhat/AstroJEPA, the published module. Deviations: patches can be left out; at other image
@@ -19,15 +21,21 @@ sizes the table of positions is interpolated (Dosovitskiy et al. 2021, arXiv 201
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import isqrt
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from astrojepa_bench.plugin import ConfigError, Encoder, ImageSpec, PatchGrid, Tokens, hookimpl
+from astrojepa_bench.plugin import ConfigError, Encoder, ImageSpec, PatchGrid, Tokens, hookimpl, load_weights
+
+PUBLISHED = {"patch_embed.proj.": "embed.", "target_encoder.": "body."}
+POSITIONS = "body.pos_embed"
 
 
 class Transformer(nn.Module):
@@ -75,18 +83,29 @@ class AstroJEPAViT(Encoder):
         width: token width.
         depth: number of layers.
         heads: attention heads.
+        weights: file to start from, in safetensors or as a torch state dict, with our names or the zoo's; None: a
+            random start.
     """
 
     version: ClassVar[int | None] = 1
 
     def __init__(
-        self, spec: ImageSpec, *, patch: int = 16, width: int = 192, depth: int = 6, heads: int = 3
+        self,
+        spec: ImageSpec,
+        *,
+        patch: int = 16,
+        width: int = 192,
+        depth: int = 6,
+        heads: int = 3,
+        weights: Path | None = None,
     ) -> None:
         super().__init__(spec)
         self.grid: PatchGrid = PatchGrid.tiling(spec.size_px, patch)
         self.dim = width
         self.embed = nn.Conv2d(len(spec.bands), width, patch, patch)
         self.body = Transformer(self.grid.patches, width=width, depth=depth, heads=heads)
+        if weights is not None:
+            load_weights(self, weights, "encoder 'astrojepa-vit'")
 
     def forward(
         self,
@@ -94,19 +113,33 @@ class AstroJEPAViT(Encoder):
         keep: Int[Tensor, "batch token"] | None = None,
     ) -> Tokens:
         """Encode the patches in `keep`, or all of them."""
-        placed = self.patches(images) + self._positions(images.shape[-1])
-        if keep is None:
-            keep = torch.arange(placed.shape[1], device=images.device).expand(len(images), -1)
-            return Tokens(self.body(placed), keep)
-        return Tokens(self.body(placed.gather(1, keep[..., None].expand(-1, -1, self.dim))), keep)
+        placed, keep = self.placed(images, keep)
+        return Tokens(self.body(placed), keep)
+
+    def layers(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Sequence[Tokens]:
+        """Compute the tokens after every layer; those of the last have passed the final norm, as in `forward`."""
+        placed, keep = self.placed(images, keep)
+        *earlier, _, last = self.body.layers(placed)
+        return [Tokens(values, keep) for values in (*earlier, last)]
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Return `last` (mean of the normalised tokens, as published) and `last4` (it, and four layers' means)."""
-        *layers, last = (
-            values.mean(dim=1)
-            for values in self.body.layers(self.patches(images) + self._positions(images.shape[-1]))
-        )
+        placed, _ = self.placed(images, None)
+        *layers, last = (values.mean(dim=1) for values in self.body.layers(placed))
         return {"last": last, "last4": torch.cat([last, *layers[-4:]], dim=1)}
+
+    def placed(
+        self, images: Float[Tensor, "batch band height width"], keep: Int[Tensor, "batch token"] | None
+    ) -> tuple[Float[Tensor, "batch token dim"], Int[Tensor, "batch token"]]:
+        """Embed and place all patches, and gather those in `keep`, or all of them."""
+        placed = self.patches(images) + self._positions(images.shape[-1])
+        if keep is None:
+            return placed, torch.arange(placed.shape[1], device=images.device).expand(len(images), -1)
+        return placed.gather(1, keep[..., None].expand(-1, -1, self.dim)), keep
 
     def patches(self, images: Float[Tensor, "batch band height width"]) -> Float[Tensor, "batch patch dim"]:
         """Cut, normalise and embed all patches, not yet placed."""
@@ -120,6 +153,22 @@ class AstroJEPAViT(Encoder):
         table = self.body.pos_embed.transpose(1, 2).unflatten(2, (self.grid.rows, self.grid.columns))
         resized = F.interpolate(table, (grid.rows, grid.columns), mode="bicubic", antialias=True)
         return resized.flatten(2).transpose(1, 2)
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Understand the zoo's names, of which the target encoder counts; fit positions to the size of the images."""
+        given = dict(state)
+        if any(name.startswith("target_encoder.") for name in state):
+            given = {
+                ours + name.removeprefix(theirs): value
+                for theirs, ours in PUBLISHED.items()
+                for name, value in state.items()
+                if name.startswith(theirs)
+            }
+        table = given.get(POSITIONS)
+        if table is not None and table.ndim == 3 and table.shape[1] == isqrt(table.shape[1]) ** 2:
+            size = [self.grid.rows, self.grid.columns]
+            given[POSITIONS] = resample_abs_pos_embed(table, size, num_prefix_tokens=0)
+        return given
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -42,6 +42,14 @@ class Projected(Encoder):
         """Return the encoder's tokens, before the projector."""
         tokens: Tokens = self.encoder(images, keep)
         return tokens
+
+    def layers(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Sequence[Tokens]:
+        """Return the encoder's layers, before the projector."""
+        return self.encoder.layers(images, keep)
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Return `last`: the projected mean of the encoder's tokens."""

@@ -17,6 +17,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.types import ImageSpec
 
 BATCH = 512
+WHITENING = "whitening."
 
 
 class RingViT(TokenViT):
@@ -64,6 +65,16 @@ class RingViT(TokenViT):
         for name, whitening in self.whitenings.items():
             assert isinstance(whitening, Whitening)
             whitening.fit(torch.cat([part[name].float() for part in parts]))
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Understand files without a whitening too, those of `vit-micro` and of timm, and ignore one at a start.
+
+        It is fitted after training, so a start has no place for it, and a file without it leaves it to be fitted.
+        """
+        given = super().translated(state)
+        ours = {name: value for name, value in self.state_dict().items() if name.startswith(WHITENING)}
+        kept = {name: value for name, value in given.items() if not name.startswith(WHITENING) or name in ours}
+        return {**ours, **kept}
 
     def as_timm(self) -> TimmModel:
         """Refuse: plain timm has no place for rings.

@@ -10,7 +10,7 @@ block, `encoder.pooling` how tokens become one vector. Objectives train all bloc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,19 @@ class TokenViT(Encoder):
         for block in self.blocks:
             values = block(values)
         return Tokens(self.norm(values), positions)
+
+    def layers(
+        self,
+        images: Float[Tensor, "batch band height width"],
+        keep: Int[Tensor, "batch token"] | None = None,
+    ) -> Sequence[Tokens]:
+        """Compute the tokens after every block; those of the last have passed the final norm, as in `forward`."""
+        values, positions = self.patches(images, keep)
+        found = []
+        for block in self.blocks:
+            values = block(values)
+            found.append(values)
+        return [Tokens(each, positions) for each in (*found[:-1], self.norm(values))]
 
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Return `last` (pooled, after the final norm) and `last4` (four blocks, pooled and joined).
