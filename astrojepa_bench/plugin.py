@@ -3,6 +3,7 @@
 Contestants import this module, torch, numpy and timm, and nothing else of ours. It re-exports; it has no code.
 """
 
+from astrojepa_bench.encoders.morphology import centroid
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
@@ -20,7 +21,7 @@ from astrojepa_bench.geometry.patches import (
     rectangle_of,
     rectangle_patches,
 )
-from astrojepa_bench.geometry.sky import DETECTED, signal_to_noise
+from astrojepa_bench.geometry.sky import DETECTED, central_component, signal_to_noise, sky
 from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.importers import Imported, Importer
@@ -84,6 +85,8 @@ __all__ = [
     "Tokens",
     "augment",
     "binomial_se",
+    "central_component",
+    "centroid",
     "choose_patches",
     "covered",
     "draw_blocks",
@@ -96,5 +99,6 @@ __all__ = [
     "rectangle_patches",
     "signal_to_noise",
     "sincos_positions",
+    "sky",
     "track",
 ]

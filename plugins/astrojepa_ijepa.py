@@ -10,26 +10,49 @@ Nothing but the teacher's slowness and the stopped gradient prevents collapse. T
 linearly from m₀ to 1; m₀ follows from a horizon h given as a share of the run (m₀ = 1 - 1/(h·steps)), so that
 exp(-1/(2h)) of the teacher's initial weights is left at the end: 0.7 % at h = 0.1, whatever the budget.
 
-Cost: about 1.25 token-passes per patch in the encoders and 1.75 in the (narrow) predictor at the defaults.
-Expected at `small`, three seeds: +5 points of linear accuracy over its untrained self on ten classes of simulated
-galaxies; on five classes of real Galaxy Zoo 2 galaxies at most +2, under any masker, with a third to a half of the
-rank lost. Twelve trials within the published method (memory of the teacher, size and number of targets, context,
-predictor, learning rate, batch) ended within two points of one another; half the batch at half the learning rate
-gave +3.4 [0.8, 6.0]. It was made for schedules a thousand times longer. Without teacher and stopped gradient
-(`teacher="none"`) it collapses: 3 of 3 seeds.
+Three published additions are options:
 
-Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A. Deviations: block and context
-sizes are fixed by rounding to a rectangle instead of drawn per batch; predictor 64 wide and 2 deep for small
-encoders, its matrices started at PyTorch's fan-in scale (at the published std of .02 so narrow a predictor hears
-its places and not its context: after 196 steps exchanging two galaxies' targets cost it a gap of .02, against .15
-with the fan-in start, whose teacher also kept ten times the spread over galaxies); no random-resized crop (the
-loop's own augmentation serves every entry); one learning rate for all budgets.
+* `dense` (V-JEPA 2.1): the predictor must also give the latents at the *context* patches, or their tokens need say
+  nothing of their own places. With d_i from context patch i to the nearest target patch [patch],
+
+      L += dense · w(t) · mean over blocks, context patches and dimensions of smooth-L1 / √d_i
+
+  where w is 0 for the first ninth of a run, rises to 1 over the second and stays. The paper's weight is .5.
+* `depths` (V-JEPA 2.1): targets are taken after several blocks of the teacher, evenly spaced, the last among them,
+  each normalised by itself; the predictor hears the context after the same blocks and predicts all depths at once.
+* `crop`: both encoders see a crop with a share between `crop` and 1 of the image's area, at .3 as published. Off by
+  default: on centred galaxies it also moves the centre and changes the size of what is to be predicted.
+
+By default the context has 16 of 64 patches, which hold a small part of a centred galaxy's light, and must predict
+blocks that hold most of it. `--set masker.signal=context` gives the light to the context instead and lets the
+targets lie anywhere (maskers `brightness`, `radial`, `saliency`).
+
+The published peak of the learning rate, 1e-3, is for batches of 2,048. By default it follows the batch by the
+square-root rule, 1e-3 · √(batch_size / 2048): 2.5e-4 at batches of 128, 1.25e-4 at 32.
+
+Cost: about 1.25 token-passes per patch in the encoders and 1.75 in the (narrow) predictor at the defaults.
+Expected: the paper reports 72.9 % on ImageNet for ViT-B/16 and 79.3 % for ViT-H/14 (linear probe; 600 and 300
+epochs). On Galaxy10 DECaLS the authors of LeJEPA read 62.9 % from a frozen ViT-H/14 of ImageNet-22k (arXiv
+2511.08544, table 5); the AstroJEPA zoo reports 30 and 40 % for small models trained there. Without teacher and
+stopped gradient (`teacher="none"`) nothing forbids the constant solution.
+
+Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A; `dense` and `depths`: Mur-Labadia
+et al. 2026 (V-JEPA 2.1, arXiv 2603.14482). Deviations: block and context sizes are fixed by rounding to a rectangle
+instead of drawn per batch; predictor 64 wide and 2 deep for small encoders, its matrices started at PyTorch's
+fan-in scale (at the published std of .02 so narrow a predictor hears its places and hardly its context); no crop
+unless asked for, beside the loop's own turns and shifts, which serve every entry; batches of 128 instead of 2,048;
+the teacher's momentum starts by its horizon (.949 in a run of 196 steps at h = .1; published: .996); gradients are
+clipped at norm 1 (published: not at all); the rate falls to 0 (published: 1e-6). Of `dense`: smooth-L1 instead of
+L1; distances to the targets of all blocks, in two dimensions; one output layer for context and targets; a warm-up
+by share of the run (published: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
+joins the depths linearly instead of by an MLP.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -60,6 +83,11 @@ from astrojepa_bench.plugin import (
 version = 1  # of what is no class here; raise it whenever a number changes
 Teacher: TypeAlias = Literal["ema", "none"]
 Judge: TypeAlias = Literal["teacher", "online"]
+
+PUBLISHED_RATE, PUBLISHED_BATCH = 1e-3, 2048
+WARM_FROM, WARM_TO = 1 / 9, 2 / 9  # of a run, for `dense`
+ELONGATION = math.log(4 / 3)  # of crops: sides within 3:4 and 4:3, uniform in the logarithm
+TRIES = 10  # crops that are drawn for one that fits
 
 
 class Predictor(nn.Module):
@@ -94,14 +122,31 @@ class Predictor(nn.Module):
         targets: Int[Tensor, "batch block target"],
     ) -> Float[Tensor, "batch block target out"]:
         """Predict each block separately: blocks lie along the batch axis, contexts repeated beside them."""
+        answers = self.leave(self.norm(self.attended(context, seen, targets)[:, seen.shape[1] :]))
+        return answers.unflatten(0, (-1, targets.shape[1]))
+
+    def dense(
+        self,
+        context: Float[Tensor, "batch token dim"],
+        seen: Int[Tensor, "batch token"],
+        targets: Int[Tensor, "batch block target"],
+    ) -> tuple[Float[Tensor, "batch block target out"], Float[Tensor, "batch block token out"]]:
+        """Predict each block, and the context beside it."""
+        answers = self.leave(self.norm(self.attended(context, seen, targets)))
+        at_context, at_targets = answers.unflatten(0, (-1, targets.shape[1])).tensor_split(
+            (seen.shape[1],), dim=2
+        )
+        return at_targets, at_context
+
+    def attended(self, context: Tensor, seen: Tensor, targets: Tensor) -> Float[Tensor, "row token width"]:
+        """Let context and one block at a time attend to one another, context tokens first."""
         blocks = targets.shape[1]
         visible = self.enter(context) + self.codes[seen]
         asked = (self.mask_token + self.codes[targets]).flatten(0, 1)
         values = torch.cat([visible.repeat_interleave(blocks, dim=0), asked], dim=1)
         for block in self.blocks:
             values = block(values)
-        answers = self.leave(self.norm(values[:, seen.shape[1] :]))
-        return answers.unflatten(0, (-1, blocks))
+        return values
 
 
 class IJEPA(Objective):
@@ -121,12 +166,15 @@ class IJEPA(Objective):
         teacher: `ema`, or `none` for the online encoder in its place, gradient and all: what is published
             without the two things that keep it from collapse, for showing that they do.
         judge: which encoder is scored where there are two, the teacher as published or the online one.
-        learning_rate: peak learning rate, as published; 2e-3 draws pooled features onto a common vector sooner.
+        dense: final weight of the loss on context patches, .5 as published by V-JEPA 2.1; 0: targets alone.
+        depths: after how many blocks of the teacher targets are taken; 1: the last alone.
+        crop: smallest share of the image's area in a crop, .3 as published; None: whole images.
+        learning_rate: peak learning rate; None: 1e-3 at batches of 2,048, as published, by the square-root rule.
         batch_size: galaxies a step.
     """
 
     masks = "required"
-    version = 4
+    version = 5
     start_left: Tensor
 
     def __init__(
@@ -144,7 +192,10 @@ class IJEPA(Objective):
         predictor_heads: int = 4,
         teacher: Teacher = "ema",
         judge: Judge = "teacher",
-        learning_rate: float = 1e-3,
+        dense: float = 0.0,
+        depths: int = 1,
+        crop: float | None = None,
+        learning_rate: float | None = None,
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
@@ -153,18 +204,19 @@ class IJEPA(Objective):
                 f"objective.horizon={horizon}: expected a share in (0, 0.1], beyond which more than 1 % of the "
                 "teacher's initial weights would be left at the end"
             )
+        _check_choices(dense, depths, crop)
         self.sizes = MaskSizes.rounded(
             self.patch_grid, context=context_scale, targets=targets, target=target_scale
         )
         self.sizes.check(self.patch_grid)
         self.horizon, self.judge = horizon, judge
+        self.dense, self.depths, self.crop = dense, depths, crop
         self.teacher = copy.deepcopy(encoder).requires_grad_(False) if teacher == "ema" else None
-        self.predictor = Predictor(
-            encoder.dim, self.patch_grid, width=predictor_width, depth=predictor_depth, heads=predictor_heads
-        )
+        sizes = {"width": predictor_width, "depth": predictor_depth, "heads": predictor_heads}
+        self.predictor = Predictor(depths * encoder.dim, self.patch_grid, **sizes)
         self.register_buffer("start_left", torch.ones((), dtype=torch.float64))
         self._recipe = Recipe(
-            learning_rate=learning_rate,
+            learning_rate=rate_for(batch_size) if learning_rate is None else learning_rate,
             batch_size=batch_size,
             betas=(0.9, 0.999),
             weight_decay=0.04,
@@ -178,33 +230,68 @@ class IJEPA(Objective):
         return self.encoder if self.teacher is None or self.judge == "online" else self.teacher
 
     def recipe(self) -> Recipe:
-        """AdamW, peak rate 1e-3, weight decay rising from 0.04 to 0.4, as published; a batch for small encoders."""
+        """AdamW, weight decay rising from 0.04 to 0.4, as published; rate and batch for small encoders."""
         return self._recipe
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute the smooth-L1 distance between predicted and actual latents."""
-        masks = draw(batch.images, self.sizes)
-        distance = self.distance(batch, self.encoder(batch.images, keep=masks.context), masks)
-        return Loss(distance, {"prediction": distance})
+        total, terms, _ = self.prediction(batch.images, draw, streams)
+        return Loss(total, terms)
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
-        """Predict every target block of every galaxy."""
+        """Predict every target block of every galaxy, of the whole image."""
         masks = draw(batch.images, self.sizes)
-        context = self.encoder(batch.images, keep=masks.context)
-        predicted = self.predictor(context.values, context.positions, masks.targets)
-        return Prediction(predicted, self.latents(batch.images, masks), masks.targets)
+        context = self.seen(batch.images, masks)
+        predicted = self.predictor(joined(context), context[-1].positions, masks.targets)
+        return Prediction(predicted, at(self.latents(batch.images), masks.targets), masks.targets)
 
-    def distance(self, batch: GalaxyBatch, context: Tokens, masks: Masks) -> Float[Tensor, ""]:
-        """Average smooth-L1 over blocks, patches and dimensions, in float32."""
-        predicted = self.predictor(context.values, context.positions, masks.targets)
-        return F.smooth_l1_loss(predicted.float(), self.latents(batch.images, masks))
+    def prediction(
+        self, images: Float[Tensor, "batch band height width"], draw: Draw, streams: Streams
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor], Tokens]:
+        """Compute what predicting costs, its terms, and the context tokens that it was predicted from."""
+        if self.crop is not None:
+            images = cropped(images, self.crop, streams.local("crop"))
+        masks = draw(images, self.sizes)
+        layers, latents = self.seen(images, masks), self.latents(images)
+        context, actual = layers[-1], at(latents, masks.targets)
+        if not self.dense:
+            predicted = self.predictor(joined(layers), context.positions, masks.targets)
+            distance = F.smooth_l1_loss(predicted.float(), actual)
+            return distance, {"prediction": distance}, context
+        predicted, visible = self.predictor.dense(joined(layers), context.positions, masks.targets)
+        distance = F.smooth_l1_loss(predicted.float(), actual)
+        known = at(latents, context.positions[:, None]).expand_as(visible)
+        apart = F.smooth_l1_loss(visible.float(), known, reduction="none").mean(dim=-1)
+        nearby = nearest_target(context.positions, masks.targets, self.patch_grid).rsqrt()
+        near_context = (apart * nearby[:, None]).mean()
+        weight = self.dense * warmed(streams.progress)
+        return distance + weight * near_context, {"prediction": distance, "context": near_context}, context
 
-    def latents(self, images: Tensor, masks: Masks) -> Float[Tensor, "batch block target dim"]:
-        """Compute what is to be predicted: the whole image's tokens, normalised one by one, at the targets."""
+    def seen(self, images: Tensor, masks: Masks) -> Sequence[Tokens]:
+        """Encode the context, at each of the depths."""
+        if self.depths == 1:
+            return [self.encoder(images, keep=masks.context)]
+        return self._spaced(self.encoder.layers(images, keep=masks.context))
+
+    def latents(self, images: Tensor) -> Float[Tensor, "batch patch out"]:
+        """Compute what can be predicted: the whole image's tokens at each depth, normalised one by one."""
+        teacher = self.teacher or self.encoder
         with torch.set_grad_enabled(self.teacher is None and torch.is_grad_enabled()):
-            tokens = (self.teacher or self.encoder)(images).values.float()
-            galaxy = torch.arange(len(images), device=images.device)[:, None, None]
-            return F.layer_norm(tokens, tokens.shape[-1:])[galaxy, masks.targets]
+            layers = [teacher(images)] if self.depths == 1 else self._spaced(teacher.layers(images))
+            values = [tokens.values.float() for tokens in layers]
+            return torch.cat([F.layer_norm(each, each.shape[-1:]) for each in values], dim=-1)
+
+    def _spaced(self, layers: Sequence[Tokens]) -> list[Tokens]:
+        """Choose evenly spaced layers, the last among them.
+
+        Raises:
+            ConfigError: the encoder has fewer.
+        """
+        if self.depths > len(layers):
+            raise ConfigError(
+                f"objective.depths={self.depths}: the encoder has {len(layers)} layers; ask for as many at most"
+            )
+        return [layers[round((each + 1) * len(layers) / self.depths) - 1] for each in range(self.depths)]
 
     @torch.no_grad()
     def after_step(self, progress: Progress) -> None:
@@ -225,6 +312,86 @@ class IJEPA(Objective):
     def health(self) -> Mapping[str, float]:
         """Return the share of the teacher's initial weights that is left."""
         return {} if self.teacher is None else {"teacher_start_left": float(self.start_left)}
+
+
+def rate_for(batch_size: int) -> float:
+    """Return the published peak learning rate for another batch, by the square-root rule.
+
+    Example:
+        >>> rate_for(128)
+        0.00025
+
+    Source: Assran et al. 2023, 1e-3 at 2,048; the rule: Krizhevsky 2014 (arXiv 1404.5997), section 5.
+    """
+    return PUBLISHED_RATE * math.sqrt(batch_size / PUBLISHED_BATCH)
+
+
+def warmed(progress: float) -> float:
+    """Return w: 0 for a ninth of a run, then rising to 1 over the second ninth."""
+    return min(1.0, max(0.0, (progress - WARM_FROM) / (WARM_TO - WARM_FROM)))
+
+
+def nearest_target(
+    seen: Int[Tensor, "batch token"], targets: Int[Tensor, "batch block target"], grid: PatchGrid
+) -> Float[Tensor, "batch token"]:
+    """Measure how far each seen patch is from the nearest patch of any target, centre to centre [patch]."""
+    here, there = (
+        torch.stack([patches // grid.columns, patches % grid.columns], dim=-1).float()
+        for patches in (seen, targets.flatten(1))
+    )
+    return torch.cdist(here, there, compute_mode="donot_use_mm_for_euclid_dist").amin(dim=-1)
+
+
+def at(
+    latents: Float[Tensor, "batch patch out"], places: Int[Tensor, "batch block place"]
+) -> Float[Tensor, "batch block place out"]:
+    """Look latents up, block by block."""
+    galaxy = torch.arange(len(latents), device=latents.device)[:, None, None]
+    return latents[galaxy, places]
+
+
+def joined(layers: Sequence[Tokens]) -> Float[Tensor, "batch token out"]:
+    """Join the context's tokens at several depths; those before the last have passed no norm and get one here."""
+    *earlier, last = (tokens.values for tokens in layers)
+    return torch.cat([*(F.layer_norm(each, each.shape[-1:]) for each in earlier), last], dim=-1)
+
+
+def cropped(
+    images: Float[Tensor, "batch band height width"], smallest: float, generator: torch.Generator
+) -> Float[Tensor, "batch band height width"]:
+    """Draw a crop of each image and bring it back to the image's size, bilinearly.
+
+    The crop holds a share of the area that is uniform in [`smallest`, 1]; its sides are as 3:4 to 4:3, uniform in
+    the logarithm; it lies anywhere. Ten are drawn and the first that fits is taken; if none does, the whole image.
+
+    Source: Szegedy et al. 2015 (arXiv 1409.4842) as in torchvision's `RandomResizedCrop`. Deviation: sides and
+        corners are not rounded to pixels.
+    """
+    count, device = len(images), images.device
+    drawn = torch.rand(4, TRIES, count, generator=generator, device=device)
+    area, stretch = smallest + (1 - smallest) * drawn[0], ELONGATION * (2 * drawn[1] - 1)
+    sides = torch.stack([(area * stretch.exp()).sqrt(), (area * (-stretch).exp()).sqrt()])
+    fits = (sides <= 1).all(dim=0)
+    first = fits.int().argmax(dim=0, keepdim=True)
+    width, height, right, down = (
+        each.gather(0, first)[0] for each in (*torch.where(fits.any(dim=0), sides, 1.0), *drawn[2:])
+    )
+    none = torch.zeros_like(width)
+    rows = [
+        torch.stack([width, none, (1 - width) * (2 * right - 1)]),
+        torch.stack([none, height, (1 - height) * (2 * down - 1)]),
+    ]
+    places = F.affine_grid(torch.stack(rows).permute(2, 0, 1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, places, padding_mode="border", align_corners=False)
+
+
+def _check_choices(dense: float, depths: int, crop: float | None) -> None:
+    if not 0 <= dense < math.inf:
+        raise ConfigError(f"objective.dense={dense}: expected a weight of 0 or more; .5 is published")
+    if depths < 1:
+        raise ConfigError(f"objective.depths={depths}: expected 1 or more layers of the encoder")
+    if crop is not None and not 0 < crop <= 1:
+        raise ConfigError(f"objective.crop={crop}: expected a share of the area in (0, 1]; .3 is published")
 
 
 @hookimpl

@@ -102,9 +102,7 @@ class IJEPASigReg(IJEPA):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute (1 - λ) prediction + λ SIGReg."""
-        masks = draw(batch.images, self.sizes)
-        context = self.encoder(batch.images, keep=masks.context)
-        prediction = self.distance(batch, context, masks)
+        prediction, terms, context = self.prediction(batch.images, draw, streams)
         gaussianity = sigreg(
             self.regularised(context, streams),
             streams.shared("slices"),
@@ -114,7 +112,7 @@ class IJEPASigReg(IJEPA):
             scale_by_n=self.scale_by_n,
         )
         total = (1 - self.lam) * prediction + self.lam * gaussianity
-        return Loss(total, {"prediction": prediction, "sigreg": gaussianity})
+        return Loss(total, {**terms, "sigreg": gaussianity})
 
     def regularised(self, context: Tokens, streams: Streams) -> Float[Tensor, "galaxy dim"]:
         """Return one sample a galaxy.

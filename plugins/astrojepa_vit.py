@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from timm.layers import resample_abs_pos_embed
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -155,7 +155,7 @@ class AstroJEPAViT(Encoder):
         return resized.flatten(2).transpose(1, 2)
 
     def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Understand the zoo's names, of which the target encoder counts; fit positions to the size of the images."""
+        """Understand the zoo's names (its target encoder is taken) and fit positions to the size of the images."""
         given = dict(state)
         if any(name.startswith("target_encoder.") for name in state):
             given = {

@@ -83,7 +83,7 @@ def test_sigreg_stays_in_float32_under_autocast():
 
 
 @pytest.mark.parametrize(
-    "name", ["random", "multiblock", "brightness", "brightness-seed", "radial", "inverse"]
+    "name", ["random", "multiblock", "brightness", "brightness-seed", "radial", "saliency", "inverse"]
 )
 def test_masks_drawn_on_a_gpu_hide_exactly_what_was_asked(name):
     """Sizes and disjointness hold where the numbers are drawn by the GPU's own generator."""

@@ -64,7 +64,7 @@ def ids(registry):
         ("astrojepa_ijepa", "Predictor", {"ijepa", "ijepa-sigreg", "masked-lejepa"}),
         ("astrojepa_sigreg", "", {"lejepa", "lejepa-morphology", "masked-lejepa", "ijepa-sigreg", "visreg"}),
         ("astrojepa_two_views", "", {"simclr", "barlow-twins", "byol", "dino"}),
-        ("astrojepa_weighted_blocks", "WeightedBlocks", {"brightness", "inverse", "radial"}),
+        ("astrojepa_weighted_blocks", "WeightedBlocks", {"brightness", "inverse", "radial", "saliency"}),
         ("astrojepa_mae", "MAE", {"mae"}),
         (
             "astrojepa_bench.encoders.vit",
@@ -79,7 +79,7 @@ def ids(registry):
         (
             "astrojepa_bench.geometry.sky",
             "",
-            {"brightness", "inverse", "radial", "profile", "lejepa-morphology"},
+            {"brightness", "inverse", "radial", "saliency", "profile", "lejepa-morphology"},
         ),
     ],
 )

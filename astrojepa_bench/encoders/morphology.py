@@ -102,24 +102,24 @@ def radius_holding(
 def centroid(light: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch 2"]:
     """Find the centre of the central source as (x, y) from the image's centre [pixel].
 
-    Gaussian-windowed, iterated; the window of an eighth of the side keeps neighbours out. At most that far away.
+    Gaussian-windowed, iterated; the window of an eighth of the shorter side keeps neighbours out. At most that far
+    away.
 
     Source: the windowed positions of SExtractor (Bertin & Arnouts 1996, A&AS 117, 393). Deviations: one width of
     the window for all, and plain steps instead of doubled ones.
     """
-    size = light.shape[-1]
-    width = size / 8
-    places = torch.arange(size, device=light.device) - (size - 1) / 2
+    height, width = light.shape[1:]
+    reach = min(height, width) / 8
+    rows, columns = (torch.arange(side, device=light.device) - (side - 1) / 2 for side in (height, width))
     centre = light.new_zeros(len(light), 2)
     for _ in range(_CENTRING_ROUNDS):
-        away = places - centre[..., None]
-        window = torch.exp(-away.square() / (2 * width**2))  # a Gaussian is a product of its axes
-        x, y = window.unbind(dim=1)
-        distance_x, distance_y = away.unbind(dim=1)
-        weights = [(x, y), (x * distance_x, y), (x, y * distance_y)]  # of the total, the mean of x and of y
+        across, down = columns - centre[:, :1], rows - centre[:, 1:]
+        x, y = (torch.exp(-away.square() / (2 * reach**2)) for away in (across, down))
+        # a Gaussian is a product of its axes; weights of the total, the mean of x and of y
+        weights = [(x, y), (x * across, y), (x, y * down)]
         sums = [torch.einsum("nyx,nx,ny->n", light, *pair) for pair in weights]
         step = torch.stack(sums[1:], dim=1) / sums[0].clamp(min=_TINY)[:, None]
-        centre = (centre + torch.where(sums[0][:, None] > _TINY, step, 0.0)).clamp(-width, width)
+        centre = (centre + torch.where(sums[0][:, None] > _TINY, step, 0.0)).clamp(-reach, reach)
     return centre
 
 

@@ -73,7 +73,9 @@ class RingViT(TokenViT):
         """
         given = super().translated(state)
         ours = {name: value for name, value in self.state_dict().items() if name.startswith(WHITENING)}
-        kept = {name: value for name, value in given.items() if not name.startswith(WHITENING) or name in ours}
+        kept = {
+            name: value for name, value in given.items() if not name.startswith(WHITENING) or name in ours
+        }
         return {**ours, **kept}
 
     def as_timm(self) -> TimmModel:

@@ -162,7 +162,10 @@ class TimmViT(TimmEncoder):
     def taps(self, images: Float[Tensor, "batch band height width"]) -> Mapping[str, Tensor]:
         """Return `last`, the mean of the patch tokens, and `pooled`, timm's own output."""
         values = self.model.forward_features((images - self.mean) / self.std)
-        return {"last": self._tokens(values, None).values.mean(dim=1), "pooled": self.model.forward_head(values)}
+        return {
+            "last": self._tokens(values, None).values.mean(dim=1),
+            "pooled": self.model.forward_head(values),
+        }
 
     def as_timm(self) -> TimmModel:
         """Return the timm model, ended by the mean of its patch tokens.
@@ -176,8 +179,8 @@ class TimmViT(TimmEncoder):
         wanted = timm.create_model(pretrained=False, **arguments).state_dict()
         if not wanted.keys() <= state.keys():
             raise ConfigError(
-                f"the mean patch token of 'timm:{self.model_name}' has no timm form: this model is normalised behind "
-                "its pool; export a run of another model"
+                f"the mean patch token of 'timm:{self.model_name}' has no timm form: it is normalised behind its "
+                "pool; export a run of another model"
             )
         mean, std = (tuple(buffer.flatten().tolist()) for buffer in (self.mean, self.std))
         return TimmModel(arguments, {name: state[name] for name in wanted}, mean, std)
@@ -235,7 +238,9 @@ def _member(name: str) -> type[TimmEncoder]:
     _check_known(name)
     facts = {"__module__": __name__, "model_name": name}
     if timm.model_entrypoint(name).__module__ in PLAIN:
-        summary = f"timm's {name} without its classifier: a token a patch, class and register tokens beside them."
+        summary = (
+            f"timm's {name} without its classifier: a token a patch, class and register tokens beside them."
+        )
         return type(f"Timm_{name}", (TimmViT,), {**facts, "__doc__": summary})
     summary = f"timm's {name} without its classifier, ended by its global pool: one token an image."
     return type(f"Timm_{name}", (TimmEncoder,), {**facts, "__doc__": summary, "grid": None})

@@ -8,6 +8,7 @@ import astrojepa_brightness
 import astrojepa_brightness_seed
 import astrojepa_inverse
 import astrojepa_radial
+import astrojepa_saliency
 import pytest
 import torch
 from astrojepa_brightness import Brightness
@@ -16,6 +17,7 @@ from astrojepa_inverse import Inverse
 from astrojepa_multiblock import Multiblock
 from astrojepa_radial import Radial
 from astrojepa_random import RandomPatches
+from astrojepa_saliency import Saliency
 
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered, draw_blocks
@@ -30,6 +32,7 @@ MASKERS = {
     "brightness both": partial(Brightness, signal="both"),
     "inverse": partial(Inverse, signal="both"),
     "radial": partial(Radial, signal="both"),
+    "saliency": partial(Saliency, signal="both"),
     "brightness-seed": BrightnessSeed,
 }
 GRIDS = [PatchGrid(side, side, 4) for side in (2, 3, 8, 9, 14)] + [PatchGrid(5, 7, 4)]
@@ -144,7 +147,7 @@ def test_masks_do_not_depend_on_the_number_of_threads(name):
 
 # --- weights
 
-WEIGHTED = ["brightness", "inverse", "radial", "brightness-seed"]
+WEIGHTED = ["brightness", "inverse", "radial", "saliency", "brightness-seed"]
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
@@ -158,7 +161,7 @@ def test_weights_turn_with_the_image_and_sum_to_one(name, bands):
         torch.testing.assert_close(weights_of(name, change(images)).view_as(weight), change(weight))
 
 
-@pytest.mark.parametrize("name", WEIGHTED[:3])
+@pytest.mark.parametrize("name", WEIGHTED[:4])
 def test_weights_do_not_depend_on_the_stretch(name):
     """Scaling the image and adding a level changes no weight while the noise exceeds one 8-bit level."""
     images = galaxies()
@@ -166,7 +169,7 @@ def test_weights_do_not_depend_on_the_stretch(name):
     torch.testing.assert_close(stretched, weights_of(name, images), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["brightness", "inverse", "brightness-seed"])
+@pytest.mark.parametrize("name", ["brightness", "inverse", "saliency", "brightness-seed"])
 def test_flat_image_gives_exactly_uniform_weights(name):
     """Where there is no light no patch is favoured, and nothing is NaN."""
     levels = torch.tensor([0.0, 32 / 255, 0.5, 1.0])
@@ -185,7 +188,7 @@ def test_a_point_source_is_found_or_avoided_wherever_it_is(name, extreme):
     assert getattr(weights_of(name, spot), extreme)(dim=1).tolist() == list(range(64))
 
 
-@pytest.mark.parametrize("masker", [Brightness, Inverse, Radial])
+@pytest.mark.parametrize("masker", [Brightness, Inverse, Radial, Saliency])
 def test_infinite_temperature_is_uniform(masker):
     """Each weighted masker holds uniform blocks as its limit."""
     blocks = masker(SMALL, temperature=1e9)
@@ -296,11 +299,13 @@ def test_radial_ignores_where_the_galaxy_is(simulated):
 
 def test_every_masker_is_installed_with_a_version():
     """An entry point names the module of each, and each declares the version its records are filed under."""
-    modules = [astrojepa_brightness, astrojepa_brightness_seed, astrojepa_inverse, astrojepa_radial]
+    modules = [
+        astrojepa_brightness, astrojepa_brightness_seed, astrojepa_inverse, astrojepa_radial, astrojepa_saliency,
+    ]  # fmt: skip
     installed = {point.value for point in entry_points(group="astrojepa_bench")}
     offered = {name: masker for module in modules for name, masker in module.astrojepa_maskers().items()}
     assert installed >= {module.__name__ for module in modules}
-    assert set(offered) == {"brightness", "brightness-seed", "inverse", "radial"}
+    assert set(offered) == {"brightness", "brightness-seed", "inverse", "radial", "saliency"}
     assert {masker.version for masker in offered.values()} == {1}
 
 
