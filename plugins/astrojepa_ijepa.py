@@ -23,9 +23,9 @@ Three published additions are options:
 * `crop`: both encoders see a crop with a share between `crop` and 1 of the image's area, at .3 as published. Off by
   default: on centred galaxies it also moves the centre and changes the size of what is to be predicted.
 
-By default the context has 16 of 64 patches, which hold a small part of a centred galaxy's light, and must predict
-blocks that hold most of it. `--set masker.signal=context` gives the light to the context instead and lets the
-targets lie anywhere (maskers `brightness`, `radial`, `saliency`).
+By default the context has 16 of 64 patches, which under `multiblock` hold an eighth of the light of centred
+simulated galaxies, and must predict blocks that hold four fifths. `--set masker.signal=context` gives the context
+more light and lets the targets lie anywhere (maskers `brightness`, `radial`, `saliency`).
 
 The published peak of the learning rate, 1e-3, is for batches of 2,048. By default it follows the batch by the
 square-root rule, 1e-3 · √(batch_size / 2048): 2.5e-4 at batches of 128, 1.25e-4 at 32.

@@ -2,13 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from astrojepa_ijepa import IJEPA
+from astrojepa_ijepa import IJEPA, cropped, nearest_target, rate_for, warmed
 from astrojepa_random import NoMasks, RandomPatches
+from scipy.stats import ks_2samp
+from torchvision.transforms import RandomResizedCrop
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
@@ -170,3 +174,165 @@ def test_a_horizon_that_keeps_the_teachers_start_is_refused(horizon):
     """Longer horizons would break the 1 % promise."""
     with pytest.raises(ConfigError, match="horizon"):
         objective(horizon=horizon)
+
+
+# --- the rate of a batch ----------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_follows_the_batch():
+    """1e-3 at the published 2,048, a quarter of it at a sixteenth; a number that is given stays."""
+    assert [rate_for(size) for size in (2048, 512, 128, 32)] == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
+    assert objective().recipe().learning_rate == pytest.approx(2.5e-4)
+    assert objective(batch_size=512).recipe().learning_rate == pytest.approx(5e-4)
+    assert objective(batch_size=512, learning_rate=3e-4).recipe().learning_rate == 3e-4
+
+
+# --- dense: the context is predicted too ------------------------------------------------------------------
+
+
+def test_distances_to_the_nearest_target_are_those_on_paper():
+    """Targets in the upper left and lower right of a 4x4 grid; counted by hand."""
+    seen = torch.tensor([[2, 3, 8, 5, 12, 15]])
+    targets = torch.tensor([[[0, 1], [11, 10]]])
+    by_hand = [1, 2, math.sqrt(4), 1, math.sqrt(5), 1]
+
+    assert nearest_target(seen, targets, PatchGrid(4, 4, 8))[0].tolist() == pytest.approx(by_hand)
+
+
+def test_the_dense_loss_is_the_sum_on_paper():
+    """Each context patch by itself, in every block's pass, over the root of its distance, as loops in NumPy."""
+    method = moved_apart(objective(dense=0.5)).requires_grad_(False)
+    streams = Streams(0, 0, torch.device("cpu"))
+    draw = MaskDraw(RandomPatches(method.grid), streams)
+    loss, masks = method.loss(batch(), draw, streams), drawn(method)
+    context = method.encoder(batch().images, keep=masks.context)
+    at_targets, at_context = method.predictor.dense(context.values, masks.context, masks.targets)
+    latents = method.latents(batch().images)
+    terms = []
+    for galaxy, block, place in np.ndindex(*at_context.shape[:3]):
+        patch = int(masks.context[galaxy, place])
+        hidden = masks.targets[galaxy].flatten().tolist()
+        nearest = min(math.hypot(patch // 4 - each // 4, patch % 4 - each % 4) for each in hidden)
+        apart = (at_context[galaxy, block, place] - latents[galaxy, patch]).abs()
+        smooth = torch.where(apart < 1, apart.square() / 2, apart - 0.5)
+        terms.append(float(smooth.mean()) / math.sqrt(nearest))
+
+    assert float(loss.terms["context"]) == pytest.approx(np.mean(terms), rel=1e-4)
+    torch.testing.assert_close(loss.total, loss.terms["prediction"] + 0.5 * loss.terms["context"])
+    torch.testing.assert_close(at_targets, method.predictor(context.values, masks.context, masks.targets))
+
+
+def drawn(method):
+    """Draw the masks that the first call of step 0 gives."""
+    streams = Streams(0, 0, torch.device("cpu"))
+    return MaskDraw(RandomPatches(method.grid), streams)(batch().images, method.sizes)
+
+
+@pytest.mark.parametrize(("progress", "weight"), [(0, 0), (1 / 9, 0), (1 / 6, 0.5), (2 / 9, 1), (1, 1)])
+def test_the_context_joins_over_the_second_ninth_of_a_run(progress, weight):
+    """15,000 to 30,000 of 135,000 steps as published; while it weighs nothing the loss is the plain one."""
+    assert warmed(progress) == pytest.approx(weight)
+    streams = Streams(0, 0, torch.device("cpu"), progress=progress)
+    dense, plain = (
+        moved_apart(method).loss(batch(), MaskDraw(RandomPatches(method.grid), streams), streams)
+        for streams, method in (
+            (streams, objective(dense=0.5)),
+            (Streams(0, 0, torch.device("cpu")), objective()),
+        )
+    )
+
+    torch.testing.assert_close(dense.terms["prediction"], plain.total)
+    torch.testing.assert_close(dense.total, plain.total + weight * 0.5 * dense.terms["context"])
+
+
+def test_the_context_term_alone_teaches_the_encoder():
+    """Through the context alone: the encoder learns from what it can see, and the teacher does not."""
+    method = objective(dense=0.5)
+    answer_of(method, "loss").terms["context"].backward()
+
+    assert all(p.grad is not None for p in method.encoder.parameters())
+    assert not any(p.grad is not None for p in method.teacher.parameters())
+
+
+# --- depths -----------------------------------------------------------------------------------------------
+
+
+def test_targets_at_several_depths_are_the_teachers_layers():
+    """Evenly spaced, each normalised by itself, the last one as without depths."""
+    method = moved_apart(objective(depth=4, depths=2))
+    layers = method.teacher.layers(batch().images)
+    expected = [torch.nn.functional.layer_norm(layers[each].values, (32,)) for each in (1, 3)]
+    found = method.latents(batch().images)
+
+    torch.testing.assert_close(found, torch.cat(expected, dim=-1))
+    torch.testing.assert_close(found[..., 32:], moved_apart(objective(depth=4)).latents(batch().images))
+    assert answer_of(method, "predict").predicted.shape[-1] == 64
+    answer_of(method, "loss").total.backward()
+    assert all(p.grad is not None for p in method.encoder.parameters())
+
+
+def test_more_depths_than_layers_are_refused():
+    """The message says how many there are."""
+    with pytest.raises(ConfigError, match="depths=3: the encoder has 2 layers"):
+        answer_of(objective(depth=2, depths=3), "loss")
+
+
+# --- crop -------------------------------------------------------------------------------------------------
+
+
+def windows(smallest, count=2000):
+    """Left and top edge, width and height of crops, as shares of the side, read off ramps that were cropped."""
+    place = (torch.arange(32) + 0.5) / 32
+    ramps = torch.stack(torch.broadcast_tensors(place[None, :], place[:, None]))
+    across, down = cropped(
+        ramps.expand(count, -1, -1, -1), smallest, torch.Generator().manual_seed(0)
+    ).unbind(1)
+    width, height = 32 * (across[:, 16, 17] - across[:, 16, 16]), 32 * (down[:, 17, 16] - down[:, 16, 16])
+    left, top = across[:, 16, 16] - 16.5 / 32 * width, down[:, 16, 16] - 16.5 / 32 * height
+    return torch.stack([left, top, width, height]).double().numpy()
+
+
+@pytest.mark.parametrize("smallest", [0.3, 0.9])
+def test_crops_are_drawn_as_torchvisions(smallest):
+    """Areas, shapes and places have the distribution of its `RandomResizedCrop`; nothing lies outside."""
+    left, top, width, height = windows(smallest)
+    with scoped_global(0, "tests"):
+        image = torch.empty(1, 1, 1).expand(1, 10**6, 10**6)  # corners are rounded to pixels
+        theirs = [RandomResizedCrop.get_params(image, (smallest, 1.0), (3 / 4, 4 / 3)) for _ in range(2000)]
+    down, right, tall, wide = np.array(theirs).T / 10**6
+    pairs = [(width * height, wide * tall), (width / height, wide / tall), (left, right), (top, down)]
+
+    assert min(left.min(), top.min(), (1 - left - width).min(), (1 - top - height).min()) > -1e-5
+    assert min(ks_2samp(*pair).pvalue for pair in pairs) > 0.001
+
+
+class Seeing(MaskDraw):
+    """Keeps the images that it is called on."""
+
+    def __call__(self, images, sizes, hint=None):
+        self.images = images
+        return super().__call__(images, sizes, hint)
+
+
+def test_masks_and_both_encoders_see_the_crop_and_predictions_the_whole_image():
+    """The loss of a crop is the plain loss of the cropped images, drawn from the stream of its name."""
+    streams = Streams(0, 0, torch.device("cpu"))
+    method = moved_apart(objective(crop=0.3))
+    draw = Seeing(RandomPatches(method.grid), streams)
+    loss = method.loss(batch(), draw, streams)
+    expected = cropped(batch().images, 0.3, Streams(0, 0, torch.device("cpu")).local("crop"))
+    again = Streams(0, 0, torch.device("cpu"))
+    whole = GalaxyBatch(expected, batch().rows, batch().labels)
+    plain = moved_apart(objective()).loss(whole, MaskDraw(RandomPatches(method.grid), again), again)
+
+    assert torch.equal(draw.images, expected)
+    torch.testing.assert_close(loss.total, plain.total)
+    method.predict(batch(), draw, streams)
+    assert torch.equal(draw.images, batch().images)
+
+
+@pytest.mark.parametrize("options", [{"dense": -1.0}, {"depths": 0}, {"crop": 0.0}, {"crop": 1.5}])
+def test_choices_out_of_range_are_refused(options):
+    """The message names the option and what is published."""
+    with pytest.raises(ConfigError, match=rf"objective\.{next(iter(options))}="):
+        objective(**options)

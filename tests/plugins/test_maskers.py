@@ -20,6 +20,7 @@ from astrojepa_random import RandomPatches
 from astrojepa_saliency import Saliency
 
 from astrojepa_bench.data.synthetic.dataset import Synthetic
+from astrojepa_bench.geometry.sky import galaxy_light
 from astrojepa_bench.plugin import MaskSizes, PatchGrid, covered, draw_blocks
 
 SMALL = PatchGrid(8, 8, 8)
@@ -292,6 +293,24 @@ def test_radial_ignores_where_the_galaxy_is(simulated):
     for masker, stays in ((Radial(SMALL), True), (Brightness(SMALL), False)):
         drawn = [masker.draw(batch, sizes, stream()).targets for batch in (images, rolled)]
         assert torch.equal(*drawn) == stays
+
+
+def test_the_context_gets_the_light_when_it_is_told_to(simulated):
+    """By default an eighth of it, four fifths being hidden, as I-JEPA asks; `signal=context` gives it more."""
+    images, sizes = simulated[0], MaskSizes(16, 4, 12)
+    light = galaxy_light(images, SMALL)
+    light = light / light.sum(dim=1, keepdim=True)
+
+    def seen(masker):
+        return float(light.gather(1, masker.draw(images, sizes, stream()).context).sum(dim=1).mean())
+
+    hidden = covered(SMALL, Multiblock(SMALL).draw(images, sizes, stream()).targets)
+    assert seen(Multiblock(SMALL)) == pytest.approx(1 / 8, abs=0.02)
+    assert float((light * hidden).sum(dim=1).mean()) == pytest.approx(4 / 5, abs=0.05)
+    for masker in (Brightness, Radial, Saliency):
+        assert seen(masker(SMALL, signal="context")) > 1.15 * seen(Multiblock(SMALL))
+        assert seen(masker(SMALL, signal="context")) > 1.2 * seen(masker(SMALL))
+    assert seen(Brightness(SMALL, signal="context")) > 1.5 * seen(Brightness(SMALL))
 
 
 # --- how they are offered

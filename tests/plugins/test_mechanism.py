@@ -54,10 +54,11 @@ def small(factory, **options):
     return lambda encoder: factory(encoder, encoder.grid, CLASSES, batch_size=BATCH, **options)
 
 
+PREDICTOR = {"predictor_width": 32, "predictor_depth": 1, "learning_rate": 1e-3}  # for so few steps
 SIGREG = {"projector": 64, "embedding": 16, "slices": 64}
 OBJECTIVES = {
-    "ijepa": Method(small(IJEPA, predictor_width=32, predictor_depth=1)),
-    "ijepa-sigreg": Method(small(IJEPASigReg, predictor_width=32, predictor_depth=1, **SIGREG)),
+    "ijepa": Method(small(IJEPA, **PREDICTOR)),
+    "ijepa-sigreg": Method(small(IJEPASigReg, **PREDICTOR, **SIGREG)),
     "masked-lejepa": Method(small(MaskedLeJEPA, predictor_width=32, predictor_depth=1, **SIGREG)),
     "lejepa": Method(small(LeJEPA, **SIGREG), sees_itself_untrained=True),
     "lejepa-morphology": Method(small(LeJEPAMorphology, **SIGREG), "measurement"),
