@@ -17,7 +17,8 @@ are for experiments. The fingerprints are **provisional** until the first full b
 
 **masking.** One objective that learns within minutes under every masker, so that what differs is where the masks
 lie. `none` takes its local views from anywhere, as published; `radial` is the control for `brightness`: the same
-formula, told only where the centre is; `inverse` hides nothing but sky.
+formula, told only where the centre is; `saliency` follows what a round galaxy does not explain; `inverse` hides
+nothing but sky.
 
 **collapse.** What keeps a joint-embedding predictive architecture from the constant solution? Four arms: the
 published method, the same without its moving-average teacher and stopped gradient, and both with SIGReg added
@@ -35,7 +36,7 @@ from collections.abc import Mapping
 
 from astrojepa_bench.plugin import Block, Data, Suite, hookimpl
 
-MASKERS = ("random", "multiblock", "brightness", "brightness-seed", "radial", "inverse")
+MASKERS = ("random", "multiblock", "brightness", "brightness-seed", "radial", "saliency", "inverse")
 DRIVEN_BY_MASKS = ("ijepa", "lejepa", "lejepa-morphology", "ijepa-sigreg", "masked-lejepa", "mae")
 BLIND = ("vicreg", "visreg", "simclr", "barlow-twins", "byol", "dino", "supervised", "untrained")
 

@@ -36,7 +36,7 @@ def test_baseline_is_the_whole_field(registry):
 
     assert {cell.objective.name for cell in cells} == installed
     assert set(MASKERS) == {offer.name for offer in registry.offers("masker")} - {"none"}
-    assert (len(masked), len(cells)) == (36, 44)
+    assert (len(masked), len(cells)) == (42, 50)
 
 
 def test_baseline_is_a_board(registry):
@@ -44,7 +44,7 @@ def test_baseline_is_a_board(registry):
     request = make_request({"suite": "baseline", "floors": False, "seeds": 3})
     simulated, shifted = make_plans(request, registry)
 
-    assert (len(simulated.cells), len(shifted.cells)) == (3 * 44, 3 * 7)
+    assert (len(simulated.cells), len(shifted.cells)) == (3 * 50, 3 * 7)
     assert {cell.seed for cell in simulated.cells} == {20, 21, 22}
     rare = {"anomaly_mix": "rare"}  # the set whose records are on the board
     assert (simulated.dataset.altered, shifted.dataset.altered) == (rare, {**rare, "shift": 8.0})
