@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -113,10 +113,23 @@ def _counted_tokens(objective: Objective) -> Iterator[list[int]]:
     def count(_module: nn.Module, _given: object, tokens: Tokens) -> None:
         counts.append(tokens.positions.numel())
 
+    def counted(layers: Callable[..., Sequence[Tokens]]) -> Callable[..., Sequence[Tokens]]:
+        def count_layers(images: Tensor, keep: Tensor | None = None) -> Sequence[Tokens]:
+            before = len(counts)
+            found = layers(images, keep)
+            if len(counts) == before:  # it has not called `forward`, where tokens are counted already
+                counts.append(found[-1].positions.numel())
+            return found
+
+        return count_layers
+
     encoders = [module for module in objective.modules() if isinstance(module, Encoder)]
     handles = [encoder.register_forward_hook(count) for encoder in encoders]
+    for encoder in encoders:
+        vars(encoder)["layers"] = counted(encoder.layers)
     try:
         yield counts
     finally:
-        for handle in handles:
+        for encoder, handle in zip(encoders, handles, strict=True):
             handle.remove()
+            del vars(encoder)["layers"]

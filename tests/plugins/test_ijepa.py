@@ -14,6 +14,7 @@ from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import PatchGrid
 from astrojepa_bench.streams import Streams, scoped_global
+from astrojepa_bench.training.cost import count_step
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, ImageSpec, Progress
 
@@ -269,6 +270,13 @@ def test_targets_at_several_depths_are_the_teachers_layers():
     assert answer_of(method, "predict").predicted.shape[-1] == 64
     answer_of(method, "loss").total.backward()
     assert all(p.grad is not None for p in method.encoder.parameters())
+
+
+def test_tokens_of_layers_are_counted_as_those_of_the_output():
+    """Several depths are read off one pass: context tokens of the encoder, all tokens of the teacher."""
+    for depths in (1, 2):
+        cost = count_step(objective(depths=depths), lambda method: answer_of(method, "loss"))
+        assert cost.tokens == 8 * (objective().sizes.context + 16)
 
 
 def test_more_depths_than_layers_are_refused():

@@ -13,7 +13,7 @@ import torch
 from astrojepa_barlow_twins import BarlowTwins
 from astrojepa_byol import BYOL
 from astrojepa_dino import DINO
-from astrojepa_ijepa import IJEPA
+from astrojepa_ijepa import IJEPA, at, joined
 from astrojepa_ijepa_sigreg import IJEPASigReg
 from astrojepa_lejepa import LeJEPA
 from astrojepa_lejepa_morphology import LeJEPAMorphology
@@ -233,6 +233,36 @@ def test_what_is_learnt_is_about_this_galaxy(name, table):
         assert (1 - after).mean() < (1 - before).mean() / 3
     else:
         assert abs(before.mean()) < after.mean() / 4
+
+
+@pytest.mark.slow
+def test_dense_prediction_is_about_what_the_context_shows_of_this_galaxy(table):
+    """Only an I-JEPA that must predict its context too can tell one galaxy's context from another's."""
+    costs = {}
+    for dense in (0.0, 0.5):
+        with scoped_global(0, "mechanism"):
+            encoder = TokenViT(table.spec, patch=PATCH, width=48, depth=2, heads=4)
+            objective = IJEPA(encoder, encoder.grid, 0, batch_size=BATCH, dense=dense, depths=2, **PREDICTOR)
+        budget = Budget("tiny", SIZE, PATCH, BATCH * STEPS, "vit-micro", "tests")
+        images = DeviceImages(table.images, torch.device("cpu"))
+        Trainer(objective, RandomPatches(encoder.grid), table, images, budget, 0).run()
+        costs[dense] = context_swap_costs(objective, table)
+
+    assert student_t(costs[0.5]) > 4
+    assert costs[0.5].mean() > 0.1
+    assert abs(costs[0.0].mean()) < costs[0.5].mean() / 4
+
+
+@torch.no_grad()
+def context_swap_costs(objective, table):
+    """Measure what exchanging the truths of two contexts costs, pair by pair, on galaxies never trained on."""
+    images = torch.from_numpy(table.images[table.rows("test")]).float() / 255
+    draw = MaskDraw(SameForAll(objective.grid), Streams(1, 0, torch.device("cpu")))
+    masks = draw(images, objective.sizes)
+    context = joined(objective.seen(images, masks))
+    _, predicted = objective.predictor.dense(context, masks.context, masks.targets)
+    actual = at(objective.latents(images), masks.context[:, None]).expand_as(predicted)
+    return swap_cost(predicted.flatten(1).double(), actual.flatten(1).double()).numpy()
 
 
 def test_exchanging_truths_costs_nothing_where_the_galaxy_is_ignored():
