@@ -17,7 +17,7 @@ Three published additions are options:
 
       L += dense · w(t) · mean over blocks, context patches and dimensions of smooth-L1 / √d_i
 
-  where w is 0 for the first ninth of a run, rises to 1 over the second and stays. The paper's weight is .5.
+  where w is 0 for the first ninth of a run, rises to 1 over the second and stays. The published weight is .5.
 * `depths` (V-JEPA 2.1): targets are taken after several blocks of the teacher, evenly spaced, the last among them,
   each normalised by itself; the predictor hears the context after the same blocks and predicts all depths at once.
 * `crop`: both encoders see a crop with a share between `crop` and 1 of the image's area, at .3 as published. Off by
@@ -39,12 +39,12 @@ stopped gradient (`teacher="none"`) nothing forbids the constant solution.
 Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A; `dense` and `depths`: Mur-Labadia
 et al. 2026 (V-JEPA 2.1, arXiv 2603.14482). Deviations: block and context sizes are fixed by rounding to a rectangle
 instead of drawn per batch; predictor 64 wide and 2 deep for small encoders, its matrices started at PyTorch's
-fan-in scale (at the published std of .02 so narrow a predictor hears its places and hardly its context); no crop
+fan-in scale (with version 4, at the published std of .02, so narrow a predictor hardly heard its context); no crop
 unless asked for, beside the loop's own turns and shifts, which serve every entry; batches of 128 instead of 2,048;
 the teacher's momentum starts by its horizon (.949 in a run of 196 steps at h = .1; published: .996); gradients are
 clipped at norm 1 (published: not at all); the rate falls to 0 (published: 1e-6). Of `dense`: smooth-L1 instead of
 L1; distances to the targets of all blocks, in two dimensions; one output layer for context and targets; a warm-up
-by share of the run (published: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
+by share of the run (published code: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
 joins the depths linearly instead of by an MLP.
 """
 
@@ -321,7 +321,7 @@ def rate_for(batch_size: int) -> float:
         >>> rate_for(128)
         0.00025
 
-    Source: Assran et al. 2023, 1e-3 at 2,048; the rule: Krizhevsky 2014 (arXiv 1404.5997), section 5.
+    Source: Assran et al. 2023, 1e-3 at 2,048; the rule: Krizhevsky 2014 (arXiv 1404.5997).
     """
     return PUBLISHED_RATE * math.sqrt(batch_size / PUBLISHED_BATCH)
 

@@ -23,7 +23,7 @@ nothing but sky.
 **collapse.** What keeps a joint-embedding predictive architecture from the constant solution? Four arms: the
 published method, the same without its moving-average teacher and stopped gradient, and both with SIGReg added
 (Balestriero & LeCun 2025, arXiv 2511.08544; the claim of the AstroJEPA zoo). Expected, and found in three of three
-seeds: only the one that has neither ends `collapsed`.
+seeds with version 4 of `ijepa`: only the one that has neither ends `collapsed`.
 
 Run one with `astrojepa-bench run --suite NAME`; budget, encoder and evaluators are the user's, and so are galaxies
 and seeds of `masking` and `collapse`. With galaxies named (`-d DATASET`, `--set dataset.OPTION=VALUE`) `baseline`
