@@ -44,7 +44,7 @@ unless asked for, beside the loop's own turns and shifts, which serve every entr
 the teacher's momentum starts by its horizon (.949 in a run of 196 steps at h = .1; published: .996); gradients are
 clipped at norm 1 (published: not at all); the rate falls to 0 (published: 1e-6). Of `dense`: smooth-L1 instead of
 L1; distances to the targets of all blocks, in two dimensions; one output layer for context and targets; a warm-up
-by share of the run (published code: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
+by share of the run (in the code: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
 joins the depths linearly instead of by an MLP.
 """
 
