@@ -171,10 +171,42 @@ def find_hidden(piece: Subject) -> str | None:
     first = encode(encoder, shown, keep)
     if not torch.equal(first.positions, keep):
         return "positions are not the kept patches in their order"
-    seen = torch.zeros(FEW, grid.patches).scatter(1, keep, 1.0).view(FEW, 1, grid.rows, grid.columns)
-    pixels = torch.nn.functional.interpolate(seen, scale_factor=grid.patch_px, mode="nearest")
-    other = torch.where(pixels.bool(), shown, 1 - shown)
+    other = repainted(shown, keep, grid)
     return None if torch.equal(first.values, encode(encoder, other, keep).values) else "hidden pixels leak"
+
+
+def repainted(
+    shown: Float[Tensor, "batch band height width"], keep: Int[Tensor, "batch token"], grid: PatchGrid
+) -> Float[Tensor, "batch band height width"]:
+    """Invert every pixel outside the kept patches."""
+    seen = torch.zeros(len(shown), grid.patches).scatter(1, keep, 1.0)
+    image = seen.view(-1, 1, grid.rows, grid.columns)
+    pixels = torch.nn.functional.interpolate(image, scale_factor=grid.patch_px, mode="nearest")
+    return torch.where(pixels.bool(), shown, 1 - shown)
+
+
+@rules(
+    "layers",
+    "The last of its layers is its output, and hidden patches reach none of them.",
+    "end `layers` with what `forward` returns, and gather the kept patches before the first block",
+    ("repeatable",),
+)
+@torch.no_grad()
+def find_layers(piece: Subject) -> str | None:
+    """Compare the last layer with the output, and all layers where hidden pixels change."""
+    encoder: Encoder = build(piece)
+    shown = galaxies.images(FEW)
+    keep = None if encoder.grid is None else kept(encoder.grid)
+    layers = encoder.layers(shown, keep)
+    if not layers or not all(isinstance(each, Tokens) for each in layers):
+        return "layers are no sequence of Tokens"
+    if apart(layers[-1].values, encode(encoder, shown, keep).values) > CLOSE:
+        return "the last layer is not what forward returns"
+    if encoder.grid is None or keep is None:
+        return None
+    changed = encoder.layers(repainted(shown, keep, encoder.grid), keep)
+    same = [torch.equal(one.values, other.values) for one, other in zip(layers, changed, strict=True)]
+    return None if all(same) else f"hidden pixels leak into layer {same.index(False) + 1} of {len(same)}"
 
 
 @rules(
