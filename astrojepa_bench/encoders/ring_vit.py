@@ -17,7 +17,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.types import ImageSpec
 
 BATCH = 512
-WHITENING = "whitening."
+WHITENING = "whitenings."
 
 
 class RingViT(TokenViT):
