@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from astrojepa_bench.board.columns import LIFT, Column, Versions
 from astrojepa_bench.board.composite import Composite
@@ -41,6 +42,7 @@ class Row:
         letters: of its ties: it shares one with each entry that is neither better nor worse.
         group: which contestants it is ranked among.
         composite: how far it is on the way from its untrained encoder to one with labels, where that can be said.
+        disclosed: what the weights that it started from had seen of the test galaxies, where somebody says so.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Row:
     letters: str = ""
     group: str = ""
     composite: Composite | None = None
+    disclosed: str = ""
 
     @property
     def provisional(self) -> bool:
@@ -118,7 +121,13 @@ def make_row(
         ranks=verdicts.ranks.get(first.entry_id),
         letters=verdicts.letters.get(first.entry_id, ""),
         group=group_of(first, rules),
+        disclosed=next((_disclosure(run.disclosed) for run in runs if run.disclosed is not None), ""),
     )  # fmt: skip
+
+
+def _disclosure(told: Mapping[str, Any]) -> str:
+    seen, galaxies = (told.get(name, {}).get("test", 0) for name in ("seen", "galaxies"))
+    return f"disclosed: {seen} of {galaxies} test galaxies seen in pretraining"
 
 
 def lifts_of(entries: Entries, versions: Versions, verdicts: Verdicts, rules: Rules) -> dict[str, Summary]:

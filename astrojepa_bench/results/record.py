@@ -169,6 +169,8 @@ class RunRecord(_RecordPart):
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
         reproductions: reruns of it, oldest first.
+        disclosed: which test galaxies the weights that it started from had seen (`results.certificate`); a key only
+            where somebody says so.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -202,6 +204,7 @@ class RunRecord(_RecordPart):
     environment: Environment = Environment()
     provenance: Provenance = Provenance()
     reproductions: list[Reproduction] = []
+    disclosed: Block | None = None
 
     @field_validator("identity")
     @classmethod
@@ -259,7 +262,8 @@ class RunRecord(_RecordPart):
 
     def facts(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return self.model_dump(mode="json")
+        facts = self.model_dump(mode="json")
+        return facts if self.disclosed is not None else {k: v for k, v in facts.items() if k != "disclosed"}
 
     @property
     def is_edition_1(self) -> bool:

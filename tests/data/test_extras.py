@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrojepa_bench.data import extras
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.resize import resize
@@ -334,9 +333,8 @@ def test_what_was_wrong_with_a_pool_is_on_the_card(table, tmp_path):
 
 @real
 @pytest.mark.slow
-def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
+def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, uncompared):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""
-    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; see splitting/test_leaks.py
     table = Hdf5(
         path=REAL / "galaxy_zoo2.h5",
         pool=REAL / "galaxy_zoo2_unlabelled.zip",

@@ -224,10 +224,10 @@ def _overlapping(
     rows = np.flatnonzero(placed(ra, dec))
     if not len(rows):
         return np.empty((0, 2), dtype=np.int64)
-    centres = _unit_vectors(ra[rows], dec[rows])
-    pairs = cKDTree(centres).query_pairs(float(_chord(field[rows]).max()), output_type="ndarray")
+    centres = unit_vectors(ra[rows], dec[rows])
+    pairs = cKDTree(centres).query_pairs(float(chord(field[rows]).max()), output_type="ndarray")
     apart = np.linalg.norm(centres[pairs[:, 0]] - centres[pairs[:, 1]], axis=1)
-    reach = _chord(field[rows][pairs].mean(axis=1))
+    reach = chord(field[rows][pairs].mean(axis=1))
     return rows[pairs[apart < reach]]
 
 
@@ -240,17 +240,19 @@ def placed(
     return marked
 
 
-def _unit_vectors(
+def unit_vectors(
     ra: Float[np.ndarray, " galaxy"], dec: Float[np.ndarray, " galaxy"]
 ) -> Float[np.ndarray, "galaxy 3"]:
+    """Point from the centre of the sphere to each position [deg]."""
     a, d = np.radians(ra), np.radians(dec)
     return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=1)
 
 
-def _chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+def chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    """Turn angles into distances between unit vectors."""
     angle = np.radians(np.minimum(arcsec / 3600, 180))  # nothing is farther than across the sky
-    chord: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
-    return chord
+    distance: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
+    return distance
 
 
 def conflicting(names: np.ndarray, labels: Int[np.ndarray, " galaxy"]) -> Bool[np.ndarray, " galaxy"]:
