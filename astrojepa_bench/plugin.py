@@ -3,6 +3,12 @@
 Contestants import this module, torch, numpy and timm, and nothing else of ours. It re-exports; it has no code.
 """
 
+from astrojepa_bench.data.convert import band_statistics as statistics
+from astrojepa_bench.data.convert import fingerprint
+from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.sources.flux import asinh_stretch as stretch
+from astrojepa_bench.data.splitting.copies import find_copies
+from astrojepa_bench.data.splitting.splits import assign_splits
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
@@ -82,19 +88,25 @@ __all__ = [
     "Suite",
     "TokenBatch",
     "Tokens",
+    "assign_splits",
     "augment",
     "binomial_se",
     "choose_patches",
     "covered",
     "draw_blocks",
     "draw_square",
+    "find_copies",
+    "fingerprint",
     "hookimpl",
     "load_weights",
     "read_state",
     "read_torch",
     "rectangle_of",
     "rectangle_patches",
+    "resize",
     "signal_to_noise",
     "sincos_positions",
+    "statistics",
+    "stretch",
     "track",
 ]

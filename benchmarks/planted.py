@@ -27,7 +27,9 @@ def shifted(image, pixels):
     """Move to the left; what comes in from the right is sky."""
     motion = (1, 0, pixels, 0, 1, 0)
     return np.asarray(
-        Image.fromarray(image).transform(image.shape[1::-1], Image.Transform.AFFINE, motion, fillcolor=sky(image))
+        Image.fromarray(image).transform(
+            image.shape[1::-1], Image.Transform.AFFINE, motion, fillcolor=sky(image)
+        )
     )
 
 
@@ -88,7 +90,9 @@ WAYS = {
     "noise 5": partial(noisy, sigma=5),
     "noise 15": partial(noisy, sigma=15),
     "half resolution": halved,
-    "turned, zoomed, JPEG 60, dark": lambda image: jpeg(levels(zoomed(turned(image, 37), 1.25), gain=0.7), 60),
+    "turned, zoomed, JPEG 60, dark": lambda image: jpeg(
+        levels(zoomed(turned(image, 37), 1.25), gain=0.7), 60
+    ),
     "turned, shifted, JPEG 30": lambda image: jpeg(shifted(turned(image, 37), 2), 30),
     "negative": lambda image: 255 - image,
 }

@@ -55,7 +55,7 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.fixture
 def uncompared(monkeypatch):
-    """Load thousands of real galaxies without looking for copies: that takes seconds, and tests/data/splitting does it."""
+    """Load thousands of real galaxies without looking for copies, which takes seconds; see tests/data/splitting."""
     import numpy as np
 
     from astrojepa_bench.data import extras, table  # not before the hook above

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from astrojepa_bench.board.columns import LIFT, Column, Versions
+from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, Versions
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.evidence import scored
 from astrojepa_bench.board.families import Entries, group_of, own_floor
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.verdicts import Verdicts
+from astrojepa_bench.results.certificate import share_unseen
 from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 from astrojepa_bench.versions import version_text
@@ -121,13 +122,19 @@ def make_row(
         ranks=verdicts.ranks.get(first.entry_id),
         letters=verdicts.letters.get(first.entry_id, ""),
         group=group_of(first, rules),
-        disclosed=next((_disclosure(run.disclosed) for run in runs if run.disclosed is not None), ""),
+        disclosed=_disclosure([run for run in trained if run.disclosed is not None]),
     )  # fmt: skip
 
 
-def _disclosure(told: Mapping[str, Any]) -> str:
+def _disclosure(runs: Sequence[RunRecord]) -> str:
+    """Say how many test galaxies the weights had seen, and what the rest alone gives."""
+    if not runs:
+        return ""
+    told: Mapping[str, Any] = runs[0].disclosed or {}
     seen, galaxies = (told.get(name, {}).get("test", 0) for name in ("seen", "galaxies"))
-    return f"disclosed: {seen} of {galaxies} test galaxies seen in pretraining"
+    shares = [share for run in runs if (share := share_unseen(run, ACCURACY.key)) is not None]
+    without = f"; {ACCURACY.number(fmean(shares))} % linear accuracy without them" if seen and shares else ""
+    return f"disclosed: {seen} of {galaxies} test galaxies seen in pretraining{without}"
 
 
 def lifts_of(entries: Entries, versions: Versions, verdicts: Verdicts, rules: Rules) -> dict[str, Summary]:

@@ -134,7 +134,7 @@ def find_overlap(table: GalaxyTable, listed: Listed, radius_arcsec: float, cache
         by["pixels"] = showing(mine, [theirs], digests, cache_dir, f"looking for galaxies of {listed.name}")
     if not by:
         raise DataError(
-            f"{listed.name} holds positions alone and the galaxies of {table.card.name} have none; give ids or images"
+            f"{listed.name} holds positions alone and {table.card.name} has none; give ids or images"
         )
     return Overlap(by, np.logical_or.reduce(list(by.values())))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.data.overlap import Listed, Overlap
 from astrojepa_bench.errors import DataError
-from astrojepa_bench.results.correct import decode_bits
+from astrojepa_bench.results.correct import decode_bits, encode_bits
 from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.types import GalaxyTable, Split
@@ -89,18 +89,18 @@ class Certificate(BaseModel):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n"
 
     def disclosed_in(self, record: RunRecord, table: GalaxyTable) -> RunRecord:
-        """Return a record that says what its weights had seen, and how it scores without those test galaxies."""
+        """Return a record that says what its weights had seen, and which of the galaxies of its bits that were."""
         labelled = table.rows("test")
         labelled = labelled[table.label[labelled] >= 0]
-        unseen = ~np.isin(sorted(map(str, table.ids[labelled].tolist())), self.seen["test"])
+        seen = np.isin(sorted(map(str, table.ids[labelled].tolist())), self.seen["test"])
         told: dict[str, Any] = {
             "list": self.listed,
             "compared": self.compared,
             "galaxies": self.galaxies,
             "seen": {side: len(self.seen[side]) for side in SIDES},
             "certificate": digest(self.model_dump(mode="json")),
-            "unseen_labelled": int(unseen.sum()),
-            "without_seen": _means(record.correct, unseen) if unseen.any() else {},
+            "labelled": len(seen),
+            "bits": encode_bits(seen),
         }
         return record.model_copy(update={"disclosed": told})
 
@@ -114,6 +114,18 @@ def _test_galaxies(table: GalaxyTable) -> str:
     return digest(sorted(map(str, table.ids[table.rows("test")].tolist())))
 
 
-def _means(correct: Mapping[str, str], among: Sequence[bool] | np.ndarray) -> dict[str, float]:
-    rows = np.asarray(among)
-    return {name: float(decode_bits(bits, len(rows))[rows].mean()) for name, bits in sorted(correct.items())}
+def share_unseen(record: RunRecord, metric: str) -> float | None:
+    """Compute a share of right answers without the test galaxies that were seen.
+
+    Args:
+        record: of a run that discloses something.
+        metric: as `evaluator.metric`.
+
+    Returns:
+        None where the metric has no bits, or nothing is disclosed, or every galaxy was seen.
+    """
+    told = record.disclosed
+    if told is None or metric not in record.correct:
+        return None
+    unseen = ~decode_bits(told["bits"], told["labelled"])
+    return float(decode_bits(record.correct[metric], len(unseen))[unseen].mean()) if unseen.any() else None

@@ -22,8 +22,8 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
+from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import SkipCell, load_galaxies
@@ -112,7 +112,9 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         certificate = _certificate(request.overlap, plans, context)
         alone = partial(run_cell_isolated, request=here, plan=number)
         found = _run_cells(plan.cells, context, alone if request.isolates else None)
-        results += found if certificate is None else [_disclosed(each, certificate, context) for each in found]
+        results += (
+            found if certificate is None else [_disclosed(each, certificate, context) for each in found]
+        )
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
@@ -177,7 +179,9 @@ def _certificate(path: Path | None, plans: Sequence[Plan], context: RunContext) 
     if path is None:
         return None
     cells = [cell for plan in plans for cell in plan.cells]
-    if not any(starts_from_weights({kind: part.options for kind, part in c.components.items()}) for c in cells):
+    if not any(
+        starts_from_weights({kind: part.options for kind, part in c.components.items()}) for c in cells
+    ):
         raise ConfigError(
             f"--overlap {path}: no entry takes weights from a file, so there is nothing to disclose; leave it out"
         )

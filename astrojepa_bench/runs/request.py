@@ -45,8 +45,8 @@ class RunRequest(BaseModel):
         plugins: plugin files to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
         isolate: whether each cell runs in a process of its own.
-        overlap: certificate of `data overlap`: which test galaxies the weights of files had seen, for the records of
-            the entries that start from such weights.
+        overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of
+            entries that start from such weights.
         timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
     """
 

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.stats import median_abs_deviation
 
 from astrojepa_bench.data.sources.container import RefusedError
 from astrojepa_bench.data.sources.stretch import viewer_stretch
@@ -130,6 +129,8 @@ def sky_level(values: Float[np.ndarray, " pixel"]) -> tuple[float, float]:
     Returns:
         Level and standard deviation; zeros if there are no values.
     """
+    from scipy.stats import median_abs_deviation  # half a second, and most images hold no flux
+
     for _ in range(5):
         level = np.median(values) if len(values) else 0.0
         noise = median_abs_deviation(values, scale="normal") if len(values) else 0.0
