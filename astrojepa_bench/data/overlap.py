@@ -147,5 +147,5 @@ def _near(
     rows = np.flatnonzero(placed(ra, dec))
     apart, _ = tree.query(unit_vectors(ra[rows], dec[rows]))
     near = np.zeros(len(ra), dtype=bool)
-    near[rows] = apart <= chord(np.array(radius_arcsec))
+    near[rows] = apart <= chord(np.array([radius_arcsec]))
     return near

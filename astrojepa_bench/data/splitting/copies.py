@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +48,7 @@ def find_copies(
     digests = image_digests(images, "hashing images")
     if ra is not None and dec is not None and placed(ra, dec).all():
         return sky_groups(digests, ra, dec, field_arcsec)
-    with tempfile.TemporaryDirectory() as folder:
-        alike = copies_among(images, cache_dir or Path(folder), digests)
+    alike = _pairs(images) if cache_dir is None else copies_among(images, cache_dir, digests)
     return sky_groups(digests, ra, dec, field_arcsec, alike=alike)
 
 
@@ -64,16 +62,16 @@ def copies_among(
         cache_dir: where the answer is kept.
         digests: of each image (`image_digests`), if they are known.
     """
-    task = "looking for copies of galaxies"
-    names = image_digests(images, f"{task}: hashing") if digests is None else digests
-
-    def compare(folder: Path) -> None:
-        found = near_duplicates(images, task=task)
-        np.save(folder / "pairs.npy", np.stack([found.row_a, found.row_b], axis=1))
-
+    names = image_digests(images, "hashing images") if digests is None else digests
     key = fingerprint("copies", NEAR_DUPLICATES, images.shape[1:], names)
-    pairs: np.ndarray = np.load(cached(cache_dir, key, compare, "leaks") / "pairs.npy")
+    entry = cached(cache_dir, key, lambda folder: np.save(folder / "pairs.npy", _pairs(images)), "leaks")
+    pairs: np.ndarray = np.load(entry / "pairs.npy")
     return pairs
+
+
+def _pairs(images: Images) -> Int[np.ndarray, "pair 2"]:
+    found = near_duplicates(images, task="looking for copies of galaxies")
+    return np.stack([found.row_a, found.row_b], axis=1)
 
 
 def image_digests(images: Images, task: str) -> np.ndarray:

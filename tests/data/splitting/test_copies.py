@@ -48,8 +48,8 @@ def write(path, images, **columns):
 
 @pytest.fixture(scope="module")
 def twice():
-    """Return 24 galaxies and, behind them, each of them turned or mirrored."""
-    one = lopsided(24)
+    """Return 12 galaxies and, behind them, each of them turned or mirrored."""
+    one = lopsided(12)
     two = [np.rot90(image, 1 + at % 3)[:, :: -1 if at % 2 else 1] for at, image in enumerate(one)]
     return np.concatenate([one, two])
 
@@ -59,11 +59,11 @@ def test_copies_share_a_split_at_every_size(twice, tmp_path):
     path = write(tmp_path / "a.h5", twice)
     tables = [Hdf5(path=path).load(size_px, tmp_path / "cache") for size_px in (64, 32)]
     for table in tables:
-        np.testing.assert_array_equal(table.split[:24], table.split[24:])
-        np.testing.assert_array_equal(table.group[:24], table.group[24:])
-        assert len(set(table.group.tolist())) == 24
+        np.testing.assert_array_equal(table.split[:12], table.split[12:])
+        np.testing.assert_array_equal(table.group[:12], table.group[12:])
+        assert len(set(table.group.tolist())) == 12
         assert any(
-            note.startswith("48 images show a galaxy that another image shows too")
+            note.startswith("24 images show a galaxy that another image shows too")
             for note in table.card.notes
         )
     np.testing.assert_array_equal(tables[0].split, tables[1].split)
@@ -79,19 +79,19 @@ def test_a_set_is_searched_once(twice, tmp_path, monkeypatch):
 
 def test_the_splits_of_a_file_are_kept_and_copies_across_them_counted(twice, tmp_path):
     """Originals train and copies test, as the file says: the card says how many images that concerns."""
-    declared = np.array([b"train"] * 24 + [b"test"] * 24)
+    declared = np.array([b"train"] * 12 + [b"test"] * 12)
     table = Hdf5(path=write(tmp_path / "a.h5", twice, split=declared)).load(64, tmp_path / "cache")
-    assert set(table.split[24:].tolist()) == {"test"}
-    assert set(table.split[:24].tolist()) == {"train", "val"}
-    assert any("48 of them have a copy in another split" in note for note in table.card.notes)
+    assert set(table.split[12:].tolist()) == {"test"}
+    assert set(table.split[:12].tolist()) == {"train", "val"}
+    assert any("24 of them have a copy in another split" in note for note in table.card.notes)
 
 
 def test_validation_that_is_taken_from_training_parts_no_copies(twice, tmp_path):
     """Where both are declared to train, both validate or neither does."""
     images = np.concatenate([twice, lopsided(12, seed=1)])
-    declared = np.array([b"train"] * 48 + [b"test"] * 12)
+    declared = np.array([b"train"] * 24 + [b"test"] * 12)
     table = Hdf5(path=write(tmp_path / "a.h5", images, split=declared)).load(64, tmp_path / "cache")
-    np.testing.assert_array_equal(table.split[:24], table.split[24:48])
+    np.testing.assert_array_equal(table.split[:12], table.split[12:24])
     assert "val" in table.split
     assert not any("in another split" in note for note in table.card.notes)
 
@@ -99,12 +99,12 @@ def test_validation_that_is_taken_from_training_parts_no_copies(twice, tmp_path)
 def test_positions_decide_where_every_galaxy_has_one(twice, tmp_path, monkeypatch):
     """Nothing is compared; with one position missing, all is."""
     monkeypatch.setattr(module, "near_duplicates", None)
-    ra = 1 + np.arange(48.0)
-    path = write(tmp_path / "a.h5", twice, ra=ra, dec=np.zeros(48))
-    assert len(set(Hdf5(path=path).load(64, tmp_path / "cache").group.tolist())) == 48
+    ra = 1 + np.arange(24.0)
+    path = write(tmp_path / "a.h5", twice, ra=ra, dec=np.zeros(24))
+    assert len(set(Hdf5(path=path).load(64, tmp_path / "cache").group.tolist())) == 24
     ra[7] = np.nan
     with pytest.raises(TypeError):
-        Hdf5(path=write(tmp_path / "b.h5", twice, ra=ra, dec=np.zeros(48))).load(64, tmp_path / "cache")
+        Hdf5(path=write(tmp_path / "b.h5", twice, ra=ra, dec=np.zeros(24))).load(64, tmp_path / "cache")
 
 
 def test_images_of_a_few_pixels_are_not_compared(tmp_path, monkeypatch):
@@ -116,19 +116,19 @@ def test_images_of_a_few_pixels_are_not_compared(tmp_path, monkeypatch):
 def test_groups_of_copies_have_names_that_row_order_does_not_change(twice):
     """Shuffled, every image keeps the name of its group."""
     images = twice.transpose(0, 3, 1, 2)
-    order = np.random.default_rng(0).permutation(48)
+    order = np.random.default_rng(0).permutation(24)
     names = find_copies(images)
     np.testing.assert_array_equal(find_copies(np.ascontiguousarray(images[order])), names[order])
-    np.testing.assert_array_equal(names[:24], names[24:])
-    assert len(set(names.tolist())) == 24
+    np.testing.assert_array_equal(names[:12], names[12:])
+    assert len(set(names.tolist())) == 12
 
 
 def test_pairs_among_themselves_are_those_against_each_other(twice):
     """Each pair once, the smaller row first, and no image with itself."""
     images = twice.transpose(0, 3, 1, 2)
-    within, across = near_duplicates(images), near_duplicates(images[:24], images[24:])
+    within, across = near_duplicates(images), near_duplicates(images[:12], images[12:])
     np.testing.assert_array_equal(within.row_a, across.row_a)
-    np.testing.assert_array_equal(within.row_b, across.row_b + 24)
+    np.testing.assert_array_equal(within.row_b, across.row_b + 12)
     np.testing.assert_allclose(within.correlation, across.correlation, atol=1e-3)
 
 
