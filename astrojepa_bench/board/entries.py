@@ -15,7 +15,6 @@ from astrojepa_bench.board.families import Entries, group_of, own_floor
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.verdicts import Verdicts
-from astrojepa_bench.results.certificate import share_unseen
 from astrojepa_bench.results.naming import differing, short
 from astrojepa_bench.results.record import SCORED, RunRecord, Standing
 from astrojepa_bench.versions import version_text
@@ -127,12 +126,12 @@ def make_row(
 
 
 def _disclosure(runs: Sequence[RunRecord]) -> str:
-    """Say how many test galaxies the weights had seen, and what the rest alone gives."""
+    """Write how many test galaxies the weights had seen, and what the rest alone gives."""
     if not runs:
         return ""
     told: Mapping[str, Any] = runs[0].disclosed or {}
     seen, galaxies = (told.get(name, {}).get("test", 0) for name in ("seen", "galaxies"))
-    shares = [share for run in runs if (share := share_unseen(run, ACCURACY.key)) is not None]
+    shares = [share for run in runs if (share := run.share_unseen(ACCURACY.key)) is not None]
     without = f"; {ACCURACY.number(fmean(shares))} % linear accuracy without them" if seen and shares else ""
     return f"disclosed: {seen} of {galaxies} test galaxies seen in pretraining{without}"
 

@@ -18,6 +18,7 @@ from astrojepa_bench.cli.shared_arguments import isolation as _isolation
 from astrojepa_bench.cli.shared_arguments import json_flag as _json
 from astrojepa_bench.cli.shared_arguments import looking as _looking
 from astrojepa_bench.cli.shared_arguments import one_run as _run
+from astrojepa_bench.cli.shared_arguments import overlap as _overlap
 from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
 from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
@@ -60,12 +61,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument(
         "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"
     )
-    ruler.add_argument(
-        "--overlap",
-        type=Path,
-        metavar="FILE",
-        help="certificate of `data overlap`, for entries whose weights come from a file",
-    )
+    _overlap(ruler)
     _isolation(ruler)
     _settings(parser, "KIND")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")

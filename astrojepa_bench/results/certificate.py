@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.data.overlap import Listed, Overlap
 from astrojepa_bench.errors import DataError
-from astrojepa_bench.results.correct import decode_bits, encode_bits
+from astrojepa_bench.results.correct import encode_bits
 from astrojepa_bench.results.identity import digest
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.types import GalaxyTable, Split
@@ -112,20 +112,3 @@ def starts_from_weights(options: Mapping[str, Mapping[str, object]]) -> bool:
 
 def _test_galaxies(table: GalaxyTable) -> str:
     return digest(sorted(map(str, table.ids[table.rows("test")].tolist())))
-
-
-def share_unseen(record: RunRecord, metric: str) -> float | None:
-    """Compute a share of right answers without the test galaxies that were seen.
-
-    Args:
-        record: of a run that discloses something.
-        metric: as `evaluator.metric`.
-
-    Returns:
-        None where the metric has no bits, or nothing is disclosed, or every galaxy was seen.
-    """
-    told = record.disclosed
-    if told is None or metric not in record.correct:
-        return None
-    unseen = ~decode_bits(told["bits"], told["labelled"])
-    return float(decode_bits(record.correct[metric], len(unseen))[unseen].mean()) if unseen.any() else None

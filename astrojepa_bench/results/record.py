@@ -23,7 +23,7 @@ from pydantic import (
 
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.options import legible
-from astrojepa_bench.results.correct import packed
+from astrojepa_bench.results.correct import decode_bits, packed
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
 from astrojepa_bench.results.naming import titled
 
@@ -273,6 +273,22 @@ class RunRecord(_RecordPart):
     def value(self, evaluator: str, metric: str) -> float | None:
         """Look one score up; None if it was not measured."""
         return next((s.value for s in self.scores if (s.evaluator, s.metric) == (evaluator, metric)), None)
+
+    def share_unseen(self, metric: str) -> float | None:
+        """Compute a share of right answers without the test galaxies that the weights had seen.
+
+        Args:
+            metric: as `evaluator.metric`.
+
+        Returns:
+            None where the metric has no bits, or nothing is disclosed, or every galaxy was seen.
+        """
+        told = self.disclosed
+        if told is None or metric not in self.correct:
+            return None
+        unseen = ~decode_bits(told["bits"], told["labelled"])
+        right = decode_bits(self.correct[metric], len(unseen))[unseen]
+        return float(right.mean()) if unseen.any() else None
 
     def identity_faults(self) -> list[str]:
         """List the ids that do not follow from the identity; none in an honest record."""

@@ -189,7 +189,7 @@ def _certificate(path: Path | None, plans: Sequence[Plan], context: RunContext) 
 
 
 def _disclosed(result: CellResult, certificate: Certificate, context: RunContext) -> CellResult:
-    """Say in a record what its weights had seen, also in one that was there before."""
+    """Write into a record what its weights had seen, also into one that was there before."""
     record = result.record
     if record.status not in SCORED or not starts_from_weights(record.options):
         return result

@@ -13,7 +13,7 @@ from astrojepa_bench.data.overlap import find_overlap, read_list
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.results.certificate import Certificate, share_unseen
+from astrojepa_bench.results.certificate import Certificate
 from astrojepa_bench.results.correct import decode_bits
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
@@ -66,7 +66,7 @@ def test_a_record_says_what_its_weights_had_seen(place):
     ids = sorted(table.ids[table.rows("test")].tolist())
     seen = np.isin(ids, table.ids[table.rows("test")][:10])
     right = decode_bits(record.correct["linear.accuracy"], len(ids))
-    assert share_unseen(record, "linear.accuracy") == pytest.approx(right[~seen].mean())
+    assert record.share_unseen("linear.accuracy") == pytest.approx(right[~seen].mean())
 
     [section] = read_board(place / "out").sections
     [row] = section.rows

@@ -185,7 +185,7 @@ def _copied(alike: Int[np.ndarray, "pair 2"], split: np.ndarray) -> list[str]:
 
 
 def _uneven(catalogue: Catalogue, groups: np.ndarray, split: np.ndarray) -> list[str]:
-    """Say so where large groups make the splits very different from the shares that were meant."""
+    """Note it where large groups make the splits very different from the shares that were meant."""
     counted = catalogue.label >= 0 if (catalogue.label >= 0).any() else np.full(len(split), True)
     test, val = split_shares(int((catalogue.label >= 0).sum()))
     meant = {"train": 1 - test - val, "val": val, "test": test}
