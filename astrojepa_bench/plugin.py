@@ -3,6 +3,12 @@
 Contestants import this module, torch, numpy and timm, and nothing else of ours. It re-exports; it has no code.
 """
 
+from astrojepa_bench.data.convert import band_statistics as statistics
+from astrojepa_bench.data.convert import fingerprint
+from astrojepa_bench.data.resize import resize
+from astrojepa_bench.data.sources.flux import asinh_stretch as stretch
+from astrojepa_bench.data.splitting.copies import find_copies
+from astrojepa_bench.data.splitting.splits import assign_splits
 from astrojepa_bench.encoders.morphology import centroid
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
@@ -83,6 +89,7 @@ __all__ = [
     "Suite",
     "TokenBatch",
     "Tokens",
+    "assign_splits",
     "augment",
     "binomial_se",
     "central_component",
@@ -91,14 +98,19 @@ __all__ = [
     "covered",
     "draw_blocks",
     "draw_square",
+    "find_copies",
+    "fingerprint",
     "hookimpl",
     "load_weights",
     "read_state",
     "read_torch",
     "rectangle_of",
     "rectangle_patches",
+    "resize",
     "signal_to_noise",
     "sincos_positions",
     "sky",
+    "statistics",
+    "stretch",
     "track",
 ]

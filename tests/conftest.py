@@ -53,6 +53,17 @@ def pytest_xdist_auto_num_workers(config):
     return 2
 
 
+@pytest.fixture
+def uncompared(monkeypatch):
+    """Load thousands of real galaxies without looking for copies, which takes seconds; see tests/data/splitting."""
+    import numpy as np
+
+    from astrojepa_bench.data import extras, table  # not before the hook above
+
+    monkeypatch.setattr(table, "copies_among", lambda *_: np.empty((0, 2), dtype=np.int64))
+    monkeypatch.setattr(extras, "showing", lambda new, *_: np.zeros(len(new.rows), dtype=bool))
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """Fill a folder once, whichever process of the test run needs it first; tests only read it."""

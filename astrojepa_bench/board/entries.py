@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
-from astrojepa_bench.board.columns import LIFT, Column, Versions
+from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, Versions
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.evidence import scored
 from astrojepa_bench.board.families import Entries, group_of, own_floor
@@ -41,6 +42,7 @@ class Row:
         letters: of its ties: it shares one with each entry that is neither better nor worse.
         group: which contestants it is ranked among.
         composite: how far it is on the way from its untrained encoder to one with labels, where that can be said.
+        disclosed: what the weights that it started from had seen of the test galaxies, where somebody says so.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Row:
     letters: str = ""
     group: str = ""
     composite: Composite | None = None
+    disclosed: str = ""
 
     @property
     def provisional(self) -> bool:
@@ -118,7 +121,19 @@ def make_row(
         ranks=verdicts.ranks.get(first.entry_id),
         letters=verdicts.letters.get(first.entry_id, ""),
         group=group_of(first, rules),
+        disclosed=_disclosure([run for run in trained if run.disclosed is not None]),
     )  # fmt: skip
+
+
+def _disclosure(runs: Sequence[RunRecord]) -> str:
+    """Write how many test galaxies the weights had seen, and what the rest alone gives."""
+    if not runs:
+        return ""
+    told: Mapping[str, Any] = runs[0].disclosed or {}
+    seen, galaxies = (told.get(name, {}).get("test", 0) for name in ("seen", "galaxies"))
+    shares = [share for run in runs if (share := run.share_unseen(ACCURACY.key)) is not None]
+    without = f"; {ACCURACY.number(fmean(shares))} % linear accuracy without them" if seen and shares else ""
+    return f"disclosed: {seen} of {galaxies} test galaxies seen in pretraining{without}"
 
 
 def lifts_of(entries: Entries, versions: Versions, verdicts: Verdicts, rules: Rules) -> dict[str, Summary]:

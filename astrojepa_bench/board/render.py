@@ -276,7 +276,7 @@ def _section_data(section: Section) -> dict[str, object]:
     facts = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
     rows = [
         {
-            **dataclasses.asdict(row),
+            **{name: fact for name, fact in dataclasses.asdict(row).items() if name != "disclosed" or fact},
             "status": row.status,
             "provisional": row.provisional,
             "cells": {key: _rounded(summary) for key, summary in row.cells.items()},

@@ -229,6 +229,7 @@ def _caveats(
         notes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
     if any(row.standing == "ceiling" for row in rows):
         notes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
+    notes += [f"³ {row.label}: {row.disclosed}." for row in rows if row.disclosed]
     releases = {".".join(r.environment.torch.split(".")[:2]) for r in asked if r.status in SCORED}
     if len(releases) > 1:  # they can move numbers without being what is compared
         notes.append(f"This section mixes torch releases: {', '.join(sorted(releases))}.")

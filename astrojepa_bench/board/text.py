@@ -79,8 +79,8 @@ def rank_text(row: Row) -> str:
 
 
 def seeds_text(row: Row) -> str:
-    """Write how many seeds were trained to the end, with a mark where they are too few."""
-    return f"{len(row.seeds)}{'¹' * row.provisional}"
+    """Write how many seeds were trained to the end, with marks where they are too few or something is disclosed."""
+    return f"{len(row.seeds)}{'¹' * row.provisional}{'³' * bool(row.disclosed)}"
 
 
 def headline_of(section: Section) -> Column:

@@ -18,6 +18,7 @@ from astrojepa_bench.cli.shared_arguments import isolation as _isolation
 from astrojepa_bench.cli.shared_arguments import json_flag as _json
 from astrojepa_bench.cli.shared_arguments import looking as _looking
 from astrojepa_bench.cli.shared_arguments import one_run as _run
+from astrojepa_bench.cli.shared_arguments import overlap as _overlap
 from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
 from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
@@ -60,6 +61,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument(
         "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"
     )
+    _overlap(ruler)
     _isolation(ruler)
     _settings(parser, "KIND")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")
@@ -180,6 +182,26 @@ def data_verify(parser: ArgumentParser) -> None:
     parser.epilog = "example:\n  astrojepa-bench data verify Galaxy10_DECals.h5"
     parser.add_argument("file", type=Path, metavar="FILE", help="an HDF5 file laid out like Galaxy10")
     _json(parser)
+
+
+def data_overlap(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data overlap`."""
+    parser.epilog = """examples:
+  astrojepa-bench data overlap galaxies.h5 their_images.zip
+  astrojepa-bench data overlap galaxy10 pretrained_on.csv --radius 3 --out overlap.json
+
+LIST is a table (CSV, Parquet, FITS) with a column id, or ra and dec, or all three; a text file with an id a line;
+or images (HDF5, zip, folder). `run --overlap overlap.json` discloses what was found."""
+    _target(parser)
+    parser.add_argument("list", type=Path, metavar="LIST", help="galaxies that somebody pretrained on")
+    parser.add_argument(
+        "--radius",
+        type=float,
+        default=5.0,
+        metavar="ARCSEC",
+        help="positions as near as this are one galaxy's (default: 5)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="certificate to write")
 
 
 def data_fetch(parser: ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup, MetricLine, metric_groups, records_of, scoring_cost
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board, Section
-from astrojepa_bench.board.text import PLACES, short_label, view_title
+from astrojepa_bench.board.text import PLACES, seeds_text, short_label, view_title
 from astrojepa_bench.cli.board_view import section_remarks
 
 _GAP = "  "
@@ -158,7 +158,7 @@ def _lines(section: Section, groups: Sequence[MetricGroup], *, spreads: bool) ->
 def _standing(section: Section) -> list[_Cells]:
     rows = section.rows
     places = [PLACES.get(row.standing, str(row.rank or "–")) for row in rows]
-    seeds = [f"{len(row.seeds)}{'¹' * row.provisional}" for row in rows]
+    seeds = [seeds_text(row) for row in rows]
     facts = {
         "rank": places,
         "seeds": seeds,

@@ -95,6 +95,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "plugins": arguments.plugin,
         "shard": arguments.shard,
         "isolate": arguments.isolate or None,
+        "overlap": arguments.overlap,
         "timeout": arguments.timeout,
     }
     fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}

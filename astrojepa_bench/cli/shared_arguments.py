@@ -105,6 +105,13 @@ def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
     )
 
 
+def overlap(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Declare what is known of the galaxies that weights from a file have seen."""
+    parser.add_argument(
+        "--overlap", type=Path, metavar="FILE", help="certificate of `data overlap`, for weights from a file"
+    )
+
+
 def index(parser: ArgumentParser, what: str) -> None:
     """Declare which galaxy is meant."""
     parser.add_argument(

@@ -45,6 +45,11 @@ DATA_ACTIONS: Mapping[str, Verb] = {
         "Read all of an HDF5 file: is it whole, is it a published one, which known defects does it have.",
         arguments.data_verify,
     ),
+    "overlap": Verb(
+        "data_overlap",
+        "Find which galaxies of a dataset somebody pretrained on: by id, by sky and by pixels.",
+        arguments.data_overlap,
+    ),
     "fetch": Verb(
         "data_fetch",
         "Download a published set; an interrupted download resumes where it stopped.",

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.convert import band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.sources.archive import ImageFiles
+from astrojepa_bench.data.sources.band_order import in_order_of
 from astrojepa_bench.data.sources.catalogue import FACTS, Source
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_rows import saved_rows
@@ -70,6 +71,7 @@ def with_extras(
     size_px: int,
     cache_dir: Path,
     on_bad_image: OnBadImage = "fail",
+    bands: tuple[str, ...] = (),
 ) -> GalaxyTable:
     """Append unlabelled images for pretraining and known anomalies for the test set.
 
@@ -77,6 +79,7 @@ def with_extras(
     An anomaly that shows a galaxy of the table is left out, and so is a pool image that shows a validation
     or test galaxy or an anomaly: an encoder must not learn from what it is tested on. A galaxy is
     recognised by its pixels, by its place on the sky, and by its appearance in another crop. The card counts them.
+    Where both name their bands, theirs are put into the table's order.
 
     Args:
         table: the galaxies to add to.
@@ -85,12 +88,13 @@ def with_extras(
         size_px: the table's image size.
         cache_dir: where converted images are kept.
         on_bad_image: whether an unreadable image ends everything or is left out; blank ones are left out.
+        bands: names of the table's bands as its source states them; empty where it does not.
 
     Raises:
         DataError: a source is missing, unreadable, of other bands, or holds nothing new.
     """
     extras: list[Extra] = []
-    reader = _SourceReader(len(table.spec.bands), size_px, cache_dir, on_bad_image)
+    reader = _SourceReader(len(table.spec.bands), bands, size_px, cache_dir, on_bad_image)
     if anomalies is not None:
         found = reader.read(Path(anomalies).expanduser(), "anomaly")
         extras.append(_new(found, table, np.arange(len(table)), [], cache_dir))
@@ -116,9 +120,10 @@ def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
 
 @dataclass(frozen=True)
 class _SourceReader:
-    """Reads extras for a table of so many bands and pixels."""
+    """Reads extras for a table of so many bands, of these names where they are stated, and pixels."""
 
     bands: int
+    names: tuple[str, ...]
     size_px: int
     cache_dir: Path
     on_bad_image: OnBadImage
@@ -133,7 +138,9 @@ class _SourceReader:
                 f"{role} {path.name} has {source.bands} bands, the dataset {self.bands}; "
                 f"give images of {self.bands} bands"
             )
-        catalogue, converted = source.catalogue(), convert(source, self.size_px, self.cache_dir)
+        catalogue = source.catalogue()
+        reordered = in_order_of(self.names, source, catalogue.bands, f"{role} {path.name}")
+        converted = convert(reordered or source, self.size_px, self.cache_dir)
         seen, notes = readable(path.name, converted, self.on_bad_image)
         kinds = catalogue.kinds() if role == "anomaly" else np.full(len(catalogue), "")
         if role == "anomaly":
@@ -143,6 +150,8 @@ class _SourceReader:
             ids=np.array([f"{role}/{name}" for name in catalogue.ids.tolist()]),
             facts=catalogue.facts(converted.images.shape[2]), source=path.name,
         )  # fmt: skip
+        if reordered is not None:
+            notes.append(f"bands {', '.join(catalogue.bands)} were put in the order {', '.join(self.names)}")
         return extra.kept(seen, *(f"{role}: {note}" for note in (*catalogue.notes, *notes)))
 
 
@@ -165,13 +174,12 @@ def _new(
     same = np.isin(groups[held:], groups[:held])
     task = f"looking for galaxies of the dataset in {extra.source}"
     alike = showing(new, known, digests, cache_dir, task)
-    dropped = same if alike is None else same | alike
+    dropped = same | alike
     if dropped.all():
         raise DataError(
             f"all {len(dropped)} images of {extra.source} show galaxies of the dataset itself; give others"
         )
-    unseen = "" if alike is not None else " (too many to look for other crops of the same galaxies)"
-    return extra.kept(~dropped, _told(extra, dropped, int((dropped & ~same).sum())) + unseen)
+    return extra.kept(~dropped, _told(extra, dropped, int((dropped & ~same).sum())))
 
 
 def _told(extra: Extra, dropped: Bool[np.ndarray, " row"], recut: int) -> str:

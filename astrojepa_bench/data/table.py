@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from astrojepa_bench.data.convert import (
     CONVERSION,
@@ -19,6 +20,8 @@ from astrojepa_bench.data.convert import (
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.sources.catalogue import Source
 from astrojepa_bench.data.sources.container import spelt
+from astrojepa_bench.data.splitting.copies import LEAST_SIDE_PX, copies_among
+from astrojepa_bench.data.splitting.registration import SIDE_PX
 from astrojepa_bench.data.splitting.selection import OnBadImage, Selection, select
 from astrojepa_bench.types import Card, GalaxyTable, Images, ImageSpec
 
@@ -60,10 +63,17 @@ def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir
         ConfigError: the cache cannot be written.
     """
     catalogue, converted = source.catalogue(), convert(source, size_px, cache_dir)
-    selection = select(source.name, catalogue, converted, how.on_bad_image)
+
+    def copies() -> Int[np.ndarray, "pair 2"]:
+        """Look at one size, whatever was asked for, so that splits are the same at all."""
+        if np.minimum(converted.rows["height"], converted.rows["width"]).max(initial=0) < LEAST_SIDE_PX:
+            return np.empty((0, 2), dtype=np.int64)
+        return copies_among(convert(source, SIDE_PX, cache_dir).images, cache_dir)
+
+    selection = select(source.name, catalogue, converted, how.on_bad_image, copies)
     table = _table(selection, converted, name, how, cache_dir)
     return with_extras(
-        table, pool=how.pool, anomalies=how.anomalies, size_px=size_px, cache_dir=cache_dir,
+        table, bands=catalogue.bands, pool=how.pool, anomalies=how.anomalies, size_px=size_px, cache_dir=cache_dir,
         on_bad_image=how.on_bad_image,
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ from pydantic import (
 
 from astrojepa_bench.errors import ContractError, DataError
 from astrojepa_bench.options import legible
-from astrojepa_bench.results.correct import packed
+from astrojepa_bench.results.correct import decode_bits, packed
 from astrojepa_bench.results.identity import canonical_json, digest, entry_digest
 from astrojepa_bench.results.naming import titled
 
@@ -169,6 +169,8 @@ class RunRecord(_RecordPart):
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
         reproductions: reruns of it, oldest first.
+        disclosed: which test galaxies the weights that it started from had seen (`results.certificate`); a key only
+            where somebody says so.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -202,6 +204,7 @@ class RunRecord(_RecordPart):
     environment: Environment = Environment()
     provenance: Provenance = Provenance()
     reproductions: list[Reproduction] = []
+    disclosed: Block | None = None
 
     @field_validator("identity")
     @classmethod
@@ -259,7 +262,8 @@ class RunRecord(_RecordPart):
 
     def facts(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return self.model_dump(mode="json")
+        facts = self.model_dump(mode="json")
+        return facts if self.disclosed is not None else {k: v for k, v in facts.items() if k != "disclosed"}
 
     @property
     def is_edition_1(self) -> bool:
@@ -269,6 +273,22 @@ class RunRecord(_RecordPart):
     def value(self, evaluator: str, metric: str) -> float | None:
         """Look one score up; None if it was not measured."""
         return next((s.value for s in self.scores if (s.evaluator, s.metric) == (evaluator, metric)), None)
+
+    def share_unseen(self, metric: str) -> float | None:
+        """Compute a share of right answers without the test galaxies that the weights had seen.
+
+        Args:
+            metric: as `evaluator.metric`.
+
+        Returns:
+            None where the metric has no bits, or nothing is disclosed, or every galaxy was seen.
+        """
+        told = self.disclosed
+        if told is None or metric not in self.correct:
+            return None
+        unseen = ~decode_bits(told["bits"], told["labelled"])
+        right = decode_bits(self.correct[metric], len(unseen))[unseen]
+        return float(right.mean()) if unseen.any() else None
 
     def identity_faults(self) -> list[str]:
         """List the ids that do not follow from the identity; none in an honest record."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,9 @@ def _run_alone(
     else:
         result = CellResult(_failed(cell, context, identity, fault, "building"))
     record = result.record
+    if known is not None and known.disclosed is not None:  # of the same weights
+        record = record.model_copy(update={"disclosed": known.disclosed})
+        result = replace(result, record=record)
     if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
         write_record(record, store, context.galaxies.table)
     if record.status in {*SCORED, "diverged"}:  # nobody resumes it

@@ -22,6 +22,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.certificate import Certificate, starts_from_weights
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
@@ -108,8 +109,12 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     )
     for number, plan in enumerate(plans):
         context = _context(plan, here, device, command)
+        certificate = _certificate(request.overlap, plans, context)
         alone = partial(run_cell_isolated, request=here, plan=number)
-        results += _run_cells(plan.cells, context, alone if request.isolates else None)
+        found = _run_cells(plan.cells, context, alone if request.isolates else None)
+        results += (
+            found if certificate is None else [_disclosed(each, certificate, context) for each in found]
+        )
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
@@ -162,6 +167,36 @@ def total_minutes(planned: Iterable[PlannedCell]) -> float | None:
     """Add up; None as soon as one missing cell takes nobody knows how long."""
     minutes = [each.minutes for each in planned]
     return None if None in minutes else round(sum(each for each in minutes if each is not None), 2)
+
+
+def _certificate(path: Path | None, plans: Sequence[Plan], context: RunContext) -> Certificate | None:
+    """Read the certificate of a request before anything runs.
+
+    Raises:
+        ConfigError: no entry takes weights from a file.
+        DataError: it is none, or is about other test galaxies.
+    """
+    if path is None:
+        return None
+    cells = [cell for plan in plans for cell in plan.cells]
+    if not any(
+        starts_from_weights({kind: part.options for kind, part in c.components.items()}) for c in cells
+    ):
+        raise ConfigError(
+            f"--overlap {path}: no entry takes weights from a file, so there is nothing to disclose; leave it out"
+        )
+    return Certificate.read(path.expanduser(), context.galaxies.table)
+
+
+def _disclosed(result: CellResult, certificate: Certificate, context: RunContext) -> CellResult:
+    """Write into a record what its weights had seen, also into one that was there before."""
+    record = result.record
+    if record.status not in SCORED or not starts_from_weights(record.options):
+        return result
+    told = certificate.disclosed_in(record, context.galaxies.table)
+    if told.disclosed != record.disclosed:
+        context.store.write(told)
+    return dataclasses.replace(result, record=told)
 
 
 def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:

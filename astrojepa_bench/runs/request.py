@@ -45,6 +45,8 @@ class RunRequest(BaseModel):
         plugins: plugin files to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
         isolate: whether each cell runs in a process of its own.
+        overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of
+            entries that start from such weights.
         timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
     """
 
@@ -70,6 +72,7 @@ class RunRequest(BaseModel):
     plugins: tuple[Path, ...] = ()
     shard: tuple[int, int] | None = None
     isolate: bool = False
+    overlap: Path | None = None
     timeout: float | None = None
 
     @model_validator(mode="after")

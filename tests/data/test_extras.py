@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrojepa_bench.data import extras
 from astrojepa_bench.data.extras import with_extras
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.resize import resize
@@ -306,6 +305,44 @@ def test_changed_folder_is_converted_again(table, tmp_path):
     np.testing.assert_array_equal(after.images[21], resize(pixels(1, seed=9)[0], 6))
 
 
+def banded(path, bands, images, **columns):
+    """Write an HDF5 file that names its bands."""
+    write_h5(path, images, **columns)
+    with h5py.File(path, "a") as file:
+        file.attrs["bands"] = bands
+    return path
+
+
+def test_bands_are_put_in_the_order_of_the_table(tmp_path):
+    """The pool's z joins the table's z, and a file in that order gives the same images; the card says so."""
+    main = banded(tmp_path / "m.h5", "z,r,g", pixels(), ans=np.arange(20) % 2)
+    swapped = banded(tmp_path / "p.h5", "g,r,z", pixels(4, seed=1))
+    ordered = banded(tmp_path / "q.h5", "z,r,g", pixels(4, seed=1)[..., ::-1])
+    for role in ("pool", "anomalies"):
+        tables = [Hdf5(path=main, **{role: path}).load(6, tmp_path / "cache") for path in (swapped, ordered)]
+        np.testing.assert_array_equal(tables[0].images, tables[1].images)
+        assert tables[0].spec == tables[1].spec
+        assert any("bands g, r, z were put in the order z, r, g" in note for note in tables[0].card.notes)
+        assert not any("in the order" in note for note in tables[1].card.notes)
+
+
+def test_other_bands_are_refused(tmp_path):
+    """An i band is no z band, though both files have three."""
+    main = banded(tmp_path / "m.h5", "z,r,g", pixels(), ans=np.arange(20) % 2)
+    with pytest.raises(DataError, match=r"pool p\.h5 has bands i, r, g, the dataset z, r, g"):
+        Hdf5(path=main, pool=banded(tmp_path / "p.h5", "i,r,g", pixels(4, seed=1))).load(
+            6, tmp_path / "cache"
+        )
+
+
+def test_bands_that_only_one_names_stay_as_they_are(tmp_path):
+    """Nothing is known of their order."""
+    main = write_h5(tmp_path / "m.h5", pixels(), ans=np.arange(20) % 2)
+    pool = banded(tmp_path / "p.h5", "g,r,z", pixels(4, seed=1))
+    both = Hdf5(path=main, pool=pool).load(6, tmp_path / "cache")
+    np.testing.assert_array_equal(both.images[20:], [resize(image, 6) for image in pixels(4, seed=1)])
+
+
 def test_cut_off_zip_is_called_a_damaged_zip(table, tmp_path):
     """Its beginning tells what it was to be: the advice is to fetch it again."""
     path = zipped(write_folder(tmp_path / "packed", pixels(3, seed=1)))
@@ -334,9 +371,8 @@ def test_what_was_wrong_with_a_pool_is_on_the_card(table, tmp_path):
 
 @real
 @pytest.mark.slow
-def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, monkeypatch):
+def test_galaxy_zoo_2_with_pool_and_oddities(tmp_path, uncompared):
     """All 4,766 unlabelled galaxies pretrain, and the 189 odd ones, in seven kinds, are in test."""
-    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes; see splitting/test_leaks.py
     table = Hdf5(
         path=REAL / "galaxy_zoo2.h5",
         pool=REAL / "galaxy_zoo2_unlabelled.zip",

@@ -80,7 +80,7 @@ def test_fits_folder_needs_no_table(files, tmp_path):
 
 
 @real
-def test_galaxy_zoo_2_votes_are_attributes(tmp_path):
+def test_galaxy_zoo_2_votes_are_attributes(tmp_path, uncompared):
     """648 galaxies of five classes carry vote fractions between 0 and 1."""
     names = tuple(
         name for name in pd.read_csv(REAL / "galaxy_zoo2_votes" / "table.csv", nrows=1) if name[:2] == "f_"

@@ -293,7 +293,7 @@ def test_bad_file_is_refused_in_one_line(tmp_path, kind):
 
 
 @real
-def test_galaxy_zoo_2_is_divided_as_the_small_sets_are(tmp_path):
+def test_galaxy_zoo_2_is_divided_as_the_small_sets_are(tmp_path, uncompared):
     """The 3,010 galaxies of Galaxy Zoo 2 keep their class shares in 50 / 15 / 35."""
     table = Hdf5(path=REAL / "galaxy_zoo2.h5").load(64, tmp_path)
     assert np.bincount(table.label).tolist() == [706, 686, 62, 316, 1240]
@@ -317,7 +317,7 @@ def test_real_galaxies_are_brightest_in_the_middle(tmp_path):
 
 
 @real
-def test_radio_galaxies_keep_their_authors_split(tmp_path):
+def test_radio_galaxies_keep_their_authors_split(tmp_path, uncompared):
     """One band, four classes, and the 1,758 / 199 / 200 rows that the authors chose."""
     table = Hdf5(path=REAL / "radio_first.h5").load(64, tmp_path)
     assert [len(table.rows(name)) for name in ("train", "val", "test")] == [1758, 199, 200]
@@ -327,7 +327,7 @@ def test_radio_galaxies_keep_their_authors_split(tmp_path):
 
 
 @real
-def test_galaxy_zoo_1_superclass_leaves_oddities_unlabelled(tmp_path):
+def test_galaxy_zoo_1_superclass_leaves_oddities_unlabelled(tmp_path, uncompared):
     """The 136 mergers and artefacts have no superclass (255): they are unlabelled."""
     table = Hdf5(path=REAL / "galaxy_zoo1.h5", label="superclass").load(64, tmp_path)
     assert np.bincount(table.label + 1).tolist() == [136, 2000, 680, 798]

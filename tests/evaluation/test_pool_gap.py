@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astrojepa_bench.data import extras
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.evaluation.pool_gap import pool_gap, tell_apart
 
@@ -28,9 +27,8 @@ def test_shift_gives_the_overlap_of_two_gaussians():
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real galaxies are not here")
-def test_pool_of_one_class_differs_more_than_a_pool_of_all(tmp_path, monkeypatch):
+def test_pool_of_one_class_differs_more_than_a_pool_of_all(tmp_path, uncompared):
     """Ellipticals alone are told from Galaxy Zoo 1 more surely than Galaxy Zoo 2's pool from its labelled set."""
-    monkeypatch.setattr(extras, "showing", lambda *_: None)  # minutes, and of no account here
     pairs = [
         ("galaxy_zoo2.h5", "galaxy_zoo2_unlabelled.zip"),
         ("galaxy_zoo1.h5", "galaxy_zoo1_extra_ellipticals.zip"),

@@ -56,8 +56,8 @@ class Release:
         return bool(((labels >= 0) & (labels < len(self.class_names))).all())
 
     def describe(self, file: Hdf5File) -> Hdf5File:
-        """Replace class names, licence and citation of a file by those of the release."""
-        stated = {"licence": self.licence, "citation": self.citation}
+        """Replace class names, bands, licence and citation of a file by those of the release."""
+        stated = {"bands": ",".join(self.bands), "licence": self.licence, "citation": self.citation}
         attributes = {**file.attributes, **stated}
         return replace(file, class_names={"ans": self.class_names}, attributes=attributes)
 

@@ -1,12 +1,13 @@
 """Which two images show the same galaxy, if one is turned, mirrored, magnified or from another survey?
 
-Three sieves, each slower and stricter than the last. All pairs are screened by numbers that a rotation
-leaves alone; the few that remain are turned against each other; the fewest are registered pixel by pixel.
+Four sieves, each slower and stricter than the last. Of each image the nearest few are found by numbers that a
+rotation leaves alone; these are turned against each other; the best are laid over each other as they are; and
+what still agrees is registered pixel by pixel. Only the first looks at all pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,34 +19,30 @@ from astrojepa_bench.data.resize import resampling_weights
 from astrojepa_bench.data.splitting.registration import (
     SIDE_PX,
     PixelImages,
+    agreement,
     blur,
     covered,
     pixel_points,
     register,
     resample,
 )
-from astrojepa_bench.data.splitting.ring_spectra import (
-    ORDERS,
-    RINGS,
-    SCALE_STEPS,
-    Spectra,
-    invariants,
-    ring_spectra,
-    turn,
-    window,
-)
+from astrojepa_bench.data.splitting.ring_spectra import ORDERS, RINGS, Spectra, ring_spectra, turn
+from astrojepa_bench.data.splitting.screening import nearest_pairs
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 from astrojepa_bench.types import Images
 
 Others = UInt8[np.ndarray, "_row _band _height _width"]  # images whose number, bands and side are their own
-NEAR_DUPLICATES = 1  # raise it whenever the same images start to give other pairs
+NEAR_DUPLICATES = 2  # raise it whenever the same images start to give other pairs
 THRESHOLD = 0.7  # copies of one exposure lie above .9, across surveys above .71, strangers below .69
-SCREENED, TURNED = 0.48, 0.5  # what a pair must reach in the first two sieves
+TURNED, CLEARLY = 0.5, 0.8  # what a pair must reach once turned, and what is worth registering in any case
+BEST = 3  # of each image are registered though they are not clearly alike
+LAID = 0.5  # what a pair must reach where it is laid over as turned
 
-LONGEST_SHIFT_PX = 3.0
+FARTHEST_PX = 7.0  # of the galaxy from the middle
+SEEN_PX = 3.0  # of it at once, where its middle is looked for
 LEAST_COVERED = 0.75  # of the disc
-BLOCK_A, BLOCK_B, PAIRS = 2048, 512, 256
+PAIRS = 256
 
 
 @dataclass(frozen=True)
@@ -74,17 +71,23 @@ class NearDuplicates:
 
 
 def near_duplicates(
-    images_a: Images, images_b: Others, *, threshold: float = THRESHOLD, task: str = "near-duplicates"
+    images_a: Images,
+    images_b: Others | None = None,
+    *,
+    threshold: float = THRESHOLD,
+    task: str = "near-duplicates",
 ) -> NearDuplicates:
     """Find the pairs of images that show the same galaxy.
 
-    A galaxy is found in any rotation, mirrored or not, up to 1.6 times larger or smaller and up to two pixels
-    (of 64) off centre. Only grey levels count, so bands and colour mapping may differ. Memory is bounded by
-    blocks, whatever the numbers of images; memory maps are read once or twice.
+    A galaxy is found in any rotation, mirrored or not, up to 1.9 times larger or smaller and up to six pixels
+    (of 64) off centre. Only grey levels count, so bands and colour mapping may differ. Of each image the 16
+    nearest are looked at, so that the time hardly grows faster than the number of images; memory is bounded by
+    blocks; memory maps are read once or twice.
 
     Args:
         images_a: square images, galaxy in the middle.
-        images_b: likewise; sides and bands may differ from those of `a`.
+        images_b: likewise; sides and bands may differ from those of `a`. None to compare those of `a` among
+            themselves: each pair is found once, the smaller row as `row_a`.
         threshold: least correlation of a pair.
         task: what to call it where progress is shown.
 
@@ -92,12 +95,27 @@ def near_duplicates(
         DataError: an image is not square.
     """
     name = f"{task}: describing"
-    spectra = _spectra(_square(images_a), name), _spectra(_square(images_b), name)
-    rows = torch.cat(list(_candidates(*spectra, task)))
+    spectra_a = _spectra(_square(images_a), name)
+    spectra_b = None if images_b is None else _spectra(_square(images_b), name)
+    rows = nearest_pairs(spectra_a, spectra_b, f"{task}: screening")
+    spectra = spectra_a, spectra_a if spectra_b is None else spectra_b
+    images = images_a, images_a if images_b is None else images_b
+    rows = rows[
+        _worth_laying(rows, _by_blocks(rows, f"{task}: turning", lambda part: turn(*spectra, part)[0]))
+    ]
+    laid = _by_blocks(rows, f"{task}: laying over", lambda part: _laid(*images, spectra, part))
+    rows = rows[laid > LAID]
     starts = range(0, len(rows), PAIRS)
     watched = track(starts, task=f"{task}: registering", total=len(starts), unit=f"blocks of {PAIRS} pairs")
-    found = [_registered(images_a, images_b, spectra, rows[at : at + PAIRS], threshold) for at in watched]
-    return _in_order(found)
+    return _in_order([_registered(*images, spectra, rows[at : at + PAIRS], threshold) for at in watched])
+
+
+def _by_blocks(
+    rows: Int[Tensor, "row 2"], task: str, measure: Callable[[Int[Tensor, "part 2"]], Float[Tensor, " part"]]
+) -> Float[Tensor, " row"]:
+    starts = range(0, len(rows), PAIRS)
+    watched = track(starts, task=task, total=len(starts), unit=f"blocks of {PAIRS} pairs")
+    return torch.cat([torch.empty(0), *(measure(rows[at : at + PAIRS]) for at in watched)])
 
 
 def _square(images: Images) -> Images:
@@ -135,11 +153,12 @@ def _centre(images: PixelImages) -> Float[Tensor, "batch 2"]:
     """Find the middle of the light near the centre, in half sides: catalogues differ in where they point."""
     sky = images.flatten(1).median(dim=1).values
     light = (blur(images, 1.0) - sky[:, None, None]).clamp_min(0)
-    line, limit = pixel_points(SIDE_PX)[0, :, 0], 2 * LONGEST_SHIFT_PX / SIDE_PX
+    line = pixel_points(SIDE_PX)[0, :, 0]
+    limit, width = 2 * FARTHEST_PX / SIDE_PX, 2 * SEEN_PX / SIDE_PX
     centre = torch.zeros(len(images), 2)
-    for _ in range(5):
+    for _ in range(10):
         # The window is as wide as the light in it, so its mean moves half way: hence the factor of 2.
-        near = torch.exp(-0.5 * ((line - centre[..., None]) / limit) ** 2)
+        near = torch.exp(-0.5 * ((line - centre[..., None]) / width) ** 2)
         seen = light * near[:, 1, :, None] * near[:, 0, None, :]
         flux = seen.sum((1, 2)).clamp_min(1e-6)
         mean = torch.stack([(seen.sum(1) * line).sum(1), (seen.sum(2) * line).sum(1)], 1) / flux[:, None]
@@ -147,24 +166,22 @@ def _centre(images: PixelImages) -> Float[Tensor, "batch 2"]:
     return centre
 
 
-def _candidates(spectra_a: Spectra, spectra_b: Spectra, task: str) -> Iterator[Int[Tensor, "row 2"]]:
-    yield torch.empty(0, 2, dtype=torch.int64)
-    for at in range(0, len(spectra_a), BLOCK_A):
-        block = spectra_a[at : at + BLOCK_A]
-        known = [invariants(window(block, steps)) for steps in SCALE_STEPS]
-        starts = range(0, len(spectra_b), BLOCK_B)
-        name = f"{task}: screening from image {at}"
-        for start in track(starts, task=name, total=len(starts), unit=f"blocks of {BLOCK_B} images"):
-            rows = _screened(known, spectra_b[start : start + BLOCK_B]) + torch.tensor([at, start])
-            parts = rows.split(PAIRS) if len(rows) else ()
-            yield from (part[turn(spectra_a, spectra_b, part)[0] > TURNED] for part in parts)
+def _worth_laying(rows: Int[Tensor, "row 2"], score: Float[Tensor, " row"]) -> Bool[Tensor, " row"]:
+    """Choose the pairs that are clearly alike, and the best few of each image."""
+    chosen = score > CLEARLY
+    order = torch.argsort(score, descending=True, stable=True)
+    for side in rows[order].T:
+        grouped = torch.argsort(side, stable=True)
+        first = torch.searchsorted(side[grouped], side[grouped])
+        chosen[order[grouped[torch.arange(len(side)) - first < BEST]]] = True
+    return chosen & (score > TURNED)
 
 
-def _screened(known: list[Float[Tensor, "galaxy _dim"]], spectra: Spectra) -> Int[Tensor, "row 2"]:
-    best = torch.full((len(known[0]), len(spectra)), -1.0)
-    for steps, ours in zip(SCALE_STEPS, known, strict=True):
-        torch.maximum(best, ours @ invariants(window(spectra, -steps)).T, out=best)
-    return (best > SCREENED).nonzero()
+def _laid(
+    images_a: Images, images_b: Others, spectra: tuple[Spectra, Spectra], rows: Int[Tensor, "row 2"]
+) -> Float[Tensor, " row"]:
+    row_a, row_b = rows.numpy().T
+    return agreement(_centred(images_a[row_a]), _centred(images_b[row_b]), turn(*spectra, rows)[1])
 
 
 def _registered(

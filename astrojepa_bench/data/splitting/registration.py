@@ -97,14 +97,32 @@ def register(
     Source: S. Baker and I. Matthews 2004, IJCV 56, 221, section 3.2 (inverse compositional alignment), with
     the images whitened first; R. A. Fisher 1915, Biometrika 10, 507 (z, and its variance per sample).
     """
-    smaller = start.scale < 1
-    chosen = smaller[:, None, None]
-    fine, coarse = torch.where(chosen, images_b, images_a), torch.where(chosen, images_a, images_b)
-    found = start.inverse_where(smaller)
+    fine, coarse, found, smaller = _by_sharpness(images_a, images_b, start)
     for passband in (CAPTURE, COMPARED):
         found = _descend(fine, coarse, found, passband, iterations=4)
     independent = min(1.0, native_px / SIDE_PX)
     return _correlation(fine, coarse, found, independent), found.inverse_where(smaller)
+
+
+def agreement(images_a: PixelImages, images_b: PixelImages, start: Similarity) -> Float[Tensor, " batch"]:
+    """Correlate whitened images where `start` lays them, -1 to 1, at a fraction of the cost of `register`."""
+    fine, coarse, onto, _ = _by_sharpness(images_a, images_b, start)
+    above, inside = _overlaid(fine, onto)
+    return _normalised(whiten(above, CAPTURE), whiten(coarse, CAPTURE), inside)
+
+
+def _by_sharpness(
+    images_a: PixelImages, images_b: PixelImages, start: Similarity
+) -> tuple[PixelImages, PixelImages, Similarity, Bool[Tensor, " batch"]]:
+    """Order each pair by the size of the galaxy.
+
+    Returns:
+        What shows it larger; the other; where points of the other lie in the first; whether the first is `b`.
+    """
+    smaller = start.scale < 1
+    chosen = smaller[:, None, None]
+    fine, coarse = torch.where(chosen, images_b, images_a), torch.where(chosen, images_a, images_b)
+    return fine, coarse, start.inverse_where(smaller), smaller
 
 
 def covered(images: PixelImages) -> Float[Tensor, " batch"]:

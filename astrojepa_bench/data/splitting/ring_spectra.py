@@ -26,7 +26,7 @@ from astrojepa_bench.data.splitting.registration import (
 RINGS, ANGLES = 40, 128
 INNERMOST_PX, OUTERMOST_PX = 2.5, 31.0
 RING_STEP = math.log(OUTERMOST_PX / INNERMOST_PX) / (RINGS - 1)
-SCALE_STEPS = range(-8, 9)  # of RING_STEP: magnifications from 0.60 to 1.68
+SCALE_STEPS = range(-10, 11)  # of RING_STEP: magnifications from 0.52 to 1.91
 ORDERS = range(1, 16, 2)  # even ones are what smooth galaxies have in common
 ROTATIONS = 96
 DETAIL, WINDOW = 0.15, 0.3  # Gaussian widths in ln(radius) and angle [radian]: what is detail, and its rms

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,13 +16,17 @@ from astrojepa_bench.data.splitting.splits import (
     assign_splits,
     conflicting,
     count_moved,
+    placed,
     rare_classes,
     sky_groups,
+    split_shares,
+    together,
 )
 from astrojepa_bench.errors import DataError
 
 OnBadImage: TypeAlias = Literal["fail", "skip"]
 ALL = "all their copies were dropped"
+FAR_OFF = 0.1  # of a share, beyond what rounding does to some dozens of galaxies
 COINCIDENT_ARCSEC = 1.0  # two entries nearer than this are one galaxy
 
 
@@ -44,19 +49,28 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image: OnBadImage) -> Selection:
+def select(
+    source: str,
+    catalogue: Catalogue,
+    converted: Converted,
+    on_bad_image: OnBadImage,
+    copies: Callable[[], Int[np.ndarray, "pair 2"]],
+) -> Selection:
     """Leave out what cannot be used, and divide the rest.
 
     Unreadable images are an error, or left out. Blank images (one value in every pixel of a band) are left
     out, and so is every copy of a galaxy that is listed under two labels: by its pixels, and by its position
     where that is known. A class with a single galaxy becomes unlabelled; with one class only, labels are
-    unused. Each of these is counted in the notes.
+    unused. Copies of a galaxy share a split, unless the source states another. Each of these is counted in the
+    notes.
 
     Args:
         source: what to call it in a message.
         catalogue: what is known of each picture.
         converted: the pictures.
         on_bad_image: whether an unreadable image ends everything.
+        copies: lists the pairs of pictures that show one galaxy; asked unless every galaxy has a position, which
+            then decides.
 
     Raises:
         DataError: an image cannot be read and is not to be skipped, or nothing is left.
@@ -71,14 +85,19 @@ def select(source: str, catalogue: Catalogue, converted: Converted, on_bad_image
     if not len(rows):
         raise DataError(f"{source} has no usable image among {len(catalogue)}: {'; '.join(notes)}")
     chosen, more = _labelled(catalogue.kept(np.isin(np.arange(len(catalogue)), rows)))
-    group = sky_groups(
-        converted.digests[rows], chosen.ra, chosen.dec, chosen.field_arcsec, declared=chosen.group
+    sky = partial(
+        sky_groups, converted.digests[rows], chosen.ra, chosen.dec, chosen.field_arcsec, declared=chosen.group
     )
-    split = assign_splits(chosen.label, group, chosen.split)
+    group = sky()
+    alike = np.empty((0, 2), dtype=np.int64) if placed(chosen.ra, chosen.dec).all() else among(copies(), rows)
+    kept = alike if chosen.split is None else alike[together(chosen.split, group, alike)]
+    both = sky(alike=kept) if len(kept) else group
+    split = assign_splits(chosen.label, both, chosen.split)
     notes += [*more, *_differences(chosen, converted.rows[rows]), *_divided(chosen, group, split)]
+    notes += [*_copied(alike, split), *_uneven(chosen, both, split)]
     if len(np.unique(chosen.label[chosen.label >= 0])) == 1:  # it has served to divide the rows
         chosen = replace(chosen, label=np.full_like(chosen.label, -1))
-    return Selection(rows, chosen, group, split, tuple(notes))
+    return Selection(rows, chosen, both, split, tuple(notes))
 
 
 def readable(
@@ -146,4 +165,35 @@ def _divided(catalogue: Catalogue, groups: np.ndarray, splits: np.ndarray) -> li
         f"{unlabelled} galaxies are unlabelled": unlabelled,
         f"{len(crowded)} groups of overlapping images hold {crowded.sum()} galaxies": len(crowded),
         f"{moved} galaxies left their declared split to stay with one they overlap": moved,
+    })  # fmt: skip
+
+
+def among(pairs: Int[np.ndarray, "pair 2"], rows: Int[np.ndarray, " galaxy"]) -> Int[np.ndarray, "kept 2"]:
+    """Return pairs of pictures as pairs of the chosen rows, without those that are not chosen."""
+    kept = pairs[np.isin(pairs, rows).all(axis=1)]
+    return np.searchsorted(rows, kept)
+
+
+def _copied(alike: Int[np.ndarray, "pair 2"], split: np.ndarray) -> list[str]:
+    apart = alike[split[alike[:, 0]] != split[alike[:, 1]]]
+    return true_notes({
+        f"{len(np.unique(alike))} images show a galaxy that another image shows too (turned, mirrored, saved again "
+        "or in another crop)" + ("" if len(apart) else "; its copies share a split"): len(alike),
+        f"{len(np.unique(apart))} of them have a copy in another split: the source states its splits, which were "
+        "kept": len(apart),
+    })  # fmt: skip
+
+
+def _uneven(catalogue: Catalogue, groups: np.ndarray, split: np.ndarray) -> list[str]:
+    """Note it where large groups make the splits very different from the shares that were meant."""
+    counted = catalogue.label >= 0 if (catalogue.label >= 0).any() else np.full(len(split), True)
+    test, val = split_shares(int((catalogue.label >= 0).sum()))
+    meant = {"train": 1 - test - val, "val": val, "test": test}
+    found = {name: float((split[counted] == name).mean()) for name in meant}
+    largest = int(np.unique(groups, return_counts=True)[1].max())
+    far = max(abs(found[name] - meant[name]) for name in meant) > FAR_OFF
+    told = [" / ".join(f"{100 * shares[name]:.0f}" for name in meant) for shares in (found, meant)]
+    return true_notes({
+        f"the splits hold {told[0]} % (train / val / test) instead of {told[1]} %: galaxies that must stay "
+        f"together come in groups of up to {largest}": far and largest > 1 and catalogue.split is None,
     })  # fmt: skip

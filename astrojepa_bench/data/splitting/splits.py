@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from astrojepa_bench.errors import DataError
 
 SMALL_SET = 10_000  # below this many labelled galaxies the test set gets a larger share
+LARGE_GROUP, LARGE_SHARE = 5, 0.05  # galaxies, and share of a class: a group beyond both is placed by itself
 CUTOUT_ARCSEC = 67.0  # Galaxy10 DECaLS: 256 px of 0.262 arcsec
 SPELLINGS = {
     "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val", "test": "test",
@@ -37,7 +38,8 @@ def assign_splits(
     """Assign `train`, `val` or `test` to every row.
 
     Where the file declares no split, each class is divided by the hash of its group names: 50 / 15 / 35
-    (train / val / test) below 10,000 labelled galaxies, else 80 / 10 / 10. A class reaches test with two
+    (train / val / test) below 10,000 labelled galaxies, else 80 / 10 / 10; groups of more than five galaxies and
+    a twentieth of their class are placed first, each where most is missing. A class reaches test with two
     groups and val with three. Groups without any label go to `train`, unless nothing is labelled at all;
     then all rows are divided like one class. A declared split is honoured; if it has no validation rows,
     they are taken out of `train` by the same rule.
@@ -100,6 +102,14 @@ def count_moved(declared: np.ndarray, split: np.ndarray) -> int:
     return int((words != carved).sum())
 
 
+def together(
+    declared: np.ndarray, groups: np.ndarray, pairs: Int[np.ndarray, "pair 2"]
+) -> Bool[np.ndarray, " pair"]:
+    """Mark the pairs of rows that share a declared split, once no group is parted."""
+    split = _together(read_splits(declared), groups)
+    return split[pairs[:, 0]] == split[pairs[:, 1]]
+
+
 def _together(split: np.ndarray, groups: np.ndarray) -> np.ndarray:
     rank = np.array([STRICTEST_FIRST.index(name) for name in split.tolist()])
     _, member = np.unique(groups, return_inverse=True)
@@ -136,12 +146,27 @@ def _strata(
 
 
 def _places(sizes: Int[np.ndarray, " group"], shares: dict[str, float]) -> np.ndarray:
-    """Cut one class's groups, in order, into consecutive splits of the given shares; the rest trains."""
-    middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
-    place = np.searchsorted(np.cumsum(list(shares.values())), middle, side="right")
+    """Cut one class's groups, in order, into consecutive splits of the given shares; the rest trains.
+
+    Large groups are placed first, the largest before, each where most is missing: cut in order, a group of nine
+    tenths of a class would fall into any split. The others then fill what is left of each share.
+    """
+    wanted = np.array([*shares.values(), 1 - sum(shares.values())]) * sizes.sum()
+    bounds = np.cumsum(list(shares.values()))
+    place = np.full(len(sizes), -1)
+    large = sizes > max(LARGE_GROUP, LARGE_SHARE * sizes.sum())
+    for group in np.flatnonzero(large)[np.argsort(-sizes[large], kind="stable")]:
+        place[group] = np.argmax(wanted)
+        wanted[place[group]] -= sizes[group]
+    small = np.flatnonzero(~large)
+    if large.any():
+        bounds = np.cumsum(wanted.clip(0))[:-1] / max(1e-9, wanted.clip(0).sum())
+    middle = (np.cumsum(sizes[small]) - sizes[small] / 2) / max(1, sizes[small].sum())
+    place[small] = np.searchsorted(bounds, middle, side="right")
     for missing in range(min(len(shares), len(sizes) - 1)):  # a rare class still reaches every split it can
         if missing not in place:
-            place[missing] = missing
+            spare = (np.bincount(place)[place] > 1) & large.any()
+            place[np.argmin(np.where(spare, sizes, sizes.sum())) if spare.any() else missing] = missing
     return np.array([*shares, "train"])[place]
 
 
@@ -151,8 +176,9 @@ def sky_groups(
     dec: Float[np.ndarray, " galaxy"] | None = None,
     field_arcsec: Float[np.ndarray, " galaxy"] | None = None,
     declared: np.ndarray | None = None,
+    alike: Int[np.ndarray, "pair 2"] | None = None,
 ) -> np.ndarray:
-    """Group rows that show the same pixels or overlapping sky, or that are said to belong together.
+    """Group rows that show the same pixels, overlapping sky or one galaxy, or that are said to belong together.
 
     Two cut-outs overlap when their centres are closer than the mean of their sides; groups are the
     connected components. A group bears the smallest digest of its members, so names do not depend on row
@@ -164,12 +190,13 @@ def sky_groups(
         dec: declination [deg], likewise.
         field_arcsec: side of each cut-out [arcsec], NaN where unknown: then 67 arcsec (Galaxy10 DECaLS).
         declared: name of the group that each row is said to belong to, empty for none.
+        alike: pairs of rows that show one galaxy.
 
     Returns:
         One name a row.
     """
     _, same = np.unique(digests, return_inverse=True)
-    pairs = [_chained(same)]
+    pairs = [_chained(same), *([] if alike is None else [alike])]
     if ra is not None and dec is not None:
         field = np.full(len(ra), np.nan) if field_arcsec is None else field_arcsec
         pairs.append(_overlapping(ra, dec, np.where(np.isnan(field), CUTOUT_ARCSEC, field)))
@@ -194,28 +221,38 @@ def _chained(same: Int[np.ndarray, " galaxy"]) -> Int[np.ndarray, "pair 2"]:
 def _overlapping(
     ra: Float[np.ndarray, " galaxy"], dec: Float[np.ndarray, " galaxy"], field: Float[np.ndarray, " galaxy"]
 ) -> Int[np.ndarray, "pair 2"]:
-    on_sky = (np.abs(dec) <= 90) & (ra >= -180) & (ra <= 360)
-    rows = np.flatnonzero(on_sky & ((ra != 0) | (dec != 0)))  # (0, 0) is how some files spell "unknown"
+    rows = np.flatnonzero(placed(ra, dec))
     if not len(rows):
         return np.empty((0, 2), dtype=np.int64)
-    centres = _unit_vectors(ra[rows], dec[rows])
-    pairs = cKDTree(centres).query_pairs(float(_chord(field[rows]).max()), output_type="ndarray")
+    centres = unit_vectors(ra[rows], dec[rows])
+    pairs = cKDTree(centres).query_pairs(float(chord(field[rows]).max()), output_type="ndarray")
     apart = np.linalg.norm(centres[pairs[:, 0]] - centres[pairs[:, 1]], axis=1)
-    reach = _chord(field[rows][pairs].mean(axis=1))
+    reach = chord(field[rows][pairs].mean(axis=1))
     return rows[pairs[apart < reach]]
 
 
-def _unit_vectors(
+def placed(
+    ra: Float[np.ndarray, " galaxy"], dec: Float[np.ndarray, " galaxy"]
+) -> Bool[np.ndarray, " galaxy"]:
+    """Mark the rows with a position on the sky; (0, 0) is how some files spell "unknown"."""
+    on_sky = (np.abs(dec) <= 90) & (ra >= -180) & (ra <= 360)
+    marked: Bool[np.ndarray, " galaxy"] = on_sky & ((ra != 0) | (dec != 0))
+    return marked
+
+
+def unit_vectors(
     ra: Float[np.ndarray, " galaxy"], dec: Float[np.ndarray, " galaxy"]
 ) -> Float[np.ndarray, "galaxy 3"]:
+    """Point from the centre of the sphere to each position [deg]."""
     a, d = np.radians(ra), np.radians(dec)
     return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=1)
 
 
-def _chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+def chord(arcsec: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    """Turn angles into distances between unit vectors."""
     angle = np.radians(np.minimum(arcsec / 3600, 180))  # nothing is farther than across the sky
-    chord: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
-    return chord
+    distance: Float[np.ndarray, "*any"] = 2 * np.sin(angle / 2)
+    return distance
 
 
 def conflicting(names: np.ndarray, labels: Int[np.ndarray, " galaxy"]) -> Bool[np.ndarray, " galaxy"]:

@@ -50,14 +50,6 @@ def test_test_galaxy_in_another_crop_never_joins_the_pool(galaxies, tmp_path, mo
     assert len(Hdf5(path=tmp_path / "a.h5", pool=pool).load(64, tmp_path / "cache")) == 40
 
 
-def test_too_many_pairs_are_said_not_to_have_been_compared(galaxies, tmp_path, monkeypatch):
-    """A scan of days is not begun unasked, and the card does not pretend that it was."""
-    monkeypatch.setattr(leaks, "MOST_PAIRS", 10)
-    pool = write(tmp_path / "pool.h5", galaxies[30:])
-    table = Hdf5(path=write(tmp_path / "a.h5", galaxies[:30]), pool=pool).load(64, tmp_path / "cache")
-    assert any("too many to look for other crops" in note for note in table.card.notes)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real galaxies are not here")
 def test_galaxy_zoo_2_with_its_pool_and_oddities_is_what_the_board_was_made_of(tmp_path):

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.data.splitting import near_duplicates as module
+from astrojepa_bench.data.splitting import screening
 from astrojepa_bench.data.splitting.near_duplicates import THRESHOLD, near_duplicates
 from astrojepa_bench.data.splitting.registration import Similarity, gaussian_matrix, pixel_points, register
 from astrojepa_bench.data.splitting.ring_spectra import ring_spectra, turn
@@ -154,7 +155,7 @@ def test_blocks_do_not_change_the_pairs(fields, monkeypatch):
     one, other = drawn(fields, 0), drawn(fields[::-1], 100, angle=50)
     whole = near_duplicates(one, other)
     for name, size in (("BLOCK_A", 5), ("BLOCK_B", 3), ("PAIRS", 4)):
-        monkeypatch.setattr(module, name, size)
+        monkeypatch.setattr(module if name == "PAIRS" else screening, name, size)
     parts = near_duplicates(one, other)
     np.testing.assert_array_equal(parts.row_a, whole.row_a)
     np.testing.assert_array_equal(parts.row_b, 11 - whole.row_a)

@@ -1,5 +1,7 @@
 """Splits: stratified, constant, and never parting what shows the same sky."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,6 +113,49 @@ def test_one_sky_group_cannot_be_divided():
     """A file whose images all overlap has no honest test set, and says so."""
     with pytest.raises(DataError, match="40 galaxies in 1 sky groups cannot be divided"):
         assign_splits(np.arange(40) % 2, np.full(40, "field"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crowded_field_trains(seed):
+    """108 of 120 galaxies form one group: it trains, whatever its name; what is alone fills the other splits."""
+    groups = np.append(np.full(108, f"field{seed}"), alone(12))
+    split = assign_splits(np.arange(120) % 2, groups)
+    assert set(split[:108]) == {"train"}
+    assert (split[108:] == "test").sum() >= 5
+    assert (split[108:] == "val").sum() >= 2
+
+
+def test_large_groups_fill_the_shares_as_well_as_they_can():
+    """Ten groups of a tenth each give 50 / 10 / 40 or 50 / 20 / 30 %, the nearest that is possible."""
+    groups = np.repeat(alone(10), 20)
+    split = assign_splits(np.zeros(200, dtype=int), groups)
+    counts = tuple(int((split == name).sum()) for name in ("train", "val", "test"))
+    assert counts in {(100, 20, 80), (100, 40, 60), (80, 40, 80)}
+
+
+def test_groups_that_are_not_large_are_cut_in_order_as_ever():
+    """Without a group beyond five galaxies and a twentieth of its class, the old rule holds to the galaxy."""
+    stream = np.random.default_rng(3)
+    groups, labels = np.sort(stream.integers(0, 300, 600)).astype(str), stream.integers(0, 3, 600)
+    names, member = np.unique(groups, return_inverse=True)
+    first = {}
+    for label in range(3):
+        counts = np.bincount(member[labels == label], minlength=len(names))
+        for name, count in zip(names, counts, strict=True):
+            first.setdefault(name, []).append(count)
+    stratum = {name: int(np.argmax(counts)) for name, counts in first.items()}
+    expected = {}
+    for label in range(3):
+        mine = sorted(
+            (n for n in names if stratum[n] == label), key=lambda n: sha256(str(n).encode()).hexdigest()
+        )
+        sizes = np.array([sum(first[name]) for name in mine])
+        assert sizes.max() <= 8
+        assert sizes.max() <= 0.05 * sizes.sum()
+        middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
+        places = np.array(["test", "val", "train"])[np.searchsorted([0.35, 0.5], middle, side="right")]
+        expected |= dict(zip(mine, places.tolist(), strict=True))
+    assert assign_splits(labels, groups).tolist() == [expected[name] for name in groups]
 
 
 def test_overlap_is_angular_distance_on_the_sphere():

@@ -1,0 +1,79 @@
+"""Pictures of a source with their bands in the order of another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from astrojepa_bench.data.convert import ImageSource, Picture, Unreadable
+from astrojepa_bench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """A source whose bands are taken in another order.
+
+    Attributes:
+        source: the pictures.
+        order: which of its bands is the first, the second, and so on.
+    """
+
+    source: ImageSource
+    order: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        return self.source.name
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Every file that its pictures depend on."""
+        return self.source.files
+
+    @property
+    def rendering(self) -> str:
+        """Which pixels are made of those bytes, and in which order."""
+        return f"{self.source.rendering} bands {self.order}"
+
+    @property
+    def bands(self) -> int:
+        """How many bands each picture has."""
+        return self.source.bands
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def pictures(self) -> Iterator[Picture | Unreadable]:
+        """Read all pictures in order; their digests are of the order, too."""
+        for picture in self.source.pictures():
+            if isinstance(picture, Unreadable):
+                yield picture
+            else:
+                digest = hashlib.sha256(picture.digest + bytes(self.order)).digest()[: len(picture.digest)]
+                yield Picture(digest, picture.pixels[..., list(self.order)], picture.gaps)
+
+
+def in_order_of(
+    wanted: tuple[str, ...], source: ImageSource, stated: tuple[str, ...], title: str
+) -> Reordered | None:
+    """Return a source with its bands in the wanted order; None where it has that, or either states no names.
+
+    Args:
+        wanted: names of the bands in the order they are to have; empty where unknown.
+        source: the pictures.
+        stated: names of its bands; empty where it does not tell them.
+        title: what to call it in a message.
+
+    Raises:
+        DataError: both name their bands, and the names are not the same.
+    """
+    if not wanted or not stated or wanted == stated:
+        return None
+    if sorted(wanted) != sorted(stated):
+        raise DataError(
+            f"{title} has bands {', '.join(stated)}, the dataset {', '.join(wanted)}; give images of those bands"
+        )
+    return Reordered(source, tuple(stated.index(name) for name in wanted))
