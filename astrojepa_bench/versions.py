@@ -34,6 +34,7 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 from astrojepa_bench.errors import PluginError
+from astrojepa_bench.neighbours import as_neighbours_say, folder_of
 from astrojepa_bench.syntax import ImportedName, ModuleSource, digest_of
 
 RULER = "astrojepa_bench"  # the package, and the group of its entry points
@@ -50,6 +51,11 @@ _LIBRARIES = frozenset({"jaxtyping", "numpy", "timm", "torch", "torchvision"})  
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _STANDARD = Path(os.__file__).parent  # of Python's own library
 _Piece: TypeAlias = Any  # a class or a function
+
+
+def keep(module: ModuleType, text: bytes) -> None:
+    """Keep the text of a module that is executed from it, and not from its file."""
+    _kept(vars(module), text)
 
 
 def remember(module: ModuleType, source: bytes | None = None) -> None:
@@ -153,6 +159,8 @@ def _in_ruler(name: object) -> bool:
 
 
 def _is_plugin_code(top: str, file: str | None) -> bool:
+    if folder_of(top):
+        return bool(file)
     if not file or top == RULER or top in _LIBRARIES:
         return False
     is_standard = file in ("built-in", "frozen") or Path(file).is_relative_to(_STANDARD)
@@ -245,6 +253,9 @@ class _Walk:
 
     def _add_imported(self, imported: ImportedName) -> None:
         module, name = sys.modules.get(imported.module), imported.name
+        if name is not None and getattr(module, "__file__", None) is None:  # a folder of modules, itself none
+            self._add_imported(ImportedName(f"{imported.module}.{name}", None, ""))
+            return
         if module is None or not _counts(vars(module)) or not self._is_new((id(module), name)):
             return
         source = _kept(vars(module))
@@ -336,10 +347,11 @@ def _as_version(value: object) -> str | None:
 def _label(holder: _Piece) -> str:
     """Name a module, class or function in a chain; those of the ruler by their last name, so that they may move."""
     if isinstance(holder, ModuleSource):
-        return holder.name.rpartition(".")[2] if _in_ruler(holder.name) else holder.name
+        is_ours = _in_ruler(holder.name)
+        return holder.name.rpartition(".")[2] if is_ours else as_neighbours_say(holder.name)
     if _in_ruler(holder.__module__):
         return str(holder.__qualname__)
-    return f"{holder.__module__}.{holder.__qualname__}"
+    return f"{as_neighbours_say(holder.__module__)}.{holder.__qualname__}"
 
 
 def _argument_text(value: object) -> str:
