@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from astrojepa_bench import events
-from astrojepa_bench.border import blamed_on
-from astrojepa_bench.errors import ContractError, DataError, said_by
+from astrojepa_bench.border import blamed_on, owner_of
+from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
 from astrojepa_bench.files import LockedError, locked
@@ -22,7 +22,7 @@ from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.assemble import SkipCell, assemble
+from astrojepa_bench.runs.assemble import assemble
 from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.failures import Ending, Phase, classify, ends_the_command
@@ -139,7 +139,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
     phase: Phase = "building"
     try:
         if cell.skip is not None:
-            raise SkipCell(cell.skip)
+            raise Unsuitable(cell.skip)
         with restored(parts):
             trained, earlier = kept(known, cell, context), known
         if trained is None:
@@ -172,12 +172,17 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         phase = "recording"
         is_trained = earlier is None and trained.objective.trains
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
-    except SkipCell as reason:
-        return CellResult(
-            _without_scores(cell, context, identity, status="skipped", skip_reason=said_by(reason))
-        )
     except BaseException as error:
+        if isinstance(error, Unsuitable) and phase in ("building", "training"):
+            reason = _why_unsuitable(error)
+            return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=reason))
         return CellResult(_failed(cell, context, identity, error, phase))
+
+
+def _why_unsuitable(error: Unsuitable) -> str:
+    """Phrase why a cell cannot mean anything, with the component that says so where it is a plugin's word."""
+    owner, said = owner_of(error), said_by(error)
+    return said if owner is None else f"{owner.kind} '{owner.name}': {said}"
 
 
 # --- what is missing of a run ---------------------------------------------------------------------------------

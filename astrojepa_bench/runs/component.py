@@ -11,7 +11,15 @@ from typing import Any
 
 from astrojepa_bench.border import blamed_on, owned
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, ConfigError, ContractError, PluginError, named
+from astrojepa_bench.errors import (
+    BenchError,
+    ConfigError,
+    ContractError,
+    PluginError,
+    Unsuitable,
+    named,
+    said_by,
+)
 from astrojepa_bench.evaluation.extras_on_offer import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator, Scored, without_score
 from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
@@ -234,7 +242,10 @@ def reason_to_skip(
     """
     asked: type[Objective] = _class_of(objective, Objective)
     with blamed_on(objective):
-        reason: object = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+        try:
+            reason: object = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+        except Unsuitable as error:
+            reason = said_by(error)
         if reason is None:
             return None
         if not isinstance(reason, str):

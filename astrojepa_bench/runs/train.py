@@ -80,7 +80,7 @@ def train(
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
-        SkipCell: there are too few galaxies to fit the readout on.
+        Unsuitable: there are too few galaxies to fit the readout on.
     """
     resumes = checkpoint is not None and checkpoint.path.exists()
     try:
@@ -186,7 +186,7 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
     The objective is built for it alone: what a load that failed may have left in it trains nothing.
 
     Raises:
-        SkipCell: the components do not fit together.
+        Unsuitable: the components do not fit together.
     """
     if record is None or record.status not in SCORED:
         return None
