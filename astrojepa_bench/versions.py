@@ -106,6 +106,22 @@ def chain_of(factory: Callable[..., object]) -> dict[str, str]:
     return walk.found | {f"partial.{name}": _argument_text(value) for name, value in fixed.items()}
 
 
+def imported_by(factory: Callable[..., object]) -> frozenset[str]:
+    """Return the names of the libraries that the plugin code behind a component imports, at once or late.
+
+    Args:
+        factory: a class or a function, decorated or not, or a `functools.partial` of one.
+
+    Raises:
+        PluginError: as `chain_of`.
+    """
+    walk = _Walk()
+    walk.add_piece(_unwrapped(factory)[0], OWN)
+    names = {name for source in walk.sources for each in source.imports for name in each.modules}
+    code = {each.name.partition(".")[0] for each in walk.sources} | {RULER}
+    return frozenset({name.partition(".")[0] for name in names} - sys.stdlib_module_names - code)
+
+
 def version_text(chain: Mapping[str, str]) -> str:
     """Shorten a chain: the component's own version, and a digest of the rest where there is any.
 
@@ -199,10 +215,12 @@ class _Walk:
 
     Attributes:
         found: version by name.
+        sources: the modules of plugins that were followed.
     """
 
     def __init__(self) -> None:
         self.found: dict[str, str] = {}
+        self.sources: list[ModuleSource] = []
         self._seen: set[object] = set()
 
     def add_piece(self, piece: _Piece, key: str | None = None) -> None:
@@ -246,6 +264,8 @@ class _Walk:
 
     def _add_imports(self, source: ModuleSource) -> None:
         if self._is_new((id(source), "imports")):
+            if not _in_ruler(source.name):
+                self.sources.append(source)
             for imported in source.imports:
                 self._add_imported(imported)
                 for package in imported.packages if not _in_ruler(imported.module) else ():

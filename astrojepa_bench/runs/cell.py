@@ -155,6 +155,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
                     cell.seed,
                     checkpoint=checkpoint,
                     command=context.command,
+                    offers=context.offers_of(cell),
                     rebuild=build,
                 )
             store.features_path(run_id).unlink(
@@ -252,7 +253,7 @@ def _sound(facts: Mapping[str, Any], scored: Scored, evaluators: Iterable[Compon
             try:
                 _valid(scored.without({*scored.evaluators} - {name}).in_record(facts))
             except ContractError as error:
-                known = {"version": each.chain, "options": each.recorded()}
+                known = {"version": each.chain, "options": each.recorded(), "plugin": each.offer.package}
                 scored = scored.without({name}).plus(without_score(name, known, error, each.offer.title))
         return _valid(scored.in_record(facts))
 
@@ -309,7 +310,7 @@ def _failed(
 
 def _without_scores(cell: Cell, context: RunContext, identity: RunIdentity, **ending: object) -> RunRecord:
     """Assemble the record of a run that has no scores: its status, and the reason or failure behind it."""
-    environment, origin = circumstances(context.galaxies.device, context.command)
+    environment, origin = circumstances(context.galaxies.device, context.command, context.offers_of(cell))
     facts = {**_entry(cell, context, identity), **ending, "environment": environment, "provenance": origin}
     return _valid(facts)
 

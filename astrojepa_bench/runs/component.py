@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrojepa_bench.border import blamed_on, owned
+from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import (
     BenchError,
@@ -100,7 +100,13 @@ class Component:
         """
         evaluator: Evaluator = self.build()
         return ReadyEvaluator(
-            self.name, self.offer.title, evaluator, self.chain, self.version, self.recorded()
+            self.name,
+            self.offer.title,
+            evaluator,
+            self.chain,
+            self.version,
+            self.recorded(),
+            self.offer.package,
         )
 
     @property
@@ -154,7 +160,7 @@ def made_ready(evaluators: Iterable[Component]) -> tuple[list[ReadyEvaluator], S
             chain: dict[str, str] = {}
             with suppress(Exception):  # it may be what cannot be told
                 chain = each.chain
-            facts = {"version": chain, "options": each.recorded()}
+            facts = {"version": chain, "options": each.recorded(), "plugin": each.offer.package}
             lost = lost.plus(without_score(each.name, facts, error, each.offer.title))
     return ready, lost
 
@@ -227,6 +233,13 @@ class RunContext:
     evaluators: Sequence[Component]
     store: Store
     command: str
+
+    def offers_of(self, cell: Cell) -> dict[str, Offer]:
+        """Return whose code a cell runs: its components by kind, the dataset among them, and every evaluator."""
+        offers = {kind: part.offer for kind, part in cell.components.items()}
+        galaxies = owner_of(self.galaxies.dataset)
+        scored_by = {f"evaluator {each.name}": each.offer for each in self.evaluators}
+        return {**offers, **({} if galaxies is None else {"dataset": galaxies}), **scored_by}
 
 
 def reason_to_skip(
