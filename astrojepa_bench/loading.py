@@ -64,7 +64,9 @@ def sources_at(paths: Iterable[Path], strict: bool = False) -> list[PluginSource
             else:
                 name = folder.resolve().name if file == folder / "__init__.py" else file.stem
                 place = f"{folder.resolve().name}/{file.relative_to(folder).as_posix()}"
-                load = partial(_import_inside, folder, file)
+                inside = file.relative_to(folder).with_suffix("").parts
+                module = ".".join([package, *(each for each in inside if each != "__init__")])
+                load = partial(importlib.import_module, module)
             found.append(PluginSource(name, f"file {place}", "", partial(_naming, load, file), True, strict))
     if found and _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
@@ -115,13 +117,6 @@ def _naming(load: Callable[[], ModuleType], file: Path) -> ModuleType:
         if where.resolve() == file.resolve():
             raise
         raise PluginError(f"{named(error)}, in line {inside[-1][1]} of {where.name}") from error
-
-
-def _import_inside(folder: Path, file: Path) -> ModuleType:
-    """Import a file as a module of its folder."""
-    parts = file.relative_to(folder).with_suffix("").parts
-    inside = parts[:-1] if parts[-1] == "__init__" else parts
-    return importlib.import_module(".".join([package_of(folder), *inside]))
 
 
 def _execute(module: ModuleType, path: Path) -> None:
@@ -178,7 +173,8 @@ class _FolderFinder(MetaPathFinder):
         if folder is None:
             return None
         if "." in fullname:
-            found = (_files_of(entry).find_spec(fullname) for entry in path or ())
+            kinds = (ExtensionFileLoader, EXTENSION_SUFFIXES), (_TextLoader, [".py"])
+            found = (FileFinder(place, *kinds).find_spec(fullname) for place in path or ())
             return next((spec for spec in found if spec is not None), None)
         first = folder / "__init__.py"
         if first.is_file():
@@ -189,10 +185,6 @@ class _FolderFinder(MetaPathFinder):
         spec = ModuleSpec(fullname, None, is_package=True)
         spec.submodule_search_locations = [str(folder)]
         return spec
-
-
-def _files_of(folder: str) -> FileFinder:
-    return FileFinder(folder, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_TextLoader, [".py"]))
 
 
 _FINDER = _FolderFinder()

@@ -9,9 +9,10 @@ from contextlib import suppress
 from importlib import metadata
 
 from astrojepa_bench.options import Offer
-from astrojepa_bench.versions import RULER, imported_by
+from astrojepa_bench.versions import imported_by
 
 BENCH = "astrojepa-bench"
+_by_module = functools.cache(metadata.packages_distributions)
 
 
 def libraries_behind(offers: Iterable[Offer]) -> frozenset[str]:
@@ -24,30 +25,11 @@ def libraries_behind(offers: Iterable[Offer]) -> frozenset[str]:
     for offer in offers:
         if offer.distribution != BENCH:
             with suppress(metadata.PackageNotFoundError):  # a file
-                found |= {
-                    _name_in(text) for text in metadata.requires(offer.distribution) or () if _is_plain(text)
-                }
+                required = metadata.requires(offer.distribution) or ()
+                found |= {re.split(r"[^\w.-]", text)[0] for text in required if "extra" not in text}
         for module in imported_by(offer.factory):
-            found |= _packages_of(module)
+            try:
+                found.add(metadata.distribution(module).name)  # most are called as their module
+            except metadata.PackageNotFoundError:
+                found |= {*_by_module().get(module, ())}
     return frozenset(re.sub(r"[-_.]+", "-", name).lower() for name in found) - {BENCH}
-
-
-def _is_plain(requirement: str) -> bool:
-    return "extra" not in requirement.partition(";")[2]
-
-
-def _name_in(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    return "" if found is None else found[0]
-
-
-def _packages_of(module: str) -> frozenset[str]:
-    """Return the packages that a module belongs to; they are mostly called as it is."""
-    with suppress(metadata.PackageNotFoundError):
-        return frozenset({metadata.distribution(module).name})
-    return frozenset() if module == RULER else frozenset(_by_module().get(module, ()))
-
-
-@functools.cache
-def _by_module() -> dict[str, list[str]]:
-    return dict(metadata.packages_distributions())

@@ -175,15 +175,10 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
     except BaseException as error:
         if isinstance(error, Unsuitable) and phase in ("building", "training"):
-            reason = _why_unsuitable(error)
+            owner, said = owner_of(error), said_by(error)
+            reason = said if owner is None else f"{owner.kind} '{owner.name}': {said}"
             return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=reason))
         return CellResult(_failed(cell, context, identity, error, phase))
-
-
-def _why_unsuitable(error: Unsuitable) -> str:
-    """Phrase why a cell cannot mean anything, with the component that says so where it is a plugin's word."""
-    owner, said = owner_of(error), said_by(error)
-    return said if owner is None else f"{owner.kind} '{owner.name}': {said}"
 
 
 # --- what is missing of a run ---------------------------------------------------------------------------------
