@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -232,7 +233,7 @@ def find_guided(piece: Subject) -> str | None:
     hints = {"no hint": None, "weights of 0": 0 * one, "one weight": one, "weights of 1e30": 1e30 * (1 + one)}
     for name, hint in hints.items():
         for progress in (0.0, 0.5, 1.0):
-            told = {"hint": hint, "progress": progress}
+            told: dict[str, Any] = {"hint": hint, "progress": progress}
             masks = draw(masker, shown, **{each: told[each] for each in given})
             try:
                 masks.validate(GRID, SIZES)
