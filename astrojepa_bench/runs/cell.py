@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from astrojepa_bench import events
-from astrojepa_bench.border import blamed_on, owner_of
+from astrojepa_bench.border import blamed_on
 from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
@@ -23,7 +23,7 @@ from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import assemble
-from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready
+from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready, why_unsuitable
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.failures import Ending, Phase, classify, ends_the_command
 from astrojepa_bench.runs.train import Trained, circumstances, kept, train
@@ -175,8 +175,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
     except BaseException as error:
         if isinstance(error, Unsuitable) and phase in ("building", "training"):
-            owner, said = owner_of(error), said_by(error)
-            reason = said if owner is None else f"{owner.kind} '{owner.name}': {said}"
+            reason = why_unsuitable(error)
             return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=reason))
         return CellResult(_failed(cell, context, identity, error, phase))
 

@@ -268,6 +268,12 @@ def reason_to_skip(
     return f"objective '{objective.name}' with encoder '{encoder.name}' and masker '{masker.name}': {reason}"
 
 
+def why_unsuitable(error: Unsuitable) -> str:
+    """Return why a cell cannot mean anything, with the component that says so where it is a plugin's word."""
+    owner, said = owner_of(error), said_by(error)
+    return said if owner is None else f"{owner.kind} '{owner.name}': {said}"
+
+
 def _class_of(offer: Offer, role: type) -> Any:  # noqa: ANN401 a subclass of the role
     """Return the class that an offer makes, or the role itself where that is not known or is of another role."""
     return offer.cls if offer.cls is not None and issubclass(offer.cls, role) else role
