@@ -62,9 +62,9 @@ def sources_at(paths: Iterable[Path], strict: bool = False) -> list[PluginSource
                 name, place = path.stem, path.name
                 load: Callable[[], ModuleType] = partial(executed, path, f"{ALONE}{path.stem}", package)
             else:
-                name = folder.resolve().name if file == folder / "__init__.py" else file.stem
-                place = f"{folder.resolve().name}/{file.relative_to(folder).as_posix()}"
                 inside = file.relative_to(folder).with_suffix("").parts
+                name = file.resolve().parent.name if inside[-1] == "__init__" else file.stem
+                place = f"{folder.resolve().name}/{file.relative_to(folder).as_posix()}"
                 module = ".".join([package, *(each for each in inside if each != "__init__")])
                 load = partial(importlib.import_module, module)
             found.append(PluginSource(name, f"file {place}", "", partial(_naming, load, file), True, strict))
@@ -218,10 +218,8 @@ def _has_hooks(file: Path) -> bool:
     text = file.read_bytes()
     try:
         nodes = [*ast.walk(ast.parse(text))]
-    except (
-        SyntaxError,
-        ValueError,
-    ):  # what is wrong is told when it is imported, if it may be a plugin at all
+    except (SyntaxError, ValueError):
+        # what is wrong is told when it is imported, if it may be a plugin at all
         return any(hook.encode() in text for hook in _HOOKS)
     imports = (node for node in nodes if isinstance(node, ast.ImportFrom))
     names = {each.asname or each.name for node in imports for each in node.names}

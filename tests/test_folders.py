@@ -165,16 +165,18 @@ def test_several_files_of_a_folder_are_plugins_and_share_their_helpers(alone, fo
         "one.py": masker("from helpers import Counter", "Counter", "one"),
         "parts/__init__.py": "",
         "parts/two.py": masker("from helpers import Counter", "Counter", "two"),
+        "sets/__init__.py": masker("from ..helpers import Counter", "Counter", "three"),
         "helpers.py": "class Counter:\n    hooks = 'astrojepa_maskers'\n",
         "script.py": "raise RuntimeError('a script')\n",
         "test_one.py": broken, "tests/__init__.py": "", "tests/masks.py": broken, "conftest.py": broken,
         ".hidden.py": broken, "__pycache__/one.py": broken, "data/masks.py": broken,
     })  # fmt: skip
     registry = load_registry([path])
-    one, two = registry.get("masker", "one"), registry.get("masker", "two")
+    one, two, three = (registry.get("masker", name) for name in ("one", "two", "three"))
 
     assert [one.owner, two.owner] == ["one (file mine/one.py)", "two (file mine/parts/two.py)"]
-    assert drawn(one) is drawn(two)
+    assert three.owner == "sets (file mine/sets/__init__.py)"
+    assert drawn(one) is drawn(two) is drawn(three)
     assert list(registry.failures) == []
 
 
