@@ -154,10 +154,11 @@ CASES = {
     ("learns-", "small-fit_inputs"): "encoder 'small-fit_inputs': three bands are one too many",
     ("learns-", "small-fit_readout"): "encoder 'small-fit_readout': three bands are one too many",
 }
-FIRST, *OTHERS = CASES
+FIRST, *_ = CASES
 
 
-@pytest.mark.parametrize("entry", [FIRST, *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", CASES)
 def test_a_cell_that_calls_itself_unsuitable_is_skipped(run, capsys, entry):
     """Whoever says it and wherever."""
     objective, encoder = entry
