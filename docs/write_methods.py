@@ -64,7 +64,8 @@ def objective(offer: Offer, encoder: Offer | None = None) -> str:
         "Expected": expected_of(offer.factory),
     }
     loss = formula_of(offer)
-    lines = [f"### `{offer.name}`\n", wrapped(offer.summary), ""]
+    summary = re.sub("^Not installed, .* brings it[.] ", "", offer.summary)  # the page is the same everywhere
+    lines = [f"### `{offer.name}`\n", wrapped(summary), ""]
     lines += [f"```text\n{loss}\n```\n"] if loss else []
     lines += [wrapped(f"- **{name}:** {ended(text)}", "  ") for name, text in facts.items() if text]
     return "\n".join(lines) + "\n"
