@@ -56,7 +56,7 @@ def run(
         device: `cpu`, `cuda` or `auto`.
         match: what every entry is given: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on; None: all.
-        plugins: plugin files to load in addition to what is installed.
+        plugins: plugin files, or folders of them, to load in addition to what is installed.
         isolate: whether it runs in a process of its own, which cannot end this one.
         timeout: how long it may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`.
         unknown: refused, with the nearest argument.

@@ -3,6 +3,7 @@
 `ConfigError`: a request cannot be met (unknown name, impossible size). `StorageError`: a file cannot be written.
 `DataError`: a file does not hold what it should. `PluginError`: a plugin cannot be loaded or collides with another.
 `ContractError`: a plugin broke the contract of its role. `DivergedError`: the loss or a gradient became non-finite.
+`Unsuitable` is none: a combination that has no meaning, and why.
 
 Every message states what was found, what was expected and what to do, in one line.
 """
@@ -56,6 +57,14 @@ class PluginError(BenchError):
 
 class ContractError(BenchError):
     """A plugin returned something that its role forbids."""
+
+
+class Unsuitable(BenchError):  # noqa: N818 not an error: a combination that has no meaning
+    """A combination cannot mean anything; carries the reason, as a person is to read it.
+
+    Raised while a component is built or fitted, and by a loss before anything is learnt, it skips the cell. An
+    evaluator that raises it has no score, and a dataset refuses the request.
+    """
 
 
 class DivergedError(BenchError):

@@ -1,7 +1,7 @@
 """The hooks of plugins: each returns a mapping by name (of factories, suites, importers), and one listens.
 
-A plugin is a module (entry-point group `astrojepa_bench`, or `--plugin FILE.py`) with functions decorated by
-`hookimpl` and named as below. A factory is usually the class itself.
+A plugin is a module (entry-point group `astrojepa_bench`, or `--plugin PATH`) with functions that `hookimpl`
+decorates, named as below. A factory is usually the class itself.
 """
 
 from __future__ import annotations

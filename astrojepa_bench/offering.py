@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias, TypeVar
 
@@ -56,19 +53,6 @@ class PluginSource:
 
 Make: TypeAlias = Callable[[PluginSource, str, str, object], Result]
 """Makes an offer of a source, the hook that it came by, its name and what is offered."""
-
-
-def import_file(path: Path) -> ModuleType:
-    """Execute a plugin file, and keep the very text that was executed: its version is taken from that."""
-    name = f"astrojepa_file_{path.stem}"  # a file called random.py must not replace a module of that name
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        raise ImportError(f"{path.name} cannot be imported")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    text = path.read_bytes()
-    exec(compile(text, path.absolute(), "exec", dont_inherit=True), vars(module))  # as frames name it
-    remember(module, text)
-    return module
 
 
 def connected(source: PluginSource) -> pluggy.PluginManager:

@@ -71,7 +71,12 @@ class Offer:
     @property
     def owner(self) -> str:
         """Plugin and package, for messages: `astrojepa_random (astrojepa-bench 0.1.0)`."""
-        return f"{self.plugin} ({f'{self.distribution} {self.version_text}'.strip()})"
+        return f"{self.plugin} ({self.package})"
+
+    @property
+    def package(self) -> str:
+        """The package that it came with, and its version, or the file: `astrojepa-bench 0.1.0`, `file ring.py`."""
+        return f"{self.distribution} {self.version_text}".strip()
 
     @property
     def title(self) -> str:

@@ -14,7 +14,7 @@ from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.weights import load_weights, read_state, read_torch
-from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError
+from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError, Unsuitable
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.features import Features, TokenBatch
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
@@ -89,6 +89,7 @@ __all__ = [
     "Suite",
     "TokenBatch",
     "Tokens",
+    "Unsuitable",
     "assign_splits",
     "augment",
     "binomial_se",

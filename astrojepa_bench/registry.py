@@ -21,6 +21,7 @@ from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
 from astrojepa_bench.events import Event, emit
 from astrojepa_bench.importers import ImporterOffer
+from astrojepa_bench.loading import sources_at
 from astrojepa_bench.offering import (
     HOOKS,
     Make,
@@ -29,7 +30,6 @@ from astrojepa_bench.offering import (
     checked,
     connected,
     entries_of,
-    import_file,
     importer_offer,
     member_of,
     offer_of,
@@ -186,7 +186,8 @@ class Registry:
         self._plugins.append(source.plugin)
         observes = bool(manager.hook.astrojepa_observe.get_hookimpls())
         if observes:
-            self._observers[source.plugin] = manager
+            twice = source.plugin in self._observers  # files of one name, from two folders
+            self._observers[f"{source.plugin} ({source.package})" if twice else source.plugin] = manager
         before, sound = len(self.failures), 0
         for hook in HOOKS:
             for offer in self._offered(source, manager, hook, offer_of):
@@ -249,31 +250,27 @@ class Registry:
 
 
 def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registry:
-    """Find and load every installed plugin, and plugin files given by path.
+    """Find and load every installed plugin, and those given by path.
 
     A plugin that cannot be used becomes a `LoadFailure` of the registry, and so does an offer that breaks a rule; a
     name that two plugins offer belongs to neither. A plugin given by path was asked for: it raises unless something
     of it can be used, and no name of it may be taken.
 
     Args:
-        plugins: Python files to load in addition to what is installed.
+        plugins: Python files, or folders of them, to load in addition to what is installed.
         strict: raise at the first plugin that cannot be used.
 
     Raises:
-        ConfigError: a plugin file does not exist.
+        ConfigError: a plugin file or folder does not exist, or a folder holds no plugin.
         PluginError: a plugin that was asked for, or any under `strict`, fails or offers a name that is taken.
     """
-    files = [Path(path) for path in plugins]
-    for path in files:
-        if not path.is_file() or path.suffix != ".py":
-            raise ConfigError(f"{path}: no such Python file; give the path of a plugin's .py file")
+    given = sources_at(map(Path, plugins), strict)
     registry = Registry()
     for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
         registry._admit(PluginSource(point.value, name, version, point.load, strict, strict))
-    for path in files:
-        load = partial(import_file, path)
-        registry._admit(PluginSource(path.stem, f"file {path.name}", "", load, True, strict))
+    for source in given:
+        registry._admit(source)
     return registry
 
 

@@ -1,6 +1,6 @@
 """What the source of a module says: what it imports, what its definitions use, and a hash of what it does.
 
-Nothing is executed here, and nothing is known of plugins: see `versions`.
+Nothing is executed here, and nothing is known of plugins but what lies beside one: see `versions`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeGuard
+
+from astrojepa_bench.neighbours import homed
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,13 @@ def _may_change_names(node: ast.stmt) -> bool:
 
 
 def _imported(node: ast.AST, namespace: Mapping[str, Any]) -> Iterator[ImportedName]:
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return
+    package = namespace.get("__package__") or str(namespace["__name__"]).rpartition(".")[0]
+    node = homed(node, package)  # as it was executed, if its module was given by path
     if isinstance(node, ast.Import):
         yield from (ImportedName(each.name, None, each.asname or each.name) for each in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        package = namespace.get("__package__") or str(namespace["__name__"]).rpartition(".")[0]
+    else:
         with suppress(ImportError):  # a relative import that leaves its package fails when it runs
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             yield from (ImportedName(module, each.name, each.asname or each.name) for each in node.names)

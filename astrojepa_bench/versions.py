@@ -34,6 +34,7 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 from astrojepa_bench.errors import PluginError
+from astrojepa_bench.neighbours import as_neighbours_say, folder_of
 from astrojepa_bench.syntax import ImportedName, ModuleSource, digest_of
 
 RULER = "astrojepa_bench"  # the package, and the group of its entry points
@@ -50,6 +51,11 @@ _LIBRARIES = frozenset({"jaxtyping", "numpy", "timm", "torch", "torchvision"})  
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _STANDARD = Path(os.__file__).parent  # of Python's own library
 _Piece: TypeAlias = Any  # a class or a function
+
+
+def keep(module: ModuleType, text: bytes) -> None:
+    """Keep the text of a module that is executed from it, and not from its file."""
+    _kept(vars(module), text)
 
 
 def remember(module: ModuleType, source: bytes | None = None) -> None:
@@ -98,6 +104,22 @@ def chain_of(factory: Callable[..., object]) -> dict[str, str]:
     walk = _Walk()
     walk.add_piece(piece, OWN)
     return walk.found | {f"partial.{name}": _argument_text(value) for name, value in fixed.items()}
+
+
+def imported_by(factory: Callable[..., object]) -> frozenset[str]:
+    """Return the names of the libraries that the plugin code behind a component imports, at once or late.
+
+    Args:
+        factory: a class or a function, decorated or not, or a `functools.partial` of one.
+
+    Raises:
+        PluginError: as `chain_of`.
+    """
+    walk = _Walk()
+    walk.add_piece(_unwrapped(factory)[0], OWN)
+    names = {name for source in walk.sources for each in source.imports for name in each.modules}
+    code = {each.name.partition(".")[0] for each in walk.sources} | {RULER}
+    return frozenset({name.partition(".")[0] for name in names} - sys.stdlib_module_names - code)
 
 
 def version_text(chain: Mapping[str, str]) -> str:
@@ -153,6 +175,8 @@ def _in_ruler(name: object) -> bool:
 
 
 def _is_plugin_code(top: str, file: str | None) -> bool:
+    if folder_of(top):
+        return bool(file)
     if not file or top == RULER or top in _LIBRARIES:
         return False
     is_standard = file in ("built-in", "frozen") or Path(file).is_relative_to(_STANDARD)
@@ -191,10 +215,12 @@ class _Walk:
 
     Attributes:
         found: version by name.
+        sources: the modules of plugins that were followed.
     """
 
     def __init__(self) -> None:
         self.found: dict[str, str] = {}
+        self.sources: list[ModuleSource] = []
         self._seen: set[object] = set()
 
     def add_piece(self, piece: _Piece, key: str | None = None) -> None:
@@ -238,6 +264,8 @@ class _Walk:
 
     def _add_imports(self, source: ModuleSource) -> None:
         if self._is_new((id(source), "imports")):
+            if not _in_ruler(source.name):
+                self.sources.append(source)
             for imported in source.imports:
                 self._add_imported(imported)
                 for package in imported.packages if not _in_ruler(imported.module) else ():
@@ -245,6 +273,9 @@ class _Walk:
 
     def _add_imported(self, imported: ImportedName) -> None:
         module, name = sys.modules.get(imported.module), imported.name
+        if name is not None and getattr(module, "__file__", None) is None:  # a folder of modules, itself none
+            self._add_imported(ImportedName(f"{imported.module}.{name}", None, ""))
+            return
         if module is None or not _counts(vars(module)) or not self._is_new((id(module), name)):
             return
         source = _kept(vars(module))
@@ -336,10 +367,11 @@ def _as_version(value: object) -> str | None:
 def _label(holder: _Piece) -> str:
     """Name a module, class or function in a chain; those of the ruler by their last name, so that they may move."""
     if isinstance(holder, ModuleSource):
-        return holder.name.rpartition(".")[2] if _in_ruler(holder.name) else holder.name
+        is_ours = _in_ruler(holder.name)
+        return holder.name.rpartition(".")[2] if is_ours else as_neighbours_say(holder.name)
     if _in_ruler(holder.__module__):
         return str(holder.__qualname__)
-    return f"{holder.__module__}.{holder.__qualname__}"
+    return f"{as_neighbours_say(holder.__module__)}.{holder.__qualname__}"
 
 
 def _argument_text(value: object) -> str:

@@ -12,7 +12,7 @@ Local views here are *what the masker shows*: small context sets drawn on freshl
 masker drives this objective. With masker `none` they are crops of half the side, as published.
 
 Cost: at the defaults about 2.6 token-passes per patch of the image; 25,000 galaxies of 64 px in about three
-minutes on two cores. Expected there, in points of linear accuracy above the untrained encoder, three seeds: on
+minutes on two cores. Expected at `small`, in points of linear accuracy above the untrained encoder, three seeds: on
 five classes of real Galaxy Zoo 2 galaxies +8 to +9 with `brightness`, `radial` or `multiblock`, +7 with `random`,
 +6 with `none`; on ten classes of simulated galaxies +19 with any of the first four, +16 where local views avoid
 the galaxy. As much after 500 galaxies as after 6,000, at the same images seen.

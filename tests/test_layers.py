@@ -23,7 +23,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     "errors", "escaping", "checked", "files", "groups", "metric", "geometry", "types", "streams", "events",
     "seals", "features", "roles", "suites", "interrupts", "importers", "hookspecs", "declarations", "signatures",
-    "options", "border", "data", "encoders", "plugin", "syntax", "versions", "offering", "registry",
+    "options", "border", "data", "encoders", "plugin", "neighbours", "syntax", "versions", "offering", "loading",
+    "registry",
     "training", "evaluators", "builtin", "evaluation", "results", "runs", "testing", "board", "api", "explore",
     "cli", "__main__",
 )  # fmt: skip

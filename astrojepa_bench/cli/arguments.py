@@ -344,7 +344,9 @@ def check(parser: ArgumentParser) -> None:
 On the CPU, on synthetic galaxies, without a network. Datasets that draw galaxies draw 200."""
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("name", nargs="?", metavar="NAME", help="a component, or kind:name")
-    subject.add_argument("--module", metavar="FILE", type=Path, help="every component of a plugin file")
+    subject.add_argument(
+        "--module", metavar="PATH", type=Path, help="every component of a plugin file or folder"
+    )
     subject.add_argument("--all", action="store_true", help="every component that needs no option to be set")
     _settings(parser, "KIND")
     _json(parser)

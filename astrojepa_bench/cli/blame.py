@@ -7,6 +7,8 @@ from argparse import Namespace
 
 from astrojepa_bench.border import owner_of, raised_from
 from astrojepa_bench.errors import named
+from astrojepa_bench.loading import known_as
+from astrojepa_bench.neighbours import folder_of
 
 
 def plugin_at_fault(error: BaseException, arguments: Namespace) -> str | None:
@@ -22,10 +24,10 @@ def plugin_at_fault(error: BaseException, arguments: Namespace) -> str | None:
     if owner is not None:
         return None if owner.is_shipped else f"{owner.title} raised {named(error)}; ask its author"
     plugins = arguments.registry.plugins if "registry" in arguments else ()
-    modules = {name: plugin for plugin in plugins for name in (plugin, f"astrojepa_file_{plugin}")}
     for each in reversed([*raised_from(error)]):
         for frame, _ in reversed([*traceback.walk_tb(each.__traceback__)]):
             module = str(frame.f_globals.get("__name__"))
-            if module in modules and not module.startswith("astrojepa_bench."):
-                return f"plugin {modules[module]} raised {named(error)}; ask its author"
+            plugin = known_as(module)
+            if folder_of(module) or (plugin in plugins and not module.startswith("astrojepa_bench.")):
+                return f"plugin {plugin} raised {named(error)}; ask its author"
     return None

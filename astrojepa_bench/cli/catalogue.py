@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from argparse import Namespace
 from typing import TypeAlias
 
@@ -13,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from astrojepa_bench.cli.names import registry_of
-from astrojepa_bench.cli.pages import source_of
+from astrojepa_bench.cli.pages import expected_of, source_of
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.escaping import plain
 from astrojepa_bench.options import Offer, jsonable
 from astrojepa_bench.signatures import Option
 from astrojepa_bench.suites import SuiteOffer
 
+LONGEST = 240  # letters of what is said of a source or an expectation; `show` has all of it
 Row: TypeAlias = tuple[str, str, str, str, str, str]
 
 
@@ -60,13 +62,21 @@ def offer_facts(offer: Offer) -> dict[str, object]:
         "plugin": offer.plugin,
         "summary": offer.summary,
         "source": source_of(offer.factory),
+        "expected": expected_of(offer.factory),
         "options": options,
     }
 
 
 def suite_facts(offer: SuiteOffer) -> dict[str, object]:
     """Return what `list --json` prints of one suite: the keys of a component, and its entries."""
-    facts = {"kind": "suite", "name": offer.name, "plugin": offer.plugin, "source": "", "options": []}
+    facts = {
+        "kind": "suite",
+        "name": offer.name,
+        "plugin": offer.plugin,
+        "source": "",
+        "expected": "",
+        "options": [],
+    }
     return {**facts, **offer.suite.model_dump(mode="json")}
 
 
@@ -80,14 +90,17 @@ def option_text(option: Option) -> str:
 
 def _row(offer: Offer) -> Row:
     options = " ".join(option_text(option) for option in offer.options)
-    source = source_of(offer.factory)
+    texts = {"Source": source_of(offer.factory), "Expected": expected_of(offer.factory)}
+    told = [
+        f"{name}: {textwrap.shorten(text, LONGEST, placeholder=' …')}" for name, text in texts.items() if text
+    ]
     return (
         offer.kind,
         offer.name,
         offer.plugin,
         offer.summary,
         options,
-        f"Source: {source}." if source else "",
+        " ".join(each if each.endswith((".", "…")) else f"{each}." for each in told),
     )
 
 

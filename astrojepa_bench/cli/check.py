@@ -16,6 +16,7 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.errors import BenchError, ConfigError, nearest
 from astrojepa_bench.events import emit
+from astrojepa_bench.loading import sources_at
 from astrojepa_bench.options import KINDS, Offer, Settings, check_all_used
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.testing import UNBUILT, Report, absent, conform, subject_of
@@ -45,14 +46,15 @@ def _offers(arguments: Namespace) -> list[Offer]:
 
 
 def _of_module(path: Path, arguments: Namespace, registry: Registry) -> list[Offer]:
-    """Find what a file offers, whether it is installed or not."""
+    """Find what a file or folder offers, whether it is installed or not."""
     files = ((offer, getattr(sys.modules.get(offer.plugin), "__file__", None)) for offer in registry.offers())
     installed = [offer for offer, file in files if file and path.exists() and path.samefile(file)]
     if installed:
         return installed
+    asked = {source.distribution for source in sources_at([path])}
     with plugins_at_work():
         registry = load_registry([*arguments.plugin, path], arguments.strict_plugins)
-    offers = [offer for offer in registry.offers() if offer.distribution == f"file {path.name}"]
+    offers = [offer for offer in registry.offers() if offer.distribution in asked]
     if not offers:
         raise ConfigError(
             f"{path.name} offers no component to check; return some from a hook such as astrojepa_maskers"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +10,7 @@ from astrojepa_bench.cli.catalogue import offer_facts, option_text, suite_facts
 from astrojepa_bench.cli.pages import page_of, prose_of
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.loading import known_as, module_known_as
 from astrojepa_bench.options import Kind, Offer
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.signatures import made_by
@@ -34,7 +34,7 @@ def print_component(offer: Offer) -> None:
     print(prose_of(offer.doc) or "(no docstring)")
     page = page_of(offer.factory)
     if page:
-        print(f"\n--- {made_by(offer.factory).__module__.removeprefix('astrojepa_file_')} ---\n\n{page}")
+        print(f"\n--- {known_as(made_by(offer.factory).__module__)} ---\n\n{page}")
     print("\noptions" if offer.options else "\nno options")
     for option in offer.options:
         print(f"  --set {offer.kind}.{option_text(option)}")
@@ -56,8 +56,8 @@ def print_suite(offer: SuiteOffer, registry: Registry) -> None:
     for figure in offer.suite.published:
         print(_indented(f"{figure.figure}  {figure.model} ({figure.source})"))
     print(f"\nrun it: astrojepa-bench run --suite {offer.name}")
-    module = sys.modules.get(offer.plugin) or sys.modules.get(f"astrojepa_file_{offer.plugin}")
-    page = (getattr(module, "__doc__", "") or "").strip()  # a suite is data and has no docstring
+    module = module_known_as(offer.plugin)  # a suite is data and has no docstring
+    page = (getattr(module, "__doc__", "") or "").strip()
     if page:
         print(f"\n--- {offer.plugin} ---\n\n{page}")
 

@@ -13,8 +13,8 @@ def common(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("on every command")
     group.add_argument("--debug", action="store_true", help="show tracebacks")
     group.add_argument(
-        "--plugin", action="append", type=Path, default=[], metavar="FILE",
-        help="load a plugin file (repeatable)",
+        "--plugin", action="append", type=Path, default=[], metavar="PATH",
+        help="load a plugin file, or a folder of them (repeatable)",
     )  # fmt: skip
     group.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
 

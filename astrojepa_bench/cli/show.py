@@ -78,6 +78,9 @@ def _print_record(record: RunRecord) -> None:
             print(f"  {block}")
         for name, value in known.items():
             print(f"    {name:<20} {_value_text(value)}")
+    scored_by = {name: known["plugin"] for name, known in record.evaluators.items() if known.get("plugin")}
+    if scored_by:
+        print(f"  scored by\n    {_value_text(scored_by)}")
     print("  scores")
     for score in record.scores:
         print(f"    {score_line(score)}")

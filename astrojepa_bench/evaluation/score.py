@@ -41,6 +41,7 @@ class ReadyEvaluator:
         version: what its version is made of, by name.
         score_version: the same in short, for each of its scores.
         options: as recorded.
+        package: the package or file that it came with.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ReadyEvaluator:
     version: Mapping[str, str]
     score_version: str
     options: Mapping[str, object]
+    package: str = ""
 
     def evaluate(self, features: Features) -> Evaluation:
         """Evaluate a copy of frozen features: whatever is done to it in place, no other evaluator sees.
@@ -78,6 +80,7 @@ class ReadyEvaluator:
         return {
             "version": self.version,
             "options": self.options,
+            "plugin": self.package,
             **({"metrics": metrics} if metrics else {}),
         }
 
@@ -257,7 +260,7 @@ def evaluate(
                 if found.predictions:
                     predictions[ready.name] = found
         except BaseException as error:
-            facts = {"version": ready.version, "options": ready.options}
+            facts = {"version": ready.version, "options": ready.options, "plugin": ready.package}
             more = without_score(ready.name, facts, error, ready.title)
         scored = scored.plus(replace(more, seconds={ready.name: time.perf_counter() - began}))
     return scored, predictions

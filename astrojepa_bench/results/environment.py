@@ -6,6 +6,7 @@ import platform
 import re
 import shlex
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,11 +22,16 @@ PACKAGES = ("astrojepa-bench", "numpy", "scikit-learn", "scipy", "timm", "torch"
 _ABSOLUTE = re.compile(r"(?<![^='\",\[( ])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^='\",/\\]*[/\\])*")
 
 
-def describe_environment(device: torch.device | str) -> dict[str, object]:
-    """Describe versions, threads and device; no host name, no user name, no absolute path."""
+def describe_environment(device: torch.device | str, libraries: Iterable[str] = ()) -> dict[str, object]:
+    """Describe versions, threads and device; no host name, no user name, no absolute path.
+
+    Args:
+        device: where it is computed.
+        libraries: installed packages that may move numbers too, by name.
+    """
     on_gpu = torch.device(device).type == "cuda"
     releases: dict[str, str] = {}
-    for package in PACKAGES:
+    for package in sorted({*PACKAGES, *libraries}):
         with suppress(metadata.PackageNotFoundError):
             releases[package] = metadata.version(package)
     return {

@@ -122,13 +122,19 @@ class Environment(_RecordPart):
 
 
 class Provenance(_RecordPart):
-    """When, by which command and from which commit; code that differed from it makes it dirty."""
+    """When, by which command and from which commit; code that differed from it makes it dirty.
+
+    Attributes:
+        plugins: which package or file offered each component when it was trained, by kind; evaluators have their
+            own in `RunRecord.evaluators`.
+    """
 
     created_utc: str = ""
     command: str = ""
     git_commit: str | None = None
     git_dirty: bool | None = None
     dirty_files: list[str] = []
+    plugins: dict[str, str] = {}
 
 
 class Reproduction(_RecordPart):
@@ -165,7 +171,7 @@ class RunRecord(_RecordPart):
         correct: which test galaxies were right, for each score that is the share of them: bits by
             `evaluator.metric` (`results.correct`).
         selection: what each evaluator chose on the validation split.
-        evaluators: version, as a chain, and options of each evaluator that was asked.
+        evaluators: version, as a chain, options and package of each evaluator that was asked.
         not_scored: evaluators that had nothing to score, and why.
         health: numbers about the representation and the masks, by name, finite.
         reproductions: reruns of it, oldest first.

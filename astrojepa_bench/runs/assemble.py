@@ -16,7 +16,7 @@ from astrojepa_bench.data.device import RESIDENT_BYTES, DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, load_table
 from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.encoders.facts import check_facts
-from astrojepa_bench.errors import ConfigError, ContractError, said_by
+from astrojepa_bench.errors import ConfigError, ContractError, Unsuitable, said_by
 from astrojepa_bench.roles import Dataset, Encoder, Masker, Objective
 from astrojepa_bench.runs.component import Cell, Component, reason_to_skip
 from astrojepa_bench.runs.weights import check_keepable
@@ -26,10 +26,6 @@ from astrojepa_bench.types import GalaxyTable
 
 FIT_IMAGES = 10_000
 FIT_BYTES = 2 * 2**30
-
-
-class SkipCell(Exception):  # noqa: N818 not an error: a pair that has no meaning
-    """Raised when building shows that a cell cannot mean anything; carries the reason."""
 
 
 def load_galaxies(
@@ -50,10 +46,14 @@ def load_galaxies(
 
     Raises:
         DataError: the source is missing or wrong.
+        Unsuitable: the dataset says that it cannot be used so.
     """
-    dataset: Dataset = _built(component, Dataset)
-    with blamed_on(component.offer):
-        table = load_table(dataset, size_px, cache)
+    try:
+        dataset: Dataset = _built(component, Dataset)
+        with blamed_on(component.offer):
+            table = load_table(dataset, size_px, cache)
+    except Unsuitable as error:
+        raise Unsuitable(f"{component.offer.title}: {said_by(error)}; choose other galaxies") from error
     return Galaxies(
         name=component.name,
         chain=component.chain,
@@ -82,7 +82,7 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
         pretraining: most galaxies that may be learnt from; None: all of `train` and the pool.
 
     Raises:
-        SkipCell: the components do not fit together.
+        Unsuitable: the components do not fit together.
         ContractError: a factory returned something that is not of its role, or an objective scores no encoder or
             has weights that cannot be kept.
     """
@@ -94,10 +94,10 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     if type(encoder).fit_inputs is not Encoder.fit_inputs:  # nothing to fit: spare the images
         _fit(encoder.fit_inputs, galaxies, pretraining)
     if cell.objective.offer.declares("trains") and not any(p.requires_grad for p in encoder.parameters()):
-        raise SkipCell(f"encoder '{cell.encoder.name}' has nothing to train")
+        raise Unsuitable(f"encoder '{cell.encoder.name}' has nothing to train")
     reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
     if reason is not None:
-        raise SkipCell(reason)
+        raise Unsuitable(reason)
     if cell.objective.offer.declares("needs_labels"):
         _check_labels(cell.objective.name, table)
     with scoped_global(cell.seed, "objective"):
@@ -113,7 +113,7 @@ def fit_readout(encoder: Encoder, galaxies: Galaxies, pretraining: int | None) -
     """Fit how features of a trained encoder are read, on the sample that its inputs were fitted on.
 
     Raises:
-        SkipCell: the sample is too small for it.
+        Unsuitable: the sample is too small for it.
     """
     if type(encoder).fit_readout is not Encoder.fit_readout:
         _fit(encoder.fit_readout, galaxies, pretraining)
@@ -140,14 +140,14 @@ def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | N
         with blamed_on(getattr(fit, "__self__", None)):
             fit(images)
     except ConfigError as error:
-        raise SkipCell(said_by(error)) from None
+        raise Unsuitable(said_by(error)) from None
 
 
 def _check_labels(objective: str, table: GalaxyTable) -> None:
     labels = table.label[table.rows("train")]
     classes = np.unique(labels[labels >= 0])
     if len(classes) < 2:
-        raise SkipCell(
+        raise Unsuitable(
             f"objective '{objective}' needs labels of two classes or more; {int((labels >= 0).sum())} of "
             f"{len(labels)} training galaxies carry one, of {len(classes)}"
         )

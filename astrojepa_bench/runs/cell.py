@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
-from astrojepa_bench.errors import ContractError, DataError, said_by
+from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
 from astrojepa_bench.files import LockedError, locked
@@ -22,8 +22,8 @@ from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.assemble import SkipCell, assemble
-from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready
+from astrojepa_bench.runs.assemble import assemble
+from astrojepa_bench.runs.component import Cell, Component, RunContext, made_ready, why_unsuitable
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.failures import Ending, Phase, classify, ends_the_command
 from astrojepa_bench.runs.train import Trained, circumstances, kept, train
@@ -142,7 +142,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
     phase: Phase = "building"
     try:
         if cell.skip is not None:
-            raise SkipCell(cell.skip)
+            raise Unsuitable(cell.skip)
         with restored(parts):
             trained, earlier = kept(known, cell, context), known
         if trained is None:
@@ -158,6 +158,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
                     cell.seed,
                     checkpoint=checkpoint,
                     command=context.command,
+                    offers=context.offers_of(cell),
                     rebuild=build,
                 )
             store.features_path(run_id).unlink(
@@ -175,11 +176,10 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         phase = "recording"
         is_trained = earlier is None and trained.objective.trains
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
-    except SkipCell as reason:
-        return CellResult(
-            _without_scores(cell, context, identity, status="skipped", skip_reason=said_by(reason))
-        )
     except BaseException as error:
+        if isinstance(error, Unsuitable) and phase in ("building", "training"):
+            reason = why_unsuitable(error)
+            return CellResult(_without_scores(cell, context, identity, status="skipped", skip_reason=reason))
         return CellResult(_failed(cell, context, identity, error, phase))
 
 
@@ -250,7 +250,7 @@ def _sound(facts: Mapping[str, Any], scored: Scored, evaluators: Iterable[Compon
             try:
                 _valid(scored.without({*scored.evaluators} - {name}).in_record(facts))
             except ContractError as error:
-                known = {"version": each.chain, "options": each.recorded()}
+                known = {"version": each.chain, "options": each.recorded(), "plugin": each.offer.package}
                 scored = scored.without({name}).plus(without_score(name, known, error, each.offer.title))
         return _valid(scored.in_record(facts))
 
@@ -307,7 +307,7 @@ def _failed(
 
 def _without_scores(cell: Cell, context: RunContext, identity: RunIdentity, **ending: object) -> RunRecord:
     """Assemble the record of a run that has no scores: its status, and the reason or failure behind it."""
-    environment, origin = circumstances(context.galaxies.device, context.command)
+    environment, origin = circumstances(context.galaxies.device, context.command, context.offers_of(cell))
     facts = {**_entry(cell, context, identity), **ending, "environment": environment, "provenance": origin}
     return _valid(facts)
 

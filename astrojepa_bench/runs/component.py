@@ -9,9 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrojepa_bench.border import blamed_on, owned
+from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import BenchError, ConfigError, ContractError, PluginError, named
+from astrojepa_bench.errors import (
+    BenchError,
+    ConfigError,
+    ContractError,
+    PluginError,
+    Unsuitable,
+    named,
+    said_by,
+)
 from astrojepa_bench.evaluation.extras_on_offer import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator, Scored, without_score
 from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
@@ -92,7 +100,13 @@ class Component:
         """
         evaluator: Evaluator = self.build()
         return ReadyEvaluator(
-            self.name, self.offer.title, evaluator, self.chain, self.version, self.recorded()
+            self.name,
+            self.offer.title,
+            evaluator,
+            self.chain,
+            self.version,
+            self.recorded(),
+            self.offer.package,
         )
 
     @property
@@ -146,7 +160,7 @@ def made_ready(evaluators: Iterable[Component]) -> tuple[list[ReadyEvaluator], S
             chain: dict[str, str] = {}
             with suppress(Exception):  # it may be what cannot be told
                 chain = each.chain
-            facts = {"version": chain, "options": each.recorded()}
+            facts = {"version": chain, "options": each.recorded(), "plugin": each.offer.package}
             lost = lost.plus(without_score(each.name, facts, error, each.offer.title))
     return ready, lost
 
@@ -220,6 +234,13 @@ class RunContext:
     store: Store
     command: str
 
+    def offers_of(self, cell: Cell) -> dict[str, Offer]:
+        """Return whose code a cell runs: its components by kind, the dataset among them, and every evaluator."""
+        offers = {kind: part.offer for kind, part in cell.components.items()}
+        galaxies = owner_of(self.galaxies.dataset)
+        scored_by = {f"evaluator {each.name}": each.offer for each in self.evaluators}
+        return {**offers, **({} if galaxies is None else {"dataset": galaxies}), **scored_by}
+
 
 def reason_to_skip(
     objective: Offer, masker: Offer, encoder: Offer, built: Encoder | None = None
@@ -234,7 +255,10 @@ def reason_to_skip(
     """
     asked: type[Objective] = _class_of(objective, Objective)
     with blamed_on(objective):
-        reason: object = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+        try:
+            reason: object = asked.skip(built or _class_of(encoder, Encoder), _class_of(masker, Masker))
+        except Unsuitable as error:
+            reason = said_by(error)
         if reason is None:
             return None
         if not isinstance(reason, str):
@@ -242,6 +266,12 @@ def reason_to_skip(
                 f"skip() of {objective.title} returned {type(reason).__name__}; expected a reason in words, or None"
             )
     return f"objective '{objective.name}' with encoder '{encoder.name}' and masker '{masker.name}': {reason}"
+
+
+def why_unsuitable(error: Unsuitable) -> str:
+    """Return why a cell cannot mean anything, with the component that says so where it is a plugin's word."""
+    owner, said = owner_of(error), said_by(error)
+    return said if owner is None else f"{owner.kind} '{owner.name}': {said}"
 
 
 def _class_of(offer: Offer, role: type) -> Any:  # noqa: ANN401 a subclass of the role

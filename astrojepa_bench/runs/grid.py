@@ -19,16 +19,16 @@ import torch
 from astrojepa_bench import events
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.assemble import SkipCell, load_galaxies
+from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
-from astrojepa_bench.runs.component import Cell, Component, RunContext
+from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
 from astrojepa_bench.runs.executors.isolated import run_cell_isolated
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
@@ -283,8 +283,8 @@ def _images(cell: Cell, context: RunContext) -> int | str | None:
     try:
         with restored([*cell.components.values()]):
             return images_to_see(cell, context)
-    except SkipCell as reason:
-        return str(reason)
+    except Unsuitable as reason:
+        return why_unsuitable(reason)
     except (Exception, SystemExit):  # a plugin's; it is raised again, and recorded, where the cell runs
         return None
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import BenchError, ConfigError, DataError, PluginError
 from astrojepa_bench.events import emit
 from astrojepa_bench.files import locked
 from astrojepa_bench.importers import Imported, ImporterOffer
 from astrojepa_bench.registry import Registry
-from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.identity import RunIdentity
-from astrojepa_bench.results.record import Cost, Environment, Provenance, RunRecord
+from astrojepa_bench.results.record import Cost, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, Component, RunContext
+from astrojepa_bench.runs.train import circumstances
 from astrojepa_bench.runs.weights import DataFacts, write_weights
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.training.budgets import Budget
@@ -84,6 +86,8 @@ def import_run(imported: Imported, registry: Registry, store: Store, command: st
     dataset = Component.of(registry.get("dataset", imported.dataset), {})
     budget = _budget(imported)
     identity = RunIdentity.of(cell, None, budget)  # no galaxies were looked at
+    offers = {kind: part.offer for kind, part in {**cell.components, "dataset": dataset}.items()}
+    environment, origin = circumstances(torch.device("cpu"), command, offers)
     record = RunRecord(
         run_id=identity.run_id,
         entry_id=identity.entry_id,
@@ -100,8 +104,8 @@ def import_run(imported: Imported, registry: Registry, store: Store, command: st
         identity=identity.facts(),
         warnings=[*imported.warnings],
         cost=Cost(parameters=sum(each.numel() for each in objective.scored_encoder.parameters())),
-        environment=Environment.model_validate(describe_environment("cpu")),
-        provenance=Provenance.model_validate(provenance(command)),
+        environment=environment,
+        provenance=origin,
     )
     write_weights(store.weights_path(record.run_id), objective, facts)
     store.write(record)

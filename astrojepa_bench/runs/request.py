@@ -42,7 +42,7 @@ class RunRequest(BaseModel):
         cache: folder for converted data.
         device: `cpu`, `cuda`, or `auto`.
         floors: whether floors are scored along with the entries.
-        plugins: plugin files to load in addition to what is installed.
+        plugins: plugin files, or folders of them, to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
         isolate: whether each cell runs in a process of its own.
         overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from astrojepa_bench.border import owner_of
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
@@ -98,7 +99,10 @@ def record_on(run: OpenRun, galaxies: Galaxies) -> RunRecord:
     Its id is the one that it would have got if it had been imported and scored on them at once.
     """
     identity = RunIdentity.read(run.record.identity).on(galaxies)
+    offer, origin = owner_of(galaxies.dataset), run.record.provenance
+    plugins = origin.plugins if offer is None else {**origin.plugins, "dataset": offer.package}
     facts = {
+        "provenance": origin.model_copy(update={"plugins": plugins}),
         "run_id": identity.run_id,
         "entry_id": identity.entry_id,
         "dataset": galaxies.name,

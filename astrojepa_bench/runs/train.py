@@ -10,14 +10,16 @@ from typing import Literal
 import torch
 
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import DataError, named
+from astrojepa_bench.errors import DataError, Unsuitable, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
 from astrojepa_bench.geometry.views import BASE_SHIFT_PX
+from astrojepa_bench.options import KINDS, Offer, legible
 from astrojepa_bench.results.environment import describe_environment, provenance
+from astrojepa_bench.results.packages import libraries_behind
 from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.runs.assemble import Assembly, SkipCell, assemble, fit_readout
+from astrojepa_bench.runs.assemble import Assembly, assemble, fit_readout
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.weights import read_weights
 from astrojepa_bench.streams import python_and_numpy_kept
@@ -62,6 +64,7 @@ def train(
     *,
     checkpoint: Checkpointer | None = None,
     command: str = "",
+    offers: Mapping[str, Offer] | None = None,
     rebuild: Callable[[], Assembly] | None = None,
 ) -> Trained:
     """Train an objective, judge whether it collapsed, and fit how its features are read.
@@ -76,20 +79,21 @@ def train(
         seed: names every random stream.
         checkpoint: where the state is kept meanwhile.
         command: the command line or call that asked for it.
+        offers: of the components, for the record.
         rebuild: builds once more what to train; without it, such a failure is raised.
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
-        SkipCell: there are too few galaxies to fit the readout on.
+        Unsuitable: there are too few galaxies to fit the readout on.
     """
     resumes = checkpoint is not None and checkpoint.path.exists()
     try:
-        return _train(assembly, galaxies, budget, seed, checkpoint, command)
+        return _train(assembly, galaxies, budget, seed, checkpoint, command, offers)
     except Exception:
         if rebuild is None or checkpoint is None or not resumes or checkpoint.path.exists():
             raise
     emit("note", text="the objective is built anew and trains from the start")
-    return _train(rebuild(), galaxies, budget, seed, checkpoint, command)
+    return _train(rebuild(), galaxies, budget, seed, checkpoint, command, offers)
 
 
 def _train(
@@ -99,6 +103,7 @@ def _train(
     seed: int,
     checkpoint: Checkpointer | None,
     command: str,
+    offers: Mapping[str, Offer] | None,
 ) -> Trained:
     objective, device = assembly.objective, galaxies.device
     watch = HealthWatch(objective, galaxies.table, galaxies.images)
@@ -114,14 +119,14 @@ def _train(
         try:
             result = trainer.run(checkpoint)
         except UncountedError as error:
-            raise SkipCell(str(error)) from None
+            raise Unsuitable(str(error)) from None
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
     collapsed, numbers = watch.verdict(objective)
     health = {**masks, **numbers, **health_of(objective, {*MASK_HEALTH, *numbers})}
     # only now: whitening would hide a collapse
     fit_readout(scored_encoder(objective), galaxies, budget.galaxies)
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
-    environment, origin = circumstances(device, command)
+    environment, origin = circumstances(device, command, offers or {})
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
 
 
@@ -129,7 +134,7 @@ def images_to_see(cell: Cell, context: RunContext) -> int:
     """Tell how many dataset images training a cell shows, without training it.
 
     Raises:
-        SkipCell: the components do not fit together, or the arithmetic to match cannot be counted.
+        Unsuitable: the components do not fit together, or the arithmetic to match cannot be counted.
     """
     budget, galaxies = context.budget, context.galaxies
     if not cell.objective.offer.declares("trains") or budget.flops is None:
@@ -141,7 +146,7 @@ def images_to_see(cell: Cell, context: RunContext) -> int:
             trainer.count()
         return trainer.steps * trainer.batch_size
     except UncountedError as error:
-        raise SkipCell(str(error)) from None
+        raise Unsuitable(str(error)) from None
 
 
 def _curves(trainer: Trainer, result: TrainingResult) -> Training:
@@ -186,7 +191,7 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
     The objective is built for it alone: what a load that failed may have left in it trains nothing.
 
     Raises:
-        SkipCell: the components do not fit together.
+        Unsuitable: the components do not fit together.
     """
     if record is None or record.status not in SCORED:
         return None
@@ -217,11 +222,24 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
     )
 
 
-def circumstances(device: torch.device, command: str) -> tuple[Environment, Provenance]:
-    """Describe where and by which command a run is made, as far as that can be told: no run is lost for it."""
+def circumstances(
+    device: torch.device, command: str, offers: Mapping[str, Offer]
+) -> tuple[Environment, Provenance]:
+    """Describe where, by which command and with whose code a run is made, as far as that can be told.
+
+    No run is lost for it.
+
+    Args:
+        device: where it is computed.
+        command: the command line or call that asked for it.
+        offers: of its components, by kind; of its evaluators too, by any other name.
+    """
     try:
-        environment = Environment.model_validate(describe_environment(device))
-        return environment, Provenance.model_validate(provenance(command))
+        environment = Environment.model_validate(
+            describe_environment(device, libraries_behind(offers.values()))
+        )
+        plugins = {kind: legible(offers[kind].package) for kind in KINDS if kind in offers}
+        return environment, Provenance.model_validate({**provenance(command), "plugins": plugins})
     except Exception as error:  # a plugin has spoilt what they are asked of
         emit("note", text=f"where and how the run was made cannot be told: {named(error)}")
         return Environment(), Provenance()

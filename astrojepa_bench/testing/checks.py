@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from astrojepa_bench.errors import PluginError
+from astrojepa_bench.errors import PluginError, Unsuitable
 from astrojepa_bench.options import Kind
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import generators_kept, settings_kept
@@ -77,9 +77,9 @@ class Check:
         try:
             with generators_kept(), settings_kept(), redirect_stdout(sys.stderr):
                 found = self.find(piece)
-        except NotApplicable as reason:
-            idle[self.id] = str(reason)
-            return Outcome(self.id, "skipped", self.claim, str(reason))
+        except (NotApplicable, Unsuitable) as reason:
+            idle[self.id] = said(reason)
+            return Outcome(self.id, "skipped", self.claim, idle[self.id])
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a component may raise anything, sys.exit among it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -171,42 +171,84 @@ def find_hidden(piece: Subject) -> str | None:
     first = encode(encoder, shown, keep)
     if not torch.equal(first.positions, keep):
         return "positions are not the kept patches in their order"
-    other = repainted(shown, keep, grid)
-    return None if torch.equal(first.values, encode(encoder, other, keep).values) else "hidden pixels leak"
+    other = encode(encoder, repainted(shown, grid, keep), keep)
+    if not torch.equal(first.values, other.values):
+        return "hidden pixels leak"
+    return None if alike(first.extra, other.extra) else "hidden pixels leak into the extra tokens"
 
 
 def repainted(
-    shown: Float[Tensor, "batch band height width"], keep: Int[Tensor, "batch token"], grid: PatchGrid
+    images: Float[Tensor, "batch band height width"], grid: PatchGrid, keep: Int[Tensor, "batch token"]
 ) -> Float[Tensor, "batch band height width"]:
-    """Invert every pixel outside the kept patches."""
-    seen = torch.zeros(len(shown), grid.patches).scatter(1, keep, 1.0)
-    image = seen.view(-1, 1, grid.rows, grid.columns)
-    pixels = torch.nn.functional.interpolate(image, scale_factor=grid.patch_px, mode="nearest")
-    return torch.where(pixels.bool(), shown, 1 - shown)
+    """Change every pixel outside the kept patches."""
+    seen = torch.zeros(FEW, grid.patches).scatter(1, keep, 1.0).view(FEW, 1, grid.rows, grid.columns)
+    pixels = torch.nn.functional.interpolate(seen, scale_factor=grid.patch_px, mode="nearest")
+    return torch.where(pixels.bool(), images, 1 - images)
+
+
+def alike(first: Tensor | None, second: Tensor | None) -> bool:
+    """Whether there are no extra tokens on either side, or equal ones."""
+    return second is None if first is None else second is not None and torch.equal(first, second)
+
+
+@rules(
+    "extra",
+    "Its class and register tokens are finite, and equally many whatever is kept.",
+    "return Tokens(values, positions, extra) with extra (batch, extra, dim) from every call of forward",
+)
+def find_extra(piece: Subject) -> str | None:
+    """Compare those of all patches and of a few."""
+    encoder: Encoder = build(piece)
+    whole = encode(encoder, galaxies.images(FEW))
+    if whole.extra is None:
+        raise NotApplicable("it has no extra tokens")
+    if not bool(whole.extra.isfinite().all()):
+        return "extra tokens that are not finite"
+    part = whole if encoder.grid is None else encode(encoder, galaxies.images(FEW), kept(encoder.grid))
+    counts = [0 if tokens.extra is None else tokens.extra.shape[1] for tokens in (whole, part)]
+    return (
+        None if counts[0] == counts[1] else f"{counts[0]} extra tokens of all patches, {counts[1]} of a few"
+    )
 
 
 @rules(
     "layers",
-    "The last of its layers is its output, and hidden patches reach none of them.",
-    "end `layers` with what `forward` returns, and gather the kept patches before the first block",
-    ("repeatable",),
+    "Its layers are tokens, the last of them those that forward returns, and no hidden patch reaches any.",
+    "collect the tokens after every block in one pass, and end with what forward returns, normed as there",
+    ("hidden",),
 )
-@torch.no_grad()
 def find_layers(piece: Subject) -> str | None:
-    """Compare the last layer with the output, and all layers where hidden pixels change."""
+    """Compare the last layer with the output, of all patches and of a few; then change every hidden pixel."""
     encoder: Encoder = build(piece)
+    if type(encoder).layers is Encoder.layers:
+        raise NotApplicable("its only layer is its output")
     shown = galaxies.images(FEW)
-    keep = None if encoder.grid is None else kept(encoder.grid)
-    layers = encoder.layers(shown, keep)
-    if not layers or not all(isinstance(each, Tokens) for each in layers):
-        return "layers are no sequence of Tokens"
-    if apart(layers[-1].values, encode(encoder, shown, keep).values) > CLOSE:
-        return "the last layer is not what forward returns"
-    if encoder.grid is None or keep is None:
-        return None
-    changed = encoder.layers(repainted(shown, keep, encoder.grid), keep)
-    same = [torch.equal(one.values, other.values) for one, other in zip(layers, changed, strict=True)]
-    return None if all(same) else f"hidden pixels leak into layer {same.index(False) + 1} of {len(same)}"
+    for keep in (None, *(() if encoder.grid is None else (kept(encoder.grid),))):
+        layers, output = layered(encoder, shown, keep), encode(encoder, shown, keep)
+        if not all(bool(layer.values.isfinite().all()) for layer in layers):
+            return "a layer is not finite"
+        last = layers[-1]
+        same = torch.equal(last.positions, output.positions) and last.values.shape == output.values.shape
+        if not same or apart(last.values, output.values) > CLOSE or not alike(last.extra, output.extra):
+            return "the last layer is not what forward returns"
+        if keep is not None and encoder.grid is not None:
+            others = layered(encoder, repainted(shown, encoder.grid, keep), keep)
+            pairs = enumerate(zip(layers, others, strict=True))
+            leaks = [number for number, (a, b) in pairs if not torch.equal(a.values, b.values)]
+            if leaks:
+                return f"hidden pixels leak into layer {leaks[0]} of {len(layers)}"
+    return None
+
+
+def layered(
+    encoder: Encoder, images: Float[Tensor, "batch band height width"], keep: Tensor | None = None
+) -> list[Tokens]:
+    """Compute the layers without gradient; raise unless they are tokens, and some."""
+    with torch.no_grad():
+        layers: object = encoder.layers(images) if keep is None else encoder.layers(images, keep=keep)
+    if not isinstance(layers, Sequence) or not layers or not all(isinstance(each, Tokens) for each in layers):
+        raise TypeError(f"layers returned {type(layers).__name__}; expected a sequence of Tokens")
+    return list(layers)
 
 
 @rules(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import pickle
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import torch
 
 from astrojepa_bench.declarations import fact_fault
+from astrojepa_bench.loading import executed
 from astrojepa_bench.options import jsonable, resolve
 from astrojepa_bench.roles import ROLES
+from astrojepa_bench.signatures import made_by
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.testing.checks import NotApplicable, RuleSet
 from astrojepa_bench.testing.evaluator import unmet
@@ -125,17 +125,15 @@ def find_quick_import(piece: Subject) -> str | None:
     source = piece.file
     if source is None:
         raise NotApplicable("its module has no file")
-    spec = importlib.util.spec_from_file_location("astrojepa_import_check", source)
-    if spec is None or spec.loader is None:
+    if source.suffix != ".py":
         raise NotApplicable(f"{source.name} cannot be imported by itself")
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    module = sys.modules[made_by(piece.offer.factory).__module__]
     began = time.process_time()
     try:
-        spec.loader.exec_module(module)
+        executed(source, "astrojepa_import_check", module.__package__ or "")
         spent = time.process_time() - began
     finally:
-        del sys.modules[spec.name]
+        sys.modules.pop("astrojepa_import_check", None)
     return None if spent < IMPORT_S else f"importing {source.name} took {spent:.1f} s"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -57,10 +59,14 @@ def sound(piece: Subject) -> Masker:
 
 
 def draw(
-    masker: Masker, images: Float[Tensor, "batch band height width"], sizes: MaskSizes = SIZES, seed: int = 0
+    masker: Masker,
+    images: Float[Tensor, "batch band height width"],
+    sizes: MaskSizes = SIZES,
+    seed: int = 0,
+    **told: object,
 ) -> Masks:
-    """Draw masks; raise unless the output is `Masks`."""
-    masks = masker.draw(images, sizes, generator(seed))
+    """Draw masks, told of a hint or of progress; raise unless the output is `Masks`."""
+    masks = masker.draw(images, sizes, generator(seed), **told)
     if not isinstance(masks, Masks):
         raise TypeError(f"draw returned {type(masks).__name__}; expected Masks")
     return masks
@@ -208,6 +214,31 @@ def find_edge_cases(piece: Subject) -> str | None:
             draw(masker, shown).validate(GRID, SIZES)
         except Exception as error:  # a component may raise anything
             return f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return None
+
+
+@rules(
+    "guided",
+    "Whatever it is told of patches that matter, and of how far the run is, its masks are as proper as ever.",
+    "guard a sum of weights that can be 0, and let every number of patches be drawn at any progress",
+)
+def find_guided(piece: Subject) -> str | None:
+    """Mask with weights that leave no choice, and from the first step to the last."""
+    masker = sound(piece)
+    given = inspect.signature(masker.draw).parameters.keys() & {"hint", "progress"}
+    if not given:
+        raise NotApplicable("it takes neither hints nor progress")
+    shown = galaxies.images(4)
+    one = torch.zeros(4, GRID.patches).index_fill(1, torch.tensor([27]), 1.0)
+    hints = {"no hint": None, "weights of 0": 0 * one, "one weight": one, "weights of 1e30": 1e30 * (1 + one)}
+    for name, hint in hints.items():
+        for progress in (0.0, 0.5, 1.0):
+            told: dict[str, Any] = {"hint": hint, "progress": progress}
+            masks = draw(masker, shown, **{each: told[each] for each in given})
+            try:
+                masks.validate(GRID, SIZES)
+            except BenchError as error:
+                return f"{name}, progress {progress:g}: {error}"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
 from astrojepa_bench.events import track
 from astrojepa_bench.options import Kind, Offer, Settings
 from astrojepa_bench.testing import (
@@ -85,7 +85,7 @@ def absent(subject: Subject) -> str | None:
         made = construct(subject)
         if subject.offer.kind == "dataset":
             subject.once(("table", SIZE_PX), lambda: load_into_memory(made, SIZE_PX))
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, Unsuitable) as error:
         return str(error)
     except Exception:  # the checks report every other fault
         return None

@@ -22,7 +22,7 @@ from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
 from astrojepa_bench.data.splitting.subset import nested_subset
-from astrojepa_bench.errors import DataError, DivergedError, named
+from astrojepa_bench.errors import ContractError, DataError, DivergedError, Unsuitable, named, said_by
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
@@ -174,9 +174,14 @@ class Trainer:
             began = time.perf_counter()
             try:
                 unread.append(self._step(state.step))
-            except Exception:
+            except Exception as error:
                 self._read(unread)  # what raised may have met masks that are none, or numbers of a step that
-                raise  # diverged: then say that
+                if isinstance(error, Unsuitable) and state.step:  # diverged: then say that
+                    raise ContractError(
+                        f"it calls itself unsuitable after {state.step} steps ({said_by(error)}); raise Unsuitable "
+                        "before anything is learnt"
+                    ) from error
+                raise
             state.step += 1
             saves = checkpoint is not None and checkpoint.due() and state.step < self.steps
             pauses = saves or self._measures_rank(state.step) or state.step == self.steps

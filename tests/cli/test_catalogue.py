@@ -50,6 +50,7 @@ def test_json_holds_kind_name_plugin_summary_and_options(command):
         "plugin": "ringmasks",
         "summary": "Hide a ring.",
         "source": "",
+        "expected": "",
         "options": [{"name": "radius", "type": "float", "default": 8.0, "required": False, "doc": doc}],
     }
 

@@ -177,3 +177,46 @@ def test_what_ended_a_process_is_told():
     assert refused.failure.message == "its code changed"
     assert ending_of(Death(-2, "training"), [objective]).status == "interrupted"
     assert (duration(7200), duration(90), duration(61.5)) == ("2h", "90s", "61.5s")
+
+
+BESIDE = {
+    "parts.py": "from astrojepa_bench.plugin import Loss, augment\n\n\ndef spread(features):\n"
+    "    return (1 - (features.var(0, correction=0) + 1e-4).sqrt()).relu().mean()\n",
+    "objective.py": """
+from parts import Loss, augment, spread
+
+from astrojepa_bench.plugin import Objective, hookimpl
+
+
+class Beside(Objective):
+    masks = "ignored"
+    version = 1
+
+    def loss(self, batch, draw, streams):
+        from parts import spread as late
+
+        features = self.encoder(augment(batch.images, streams.local("view"))).values.mean(1)
+        return Loss(spread(features) + late(features), {})
+
+
+@hookimpl
+def astrojepa_objectives():
+    return {"beside": Beside}
+""",
+}
+
+
+@pytest.mark.slow
+def test_a_folder_of_plugins_runs_alone_as_here(galaxies, tmp_path):
+    """Its process finds the neighbours of a plugin too, at once and late, and both runs are the same one."""
+    for name, text in BESIDE.items():
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / name).write_text(text)
+    given = ("--plugin", str(tmp_path / "mine"))
+    code, here, _, said = run(tmp_path / "here", "beside", *given)
+    also, alone, _, told = run(tmp_path / "alone", "beside", *given, "--isolate")
+
+    assert (code, also) == (0, 0), said + told
+    assert numbers(here["beside"]) == numbers(alone["beside"])
+    assert here["beside"]["run_id"] == alone["beside"]["run_id"]
+    assert ".parts" in here["beside"]["identity"]["chain"]["objective"]

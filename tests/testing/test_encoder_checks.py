@@ -79,7 +79,49 @@ class Scribbling(TemplateEncoder):
         return super().forward(images.sub_(0.1), keep)
 
 
+class Registers(TemplateEncoder):
+    """One class token, which is the mean of what is seen."""
+
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return Tokens(tokens.values, tokens.positions, tokens.values.mean(dim=1, keepdim=True))
+
+
+class Uneven(Registers):
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return tokens if keep is None else Tokens(tokens.values, tokens.positions)
+
+
+class Telling(Registers):
+    def forward(self, images, keep=None):
+        tokens = super().forward(images, keep)
+        return Tokens(tokens.values, tokens.positions, tokens.extra + images.mean())
+
+
+class Deep(Registers):
+    """Two layers: what enters, and what leaves."""
+
+    def layers(self, images, keep=None):
+        output = self(images, keep)
+        return Tokens(output.values / 2, output.positions), output
+
+
+class Unfinished(Deep):
+    def layers(self, images, keep=None):
+        first, output = super().layers(images, keep)
+        return first, Tokens(output.values * 2, output.positions, output.extra)
+
+
+class Remembering(Deep):
+    def layers(self, images, keep=None):
+        first, output = super().layers(images, keep)
+        return Tokens(first.values + images.mean(), first.positions), output
+
+
 BROKEN = {
+    "encoder-extra": (Uneven, "1 extra tokens of all patches, 0 of a few"),
+    "encoder-layers": (Unfinished, "the last layer is not what forward returns"),
     "encoder-tokens": (Wider, "dim = 68"),
     "encoder-taps": (NoLast, "taps mean without 'last'"),
     "encoder-batch": (Centred, "a galaxy alone differs"),
@@ -131,6 +173,26 @@ class WideTaps(TemplateEncoder):
 def test_taps_are_examined_as_tokens_are(fault, check, factory, words):
     """They are what is scored."""
     assert words in fault("encoder", check, factory)
+
+
+@pytest.mark.parametrize(
+    ("check", "factory", "words"),
+    [
+        ("encoder-layers", Remembering, "hidden pixels leak into layer 0 of 2"),
+        ("encoder-hidden", Telling, "leak into the extra tokens"),
+    ],
+)
+def test_hidden_patches_are_looked_for_in_layers_and_extra_tokens(fault, check, factory, words):
+    """They are read by evaluators and predicted by objectives, as the output is."""
+    assert words in fault("encoder", check, factory)
+
+
+def test_an_encoder_with_layers_and_a_class_token_keeps_the_rules(outcomes):
+    """Whoever says what the role asks is not found fault with; whoever has none is not asked."""
+    rules = ("encoder-extra", "encoder-layers", "encoder-hidden")
+
+    assert [outcomes("encoder", Deep, rule)[rule].verdict for rule in rules] == ["passed"] * 3
+    assert [outcomes("encoder", TemplateEncoder, rule)[rule].verdict for rule in rules[:2]] == ["skipped"] * 2
 
 
 @pytest.mark.parametrize("check", BROKEN)

@@ -76,7 +76,14 @@ class Dimming(Template):
         return super().draw(images, sizes, generator)
 
 
+class Tiring(Template):
+    def draw(self, images, sizes, generator, hint=None, progress=0.0):
+        masks = super().draw(images, sizes, generator)
+        return masks if progress < 1 else Masks(masks.context[:, 1:], masks.targets)
+
+
 BROKEN = {
+    "masker-guided": (Tiring, "no hint, progress 1: "),
     "masker-declares": (Silent, "hides = True, but draw returned None"),
     "masker-sizes": (TooFew, "asked for"),
     "masker-range": (OffTheGrid, "on a grid of 64 patches"),
