@@ -27,6 +27,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.groups import SELF_SUPERVISED
 from astrojepa_bench.metric import Metric
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.types import (
     Evaluation,
     GalaxyBatch,
@@ -35,7 +36,6 @@ from astrojepa_bench.types import (
     Loss,
     Prediction,
     Progress,
-    Recipe,
     Tokens,
 )
 

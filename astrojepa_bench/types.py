@@ -7,7 +7,7 @@ which would stall a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor
 
-from astrojepa_bench.checked import described, misnamed, one_number, plain_number
+from astrojepa_bench.checked import described, misnamed, one_number
 from astrojepa_bench.errors import ContractError, DataError
 
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
@@ -273,56 +273,6 @@ class Progress:
     def share(self) -> float:
         """Share of the run that is done, 0 to 1."""
         return self.step / self.steps
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Optimiser settings of an objective; all of them are recorded with the run.
-
-    Attributes:
-        learning_rate: peak of the warm-up + cosine schedule.
-        betas: AdamW moments.
-        weight_decay: at the start, on matrices only.
-        weight_decay_end: at the end (cosine in between); None keeps it constant.
-        warmup: share of the run spent warming up.
-        batch_size: galaxies a step.
-        clip: largest gradient norm.
-    """
-
-    learning_rate: float
-    batch_size: int = 128
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.05
-    weight_decay_end: float | None = None
-    warmup: float = 0.08
-    clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse what no optimiser can follow.
-
-        Raises:
-            ContractError: naming the setting, what it is and what it may be.
-        """
-        self._hold("learning_rate", "a finite number above 0", lambda value: value > 0)
-        self._hold("batch_size", "a whole number from 1 on", lambda value: value >= 1 and value == int(value))
-        self._hold("weight_decay", "a finite number from 0 on", lambda value: value >= 0)
-        if self.weight_decay_end is not None:
-            self._hold("weight_decay_end", "a finite number from 0 on, or None", lambda value: value >= 0)
-        self._hold("warmup", "a share from 0 to 1", lambda value: 0 <= value <= 1)
-        self._hold("clip", "a finite number above 0, a great one to clip nothing", lambda value: value > 0)
-        betas: object = self.betas
-        found = [plain_number(value) for value in betas] if isinstance(betas, tuple | list) else []
-        if len(found) != 2 or not all(value is not None and 0 <= value < 1 for value in found):
-            raise ContractError(f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1")
-        object.__setattr__(self, "betas", tuple(found))
-
-    def _hold(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
-        """Keep a setting as a plain number: NumPy's would not be read back from a checkpoint."""
-        given: object = getattr(self, name)
-        value = plain_number(given)
-        if value is None or not fits(value):
-            raise ContractError(f"recipe: {name}={described(given)}; expected {expected}")
-        object.__setattr__(self, name, int(value) if name == "batch_size" else value)
 
 
 @dataclass(frozen=True)

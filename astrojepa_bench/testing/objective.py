@@ -13,6 +13,7 @@ from torch import Tensor
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import BenchError
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.streams import scoped_global
@@ -33,7 +34,7 @@ from astrojepa_bench.testing.rehearsal import (
     streams_of,
 )
 from astrojepa_bench.testing.subject import Subject
-from astrojepa_bench.types import GalaxyBatch, ImageSpec, Recipe, Tokens
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Tokens
 
 STEPS = 30
 rules = RuleSet("objective", after=("acts", "settings"))
@@ -81,7 +82,7 @@ def find_recipe(piece: Subject) -> str | None:
         and recipe.batch_size >= 1
         and 0 <= recipe.warmup < 1
         and recipe.weight_decay >= 0
-        and recipe.clip > 0
+        and (recipe.clip is None or recipe.clip > 0)
     )
     return None if sound else f"{recipe}"
 

@@ -40,7 +40,7 @@ from astrojepa_bench.testing.watching import move_generators
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.loop import Trainer, TrainingResult
-from astrojepa_bench.training.schedule import make_optimiser
+from astrojepa_bench.training.optimisers import make_optimiser
 from astrojepa_bench.types import Card, GalaxyTable, Progress
 
 SEEN, RESUMED_AT, STEPS = 24, 2, 4  # galaxies; optimiser steps before the interruption, and in all

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.rehearsal import Drawer
 from astrojepa_bench.testing.templates.objective import TemplateObjective as Template
-from astrojepa_bench.types import Loss, Prediction, Recipe
+from astrojepa_bench.types import Loss, Prediction
 
 
 def changed(loss, total):
