@@ -79,6 +79,8 @@ class GalaxyTable:
         redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if all are unknown.
         group: sky group; rows of one group show overlapping sky and share a split. None: every row is its own.
         factors: physical truth by name (simulated galaxies), NaN where undefined.
+        columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
+            unknown; objectives may be told them while they learn, and no evaluator is.
     """
 
     images: Images
@@ -96,6 +98,7 @@ class GalaxyTable:
     pixel_scale: np.ndarray | None = None
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_lengths()
@@ -106,7 +109,7 @@ class GalaxyTable:
         columns = {
             "ids": self.ids, "split": self.split, "label": self.label, "anomaly": self.anomaly,
             "anomaly_type": self.anomaly_type, "redshift": self.redshift, "ra": self.ra, "dec": self.dec,
-            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors,
+            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors, **self.columns,
         }  # fmt: skip
         for name, column in columns.items():
             if column is not None and len(column) != len(self.images):
@@ -144,6 +147,13 @@ class GalaxyTable:
         return np.flatnonzero(np.isin(self.split, splits))
 
     @property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Every column of numbers that an objective may ask for, by name."""
+        facts = {name: getattr(self, name) for name in ("redshift", "ra", "dec", "pixel_scale")}
+        known = {name: column for name, column in facts.items() if column is not None}
+        return {**known, **self.factors, **self.columns}
+
+    @property
     def pretraining_rows(self) -> Int[np.ndarray, " row"]:
         """Rows an encoder may learn from: `train` and `pool`, never `val` or `test`."""
         return self.rows("train", "pool")
@@ -156,18 +166,30 @@ class GalaxyBatch:
     Attributes:
         images: float32 in [0, 1].
         rows: row numbers in the table.
-        labels: class index, -1 unknown; filled only for objectives that declare `needs_labels`.
+        labels: class index, -1 unknown or not told; told only to objectives whose `labels` is "some" or "all".
+        columns: numbers by name, float32, (batch,) or (batch, width), NaN where unknown; those that the objective
+            declares as `columns`, while it trains.
+        galaxies: how many galaxies there are to learn from, while it trains; else 0.
+        places: which of these each is, from 0, for a memory of one row a galaxy; None where nothing trains.
+        ids: their names; None where nothing trains.
     """
 
     images: Float[Tensor, "batch band height width"]
     rows: Int[Tensor, " batch"]
     labels: Int[Tensor, " batch"]
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    galaxies: int = 0
+    places: Int[Tensor, " batch"] | None = None
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.rows) == len(self.labels):
             raise ContractError(
                 f"batch of {len(self.images)} images, {len(self.rows)} rows, {len(self.labels)} labels"
             )
+        for name, column in self.columns.items():
+            if len(column) != len(self.images):
+                raise ContractError(f"batch of {len(self.images)} images, {len(column)} rows of '{name}'")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import KINDS, Offer
 from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.naming import told
 from astrojepa_bench.results.record import RecordedScore, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.suites import SuiteOffer
@@ -72,6 +73,8 @@ def _print_record(record: RunRecord) -> None:
     few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
     print(f"{record.run_id}  {record.title} on {record.dataset}")
     print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
+    if record.reads:
+        print(f"  reads {told(record.reads, record.labels)}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
         known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
         if known:

@@ -215,8 +215,13 @@ class Drawer:
 
 
 def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:
-    """Return a batch of galaxies, with labels if the objective declares that it needs them."""
-    return galaxies.batch_of(galaxies.images(count, seed=seed), labelled=objective.needs_labels)
+    """Return a batch of galaxies, with the labels and columns that the objective declares."""
+    return told_batch(objective, galaxies.images(count, seed=seed))
+
+
+def told_batch(objective: Objective, images: Float[Tensor, "batch band height width"]) -> GalaxyBatch:
+    """Put images into a batch with what the objective declares that it reads beside them."""
+    return galaxies.batch_of(images, labels=objective.labels, columns=objective.columns)
 
 
 def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None, step: int = 0) -> Loss:

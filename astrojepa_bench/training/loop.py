@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
-from astrojepa_bench.data.splitting.subset import nested_subset
 from astrojepa_bench.errors import DataError, DivergedError, named
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
@@ -48,6 +46,7 @@ from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import set_schedule
+from astrojepa_bench.training.told import Told
 from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 
 CURVE_POINTS = 100
@@ -106,7 +105,7 @@ class Trainer:
         masker: places masks for it; None for objectives that ignore masks.
         table: the galaxies; only `pretraining_rows` are touched.
         images: the table's images on the device.
-        budget: how many images to see, and of how many galaxies at most.
+        budget: how many images to see, of how many galaxies and with how many labels at most.
         seed: names every random stream.
         monitor: measures the effective rank of the scored encoder now and then.
     """
@@ -128,10 +127,9 @@ class Trainer:
         self.seed = seed
         self.monitor = monitor
         self.mirror = table.spec.mirror_safe
-        self.label = torch.from_numpy(table.label.copy()).to(self.device)  # a table is read-only
-        self.learns_labels = objective.needs_labels
         self.recipe = recipe_of(objective)
-        rows = nested_subset(table.ids, self._rows(table), budget.galaxies)
+        self.told = Told.of(objective, table, budget, self.device)
+        rows = self.told.rows
         batch_size = min(self.recipe.batch_size, len(rows))
         self.parts = min(self.recipe.accumulation, batch_size)
         self.batch_size = batch_size - batch_size % self.parts  # parts are of equal size
@@ -146,12 +144,6 @@ class Trainer:
         # a CPU reads at once, and an index beyond the grid must not reach a gather; a GPU would be held up
         self.unread_masks = UnreadMasks() if self.device.type != "cpu" else None
         self.non_finite = torch.zeros((), device=self.device)  # 1 from the first step that diverged
-
-    def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
-        if not self.learns_labels:
-            return table.pretraining_rows
-        train = table.rows("train")
-        return train[table.label[train] >= 0]
 
     def run(self, checkpoint: Checkpointer | None = None) -> TrainingResult:
         """Train to the last step, from the newest checkpoint if there is one.
@@ -209,9 +201,7 @@ class Trainer:
         """Return the galaxies of a step, or of a part of it, turned, mirrored and shifted."""
         rows = np.split(self.order.at(step), self.parts)[streams.part]
         raw = base_augment(self.images.raw(rows), streams.local("base"), mirror=self.mirror)
-        index = torch.from_numpy(rows).to(self.device)
-        labels = self.label[index] if self.learns_labels else torch.full_like(index, -1)
-        return GalaxyBatch(to_unit(raw), index, labels)
+        return self.told.batch(rows, to_unit(raw))
 
     def loss_of(self, objective: Objective, step: int, part: int = 0) -> Loss:
         """Compute the loss of a part of a step; the same one always gives the same numbers."""

@@ -88,6 +88,10 @@ class Peeking(Template):
         return changed(loss, loss.total + batch.labels[0])
 
 
+class Unread(Template):
+    columns = ("redshift",)
+
+
 class StandingStill(Template):
     def recipe(self):
         return Recipe(learning_rate=0.0)
@@ -187,7 +191,8 @@ BROKEN = {
     "objective-teacher": (TaughtTeacher, "got a gradient"),
     "objective-masks": (Undeclared, "declares that it ignores masks, but draws some"),
     "objective-same-images": (Mirrored, "the encoder saw other images than the masker"),
-    "objective-labels": (Peeking, "needs_labels = False, but other labels give"),
+    "objective-labels": (Peeking, "labels = 'none', but other labels give"),
+    "objective-columns": (Unread, "declares the column 'redshift', but other values change nothing"),
     "objective-recipe": (StandingStill, "learning_rate"),
     "objective-state": (Counting, "with the same state the loss is"),
     "objective-prediction": (HalfAPrediction, "6 predictions for 12 galaxies"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.events import listening
@@ -14,11 +15,16 @@ from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, s
 from astrojepa_bench.training.schedule import learning_rate, set_schedule
 from astrojepa_bench.types import Loss
 
-OPTIMISERS = ["adamw", "sgd", "lars", "muon"]
+OPTIMISERS = [
+    "adamw", "sgd", "lars",
+    pytest.param("muon", marks=pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9")),
+]  # fmt: skip
 
 
 def slow(*optimisers):
-    return [pytest.param(each, marks=pytest.mark.slow) for each in optimisers]
+    """Mark those that are for thorough runs; an older torch has no Muon."""
+    lacks = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has no Muon before 2.9")
+    return [pytest.param(each, marks=[pytest.mark.slow, *[lacks] * (each == "muon")]) for each in optimisers]
 
 
 class Pair(nn.Module):
@@ -141,6 +147,29 @@ def test_a_step_that_is_not_finite_moves_no_weight(optimiser):
 
     assert not any(torch.equal(before[name], each) for name, each in between.items())
     assert all(torch.equal(between[name], each) for name, each in values(pair).items())
+
+
+class Reads(TorchDispatchMode):
+    """Counts the values that are read from the device, each of which holds a GPU up."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_step_waits_for_nothing(optimiser):
+    """Norm, step and the look at what is not finite: a GPU goes on while they are computed."""
+    pair = Pair()
+    made = make_optimiser(pair, Recipe(0.1, optimiser=optimiser, hidden="blocks.*"))
+    for step in range(2):
+        gradients(pair, step)
+        with Reads() as reads:
+            norm = gradient_norm(pair, 1.0 if step else None)
+            step_unless(made, (~norm.isfinite()).float())
+        assert reads.count == 0
 
 
 def test_rates_follow_names_and_zero_freezes():

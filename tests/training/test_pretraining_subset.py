@@ -30,7 +30,7 @@ class Reads(Objective):
 
 
 class ReadsLabels(Reads):
-    needs_labels = True
+    labels = "all"
 
 
 @pytest.fixture
