@@ -50,7 +50,12 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
     arrays = _read(path)
     names = next((_words(arrays[name]) for name in IDS if name in arrays), None)
     known = {*NO_COLUMNS, *table.numbers}
-    columns = {name: each for name, each in arrays.items() if name not in known and _is_column(name, each)}
+    columns = {
+        name: each
+        for name, each in arrays.items()
+        if name not in known and is_text(name) and each.ndim in (1, 2) and each.dtype.kind in "iufb"
+        if 0 < each.size <= WIDEST * len(each)
+    }
     if not columns:
         raise DataError(
             f"{path.name} holds {', '.join(map(shown, arrays)) or 'nothing'}; expected columns of numbers, "
@@ -85,11 +90,6 @@ def _placed(column: np.ndarray, places: Int[np.ndarray, " galaxy"]) -> np.ndarra
     values = np.full((len(places), *column.shape[1:]), np.nan, dtype=np.float32)
     values[places >= 0] = column[places[places >= 0]]
     return np.where(np.isfinite(values), values, np.float32(np.nan))
-
-
-def _is_column(name: str, values: np.ndarray) -> bool:
-    sized = values.ndim in (1, 2) and len(values) > 0 and 0 < values.size // len(values) <= WIDEST
-    return is_text(name) and sized and values.dtype.kind in "iufb"
 
 
 def _words(values: np.ndarray) -> list[str]:

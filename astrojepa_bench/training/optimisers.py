@@ -31,10 +31,12 @@ def make_optimiser(objective: nn.Module, recipe: Recipe) -> Optimizer:
         ContractError: a pattern of the recipe fits no parameter, or nothing is left to learn.
         ConfigError: this release of torch lacks the optimiser.
     """
-    factors = _factors(objective, recipe.rates or {})
+    factors = {name: 1.0 for name, _ in objective.named_parameters()}
+    for pattern, factor in (recipe.rates or {}).items():
+        for name in _fitting(pattern, factors, "rates"):
+            factors[name] *= factor
     for name, parameter in objective.named_parameters():
-        if factors[name] == 0:
-            parameter.requires_grad_(False)
+        parameter.requires_grad_(parameter.requires_grad and factors[name] > 0)
     trained = {name: each for name, each in objective.named_parameters() if each.requires_grad}
     if not trained:
         raise ContractError("recipe: rates freezes every parameter; leave some of them to learn")
@@ -49,15 +51,6 @@ def make_optimiser(objective: nn.Module, recipe: Recipe) -> Optimizer:
         adapted = [{**group, "always_adapt": group["decays"]} for group in groups]
         return Lars(adapted, lr=recipe.learning_rate, momentum=recipe.momentum)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
-
-
-def _factors(objective: nn.Module, rates: Mapping[str, float]) -> dict[str, float]:
-    """Return the factor of each parameter's rate by its name: the product of all patterns that fit it."""
-    factors = {name: 1.0 for name, _ in objective.named_parameters()}
-    for pattern, factor in rates.items():
-        for name in _fitting(pattern, factors, "rates"):
-            factors[name] *= factor
-    return factors
 
 
 def _fitting(pattern: str, names: Iterable[str], setting: str) -> list[str]:

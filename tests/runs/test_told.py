@@ -30,7 +30,7 @@ class Plain(Objective):
 
     def recipe(self):
         """Take few steps."""
-        return Recipe(1e-3, batch_size=64)
+        return Recipe(1e-3, batch_size=64, scales_with="sqrt", reference_batch=16)
 
     def loss(self, batch, draw, streams):
         """Draw tokens together."""
@@ -108,6 +108,7 @@ def test_few_labels_are_another_run_of_who_reads_them_and_of_nobody_else(grid):
     assert again == few
     assert any("already done" in note for note in notes)
     assert (plain.reads, some.reads, few.reads) == ([], ["labels"], ["labels"])
+    assert (few.training.recipe["rate"], few.training.recipe["learning_rate"]) == (2e-3, 1e-3)
     assert few.training.images_seen == some.training.images_seen
     told = [dict(record.training.term_curves["told"]) for record in (plain, few, some)]
     assert max(told[0].values()) == 0 < max(told[1].values()) < max(told[2].values())
