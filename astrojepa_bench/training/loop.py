@@ -7,7 +7,6 @@ was not.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import torch
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
-from astrojepa_bench.errors import DataError, DivergedError, named
+from astrojepa_bench.errors import DataError, named
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
@@ -43,6 +42,7 @@ from astrojepa_bench.training.cost import StepCost, count_step, matched_steps
 from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
 from astrojepa_bench.training.hidden import hidden_misfit, hidden_state, load_hidden
 from astrojepa_bench.training.mask_health import averaged, measure_masks
+from astrojepa_bench.training.numbers import NORM, StepNumbers, read_numbers
 from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
 from astrojepa_bench.training.order import DataOrder
 from astrojepa_bench.training.schedule import set_schedule
@@ -52,7 +52,6 @@ from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 CURVE_POINTS = 100
 MONITOR_POINTS = 20
 READ_EVERY = 10
-NORM = "gradient norm"
 
 Monitor = Callable[[Objective], float]
 
@@ -172,7 +171,7 @@ class Trainer:
         cost = self.count()
         self.rehearses = False
         state = self._resume(checkpoint)
-        unread: list[_StepNumbers] = []
+        unread: list[StepNumbers] = []
         while state.step < self.steps:
             began = time.perf_counter()
             try:
@@ -221,7 +220,7 @@ class Trainer:
         assert self.masker is not None
         self.mask_numbers.append(measure_masks(images, masks, self.masker.grid))
 
-    def _step(self, step: int) -> _StepNumbers:
+    def _step(self, step: int) -> StepNumbers:
         """Descend once. From the first step that is not finite, weights stay as they are, unread as it is yet."""
         set_schedule(self.optimiser, self.paced, step, self.steps)
         found: dict[str, list[torch.Tensor]] = {}
@@ -247,9 +246,9 @@ class Trainer:
             terms.setdefault(NORM, norm.to(torch.float64))
         values = torch.stack([*terms.values(), norm.to(torch.float64)])
         self._note_non_finite(values)
-        return _StepNumbers(step, tuple(terms), values)
+        return StepNumbers(step, tuple(terms), values)
 
-    def _read(self, unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
+    def _read(self, unread: Sequence[StepNumbers]) -> dict[int, dict[str, float]]:
         """Read what some steps left on the device.
 
         Raises:
@@ -257,7 +256,7 @@ class Trainer:
             DivergedError: a loss term or gradient is not finite.
         """
         self._read_masks()
-        return _read(unread)
+        return read_numbers(unread)
 
     def _read_masks(self) -> None:
         if self.masker is not None and self.unread_masks is not None:
@@ -366,32 +365,3 @@ class Trainer:
             raise DataError(another) from None
         if reason is not None:
             raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
-
-
-@dataclass(frozen=True)
-class _StepNumbers:
-    """What a step left on the device: its terms, `total` first, and behind them the gradient norm."""
-
-    step: int
-    terms: tuple[str, ...]
-    values: torch.Tensor
-
-
-def _read(unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
-    """Read the loss terms of some steps at once, by the number of steps that are done then.
-
-    Raises:
-        DivergedError: something is not finite; names the first step, and the term before the total it spoilt.
-    """
-    if not unread:
-        return {}
-    values = iter(torch.cat([each.values for each in unread]).tolist())
-    found = {}
-    for each in unread:
-        terms = {name: next(values) for name in each.terms}
-        ordered = {**{k: v for k, v in terms.items() if k != "total"}, "total": terms["total"]}
-        for name, value in {**ordered, NORM: next(values)}.items():
-            if not math.isfinite(value):
-                raise DivergedError(each.step, name)
-        found[each.step + 1] = terms
-    return found
