@@ -33,6 +33,7 @@ def run(
     device: str = "auto",
     match: str = "images",
     pretraining: int | None = None,
+    labels: int | float | str | None = None,
     plugins: Sequence[Path | str] = (),
     isolate: bool = False,
     timeout: str | float | None = None,
@@ -56,6 +57,7 @@ def run(
         device: `cpu`, `cuda` or `auto`.
         match: what every entry is given: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on; None: all.
+        labels: most labels that an objective which reads any is told, or which share (0.1, `10%`); None: all.
         plugins: plugin files, or folders of them, to load in addition to what is installed.
         isolate: whether it runs in a process of its own, which cannot end this one.
         timeout: how long it may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`.
@@ -87,6 +89,7 @@ def run(
             "device": device,
             "match": match,
             "pretraining": pretraining,
+            "labels": labels,
             "plugins": list(plugins),
             "isolate": isolate,
             "timeout": timeout,

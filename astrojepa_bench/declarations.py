@@ -83,6 +83,14 @@ _NAMES = _Rule(
     ),
     "a tuple of names",
 )
+_COLUMNS = _Rule(
+    lambda value: (
+        isinstance(value, tuple | list | Mapping)
+        and all(map(is_text, value))
+        and (not isinstance(value, Mapping) or all(map(is_whole, value.values())))
+    ),
+    "a tuple of names, or how many numbers a galaxy has by name",
+)
 _RULES: Mapping[str, Mapping[str, _Rule]] = {
     "dataset": {},
     "encoder": {"standing": _STANDING, "group": _GROUP},
@@ -91,7 +99,9 @@ _RULES: Mapping[str, Mapping[str, _Rule]] = {
         "standing": _STANDING,
         "group": _GROUP,
         "masks": _one_of(("required", "optional", "ignored")),
-        "needs_labels": _TRUTH,
+        "labels": _one_of(("none", "some", "all")),
+        "columns": _COLUMNS,
+        "needs_labels": _Rule(lambda value: False, 'labels = "all" or "some" in its place'),
         "trains": _TRUTH,
     },
     "evaluator": {

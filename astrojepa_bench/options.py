@@ -99,7 +99,7 @@ class Offer:
         return docstring_of(self.factory)
 
     def declares(self, fact: str) -> Any:  # noqa: ANN401 each fact has a type of its own
-        """Return what its class declares (`masks`, `standing`, `needs_labels`), or else what its role does.
+        """Return what its class declares (`masks`, `standing`, `labels`), or else what its role does.
 
         So it is too where the class declares what no record can hold: its cells have records, and fail by name.
 

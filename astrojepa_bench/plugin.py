@@ -32,6 +32,7 @@ from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.importers import Imported, Importer
 from astrojepa_bench.metric import Metric, binomial_se
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
 from astrojepa_bench.streams import Streams
 from astrojepa_bench.suites import Block, Data, Published, Suite
@@ -44,7 +45,6 @@ from astrojepa_bench.types import (
     Loss,
     Prediction,
     Progress,
-    Recipe,
     Score,
     Tokens,
 )

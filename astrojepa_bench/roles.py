@@ -27,6 +27,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
 from astrojepa_bench.groups import SELF_SUPERVISED
 from astrojepa_bench.metric import Metric
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.types import (
     Evaluation,
     GalaxyBatch,
@@ -35,7 +36,6 @@ from astrojepa_bench.types import (
     Loss,
     Prediction,
     Progress,
-    Recipe,
     Tokens,
 )
 
@@ -197,16 +197,21 @@ class Objective(nn.Module, ABC):
     Attributes:
         masks: whether it needs a masker (`required`: `draw` always returns masks), can use one (`optional`: ask
             `draw.hides` first), or pays no attention to it (`ignored`).
-        needs_labels: whether batches must carry labels.
+        labels: what it reads of them: `none`; `some`, beside galaxies without any (all of train and pool are seen);
+            or `all`, and then only labelled galaxies are seen. Only those of train are ever told.
+        columns: names of the numbers that it reads beside the images (redshift, a spectrum); by name how many a
+            galaxy has, where its layers depend on that: `{"spectrum": 256}`.
         trains: false for floors, which are scored as they are.
         standing: contestants are ranked; floors and ceilings frame them.
         group: what it is told beyond the images, and so whom it is ranked with: `self-supervised`, `told by
-            measurements` (hand-made ones, as targets or inputs) or `uses labels`.
+            measurements` (hand-made ones, as targets or inputs) or `uses labels`. What `labels` and `columns`
+            declare counts whatever stands here.
         version: raise it whenever the same options start to learn other weights.
     """
 
     masks: ClassVar[Literal["required", "optional", "ignored"]] = "required"
-    needs_labels: ClassVar[bool] = False
+    labels: ClassVar[Literal["none", "some", "all"]] = "none"
+    columns: ClassVar[tuple[str, ...] | Mapping[str, int]] = ()
     trains: ClassVar[bool] = True
     standing: ClassVar[Standing] = "contestant"
     group: ClassVar[str] = SELF_SUPERVISED

@@ -60,6 +60,11 @@ def python_and_numpy_kept() -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
 
 
+def of_part(name: str, part: int) -> str:
+    """Name the stream of a part of a batch; that of the first, often the only one, is the batch's own."""
+    return f"{name}/part {part}" if part else name
+
+
 @dataclass
 class Streams:
     """The streams of one optimiser step.
@@ -72,6 +77,7 @@ class Streams:
         device: where the numbers are drawn.
         rank: position among distributed processes; local streams differ by rank, shared ones do not.
         progress: share of the run that is done before this step, 0 to 1, for schedules; 1 once it is trained.
+        part: of the batch, where a step accumulates several; each has streams of its own.
     """
 
     seed: int
@@ -79,6 +85,7 @@ class Streams:
     device: torch.device
     rank: int = 0
     progress: float = 1.0
+    part: int = 0
     _made: dict[str, torch.Generator] = field(default_factory=dict)
 
     def local(self, name: str) -> torch.Generator:
@@ -90,6 +97,7 @@ class Streams:
         return self._stream(f"shared/{name}", 0)
 
     def _stream(self, name: str, rank: int) -> torch.Generator:
+        name = of_part(name, self.part)
         if name not in self._made:
             generator = torch.Generator(device=self.device)
             generator.manual_seed(stream_seed(self.seed, name, self.step, rank))

@@ -7,7 +7,7 @@ which would stall a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor
 
-from astrojepa_bench.checked import described, misnamed, one_number, plain_number
+from astrojepa_bench.checked import described, misnamed, one_number
 from astrojepa_bench.errors import ContractError, DataError
 
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
@@ -79,6 +79,8 @@ class GalaxyTable:
         redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if all are unknown.
         group: sky group; rows of one group show overlapping sky and share a split. None: every row is its own.
         factors: physical truth by name (simulated galaxies), NaN where undefined.
+        columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
+            unknown; objectives may be told them while they learn, and no evaluator is.
     """
 
     images: Images
@@ -96,6 +98,7 @@ class GalaxyTable:
     pixel_scale: np.ndarray | None = None
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_lengths()
@@ -106,7 +109,7 @@ class GalaxyTable:
         columns = {
             "ids": self.ids, "split": self.split, "label": self.label, "anomaly": self.anomaly,
             "anomaly_type": self.anomaly_type, "redshift": self.redshift, "ra": self.ra, "dec": self.dec,
-            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors,
+            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors, **self.columns,
         }  # fmt: skip
         for name, column in columns.items():
             if column is not None and len(column) != len(self.images):
@@ -144,6 +147,13 @@ class GalaxyTable:
         return np.flatnonzero(np.isin(self.split, splits))
 
     @property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Every column of numbers that an objective may ask for, by name."""
+        facts = {name: getattr(self, name) for name in ("redshift", "ra", "dec", "pixel_scale")}
+        known = {name: column for name, column in facts.items() if column is not None}
+        return {**known, **self.factors, **self.columns}
+
+    @property
     def pretraining_rows(self) -> Int[np.ndarray, " row"]:
         """Rows an encoder may learn from: `train` and `pool`, never `val` or `test`."""
         return self.rows("train", "pool")
@@ -156,18 +166,30 @@ class GalaxyBatch:
     Attributes:
         images: float32 in [0, 1].
         rows: row numbers in the table.
-        labels: class index, -1 unknown; filled only for objectives that declare `needs_labels`.
+        labels: class index, -1 unknown or not told; told only to objectives whose `labels` is "some" or "all".
+        columns: numbers by name, float32, (batch,) or (batch, width), NaN where unknown; those that the objective
+            declares as `columns`, while it trains.
+        galaxies: how many galaxies there are to learn from, while it trains; else 0.
+        places: which of these each is, from 0, for a memory of one row a galaxy; None where nothing trains.
+        ids: their names; None where nothing trains.
     """
 
     images: Float[Tensor, "batch band height width"]
     rows: Int[Tensor, " batch"]
     labels: Int[Tensor, " batch"]
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    galaxies: int = 0
+    places: Int[Tensor, " batch"] | None = None
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.rows) == len(self.labels):
             raise ContractError(
                 f"batch of {len(self.images)} images, {len(self.rows)} rows, {len(self.labels)} labels"
             )
+        for name, column in self.columns.items():
+            if len(column) != len(self.images):
+                raise ContractError(f"batch of {len(self.images)} images, {len(column)} rows of '{name}'")
 
 
 @dataclass(frozen=True)
@@ -273,56 +295,6 @@ class Progress:
     def share(self) -> float:
         """Share of the run that is done, 0 to 1."""
         return self.step / self.steps
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Optimiser settings of an objective; all of them are recorded with the run.
-
-    Attributes:
-        learning_rate: peak of the warm-up + cosine schedule.
-        betas: AdamW moments.
-        weight_decay: at the start, on matrices only.
-        weight_decay_end: at the end (cosine in between); None keeps it constant.
-        warmup: share of the run spent warming up.
-        batch_size: galaxies a step.
-        clip: largest gradient norm.
-    """
-
-    learning_rate: float
-    batch_size: int = 128
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.05
-    weight_decay_end: float | None = None
-    warmup: float = 0.08
-    clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse what no optimiser can follow.
-
-        Raises:
-            ContractError: naming the setting, what it is and what it may be.
-        """
-        self._hold("learning_rate", "a finite number above 0", lambda value: value > 0)
-        self._hold("batch_size", "a whole number from 1 on", lambda value: value >= 1 and value == int(value))
-        self._hold("weight_decay", "a finite number from 0 on", lambda value: value >= 0)
-        if self.weight_decay_end is not None:
-            self._hold("weight_decay_end", "a finite number from 0 on, or None", lambda value: value >= 0)
-        self._hold("warmup", "a share from 0 to 1", lambda value: 0 <= value <= 1)
-        self._hold("clip", "a finite number above 0, a great one to clip nothing", lambda value: value > 0)
-        betas: object = self.betas
-        found = [plain_number(value) for value in betas] if isinstance(betas, tuple | list) else []
-        if len(found) != 2 or not all(value is not None and 0 <= value < 1 for value in found):
-            raise ContractError(f"recipe: betas={described(betas)}; expected two numbers from 0 to below 1")
-        object.__setattr__(self, "betas", tuple(found))
-
-    def _hold(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
-        """Keep a setting as a plain number: NumPy's would not be read back from a checkpoint."""
-        given: object = getattr(self, name)
-        value = plain_number(given)
-        if value is None or not fits(value):
-            raise ContractError(f"recipe: {name}={described(given)}; expected {expected}")
-        object.__setattr__(self, name, int(value) if name == "batch_size" else value)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Supervised(Objective):
     """
 
     masks = "ignored"
-    needs_labels = True
+    labels = "all"
     standing = "ceiling"
     group = "uses labels"
     version = 1

@@ -225,7 +225,17 @@ def astrojepa_maskers():
             'masks = "maybe"',
             "declares the masks 'maybe'; use one of required, optional, ignored",
         ),
-        ("objective", 'needs_labels = "no"', "declares the needs_labels 'no'; use True or False"),
+        ("objective", 'labels = "few"', "declares the labels 'few'; use one of none, some, all"),
+        (
+            "objective",
+            'columns = "redshift"',
+            "declares the columns 'redshift'; use a tuple of names, or how many",
+        ),
+        (
+            "objective",
+            'columns = {"spectrum": 0}',
+            "declares the columns {'spectrum': 0}; use a tuple of names",
+        ),
         ("objective", "trains = 1", "declares the trains 1; use True or False"),
         ("objective", 'group = ["best"]', "declares the group ['best']; use one of self-supervised"),
         ("objective", "version = True", "declares the version True; use a whole number from 1 on"),
@@ -257,6 +267,16 @@ def test_a_fact_of_the_wrong_kind_is_named_and_what_declares_it_never_built(alon
     assert reason in str(refused.value)
     assert owner_of(refused.value) is odd
     assert Component(registry.get(kind, "sound"), {}).build() is not None
+
+
+def test_a_word_that_the_role_has_no_more_names_the_new_one(alone):
+    """An objective that would silently be told no labels is not built."""
+    alone.install("facts", DECLARING.format(kind="objective", fact="needs_labels = True"))
+    registry = load_registry()
+
+    assert 'the needs_labels True; use labels = "all" or "some" in its place' in registry.failures[0].reason
+    with pytest.raises(PluginError, match=r"needs_labels True; use labels .*\(plugin facts\)"):
+        Component(registry.get("objective", "odd"), {}).build()
 
 
 def test_a_file_that_was_asked_for_is_used_as_far_as_it_is_sound(alone):

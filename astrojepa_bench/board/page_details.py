@@ -176,6 +176,7 @@ def run_command(runs: Sequence[RunRecord]) -> str:
     parts += ["--budget", first.budget, "--seeds", ",".join(map(str, seeds)), "--no-floors"]
     parts += ["--match", "flops"] if is_flop_matched(first.identity.get("budget")) else []
     parts += ["--pretraining", str(first.pretraining)] if first.pretraining else []
+    parts += ["--labels", f"{first.labels:g}"] if first.labels else []
     device = first.identity.get("device_class")
     parts += ["--device", str(device)] if device else []
     for kind, options in sorted(first.options.items()):

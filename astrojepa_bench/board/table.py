@@ -32,6 +32,7 @@ from astrojepa_bench.board.track import total
 from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.results.identity import digest
+from astrojepa_bench.results.naming import told
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.training.budgets import is_flop_matched
 
@@ -230,6 +231,8 @@ def _caveats(
     if any(row.standing == "ceiling" for row in rows):
         notes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
     notes += [f"³ {row.label}: {row.disclosed}." for row in rows if row.disclosed]
+    reading = {f"{r.title} reads {told(r.reads, r.labels)}." for r in asked if r.reads}
+    notes += sorted(reading)
     releases = {".".join(r.environment.torch.split(".")[:2]) for r in asked if r.status in SCORED}
     if len(releases) > 1:  # they can move numbers without being what is compared
         notes.append(f"This section mixes torch releases: {', '.join(sorted(releases))}.")

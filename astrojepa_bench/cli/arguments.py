@@ -57,6 +57,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
         metavar="N",
         help="pretrain on at most N galaxies; images seen stay the same",
     )
+    ruler.add_argument("--labels", metavar="N", help="tell who reads labels N of them, or a share: 10%%")
     ruler.add_argument("--no-floors", action="store_true", help="do not score the floors with the entries")
     ruler.add_argument(
         "--shard", metavar="I/N", help="only the I-th of N parts of the grid, for N machines (I from 1 to N)"

@@ -83,6 +83,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "suite": arguments.suite,
         "match": arguments.match,
         "pretraining": arguments.pretraining,
+        "labels": arguments.labels,
         "dataset": arguments.dataset,
         "data": _places(arguments.data or (), fields.get("data", {})),
         "evaluators": arguments.evaluator,

@@ -19,6 +19,7 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import KINDS, Offer
 from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.naming import told
 from astrojepa_bench.results.record import RecordedScore, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.suites import SuiteOffer
@@ -65,13 +66,7 @@ def _records(subject: str, out: Path) -> list[RunRecord]:
 
 def _print_record(record: RunRecord) -> None:
     facts = record.facts()
-    why = f": {record.skip_reason}" if record.skip_reason else ""
-    if record.failure:
-        why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
-    matched = ", FLOP-matched" if is_flop_matched(record.identity.get("budget")) else ""
-    few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
-    print(f"{record.run_id}  {record.title} on {record.dataset}")
-    print(f"  seed {record.seed}, budget {record.budget}{few}, {record.status}{why}")
+    print(*_headlines(record), sep="\n  ")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
         known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
         if known:
@@ -86,6 +81,20 @@ def _print_record(record: RunRecord) -> None:
         print(f"    {score_line(score)}")
     for warning in record.warnings:
         print(f"  warning: {warning}")
+
+
+def _headlines(record: RunRecord) -> list[str]:
+    """Phrase what was run, how it ended and what it was told."""
+    why = f": {record.skip_reason}" if record.skip_reason else ""
+    if record.failure:
+        why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
+    matched = ", FLOP-matched" if is_flop_matched(record.identity.get("budget")) else ""
+    few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
+    lines = [
+        f"{record.run_id}  {record.title} on {record.dataset}",
+        f"seed {record.seed}, budget {record.budget}{few}, {record.status}{why}",
+    ]
+    return [*lines, f"reads {told(record.reads, record.labels)}"] if record.reads else lines
 
 
 def _value_text(value: object) -> str:

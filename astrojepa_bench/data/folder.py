@@ -44,6 +44,8 @@ class Folder(Dataset):
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: an unreadable image or repeated id ends everything (`fail`) or is left out (`skip`).
+        columns: file of further numbers by galaxy (HDF5, Parquet or npz, `id` names them) for objectives that ask
+            for them, such as spectra or features of another model.
     """
 
     version: ClassVar[int | None] = 1
@@ -60,11 +62,12 @@ class Folder(Dataset):
         anomalies: Path | None = None,
         mirror_safe: bool | None = None,
         on_bad_image: OnBadImage = "fail",
+        columns: Path | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self.columns = Columns(table, label, attributes, on_bad_image)
         self.stretch = stretch
-        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image)
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """List, read, divide and convert the images, and add pool and anomalies.

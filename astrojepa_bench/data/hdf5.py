@@ -30,6 +30,8 @@ class Hdf5(Dataset):
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: an unreadable image of pool or anomalies ends everything (`fail`) or is left out (`skip`).
+        columns: file of further numbers by galaxy (HDF5, Parquet or npz, `id` names them) for objectives that ask
+            for them, such as spectra or features of another model.
     """
 
     version: ClassVar[int | None] = 1
@@ -43,10 +45,11 @@ class Hdf5(Dataset):
         anomalies: Path | None = None,
         mirror_safe: bool | None = None,
         on_bad_image: OnBadImage = "fail",
+        columns: Path | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self.label = label
-        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image)
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Read, split and convert the file, and add pool and anomalies.

@@ -44,6 +44,8 @@ class HuggingFace(Dataset):
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
             for the sense in which spirals wind (clockwise).
         on_bad_image: whether an unreadable image ends everything (`fail`) or is left out (`skip`).
+        columns: file of further numbers by galaxy (HDF5, Parquet or npz, `id` names them) for objectives that ask
+            for them, such as spectra or features of another model.
     """
 
     version: ClassVar[int | None] = 1
@@ -68,15 +70,16 @@ class HuggingFace(Dataset):
         anomalies: Path | None = None,
         mirror_safe: bool | None = None,
         on_bad_image: OnBadImage = "fail",
+        columns: Path | None = None,
     ) -> None:
         folder = None if path is None else Path(path).expanduser()
         self.origin = Origin(name or None, folder, config, revision, galaxies)
-        columns = {
+        named = {
             "image": image, "label": label, "redshift": redshift, "ra": ra, "dec": dec,
             "pixel_scale": pixel_scale, "id": id, "group": group,
         }  # fmt: skip
-        self.columns = {role: column for role, column in columns.items() if column}
-        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image)
+        self.columns = {role: column for role, column in named.items() if column}
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Fetch, read, split and convert the data set, and add pool and anomalies.

@@ -91,8 +91,9 @@ def check_columns(table: GalaxyTable) -> None:
     if not 0 <= anomaly.min() <= anomaly.max() < len(ANOMALY_KINDS):
         raise DataError(f"anomalies run from {anomaly.min()} to {anomaly.max()}; expected 0 to 2")
     facts = {name: getattr(table, name) for name in FACTS if getattr(table, name) is not None}
-    for name, column in {**facts, **table.factors}.items():
-        if not is_text(name) or column.dtype.kind not in "iuf" or np.isinf(column).any():
+    for name, column in {**facts, **table.factors, **table.columns}.items():
+        numeric = column.dtype.kind in "iuf" and column.ndim <= (2 if name in table.columns else 1)
+        if not is_text(name) or not numeric or np.isinf(column).any():
             raise DataError(f"column {shown(name)} is no column of finite numbers, NaN where unknown")
 
 
@@ -155,7 +156,8 @@ def _read_only(table: GalaxyTable) -> GalaxyTable:
     }
     factors = {name: _locked(column.copy()) for name, column in table.factors.items()}
     images = table.images if not table.images.flags.writeable else _locked(table.images.view())
-    return replace(table, images=images, factors=factors, **columns)
+    further = {name: _locked(column.copy()) for name, column in table.columns.items()}
+    return replace(table, images=images, factors=factors, columns=further, **columns)
 
 
 def _locked(column: np.ndarray) -> np.ndarray:

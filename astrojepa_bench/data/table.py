@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from astrojepa_bench.data.columns import with_columns
 from astrojepa_bench.data.convert import (
     CONVERSION,
     Converted,
@@ -40,12 +41,14 @@ class Handling:
         mirror_safe: whether a mirrored galaxy keeps its label; None: unless a class is named for the sense in
             which spirals wind.
         on_bad_image: whether an unreadable image ends everything or is left out.
+        columns: file of further numbers by galaxy.
     """
 
     pool: Path | None = None
     anomalies: Path | None = None
     mirror_safe: bool | None = None
     on_bad_image: OnBadImage = "fail"
+    columns: Path | None = None
 
 
 def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir: Path) -> GalaxyTable:
@@ -72,10 +75,11 @@ def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir
 
     selection = select(source.name, catalogue, converted, how.on_bad_image, copies)
     table = _table(selection, converted, name, how, cache_dir)
-    return with_extras(
+    whole = with_extras(
         table, bands=catalogue.bands, pool=how.pool, anomalies=how.anomalies, size_px=size_px, cache_dir=cache_dir,
         on_bad_image=how.on_bad_image,
     )  # fmt: skip
+    return with_columns(whole, how.columns)
 
 
 def _table(
@@ -97,7 +101,7 @@ def _table(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
         spec=_spec(images, selection.split, mirror_safe, chosen.bands), card=card, label=chosen.label,
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
-        group=selection.group, factors=chosen.attributes, **known,
+        group=selection.group, factors=chosen.attributes, columns={}, **known,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from astrojepa_bench.data.galaxies import Galaxies
     from astrojepa_bench.runs.component import Cell, Component
     from astrojepa_bench.training.budgets import Budget
+    from astrojepa_bench.types import GalaxyTable
 
 PROTOCOL: int = 1
 """Raised whenever the training or scoring of equal requests starts to give other numbers."""
@@ -49,6 +50,8 @@ class RunIdentity:
         precision: of the arithmetic ("float32", "bf16").
         device_class: "cpu" or "cuda".
         pretraining: most galaxies to pretrain on; None: all.
+        labels: most labels that the objective is told; None: all, or it reads none.
+        columns: hash of what the objective is told beyond labels and what the fingerprint covers; None: nothing.
         protocol: of training and scoring.
         versions: of runs of edition 1, in place of the chain: what each component said of itself.
     """
@@ -59,6 +62,8 @@ class RunIdentity:
     seed: int
     budget: str
     pretraining: int | None = None
+    labels: int | float | None = None
+    columns: str | None = None
     fingerprint: str = ""
     splits: str = ""
     mirror_safe: bool = True
@@ -88,8 +93,11 @@ class RunIdentity:
             seed=cell.seed,
             budget=budget.effort,
             pretraining=budget.galaxies,
+            labels=budget.labels if cell.reads_labels else None,
         )
-        return identity if galaxies is None else identity.on(galaxies)
+        if galaxies is None:
+            return identity
+        return replace(identity.on(galaxies), columns=columns_hash(galaxies.table, cell.reads))
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Self:
@@ -121,7 +129,7 @@ class RunIdentity:
         return entry_digest(self.facts())
 
     def facts(self) -> dict[str, Any]:
-        """Return it as a record holds it; `pretraining` and `versions` are keys only where there is one."""
+        """Return it as a record holds it; what may be None is a key only where there is one."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -160,6 +168,13 @@ def digest(value: object) -> str:
 def entry_digest(identity: Mapping[str, object]) -> str:
     """Hash the facts of an identity without the seed."""
     return digest({key: value for key, value in identity.items() if key != "seed"})
+
+
+def columns_hash(table: GalaxyTable, names: Iterable[str]) -> str | None:
+    """Hash the columns of these names that were given beside the galaxies; None where none of them was."""
+    given = {name: table.columns[name] for name in names if name in table.columns}
+    hashed = {name: hashlib.sha256(column.tobytes()).hexdigest()[:16] for name, column in given.items()}
+    return digest(hashed) if hashed else None
 
 
 _SPLITS: dict[tuple[int, int], tuple[weakref.ref[np.ndarray], weakref.ref[np.ndarray], str]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from astrojepa_bench.results.identity import canonical_json
 
@@ -21,6 +21,17 @@ def titled(name: str, altered: Mapping[str, object]) -> str:
         return name
     shown = [f"{option}={short(altered[option])}" for option in sorted(altered)[:SHOWN]]
     return f"{name}({', '.join([*shown, *['…'] * (len(altered) > SHOWN)])})"
+
+
+def told(reads: Sequence[str], labels: int | float | None) -> str:
+    """Name what an objective was told beside images, and how many labels where that was limited.
+
+    Example:
+        >>> told(["labels", "redshift"], 100), told(["labels"], None)
+        ('labels (100 of them), redshift', 'labels')
+    """
+    few = f"labels ({labels:g} of them)" if labels else "labels"
+    return ", ".join(few if name == "labels" else name for name in reads)
 
 
 def differing(facts: Collection[Mapping[str, object]]) -> list[str]:

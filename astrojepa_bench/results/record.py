@@ -164,6 +164,8 @@ class RunRecord(_RecordPart):
         standing: contestants are ranked; floors and ceilings frame them.
         group: what it was told beyond the images, and so whom it is ranked with; empty in older records.
         pretraining: most galaxies that it was pretrained on; None: all of `train` and the pool.
+        reads: what its objective was told beside images: `labels`, and columns by name.
+        labels: most labels that it was told; None: all, or none.
         options: resolved options by kind, defaults included.
         altered: the options among them that are not the defaults, by kind; they name the entry on the board.
         identity: everything that can move the numbers (`RunIdentity`).
@@ -195,6 +197,8 @@ class RunRecord(_RecordPart):
     seed: int
     budget: str
     pretraining: int | None = None
+    reads: list[str] = []
+    labels: int | float | None = None
     options: Blocks = {}
     altered: Blocks = {}
     identity: Block

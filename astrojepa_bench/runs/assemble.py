@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,9 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
     if reason is not None:
         raise Unsuitable(reason)
-    if cell.objective.offer.declares("needs_labels"):
+    if cell.reads_labels:
         _check_labels(cell.objective.name, table)
+    _check_columns(cell.objective, table)
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
@@ -151,3 +152,22 @@ def _check_labels(objective: str, table: GalaxyTable) -> None:
             f"objective '{objective}' needs labels of two classes or more; {int((labels >= 0).sum())} of "
             f"{len(labels)} training galaxies carry one, of {len(classes)}"
         )
+
+
+def _check_columns(objective: Component, table: GalaxyTable) -> None:
+    """Refuse an objective that reads columns which the galaxies to learn from lack, or have of another width."""
+    asked = objective.offer.declares("columns")
+    learnt = {name: column[table.pretraining_rows] for name, column in table.numbers.items()}
+    known = {name: column for name, column in learnt.items() if not np.isnan(column).all()}
+    missing = [name for name in asked if name not in known]
+    if missing:
+        raise Unsuitable(
+            f"objective '{objective.name}' reads {', '.join(missing)}, which the galaxies lack; they have "
+            f"{', '.join(known) or 'no columns'}: give more with --set dataset.columns=FILE"
+        )
+    for name, width in asked.items() if isinstance(asked, Mapping) else ():
+        found = known[name][0].size
+        if found != width:
+            raise Unsuitable(
+                f"objective '{objective.name}' reads {width} numbers of '{name}' and the galaxies have {found}"
+            )

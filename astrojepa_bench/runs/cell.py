@@ -301,6 +301,7 @@ def _failed(
         seed=cell.seed,
         budget=context.budget.name,
         pretraining=context.budget.galaxies,
+        labels=identity.labels,
         identity=identity.facts(),
     )
 
@@ -314,6 +315,9 @@ def _without_scores(cell: Cell, context: RunContext, identity: RunIdentity, **en
 
 def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, Any]:
     """Collect what was asked for, and the ids that follow from it."""
+    altered = cell.altered
+    if identity.labels is not None:  # another entry than the one that is told all
+        altered["objective"] = {**altered.get("objective", {}), "labels": identity.labels}
     galaxies, options = context.galaxies, {kind: part.recorded() for kind, part in cell.components.items()}
     return {
         **{kind: part.name for kind, part in cell.components.items()},
@@ -326,8 +330,10 @@ def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, 
         "seed": cell.seed,
         "budget": context.budget.name,
         "pretraining": context.budget.galaxies,
+        "reads": cell.reads,
+        "labels": identity.labels,
         "options": {**options, "dataset": dict(galaxies.options)},
-        "altered": cell.altered,
+        "altered": altered,
     }
 
 

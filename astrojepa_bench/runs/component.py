@@ -22,7 +22,7 @@ from astrojepa_bench.errors import (
 )
 from astrojepa_bench.evaluation.extras_on_offer import extras_chain
 from astrojepa_bench.evaluation.score import ReadyEvaluator, Scored, without_score
-from astrojepa_bench.groups import SELF_SUPERVISED, USES_LABELS, group_of
+from astrojepa_bench.groups import SELF_SUPERVISED, TOLD_BY_MEASUREMENTS, USES_LABELS, group_of
 from astrojepa_bench.offering import check_sound
 from astrojepa_bench.options import Offer, Settings, jsonable, resolve, settings_for
 from astrojepa_bench.results.naming import titled
@@ -208,12 +208,23 @@ class Cell:
     @property
     def group(self) -> str:
         """Whom it is ranked with, or stands beside: whoever is given labels uses them, whatever it says."""
-        if self.objective.offer.declares("needs_labels"):
+        if self.reads_labels:
             return USES_LABELS
         mine, encoders = (
             group_of(part.offer.cls, part.offer.declares("group")) for part in (self.objective, self.encoder)
         )
-        return encoders if mine == SELF_SUPERVISED else mine
+        told = TOLD_BY_MEASUREMENTS if self.reads and mine == SELF_SUPERVISED else mine
+        return encoders if told == SELF_SUPERVISED else told
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether its objective is told labels."""
+        return bool(self.objective.offer.declares("labels") != "none")
+
+    @property
+    def reads(self) -> list[str]:
+        """What its objective is told beside images: `labels`, and columns by name."""
+        return [*["labels"] * self.reads_labels, *self.objective.offer.declares("columns")]
 
 
 @dataclass(frozen=True)

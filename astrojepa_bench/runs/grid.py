@@ -19,6 +19,7 @@ import torch
 from astrojepa_bench import events
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.data.splitting.subset import label_count
 from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
@@ -217,6 +218,12 @@ def _context(plan: Plan, request: RunRequest, device: torch.device, command: str
     ):  # limits nothing: the run is the one without it
         events.emit("note", text=f"--pretraining {budget.galaxies}: there are {found} galaxies; all are used")
         budget = dataclasses.replace(budget, galaxies=None)
+    if budget.labels is not None:
+        told = int((galaxies.table.label[galaxies.table.rows("train")] >= 0).sum())
+        count = label_count(budget.labels, told)
+        if count == told:  # likewise
+            events.emit("note", text=f"--labels {budget.labels:g}: there are {told} labels; all are told")
+        budget = dataclasses.replace(budget, labels=None if count == told else count)
     return RunContext(galaxies, budget, plan.evaluators, Store(request.out), command)
 
 

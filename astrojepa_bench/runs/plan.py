@@ -51,7 +51,9 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
         ConfigError: a name or option is unknown, a value is wrong, a file that an option names cannot be read,
             or a patch does not tile the image.
     """
-    budget = dataclasses.replace(find_budget(request.budget), galaxies=request.pretraining)
+    budget = dataclasses.replace(
+        find_budget(request.budget), galaxies=request.pretraining, labels=request.labels
+    )
     blocks = _find_blocks(request, registry, budget.encoder)
     dataset = registry.get("dataset", request.dataset)
     evaluators = _find_evaluators(request, registry)

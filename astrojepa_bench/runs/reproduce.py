@@ -26,7 +26,7 @@ from astrojepa_bench.runs.plan import flop_matched
 from astrojepa_bench.training.budgets import BUDGETS, Budget, is_flop_matched
 from astrojepa_bench.versions import version_text
 
-_ASKED = ("names", "options", "seed", "budget", "pretraining", "mirror_safe")
+_ASKED = ("names", "options", "seed", "budget", "pretraining", "labels", "columns", "mirror_safe")
 """What must be the same in a rerun; where the code or the machine differs, its numbers may."""
 
 
@@ -109,7 +109,7 @@ def _budget_of(record: RunRecord) -> Budget:
             f"run {record.run_id} has the budget '{record.budget}', which is none of this bench's: it was trained "
             "elsewhere, so there is nothing to run again; reproduce a run that was trained here"
         )
-    return dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining)
+    return dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining, labels=record.labels)
 
 
 def _component(

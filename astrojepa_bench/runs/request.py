@@ -37,6 +37,8 @@ class RunRequest(BaseModel):
         budget: name of a budget.
         match: what is equal for every entry: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on (the same for every seed), at the same number of images seen.
+        labels: most labels of train that objectives which read any are told (the same for every seed), or which
+            share of them: a number from 2 on, a share below 1, or a text such as "10%". None: all.
         settings: options as texts or values, under `kind` or `kind:name`.
         out: output folder.
         cache: folder for converted data.
@@ -64,6 +66,7 @@ class RunRequest(BaseModel):
     budget: str = "small"
     match: str = "images"
     pretraining: int | None = Field(default=None, ge=1)
+    labels: int | float | None = None
     settings: dict[str, dict[str, Any]] = {}
     out: Path = Path("astrojepa-runs")
     cache: Path = Field(default_factory=default_cache)
@@ -147,6 +150,11 @@ class RunRequest(BaseModel):
         text = "/".join(map(str, shard)) if isinstance(shard, list | tuple) else shard
         return parse_shard(text) if isinstance(text, str) else text
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _some_labels(cls, labels: object) -> object:
+        return parse_labels(labels) if isinstance(labels, str | int | float) else labels
+
     @field_validator("timeout", mode="before")
     @classmethod
     def _seconds(cls, timeout: object) -> object:
@@ -221,6 +229,29 @@ def parse_shard(text: str) -> tuple[int, int]:
             f"--shard {text}: expected I/N with I from 1 to N, such as 2/5 for the second of five"
         )
     return numbers[0], numbers[1]
+
+
+def parse_labels(given: str | float) -> int | float | None:
+    """Read how many labels are told, or which share of them; None where that is all.
+
+    Raises:
+        ConfigError: neither, or too few to tell two classes apart.
+
+    Example:
+        >>> parse_labels("100"), parse_labels("10%"), parse_labels(0.1), parse_labels("100 %")
+        (100, 0.1, 0.1, None)
+    """
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+) *(%?)", str(given).strip())
+    number = float(found[1]) / (100 if found[2] else 1) if found and not isinstance(given, bool) else 0.0
+    is_share = found is not None and (bool(found[2]) or number < 1 or isinstance(given, float))
+    if is_share and 0 < number <= 1:
+        return None if number == 1 else number
+    if is_share or number < 2 or number != int(number):
+        raise ConfigError(
+            f"--labels {given}: expected a number of labels from 2 on, or a share such as 0.1 or 10%; leave it out "
+            "for all"
+        )
+    return int(number)
 
 
 def parse_duration(given: str | float) -> float:

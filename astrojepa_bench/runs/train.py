@@ -165,6 +165,7 @@ def _curves(trainer: Trainer, result: TrainingResult) -> Training:
         rank_curve=result.state.ranks,
         recipe={
             **dataclasses.asdict(trainer.recipe),
+            "rate": trainer.paced.learning_rate,
             "base_augmentation": {
                 "quarter_turns": True,
                 "mirrored": trainer.mirror,

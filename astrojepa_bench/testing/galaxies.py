@@ -47,10 +47,22 @@ def _drawn(count: int, bands: int, size_px: int, seed: int) -> Float[Tensor, "ba
     return torch.from_numpy(light.clip(0, 1)).float()
 
 
-def batch_of(shown: Float[Tensor, "batch band height width"], *, labelled: bool = False) -> GalaxyBatch:
-    """Put images into a batch, with labels or without."""
+def batch_of(
+    shown: Float[Tensor, "batch band height width"],
+    *,
+    labels: str = "none",
+    columns: tuple[str, ...] | Mapping[str, int] = (),
+) -> GalaxyBatch:
+    """Put images into a batch, with labels (`some`: of every other one) and columns (unknown of the third)."""
     rows = torch.arange(len(shown))
-    return GalaxyBatch(shown, rows, rows % CLASSES if labelled else torch.full_like(rows, -1))
+    known = (rows >= 0) if labels == "all" else (rows % 2 == 0) & (labels == "some")
+    stream, numbers = numpy_stream(0, "invented columns"), dict[str, Tensor]()
+    for name, width in (columns if isinstance(columns, Mapping) else dict.fromkeys(columns, 1)).items():
+        values = torch.from_numpy(stream.normal(size=(len(shown), width))).float()
+        values[2:3] = torch.nan
+        numbers[name] = values if width > 1 else values[:, 0]
+    ids = np.array([f"invented-{row:02d}" for row in range(len(shown))])
+    return GalaxyBatch(shown, rows, torch.where(known, rows % CLASSES, -1), numbers, len(shown), rows, ids)
 
 
 def stored_edge_cases(size_px: int = SIZE_PX) -> Mapping[str, Float[Tensor, "band height width"]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import BenchError
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Encoder, Objective
 from astrojepa_bench.runs.weights import DataFacts, read_weights, write_weights
 from astrojepa_bench.streams import scoped_global
@@ -31,9 +31,10 @@ from astrojepa_bench.testing.rehearsal import (
     loss_of,
     small_encoder,
     streams_of,
+    told_batch,
 )
 from astrojepa_bench.testing.subject import Subject
-from astrojepa_bench.types import GalaxyBatch, ImageSpec, Recipe, Tokens
+from astrojepa_bench.types import GalaxyBatch, ImageSpec, Tokens
 
 STEPS = 30
 rules = RuleSet("objective", after=("acts", "settings"))
@@ -81,7 +82,7 @@ def find_recipe(piece: Subject) -> str | None:
         and recipe.batch_size >= 1
         and 0 <= recipe.warmup < 1
         and recipe.weight_decay >= 0
-        and recipe.clip > 0
+        and (recipe.clip is None or recipe.clip > 0)
     )
     return None if sound else f"{recipe}"
 
@@ -110,7 +111,7 @@ def find_edge_cases(piece: Subject) -> str | None:
     shown["all of them"] = torch.stack([*stored.values(), *galaxies.images(3)])
     for name, images in shown.items():
         objective: Objective = build(piece).train()
-        fault = finite_or_fault(objective, galaxies.batch_of(images, labelled=objective.needs_labels))
+        fault = finite_or_fault(objective, told_batch(objective, images))
         if fault:
             return f"{name}: {fault}"
     return None
@@ -298,25 +299,6 @@ def find_same_images(piece: Subject) -> str | None:
 
 def _equal(first: Tensor, second: Tensor | None) -> bool:
     return second is not None and first.shape == second.shape and torch.equal(first, second)
-
-
-@rules(
-    "labels",
-    "It reads labels if and only if it declares that it needs them.",
-    "set `needs_labels = True` on the class of an objective that reads batch.labels",
-    (*FINITE, *REPEATABLE),
-)
-def find_labels(piece: Subject) -> str | None:
-    """Compare the losses of two fresh copies under two sets of labels."""
-    objective: Objective = build(piece).eval()
-    batch, other = (galaxies.batch_of(galaxies.images(BATCH), labelled=True) for _ in range(2))
-    other = replace(other, labels=(other.labels + 1) % galaxies.CLASSES)
-    losses = [float(loss_of(build(piece).eval(), each).total.detach()) for each in (batch, other)]
-    if (losses[0] != losses[1]) == objective.needs_labels:
-        return None
-    return (
-        f"needs_labels = {objective.needs_labels}, but other labels give {losses[1]:.4g} for {losses[0]:.4g}"
-    )
 
 
 @rules(

@@ -40,7 +40,7 @@ from astrojepa_bench.testing.watching import move_generators
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.loop import Trainer, TrainingResult
-from astrojepa_bench.training.schedule import make_optimiser
+from astrojepa_bench.training.optimisers import make_optimiser
 from astrojepa_bench.types import Card, GalaxyTable, Progress
 
 SEEN, RESUMED_AT, STEPS = 24, 2, 4  # galaxies; optimiser steps before the interruption, and in all
@@ -70,20 +70,21 @@ class _Stopping(Checkpointer):
         raise _Interrupted
 
 
-def invented_table() -> GalaxyTable:
-    """Put invented galaxies of every class into a table, all of them to train on."""
+def invented_table(columns: Mapping[str, np.ndarray] | None = None) -> GalaxyTable:
+    """Put invented galaxies of every class, and columns, into a table, all of them to train on."""
     rows, spec = np.arange(SEEN), galaxies.image_spec()
     images = (galaxies.images(SEEN).numpy() * 255).round().astype(np.uint8)
     return GalaxyTable(
         images, np.array([f"invented-{row:02d}" for row in rows]), np.full(SEEN, "train"), spec,
         Card("invented galaxies", "none", "none"), "invented", rows % galaxies.CLASSES,
-        np.zeros(SEEN, dtype=np.int64), np.full(SEEN, ""),
+        np.zeros(SEEN, dtype=np.int64), np.full(SEEN, ""), columns=columns or {},
     )  # fmt: skip
 
 
 def rehearse(objective: Objective, checkpoint: Checkpointer | None = None) -> TrainingResult:
     """Train a few steps on invented galaxies, with the loop, the masks and the checkpoints of a run."""
-    table = invented_table()
+    told = galaxies.batch_of(galaxies.images(SEEN), columns=objective.columns).columns
+    table = invented_table({name: values.numpy() for name, values in told.items()})
     seen = STEPS * min(objective.recipe().batch_size, SEEN)
     budget = Budget("check", galaxies.SIZE_PX, galaxies.PATCH_PX, seen, "", "rehearsal")
     masker = None if objective.masks == "ignored" else Anywhere(GRID)

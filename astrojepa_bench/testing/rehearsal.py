@@ -27,7 +27,8 @@ from astrojepa_bench.testing.features import features_of, hint
 from astrojepa_bench.testing.subject import Subject
 from astrojepa_bench.testing.watching import LENT, disturbed_by, files_written
 from astrojepa_bench.training.draw import MaskDraw
-from astrojepa_bench.training.schedule import make_optimiser, set_schedule
+from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser
+from astrojepa_bench.training.schedule import set_schedule
 from astrojepa_bench.types import Evaluation, GalaxyBatch, GalaxyTable, Loss, Progress, Tokens
 
 GRID = PatchGrid.tiling(galaxies.SIZE_PX, galaxies.PATCH_PX)
@@ -214,8 +215,13 @@ class Drawer:
 
 
 def labelled_batch(objective: Objective, count: int = BATCH, seed: int = 0) -> GalaxyBatch:
-    """Return a batch of galaxies, with labels if the objective declares that it needs them."""
-    return galaxies.batch_of(galaxies.images(count, seed=seed), labelled=objective.needs_labels)
+    """Return a batch of galaxies, with the labels and columns that the objective declares."""
+    return told_batch(objective, galaxies.images(count, seed=seed))
+
+
+def told_batch(objective: Objective, images: Float[Tensor, "batch band height width"]) -> GalaxyBatch:
+    """Put images into a batch with what the objective declares that it reads beside them."""
+    return galaxies.batch_of(images, labels=objective.labels, columns=objective.columns)
 
 
 def loss_of(objective: Objective, batch: GalaxyBatch, draw: Drawer | None = None, step: int = 0) -> Loss:
@@ -250,6 +256,7 @@ def descend(objective: Objective, batch: GalaxyBatch, steps: int, *, still: bool
         still: whether all that no gradient trains is put back before each loss, and `after_step` left out.
     """
     recipe, losses = objective.recipe(), []
+    recipe = recipe.at_batch(recipe.batch_size)
     optimiser = make_optimiser(objective, recipe)
     put_back = _stillness(objective) if still else lambda: None
     for step in range(steps):
@@ -259,7 +266,7 @@ def descend(objective: Objective, batch: GalaxyBatch, steps: int, *, still: bool
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
         objective.before_step(Progress(step + 1, steps))
-        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.clip)
+        gradient_norm(objective, recipe.clip)
         optimiser.step()
         if not still:
             objective.after_step(Progress(step + 1, steps))

@@ -16,6 +16,7 @@ from astrojepa_bench.testing import (
     masker,
     objective,
     objective_runs,
+    objective_told,
 )
 from astrojepa_bench.testing.checks import Check, Outcome, RuleSet
 from astrojepa_bench.testing.galaxies import PATCH_PX, SIZE_PX
@@ -26,7 +27,7 @@ _RULES: Mapping[Kind, tuple[RuleSet, ...]] = {
     "dataset": (dataset.rules,),
     "encoder": (encoder.rules,),
     "masker": (masker.rules,),
-    "objective": (objective.rules, objective_runs.rules),
+    "objective": (objective.rules, objective_told.rules, objective_runs.rules),
     "evaluator": (evaluator.rules,),
 }
 UNBUILT = "it cannot be built"

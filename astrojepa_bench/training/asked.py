@@ -16,9 +16,10 @@ from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.checked import described, misnamed
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.events import emit
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Draw, Encoder, Objective
 from astrojepa_bench.streams import Streams
-from astrojepa_bench.types import GalaxyBatch, Loss, Prediction, Recipe
+from astrojepa_bench.types import GalaxyBatch, Loss, Prediction
 
 
 def scored_encoder(objective: Objective) -> Encoder:

@@ -25,6 +25,7 @@ class Budget:
         purpose: for whom.
         flops: floating-point operations spent in training, however many images that makes; None: images are equal.
         galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
+        labels: most labels of train that an objective that reads any is told, or which share of them; None: all.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Budget:
     purpose: str
     flops: int | None = None
     galaxies: int | None = None
+    labels: int | float | None = None
 
     @property
     def effort(self) -> str:

@@ -19,7 +19,9 @@ from astrojepa_bench.events import emit
 from astrojepa_bench.files import replacing
 from astrojepa_bench.seals import append_seal, seal_holds
 
-_ADAM_KEEPS = {"step", "exp_avg", "exp_avg_sq"}
+_KEPT = {"betas": frozenset({"step", "exp_avg", "exp_avg_sq"}), "momentum": frozenset({"momentum_buffer"})}
+"""What an optimiser keeps of each parameter, by the setting of its group that asks for it."""
+_KNOWN = frozenset({"AdamW", "SGD", "Lars", "Muon", "TwoOptimisers"})  # of which that is so
 
 
 @dataclass
@@ -134,15 +136,21 @@ def optimiser_misfit(found: Mapping[str, Any], optimiser: torch.optim.Optimizer)
     ]:
         return "the optimiser kept other parameters"
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    is_known = bool(_KNOWN & {each.__name__ for each in type(optimiser).__mro__})
+    needed = [_needed(group) for group in optimiser.param_groups for _ in group["params"]]
     for place, entry in found["state"].items():
         if not 0 <= place < len(trained):
             return f"the optimiser kept parameter {place} of {len(trained)}"
         shapes = {tuple(value.shape) for value in entry.values() if torch.is_tensor(value) and value.ndim}
-        if isinstance(optimiser, torch.optim.AdamW) and _ADAM_KEEPS - entry.keys():
+        if is_known and not needed[place] <= {name for name, value in entry.items() if value is not None}:
             return f"the optimiser lacks moments of parameter {place}"
-        if isinstance(optimiser, torch.optim.Adam) and shapes - {tuple(trained[place].shape)}:
+        if (is_known or isinstance(optimiser, torch.optim.Adam)) and shapes - {tuple(trained[place].shape)}:
             return f"the optimiser kept moments of another shape for parameter {place}"
     return None
+
+
+def _needed(group: Mapping[str, Any]) -> frozenset[str]:
+    return next((kept for setting, kept in _KEPT.items() if group.get(setting)), frozenset())
 
 
 # --- buffers that grow ----------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class StepCost:
     tokens: int
 
 
-def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepCost | None:
+def count_step(objective: Objective, step: Callable[[Objective], Loss], parts: int = 1) -> StepCost | None:
     """Run one step on a copy of the objective and count; the objective itself is left as it is.
 
     An objective that cannot be copied (it holds a lock, or a tensor with the graph that made it) is not counted,
@@ -44,7 +44,8 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
 
     Args:
         objective: what is trained.
-        step: computes the loss of one typical batch with the objective it is given.
+        step: computes the loss of one typical batch, or of an equal part of one, with the objective it is given.
+        parts: how many parts a batch has.
     """
     try:
         rehearsal = copy.deepcopy(objective)
@@ -61,7 +62,7 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss]) -> StepC
         loss = step(rehearsal)
         with blamed_on(objective):
             loss.total.backward()
-    return StepCost(counter.get_total_flops(), sum(tokens))
+    return StepCost(counter.get_total_flops() * parts, sum(tokens) * parts)
 
 
 def matched_steps(objective: Objective, flops: int, cost: StepCost | None) -> int:

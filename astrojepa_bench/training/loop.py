@@ -7,7 +7,6 @@ was not.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import nn
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
-from astrojepa_bench.data.splitting.subset import nested_subset
-from astrojepa_bench.errors import ContractError, DataError, DivergedError, Unsuitable, named, said_by
+from astrojepa_bench.errors import ContractError, DataError, Unsuitable, named, said_by
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.streams import Streams, python_and_numpy_kept, scoped_global, seed_python_and_numpy
+from astrojepa_bench.streams import (
+    Streams,
+    of_part,
+    python_and_numpy_kept,
+    scoped_global,
+    seed_python_and_numpy,
+)
 from astrojepa_bench.training.asked import loss_of, recipe_of
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import (
@@ -40,8 +42,11 @@ from astrojepa_bench.training.cost import StepCost, count_step, matched_steps
 from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
 from astrojepa_bench.training.hidden import hidden_misfit, hidden_state, load_hidden
 from astrojepa_bench.training.mask_health import averaged, measure_masks
+from astrojepa_bench.training.numbers import NORM, StepNumbers, read_numbers
+from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
 from astrojepa_bench.training.order import DataOrder
-from astrojepa_bench.training.schedule import make_optimiser, set_schedule
+from astrojepa_bench.training.schedule import set_schedule
+from astrojepa_bench.training.told import Told
 from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 
 CURVE_POINTS = 100
@@ -99,7 +104,7 @@ class Trainer:
         masker: places masks for it; None for objectives that ignore masks.
         table: the galaxies; only `pretraining_rows` are touched.
         images: the table's images on the device.
-        budget: how many images to see, and of how many galaxies at most.
+        budget: how many images to see, of how many galaxies and with how many labels at most.
         seed: names every random stream.
         monitor: measures the effective rank of the scored encoder now and then.
     """
@@ -121,26 +126,23 @@ class Trainer:
         self.seed = seed
         self.monitor = monitor
         self.mirror = table.spec.mirror_safe
-        self.label = torch.from_numpy(table.label.copy()).to(self.device)  # a table is read-only
-        self.learns_labels = objective.needs_labels
         self.recipe = recipe_of(objective)
-        rows = nested_subset(table.ids, self._rows(table), budget.galaxies)
-        self.batch_size = min(self.recipe.batch_size, len(rows))
+        self.told = Told.of(objective, table, budget, self.device)
+        rows = self.told.rows
+        batch_size = min(self.recipe.batch_size, len(rows))
+        self.parts = min(self.recipe.accumulation, batch_size)
+        self.batch_size = batch_size - batch_size % self.parts  # parts are of equal size
+        self.paced = self.recipe.at_batch(self.batch_size)
         self.order = DataOrder(rows, self.batch_size, seed)
         self.budget = budget
         self.steps = budget.steps(self.batch_size)  # of images; of operations once a step is counted
-        self.optimiser = make_optimiser(objective, self.recipe)
+        with blamed_on(objective):
+            self.optimiser = make_optimiser(objective, self.paced)
         self.mask_numbers: list[dict[str, float]] = []
         self.rehearses = True
         # a CPU reads at once, and an index beyond the grid must not reach a gather; a GPU would be held up
         self.unread_masks = UnreadMasks() if self.device.type != "cpu" else None
         self.non_finite = torch.zeros((), device=self.device)  # 1 from the first step that diverged
-
-    def _rows(self, table: GalaxyTable) -> Int[np.ndarray, " row"]:
-        if not self.learns_labels:
-            return table.pretraining_rows
-        train = table.rows("train")
-        return train[table.label[train] >= 0]
 
     def run(self, checkpoint: Checkpointer | None = None) -> TrainingResult:
         """Train to the last step, from the newest checkpoint if there is one.
@@ -157,7 +159,7 @@ class Trainer:
     def count(self) -> StepCost | None:
         """Count what a step costs; where arithmetic is matched, the number of steps follows from it."""
         self._set_mode(training=True)
-        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0))
+        cost = count_step(self.objective, lambda rehearsal: self.loss_of(rehearsal, 0), self.parts)
         self._read_masks()
         if self.budget.flops is not None:
             self.steps = matched_steps(self.objective, self.budget.flops, cost)
@@ -169,7 +171,7 @@ class Trainer:
         cost = self.count()
         self.rehearses = False
         state = self._resume(checkpoint)
-        unread: list[_StepNumbers] = []
+        unread: list[StepNumbers] = []
         while state.step < self.steps:
             began = time.perf_counter()
             try:
@@ -200,54 +202,58 @@ class Trainer:
             self.objective.train(training)
 
     def batch_of(self, step: int, streams: Streams) -> GalaxyBatch:
-        """Return the galaxies of a step, turned, mirrored and shifted."""
-        rows = self.order.at(step)
+        """Return the galaxies of a step, or of a part of it, turned, mirrored and shifted."""
+        rows = np.split(self.order.at(step), self.parts)[streams.part]
         raw = base_augment(self.images.raw(rows), streams.local("base"), mirror=self.mirror)
-        index = torch.from_numpy(rows).to(self.device)
-        labels = self.label[index] if self.learns_labels else torch.full_like(index, -1)
-        return GalaxyBatch(to_unit(raw), index, labels)
+        return self.told.batch(rows, to_unit(raw))
 
-    def loss_of(self, objective: Objective, step: int) -> Loss:
-        """Compute the loss of a step; the same step always gives the same numbers."""
-        streams = Streams(self.seed, step, self.device, progress=step / self.steps)
+    def loss_of(self, objective: Objective, step: int, part: int = 0) -> Loss:
+        """Compute the loss of a part of a step; the same one always gives the same numbers."""
+        streams = Streams(self.seed, step, self.device, progress=step / self.steps, part=part)
+        layers = of_part("layers", part)
         watch = self._measure_masks if self.rehearses else None
         draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
         on_gpu = self.device.type == "cuda"
         with (
-            scoped_global(self.seed, "layers", step, self.device),
+            scoped_global(self.seed, layers, step, self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu),
         ):
-            seed_python_and_numpy(self.seed, "layers", step)
+            seed_python_and_numpy(self.seed, layers, step)
             return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)
 
     def _measure_masks(self, images: torch.Tensor, masks: Masks) -> None:
         assert self.masker is not None
         self.mask_numbers.append(measure_masks(images, masks, self.masker.grid))
 
-    def _step(self, step: int) -> _StepNumbers:
+    def _step(self, step: int) -> StepNumbers:
         """Descend once. From the first step that is not finite, weights stay as they are, unread as it is yet."""
-        set_schedule(self.optimiser, self.recipe, step, self.steps)
-        loss = self.loss_of(self.objective, step)
-        with blamed_on(
-            self.objective
-        ):  # a gradient is computed by its code, and stepped along as its code left it
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.total.backward()
+        set_schedule(self.optimiser, self.paced, step, self.steps)
+        found: dict[str, list[torch.Tensor]] = {}
+        for part in range(self.parts):
+            loss = self.loss_of(self.objective, step, part)
+            with blamed_on(self.objective):  # a gradient is computed by its code, and left to a hook of its
+                if part == 0:
+                    self.optimiser.zero_grad(set_to_none=True)
+                (loss.total / self.parts if self.parts > 1 else loss.total).backward()
+            for name, term in {"total": loss.total, **loss.terms}.items():
+                found.setdefault(name, []).append(term.detach().to(self.device, torch.float64).reshape(()))
+        with blamed_on(self.objective):
             self.objective.before_step(Progress(step + 1, self.steps))
-            norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip)
+            norm = gradient_norm(self.objective, self.recipe.clip)
             self._note_non_finite(norm)
-            self.optimiser.found_inf = self.non_finite  # type: ignore[attr-defined] # how fused AdamW is told to skip
-            self.optimiser.step()
+            step_unless(self.optimiser, self.non_finite)
             with scoped_global(self.seed, "after step", step, self.device):
                 self.objective.after_step(Progress(step + 1, self.steps))
-        terms = {"total": loss.total, **loss.terms}
-        values = torch.stack(
-            [term.detach().to(self.device, torch.float64).reshape(()) for term in (*terms.values(), norm)]
-        )
+        terms = {
+            name: each[0] if len(each) == 1 else torch.stack(each).mean() for name, each in found.items()
+        }
+        if self.recipe.clip is None:
+            terms.setdefault(NORM, norm.to(torch.float64))
+        values = torch.stack([*terms.values(), norm.to(torch.float64)])
         self._note_non_finite(values)
-        return _StepNumbers(step, tuple(terms), values)
+        return StepNumbers(step, tuple(terms), values)
 
-    def _read(self, unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
+    def _read(self, unread: Sequence[StepNumbers]) -> dict[int, dict[str, float]]:
         """Read what some steps left on the device.
 
         Raises:
@@ -255,7 +261,7 @@ class Trainer:
             DivergedError: a loss term or gradient is not finite.
         """
         self._read_masks()
-        return _read(unread)
+        return read_numbers(unread)
 
     def _read_masks(self) -> None:
         if self.masker is not None and self.unread_masks is not None:
@@ -364,32 +370,3 @@ class Trainer:
             raise DataError(another) from None
         if reason is not None:
             raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
-
-
-@dataclass(frozen=True)
-class _StepNumbers:
-    """What a step left on the device: its terms, `total` first, and behind them the gradient norm."""
-
-    step: int
-    terms: tuple[str, ...]
-    values: torch.Tensor
-
-
-def _read(unread: Sequence[_StepNumbers]) -> dict[int, dict[str, float]]:
-    """Read the loss terms of some steps at once, by the number of steps that are done then.
-
-    Raises:
-        DivergedError: something is not finite; names the first step, and the term before the total it spoilt.
-    """
-    if not unread:
-        return {}
-    values = iter(torch.cat([each.values for each in unread]).tolist())
-    found = {}
-    for each in unread:
-        terms = {name: next(values) for name in each.terms}
-        ordered = {**{k: v for k, v in terms.items() if k != "total"}, "total": terms["total"]}
-        for name, value in {**ordered, "gradient norm": next(values)}.items():
-            if not math.isfinite(value):
-                raise DivergedError(each.step, name)
-        found[each.step + 1] = terms
-    return found

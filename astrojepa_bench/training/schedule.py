@@ -1,13 +1,13 @@
-"""The one kind of schedule: linear warm-up, then cosine to zero; weight decay on matrices only."""
+"""Schedules: linear warm-up, then as the recipe says, usually a cosine to zero; weight decay on matrices only."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from torch import nn
 
-from astrojepa_bench.types import Recipe
+from astrojepa_bench.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -20,8 +20,18 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """
     warm = max(1, round(recipe.warmup * steps))
     if step < warm:
-        return recipe.learning_rate * (step + 1) / warm
-    return recipe.learning_rate * _cosine((step - warm) / max(1, steps - warm))
+        return recipe.learning_rate * _factor(recipe, 0.0) * (step + 1) / warm
+    return recipe.learning_rate * _factor(recipe, (step - warm) / max(1, steps - warm))
+
+
+def _factor(recipe: Recipe, share: float) -> float:
+    """Compute the factor of the rate when a share of what follows the warm-up is done."""
+    if not isinstance(recipe.schedule, str):
+        return float(np.interp(share, [*recipe.schedule], [*recipe.schedule.values()]))
+    if recipe.schedule == "constant":
+        return 1.0
+    falling = _cosine(share) if recipe.schedule == "cosine" else 1 - share
+    return recipe.final + (1 - recipe.final) * falling
 
 
 def weight_decay(recipe: Recipe, step: int, steps: int) -> float:
@@ -36,19 +46,10 @@ def _cosine(share: float) -> float:
     return (1 + math.cos(math.pi * share)) / 2
 
 
-def make_optimiser(objective: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """Make AdamW with weight decay on matrices only; frozen parameters stay out."""
-    trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "decays": True},
-        {"params": [p for p in trained if p.ndim < 2], "decays": False, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
-
-
 def set_schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, steps: int) -> None:
     """Write this step's learning rate and weight decay into the optimiser."""
+    rate = learning_rate(recipe, step, steps)
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate(recipe, step, steps)
+        group["lr"] = rate * group["factor"]
         if group["decays"]:
             group["weight_decay"] = weight_decay(recipe, step, steps)

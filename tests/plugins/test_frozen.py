@@ -47,10 +47,10 @@ def test_features_are_those_of_the_file(tmp_path, name):
 
 def test_nothing_is_trained_and_no_masks_are_asked_for():
     """It is a contestant that the loop leaves alone."""
-    assert (Frozen.trains, Frozen.masks, Frozen.needs_labels, Frozen.standing) == (
+    assert (Frozen.trains, Frozen.masks, Frozen.labels, Frozen.standing) == (
         False,
         "ignored",
-        False,
+        "none",
         "contestant",
     )
 

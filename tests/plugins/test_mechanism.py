@@ -32,7 +32,7 @@ from astrojepa_bench.streams import Streams, scoped_global
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.training.loop import Trainer
-from astrojepa_bench.training.schedule import make_optimiser
+from astrojepa_bench.training.optimisers import make_optimiser
 from astrojepa_bench.types import Card, GalaxyBatch, GalaxyTable, ImageSpec, Progress
 
 SIZE, PATCH, CLASSES, BATCH = 32, 4, 3, 32

@@ -77,9 +77,9 @@ def test_further_augmentation_is_off_unless_asked_for():
 
 def test_it_is_the_ceiling_and_says_that_it_needs_labels():
     """It frames the board, asks for labels, and takes no masks."""
-    facts = (Supervised.standing, Supervised.needs_labels, Supervised.masks)
+    facts = (Supervised.standing, Supervised.labels, Supervised.masks)
 
-    assert facts == ("ceiling", True, "ignored")
+    assert facts == ("ceiling", "all", "ignored")
 
 
 @pytest.mark.parametrize("classes", [0, 1])
@@ -104,5 +104,5 @@ def test_preset_of_it_is_a_ceiling_that_needs_labels(tmp_path):
     (cell,) = make_plan(make_request(asked), load_registry([path])).cells
 
     assert (cell.standing, cell.masker.name) == ("ceiling", "none")
-    assert cell.objective.offer.declares("needs_labels")
+    assert cell.objective.offer.declares("labels") == "all"
     assert cell.objective.options["learning_rate"] == 1e-4

@@ -59,8 +59,12 @@ def cell_of(registry, objective="told", **fields):
     [
         ("trains = True", "self-supervised"),
         ('group = "told by measurements"', "told by measurements"),
-        ("needs_labels = True", "uses labels"),
-        ('needs_labels, group = True, "self-supervised"', "uses labels"),
+        ('labels = "all"', "uses labels"),
+        ('labels = "some"', "uses labels"),
+        ('labels, group = "all", "self-supervised"', "uses labels"),
+        ('columns = ("redshift",)', "told by measurements"),
+        ('columns, group = {"spectrum": 64}, "self-supervised"', "told by measurements"),
+        ('columns, labels = ("redshift",), "some"', "uses labels"),
     ],
 )
 def test_group_follows_from_what_an_objective_is_told(registry_with, fact, group):
@@ -71,9 +75,9 @@ def test_group_follows_from_what_an_objective_is_told(registry_with, fact, group
 @pytest.mark.parametrize(
     ("fact", "standing"),
     [
-        ("needs_labels = True", "ceiling"),
+        ('labels = "some"', "ceiling"),
         ('group = "uses labels"', "ceiling"),
-        ('needs_labels, standing = True, "floor"', "floor"),
+        ('labels, standing = "all", "floor"', "floor"),
         ('group = "told by measurements"', "contestant"),
     ],
 )

@@ -51,13 +51,6 @@ class Leaking(TemplateEncoder):
         return Tokens(tokens.values + images.mean(dim=(1, 2, 3))[:, None, None], tokens.positions)
 
 
-class Glimpsing(TemplateEncoder):
-    def layers(self, images, keep=None):
-        output = self(images, keep)
-        glimpse = images.mean(dim=(1, 2, 3))[:, None, None]
-        return [Tokens(output.values + glimpse, output.positions), output]
-
-
 class Idle(TemplateEncoder):
     def __init__(self, spec):
         super().__init__(spec)
@@ -128,7 +121,6 @@ BROKEN = {
     "encoder-bands": (ThreeBands, "raised RuntimeError"),
     "encoder-image-sizes": (OneSize, "another size"),
     "encoder-hidden": (Leaking, "hidden pixels leak"),
-    "encoder-layers": (Glimpsing, "hidden pixels leak into layer 1 of 2"),
     "encoder-gradients": (Idle, "no gradient on spare.weight"),
     "encoder-state": (Forgetful, "gives other tokens"),
     "encoder-input": (Scribbling, "in place"),

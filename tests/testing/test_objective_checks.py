@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.testing import checks_of
 from astrojepa_bench.testing.rehearsal import Drawer
 from astrojepa_bench.testing.templates.objective import TemplateObjective as Template
-from astrojepa_bench.types import Loss, Prediction, Recipe
+from astrojepa_bench.types import Loss, Prediction
 
 
 def changed(loss, total):
@@ -85,6 +86,10 @@ class Peeking(Template):
     def loss(self, batch, draw, streams):
         loss = super().loss(batch, draw, streams)
         return changed(loss, loss.total + batch.labels[0])
+
+
+class Unread(Template):
+    columns = ("redshift",)
 
 
 class StandingStill(Template):
@@ -186,7 +191,8 @@ BROKEN = {
     "objective-teacher": (TaughtTeacher, "got a gradient"),
     "objective-masks": (Undeclared, "declares that it ignores masks, but draws some"),
     "objective-same-images": (Mirrored, "the encoder saw other images than the masker"),
-    "objective-labels": (Peeking, "needs_labels = False, but other labels give"),
+    "objective-labels": (Peeking, "labels = 'none', but other labels give"),
+    "objective-columns": (Unread, "declares the column 'redshift', but other values change nothing"),
     "objective-recipe": (StandingStill, "learning_rate"),
     "objective-state": (Counting, "with the same state the loss is"),
     "objective-prediction": (HalfAPrediction, "6 predictions for 12 galaxies"),

@@ -11,11 +11,12 @@ from astrojepa_bench.errors import ContractError, DivergedError
 from astrojepa_bench.events import listening
 from astrojepa_bench.geometry.grids import MaskSizes
 from astrojepa_bench.options import Offer
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.runs.train import _curves
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.draw import UnreadMasks
-from astrojepa_bench.types import Loss, Recipe
+from astrojepa_bench.types import Loss
 
 
 class Learns(Objective):

@@ -12,9 +12,10 @@ from astrojepa_bench.border import owned, owner_of
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.events import listening
 from astrojepa_bench.options import Offer
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.checkpoint import Checkpointer
-from astrojepa_bench.types import Loss, Recipe
+from astrojepa_bench.types import Loss
 
 
 class Weighs(Objective):

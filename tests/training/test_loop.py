@@ -7,13 +7,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from astrojepa_bench.errors import DivergedError
 from astrojepa_bench.events import listening
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import count_step
 from astrojepa_bench.training.loop import READ_EVERY
+from astrojepa_bench.training.optimisers import make_optimiser
 from astrojepa_bench.training.order import DataOrder
-from astrojepa_bench.training.schedule import learning_rate, make_optimiser, set_schedule, weight_decay
-from astrojepa_bench.types import Loss, Recipe
+from astrojepa_bench.training.schedule import learning_rate, set_schedule, weight_decay
+from astrojepa_bench.types import Loss
 
 KINDS = ["lejepa", "ijepa"]
 

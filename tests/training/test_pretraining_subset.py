@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.loop import Trainer
-from astrojepa_bench.types import Loss, Recipe
+from astrojepa_bench.types import Loss
 
 
 class Reads(Objective):
@@ -29,7 +30,7 @@ class Reads(Objective):
 
 
 class ReadsLabels(Reads):
-    needs_labels = True
+    labels = "all"
 
 
 @pytest.fixture

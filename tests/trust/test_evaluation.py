@@ -455,7 +455,7 @@ class FewLabels(Objective):
     """Learns from labels and says nothing of its standing."""
 
     masks = "ignored"
-    needs_labels = True
+    labels = "all"
     version = 1
 
     def loss(self, batch, draw, streams):

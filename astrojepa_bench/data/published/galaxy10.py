@@ -34,6 +34,8 @@ class Galaxy10(Dataset):
         path: the file, or a part of it in the same layout; by default where `data fetch galaxy10` puts it.
         pool: more images for pretraining only (HDF5, zip or folder).
         anomalies: known anomalies for the test set only (HDF5, zip or folder).
+        columns: file of further numbers by galaxy (HDF5, Parquet or npz, `id` names them) for objectives that ask
+            for them, such as spectra or features of another model.
 
     Source: Leung and Bovy, https://github.com/henrysky/Galaxy10 (defects: measured on its coordinate table).
     """
@@ -47,10 +49,11 @@ class Galaxy10(Dataset):
         path: Path | None = None,
         pool: Path | None = None,
         anomalies: Path | None = None,
+        columns: Path | None = None,
     ) -> None:
         self.release = RELEASES[release]
         self.path = path
-        self.handling = Handling(pool, anomalies)
+        self.handling = Handling(pool, anomalies, columns=columns)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Read, check, split and convert the file, and add pool and anomalies.

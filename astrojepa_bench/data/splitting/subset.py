@@ -1,4 +1,4 @@
-"""Which galaxies remain when fewer are learned from? The same for every seed; smaller sets lie in larger ones."""
+"""Which galaxies and labels remain when fewer are learnt from? For every seed the same, small sets in large."""
 
 from __future__ import annotations
 
@@ -25,3 +25,43 @@ def nested_subset(
         return rows
     lots = np.array([stream_seed(0, f"pretraining subset/{name}") for name in ids[rows]])
     return np.sort(rows[np.argsort(lots, kind="stable")[:most]])
+
+
+def labelled_subset(
+    ids: np.ndarray,
+    label: Int[np.ndarray, " galaxy"],
+    rows: Int[np.ndarray, " row"],
+    most: int | float | None,
+) -> Int[np.ndarray, " told"]:
+    """Choose the rows whose labels are told, each class by its share, in table order; all of them if None.
+
+    The first two and more hold one of every class as far as they go, and smaller sets lie in larger ones. Lots are
+    drawn as in `nested_subset`, and are others.
+
+    Args:
+        ids: names of all rows of the table.
+        label: class of all rows.
+        rows: labelled rows to choose from.
+        most: how many, or which share of them (`label_count`).
+    """
+    count = label_count(most, len(rows))
+    if count >= len(rows):
+        return rows
+    lots = np.array([stream_seed(0, f"label subset/{name}") for name in ids[rows]])
+    order = np.lexsort([lots, label[rows]])  # class by class, by lot within each
+    _, first, members = np.unique(label[rows][order], return_index=True, return_counts=True)
+    place = np.arange(len(rows)) - np.repeat(first, members)
+    share = place / np.repeat(members, members)  # of its class that stands before it
+    chosen = order[np.lexsort([lots[order], share])[:count]]
+    return np.sort(rows[chosen])
+
+
+def label_count(most: int | float | None, labels: int) -> int:
+    """Count the labels that may be read: a number from 1 on is itself, a share below 1 is of all, two at least.
+
+    Example:
+        >>> label_count(100, 2000), label_count(0.1, 2000), label_count(None, 2000), label_count(100, 50)
+        (100, 200, 2000, 50)
+    """
+    count = labels if most is None else round(most * labels) if most < 1 else int(most)
+    return min(labels, max(2, count))

@@ -154,7 +154,7 @@ class Synthetic(Dataset):
         truth = dict(zip(TRUTHS, drawings.truth.T, strict=True))
         table = GalaxyTable(
             images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=self.card(),
-            fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth,
+            fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth, columns={},
             pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), **columns,
         )  # fmt: skip
         return with_extras(

@@ -1,0 +1,173 @@
+"""Further numbers by galaxy from a file (spectra, features of another model), for objectives that ask for them.
+
+An HDF5, Parquet or NumPy (`.npz`) file holds one array a column, of one number a galaxy or several, and their names
+as `id` (`ids`); without names the row number is the name, as it is in an HDF5 file of images. What `embed` writes
+is such a file. Labels are no columns, and what the table knows itself (redshift, position) stays as it is.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import h5py
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int
+from pyarrow import parquet, types
+
+from astrojepa_bench.data.given import check_affordable, check_regular
+from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
+from astrojepa_bench.data.sources.hdf5_watch import examine
+from astrojepa_bench.declarations import is_text
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.types import GalaxyTable
+
+IDS = ("id", "ids")
+NO_COLUMNS = frozenset(
+    {*IDS, "index", "label", "labels", "class", "ans", "split", "anomaly", "anomaly_type", "group"}
+)
+WIDEST = 1 << 14  # numbers of a galaxy
+_Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+
+def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
+    """Return a table with the columns of a file, NaN for galaxies that it does not name.
+
+    Args:
+        table: whose galaxies are looked up.
+        path: the file; None leaves the table as it is.
+
+    Raises:
+        DataError: it cannot be read, holds no column, names a galaxy twice or none of the table.
+    """
+    if path is None:
+        return table
+    path = Path(path).expanduser()
+    arrays = _read(path)
+    names = next((_words(arrays[name]) for name in IDS if name in arrays), None)
+    known = {*NO_COLUMNS, *table.numbers}
+    columns = {
+        name: each
+        for name, each in arrays.items()
+        if name not in known and is_text(name) and each.ndim in (1, 2) and each.dtype.kind in "iufb"
+        if 0 < each.size <= WIDEST * len(each)
+    }
+    if not columns:
+        raise DataError(
+            f"{path.name} holds {', '.join(map(shown, arrays)) or 'nothing'}; expected columns of numbers, "
+            f"(galaxy,) or (galaxy, width up to {WIDEST}), that are none of the table's own"
+        )
+    rows = len(next(iter(columns.values())))
+    names = [str(row) for row in range(rows)] if names is None else names
+    ragged = next((name for name, each in columns.items() if len(each) != len(names)), None)
+    if ragged is not None:
+        raise DataError(f"{path.name}: '{ragged}' has {len(columns[ragged])} rows for {len(names)} ids")
+    places = _places(path, table, names)
+    return replace(table, columns={name: _placed(each, places) for name, each in columns.items()})
+
+
+def _places(path: Path, table: GalaxyTable, names: list[str]) -> Int[np.ndarray, " galaxy"]:
+    """Find the row of each galaxy in the file, -1 where it has none; the pool's are found without their prefix."""
+    place = {name: row for row, name in enumerate(names)}
+    if len(place) < len(names):
+        raise DataError(
+            f"{path.name} names {len(names) - len(place)} galaxies twice; keep one row of each id"
+        )
+    found = [place.get(name, place.get(name.removeprefix("pool/"), -1)) for name in table.ids.tolist()]
+    if max(found) < 0:
+        raise DataError(
+            f"{path.name} names no galaxy of the table: its first id is {shown(names[0])!r}, the table's "
+            f"{shown(str(table.ids[0]))!r}; use the table's"
+        )
+    return np.array(found)
+
+
+def _placed(column: np.ndarray, places: Int[np.ndarray, " galaxy"]) -> np.ndarray:
+    values = np.full((len(places), *column.shape[1:]), np.nan, dtype=np.float32)
+    values[places >= 0] = column[places[places >= 0]]
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def _words(values: np.ndarray) -> list[str]:
+    return [
+        each.decode(errors="replace") if isinstance(each, bytes) else str(each) for each in values.tolist()
+    ]
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> _Arrays:
+    check_regular(path)
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataError(f"{path.name} is no file of columns; give one that ends in {', '.join(_READERS)}")
+    try:
+        with guarded():
+            return read(path)
+    except RefusedError as why:
+        raise DataError(f"{path.name} cannot be read ({why}); write it anew") from None
+
+
+def _affordable(path: Path, sizes: Iterable[int]) -> None:
+    check_affordable(2 * sum(sizes), f"{path.name}: its columns")
+
+
+def _hdf5(path: Path) -> _Arrays:
+    examine(path, ())
+    with h5py.File(path) as file:
+        names = [
+            str(name) for name, each in file.items() if isinstance(each, h5py.Dataset) and each.ndim in (1, 2)
+        ]
+    examine(path, names)
+    with h5py.File(path) as file:
+        _affordable(path, (file[name].size * file[name].dtype.itemsize for name in names))
+        return {name: file[name][:] for name in names}
+
+
+def _npz(path: Path) -> _Arrays:
+    with zipfile.ZipFile(path) as archive:
+        _affordable(path, (entry.file_size for entry in archive.infolist()))
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return {name: each for name, each in arrays.items() if each.ndim in (1, 2)}
+
+
+def _parquet(path: Path) -> _Arrays:
+    file = parquet.ParquetFile(path)
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    _affordable(path, (group.total_byte_size for group in groups))
+    rows = file.read()
+    rows.validate(full=True)
+    return {name: _from_arrow(name, rows.column(name).combine_chunks()) for name in rows.column_names}
+
+
+def _from_arrow(name: str, column: pa.Array) -> np.ndarray:
+    """Turn a column into numbers, one a row or, of lists, as many as every list holds."""
+    if (
+        types.is_list(column.type)
+        or types.is_large_list(column.type)
+        or types.is_fixed_size_list(column.type)
+    ):
+        widths = {len(each) for each in column.drop_null()}
+        if len(widths) != 1:
+            raise RefusedError(f"the lists of '{shown(name)}' are of {len(widths)} lengths; expected one")
+        (width,) = widths
+        values = np.full((len(column), width), np.nan)
+        known = np.flatnonzero(np.asarray(column.is_valid()))
+        values[known] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+        return values
+    found: np.ndarray = column.to_numpy(zero_copy_only=False)
+    return found
+
+
+_READERS: Mapping[str, Callable[[Path], _Arrays]] = {
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".npz": _npz,
+    ".parquet": _parquet,
+}
