@@ -91,8 +91,15 @@ def recipe_text(offer: Offer, encoder: Offer | None) -> str:
         options = {option.name: option.default for option in offer.options if not option.required}
         found = offer.factory(made, made.grid, CLASSES, **options).recipe()
     usual = usual_recipe()
-    shown = (name for name, value in vars(found).items() if name not in usual or value != usual[name])
-    return ", ".join(told(name, getattr(found, name)) for name in shown)
+    scaled = {"none": "", "sqrt": "√({} / {})", "linear": "{} / {}"}[found.scales_with]
+    growth = f" · {scaled.format('galaxies', found.reference_batch)}" if scaled else ""
+    shown = (
+        name
+        for name, value in vars(found).items()
+        if (name not in usual or value != usual[name]) and name not in ("scales_with", "reference_batch")
+    )
+    words = {name: told(name, getattr(found, name)) for name in shown}
+    return ", ".join({**words, "learning_rate": words["learning_rate"] + growth}.values())
 
 
 def usual_recipe() -> dict[str, object]:

@@ -28,7 +28,7 @@ simulated galaxies, and must predict blocks that hold four fifths. `--set masker
 more light and lets the targets lie anywhere (maskers `brightness`, `radial`, `saliency`).
 
 The published peak of the learning rate, 1e-3, is for batches of 2,048. By default it follows the batch by the
-square-root rule, 1e-3 · √(batch_size / 2048): 2.5e-4 at batches of 128, 1.25e-4 at 32.
+square-root rule (Krizhevsky 2014, arXiv 1404.5997): 2.5e-4 at batches of 128, 1.25e-4 at 32.
 
 Cost: about 1.25 token-passes per patch in the encoders and 1.75 in the (narrow) predictor at the defaults.
 Expected: the paper reports 72.9 % on ImageNet for ViT-B/16 and 79.3 % for ViT-H/14 (linear probe; 600 and 300
@@ -216,7 +216,9 @@ class IJEPA(Objective):
         self.predictor = Predictor(depths * encoder.dim, self.patch_grid, **sizes)
         self.register_buffer("start_left", torch.ones((), dtype=torch.float64))
         self._recipe = Recipe(
-            learning_rate=rate_for(batch_size) if learning_rate is None else learning_rate,
+            learning_rate=PUBLISHED_RATE if learning_rate is None else learning_rate,
+            scales_with="sqrt" if learning_rate is None else "none",
+            reference_batch=PUBLISHED_BATCH,
             batch_size=batch_size,
             betas=(0.9, 0.999),
             weight_decay=0.04,
@@ -312,18 +314,6 @@ class IJEPA(Objective):
     def health(self) -> Mapping[str, float]:
         """Return the share of the teacher's initial weights that is left."""
         return {} if self.teacher is None else {"teacher_start_left": float(self.start_left)}
-
-
-def rate_for(batch_size: int) -> float:
-    """Return the published peak learning rate for another batch, by the square-root rule.
-
-    Example:
-        >>> rate_for(128)
-        0.00025
-
-    Source: Assran et al. 2023, 1e-3 at 2,048; the rule: Krizhevsky 2014 (arXiv 1404.5997).
-    """
-    return PUBLISHED_RATE * math.sqrt(batch_size / PUBLISHED_BATCH)
 
 
 def warmed(progress: float) -> float:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from astrojepa_ijepa import IJEPA, cropped, nearest_target, rate_for, warmed
+from astrojepa_ijepa import IJEPA, cropped, nearest_target, warmed
 from astrojepa_random import NoMasks, RandomPatches
 from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop
@@ -182,10 +182,10 @@ def test_a_horizon_that_keeps_the_teachers_start_is_refused(horizon):
 
 def test_the_learning_rate_follows_the_batch():
     """1e-3 at the published 2,048, a quarter of it at a sixteenth; a number that is given stays."""
-    assert [rate_for(size) for size in (2048, 512, 128, 32)] == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
-    assert objective().recipe().learning_rate == pytest.approx(2.5e-4)
-    assert objective(batch_size=512).recipe().learning_rate == pytest.approx(5e-4)
-    assert objective(batch_size=512, learning_rate=3e-4).recipe().learning_rate == 3e-4
+    recipe, own = objective().recipe(), objective(learning_rate=3e-4).recipe()
+    rates = [recipe.at_batch(size).learning_rate for size in (2048, 512, 128, 32)]
+    assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
+    assert own.at_batch(512).learning_rate == 3e-4
 
 
 # --- dense: the context is predicted too ------------------------------------------------------------------
