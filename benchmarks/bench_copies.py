@@ -67,7 +67,7 @@ def test_time_hardly_grows_faster_than_the_number_of_images(strangers):
 
 
 def test_a_pool_of_fifty_thousand_is_compared_in_minutes(strangers):
-    """17,736 images against 50,000 strangers: each the mean of two of those images, one turned, and noise."""
+    """17,736 images against 50,000, each the mean of two of those, one turned, and noise: most still show one."""
     stream = np.random.default_rng(2)
     pool = np.empty((POOL, *strangers.shape[1:]), np.uint8)
     for at in range(0, POOL, 1000):
