@@ -32,6 +32,10 @@ def trained(shared):
         with h5py.File(folder / "tiny.h5", "w") as file:
             file["images"] = np.clip(images + rng.normal(20, 4, images.shape), 0, 255).astype(np.uint8)
             file["ans"], file["redshift"] = label, 0.3 * (1 - bright) + 0.01
+            file["ra"], file["dec"] = (
+                np.arange(240.0),
+                np.full(240, 10.0),
+            )  # or copies are looked for by pixels
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(BUDGETS, "tiny", Budget("tiny", 32, 8, 256, "vit-micro", "tests"))
             request = make_request(

@@ -20,6 +20,10 @@ def galaxies(tmp_path):
     path = tmp_path / "tiny.h5"
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, label
+        file["ra"], file["dec"] = (
+            np.arange(240.0),
+            np.full(240, 10.0),
+        )  # or copies would be looked for by pixels
     return path
 
 

@@ -81,6 +81,7 @@ def galaxies(tmp_path):
     images[::2, 10:22, 10:22] += 100
     with h5py.File(tmp_path / "tiny.h5", "w") as file:
         file["images"], file["ans"] = images, np.arange(150) % 2
+        file["ra"], file["dec"] = np.arange(150.0), np.full(150, 10.0)  # or copies are looked for by pixels
     return tmp_path / "tiny.h5"
 
 

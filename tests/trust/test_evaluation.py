@@ -484,6 +484,7 @@ def noise_file(tmp_path):
     images = stream.integers(0, 120, (120, 64, 64, 3)) + 30 * label[:, None, None, None]
     with h5py.File(tmp_path / "noise.h5", "w") as file:
         file["images"], file["ans"] = images.astype(np.uint8), label
+        file["ra"], file["dec"] = np.arange(len(label)) % 360.0, np.full(len(label), 10.0)
     return tmp_path / "noise.h5"
 
 

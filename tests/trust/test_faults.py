@@ -53,6 +53,7 @@ def galaxies(tmp_path_factory):
     images = np.clip(images + rng.normal(20, 12, images.shape), 0, 255).astype(np.uint8)
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, label
+        file["ra"], file["dec"] = np.arange(len(label)) % 360.0, np.full(len(label), 10.0)
     return path
 
 

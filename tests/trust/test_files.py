@@ -510,6 +510,7 @@ def galaxies_at(path):
     images[::2, 10:22, 10:22] += 100
     with h5py.File(path, "w") as file:
         file["images"], file["ans"] = images, np.arange(90) % 2
+        file["ra"], file["dec"] = np.arange(90.0), np.full(90, 10.0)
     return path
 
 
