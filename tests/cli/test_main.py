@@ -186,6 +186,7 @@ for words in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 def test_what_nobody_offers_is_refused_before_the_command_is_imported():
     """In one line, with code 2: neither a verb's module nor what it works with is loaded for a slip."""
     asked = json.dumps([words for words, *_ in REFUSED])

@@ -27,6 +27,7 @@ def test_shift_gives_the_overlap_of_two_gaussians():
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real galaxies are not here")
+@pytest.mark.slow
 def test_pool_of_one_class_differs_more_than_a_pool_of_all(tmp_path, uncompared):
     """Ellipticals alone are told from Galaxy Zoo 1 more surely than Galaxy Zoo 2's pool from its labelled set."""
     pairs = [

@@ -171,6 +171,7 @@ def test_a_probe_of_tokens_is_an_ordinary_plugin(run_scored):
     ]
 
 
+@pytest.mark.slow
 def test_without_patches_there_are_no_tokens_and_the_reader_learns_why(run_scored):
     """Principal components of pixels have no patches; the run is scored by the others all the same."""
     record = run_scored("token:probe", PROBE, encoders="pca")

@@ -42,6 +42,7 @@ def look(record_path, galaxies, cache, capsys):
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else None,
 )  # fmt: skip
+@pytest.mark.slow
 def test_the_same_command_writes_the_same_bytes(look, tmp_path, words, ending, start):
     """Of the kind that the name of the file says."""
     paths = [tmp_path / f"{name}{ending}" for name in ("one", "two")]

@@ -75,6 +75,7 @@ def bare_table(table, rows):
     )
 
 
+@pytest.mark.slow
 def test_page_has_every_section_and_loads_nothing(page):
     """No script, no link that is fetched, and every picture inside the page."""
     found = Page(page)
@@ -88,6 +89,7 @@ def test_page_has_every_section_and_loads_nothing(page):
     assert not re.findall(r"url\(|@import|srcset|<iframe|<object|\bon\w+=", page)
 
 
+@pytest.mark.slow
 def test_every_picture_is_a_picture(page):
     """What is inlined decodes to a PNG of the stated shape."""
     for image in Page(page).of("img"):
@@ -97,6 +99,7 @@ def test_every_picture_is_a_picture(page):
         assert wide / high == pytest.approx(int(image["width"]) / int(image["height"]), rel=0.01)
 
 
+@pytest.mark.slow
 def test_scores_stand_beside_chance(page, run):
     """Each number of the record, with what knowing nothing scores."""
     text = Page(page).text
@@ -108,6 +111,7 @@ def test_scores_stand_beside_chance(page, run):
     assert run.record.run_id in text
 
 
+@pytest.mark.slow
 def test_links_lead_to_the_sky_viewer_only(page):
     """Places of galaxies are links; nothing else leaves the page."""
     links = [link["href"] for link in Page(page).of("a")]
@@ -116,6 +120,7 @@ def test_links_lead_to_the_sky_viewer_only(page):
     assert all(link.startswith(("#", "https://www.legacysurvey.org/")) for link in links)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_page(page, run, table):
     """Byte for byte: nothing of the page knows what time it is."""

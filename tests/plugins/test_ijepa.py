@@ -74,7 +74,7 @@ def test_a_step_moves_the_teacher_once():
     assert all(torch.equal(p, q) for p, q in zip(method.encoder.parameters(), online, strict=True))
 
 
-@pytest.mark.parametrize("steps", [10, 196, 5000])
+@pytest.mark.parametrize("steps", [10, 196, pytest.param(5000, marks=pytest.mark.slow)])
 def test_less_than_one_percent_of_the_teachers_start_is_left(steps):
     """The recorded share is the product of all momenta, at most exp(-1/2h) = 0.7 % for h = 0.1."""
     method = objective(depth=1, horizon=0.1)

@@ -104,6 +104,7 @@ def test_without_masks_local_views_are_crops():
     assert shapes_encoded(objective(), NoMasks) == [(32, 16), (16, 4)]
 
 
+@pytest.mark.slow
 def test_one_repeated_batch_is_learnt_without_collapse():
     """Within 200 steps disagreement halves, while embeddings stay nearer to a Gaussian than to a point."""
     method = objective()

@@ -75,7 +75,7 @@ OBJECTIVES = {
 }
 
 
-LONG = ("visreg", "simclr", "byol", "dino")  # what takes long to halve
+LONG = ("visreg", "simclr", "byol", "dino", "lejepa-morphology", "ijepa-sigreg")  # what takes long to halve
 
 
 def predicted_and_actual(method, batch, draw, streams):

@@ -10,7 +10,10 @@ from astrojepa_bench.runs.request import make_request
 
 @pytest.mark.parametrize(
     ("encoder", "masker", "reason"),
-    [("pca", "none", "nothing to train"), ("majority", "random", "nothing to train")],
+    [
+        pytest.param("pca", "none", "nothing to train", marks=pytest.mark.slow),
+        ("majority", "random", "nothing to train"),
+    ],
 )
 def test_encoders_without_weights_cannot_be_trained(galaxies, tmp_path, tiny, encoder, masker, reason):
     """A floor encoder under a training objective is a skipped cell, not a failure."""

@@ -51,6 +51,7 @@ assert not [*Path("cache").rglob("*.arrow")]
 """
 
 
+@pytest.mark.slow
 def test_hub_out_of_reach_is_one_line_and_nothing_else(tmp_path):
     """Without a network a name fails at once, in silence, and leaves nothing half-written in the cache."""
     home = os.environ | {"HF_HOME": str(tmp_path / "home")}
