@@ -170,8 +170,8 @@ def _page_row(frame: Frame, at: int, row: Row, runs: Sequence[RunRecord]) -> Pag
         knn=_shown(columns.get(KNN), row.cells.get(KNN)),
         anomalies=_shown(anomalies, row.cells.get(anomalies.key) if anomalies else None),
         cost=_spent(runs, "train_seconds", 1 / 60, "min"),
-        tokens=_spent(runs, "tokens", 1e-6, "M"),
-        flops=_spent(runs, "flops", 1e-12, "TFLOP"),
+        tokens=_spent(runs, "tokens", 1e-6),
+        flops=_spent(runs, "flops", 1e-12),
         seeds=Shown(seeds_text(row), float(len(row.seeds))),
         provisional=row.provisional,
         state=state_of(runs), status=row.status,
@@ -214,10 +214,10 @@ def _bar(frame: Frame, score: Summary | None) -> Bar | None:
     return Bar(axis.at(scale * score.mean), low, high, reference)
 
 
-def _spent(runs: Sequence[RunRecord], field: str, scale: float, unit: str) -> Shown:
+def _spent(runs: Sequence[RunRecord], field: str, scale: float, unit: str = "") -> Shown:
     """Show what one training took of something; nothing where nothing trained, or nobody counted."""
     found = mean_cost(runs, field)
-    return Shown(quantity(found * scale, unit), found) if found else Shown()
+    return Shown(quantity(found * scale, unit).strip(), found) if found else Shown()
 
 
 def _comparison(frame: Frame, entry: str, each: Comparison) -> tuple[str, str]:
