@@ -71,13 +71,19 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
 
 
 def _places(path: Path, table: GalaxyTable, names: list[str]) -> Int[np.ndarray, " galaxy"]:
-    """Find the row of each galaxy in the file, -1 where it has none; the pool's are found without their prefix."""
+    """Find the row of each galaxy in the file, -1 where it has none.
+
+    Those of the pool are found without their prefix too, unless that is the name of a galaxy of the table itself:
+    row 3 of a pool is not row 3 of the table.
+    """
     place = {name: row for row, name in enumerate(names)}
+    own = frozenset(table.ids.tolist())
     if len(place) < len(names):
         raise DataError(
             f"{path.name} names {len(names) - len(place)} galaxies twice; keep one row of each id"
         )
-    found = [place.get(name, place.get(name.removeprefix("pool/"), -1)) for name in table.ids.tolist()]
+    bare = ((name, name.removeprefix("pool/")) for name in table.ids.tolist())
+    found = [place.get(name, -1 if short in own else place.get(short, -1)) for name, short in bare]
     if max(found) < 0:
         raise DataError(
             f"{path.name} names no galaxy of the table: its first id is {shown(names[0])!r}, the table's "

@@ -22,6 +22,7 @@ from astrojepa_bench.data.splitting.leaks import Part, showing
 from astrojepa_bench.data.splitting.registration import SIDE_PX
 from astrojepa_bench.data.splitting.splits import chord, placed, unit_vectors
 from astrojepa_bench.errors import DataError
+from astrojepa_bench.events import emit
 from astrojepa_bench.types import GalaxyTable, Images
 
 TEXT = ".txt"
@@ -124,6 +125,8 @@ def find_overlap(table: GalaxyTable, listed: Listed, radius_arcsec: float, cache
     by: dict[str, Bool[np.ndarray, " galaxy"]] = {}
     if len(listed.ids):
         by["id"] = np.isin(table.ids, listed.ids)
+        if all(name.isdecimal() and int(name) < 2 * len(table) for name in table.ids.tolist()):
+            emit("note", text="ids here are row numbers; they name the same galaxies only in the same file")
     if table.ra is not None and table.dec is not None and placed(listed.ra, listed.dec).any():
         by["sky"] = _near(table.ra, table.dec, listed, radius_arcsec)
     if listed.images is not None:

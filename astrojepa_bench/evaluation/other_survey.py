@@ -48,6 +48,11 @@ class EncodedSurvey:
             if given is None:
                 raise DataError("no other survey is named; give one as --set evaluator.data=PATH")
             table = _read(given, context.table, context.galaxies.cache)
+            if not grouping and not (context.table.card.class_names and table.card.class_names):
+                raise DataError(
+                    "classes without names do not tell which of another survey they are; say so, such as --set "
+                    "evaluator.grouping=0=smooth,1=spiral,Elliptical=smooth,Spiral=spiral"
+                )
             groups, here, there = grouped(grouping, _class_names(context.table), _class_names(table))
             known = _known_here(table, context.table, context.galaxies.cache, given.name)
             rows = {split: table.rows(split) for split in ENCODED}

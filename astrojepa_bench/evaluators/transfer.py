@@ -83,10 +83,18 @@ class Transfer(Evaluator):
         truth = [part.label[part.label >= 0] for part in (here.test, other.test)]
         native, warnings = _native(here, other)
         scores = [*_scores("", truth[1], answers[1], train), *_scores("_here", truth[0], answers[0], train)]
-        there, at_home = scores[1], scores[3]
+        # a mean over other groups is another quantity, not a drop
+        both = np.intersect1d(truth[0], truth[1])
+        at_home, there = (
+            balanced_accuracy_score("transfer", each[np.isin(each, both)], told[np.isin(each, both)])
+            for each, told in zip(truth, answers, strict=True)
+        )
         error = float(np.hypot(there.item_se or 0.0, at_home.item_se or 0.0))
         lost = at_home.value - there.value
         scores += [*native, Score("transfer", "balanced_accuracy_drop", lost, False, there.n, 0.0, error)]
+        absent = [name for place, name in enumerate(other.groups) if place not in both]
+        if absent:
+            warnings = (f"not among the test galaxies of both: {', '.join(absent)[:100]}", *warnings)
         selection = {
             **{name: probe.selection[name] for name in ("tap", "C", "val_log_loss")},
             "groups": ", ".join(other.groups)[:100],

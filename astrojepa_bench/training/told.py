@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrojepa_bench.data.splitting.subset import labelled_subset, nested_subset
+from astrojepa_bench.errors import Unsuitable
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.types import GalaxyBatch, GalaxyTable
@@ -39,15 +40,28 @@ class Told:
 
     @classmethod
     def of(cls, objective: Objective, table: GalaxyTable, budget: Budget, device: torch.device) -> Told:
-        """Collect what an objective declares that it reads, within the limits of a budget."""
+        """Collect what an objective declares that it reads, within the limits of a budget.
+
+        First the galaxies are chosen, then the labels among them, each class by its share.
+
+        Raises:
+            Unsuitable: it reads labels, and those that are left are of fewer than two classes.
+        """
         train = table.rows("train")
-        known = labelled_subset(table.ids, table.label, train[table.label[train] >= 0], budget.labels)
-        seen = known if objective.labels == "all" else table.pretraining_rows
+        labelled = train[table.label[train] >= 0]
+        seen = labelled if objective.labels == "all" else table.pretraining_rows
         rows = nested_subset(table.ids, seen, budget.galaxies)
         labels, places = np.full((2, len(table)), -1, dtype=np.int64)
         if objective.labels != "none":
-            told = np.intersect1d(known, rows)
-            labels[told] = table.label[told]
+            among = np.intersect1d(labelled, rows)
+            known = labelled_subset(table.ids, table.label, among, budget.labels)
+            if len(np.unique(table.label[known])) < 2:
+                raise Unsuitable(
+                    f"of the {len(rows)} galaxies to learn from {len(known)} tell their label, of fewer than two "
+                    "classes; allow more with --pretraining or --labels"
+                )
+            labels[known] = table.label[known]
+            rows = known if objective.labels == "all" else rows
         places[rows] = np.arange(len(rows))
         columns = {name: _only(table.numbers[name], rows) for name in objective.columns}
         return cls(

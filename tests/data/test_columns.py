@@ -65,6 +65,14 @@ def test_columns_are_found_by_id(table, tmp_path, ending):
     assert set(found.numbers) == {"redshift", "spectrum", "mass"}
 
 
+def test_a_pool_never_takes_the_numbers_of_the_table(table, tmp_path):
+    """Row 1 of a pool is not row 1 of the table, which may be a test galaxy."""
+    numbered = GalaxyTable(**{**vars(table), "ids": np.array(["0", "1", "2", "pool/1"])})
+    found = with_columns(numbered, written(tmp_path / "more.h5", mass=np.float32([10, 11, 12])))
+
+    np.testing.assert_array_equal(found.columns["mass"], np.float32([10, 11, 12, np.nan]))
+
+
 def test_rows_are_ids_where_a_file_names_none(table, tmp_path):
     """As galaxies of an HDF5 file have no other name."""
     numbered = GalaxyTable(**{**vars(table), "ids": np.array(["0", "2", "1", "3"])})

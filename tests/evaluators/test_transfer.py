@@ -83,6 +83,29 @@ def test_a_survey_seen_through_other_eyes_drops_and_its_own_probe_does_not(make_
     assert scores["balanced_accuracy_native"] > scores["balanced_accuracy"] + 0.15
 
 
+def test_a_drop_is_of_the_groups_that_both_have(make_answers, clouds):
+    """Where the other survey has none of a group among its test galaxies, it does not count here either."""
+    features, parts, _ = surveys(make_answers, clouds)
+    kept = np.where(parts["test"].label == 0, 0, -1)
+    lacking = replace(features.other_survey(None, ()), test=replace(parts["test"], label=kept))
+    found = Transfer().evaluate(replace(features, other_survey=lambda data, grouping: lacking))
+    scores = {score.metric: score for score in found}
+    here = GROUP_OF_CLASS[features.test.label]
+    probe = Linear().evaluate(
+        replace(
+            features,
+            **{
+                name: replace(features.split(name), label=GROUP_OF_CLASS[features.split(name).label])
+                for name in ("train", "val", "test")
+            },
+        )
+    )
+    recall = (probe.predictions["class"] == 0)[here[here >= 0] == 0].mean()
+
+    assert scores["balanced_accuracy_drop"].value == pytest.approx(recall - scores["balanced_accuracy"].value)
+    assert "not among the test galaxies of both: spiral" in found.warnings
+
+
 def test_classes_are_grouped_by_what_is_said_of_either_survey():
     """Each class of both has the number of its group; what only one survey has is no group."""
     entries = (

@@ -153,9 +153,9 @@ def test_without_its_columns_an_objective_is_skipped_with_those_that_there_are(g
     (narrow,), _ = grid("spectra", columns=spectra, seeds=[1])
 
     assert [each.status for each in (bare, lacking, narrow)] == ["skipped"] * 3
-    assert "reads spectrum, which the galaxies lack; they have no columns" in bare.skip_reason
+    assert "reads spectrum, which the galaxies lack; they have ra, dec" in bare.skip_reason
     assert "--set dataset.columns=FILE" in bare.skip_reason
-    assert "they have mass, spectrum_of_4" in lacking.skip_reason
+    assert "they have ra, dec, mass, spectrum_of_4" in lacking.skip_reason
     assert "reads 8 numbers of 'spectrum' and the galaxies have 4" in narrow.skip_reason
 
 

@@ -8,7 +8,7 @@ import torch
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.splitting.subset import label_count, labelled_subset
-from astrojepa_bench.errors import ContractError
+from astrojepa_bench.errors import ContractError, Unsuitable
 from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Objective
 from astrojepa_bench.training.budgets import Budget
@@ -112,6 +112,21 @@ def test_few_labels_are_told_of_the_same_galaxies(told, kind):
     assert len(set(known)) == 6
     np.testing.assert_array_equal(np.bincount(table.label[sorted(set(known))]), [2, 2, 2])
     assert len(set(rows)) == (40 if kind is HearsSome else 6)
+
+
+@pytest.mark.parametrize("kind", [HearsSome, HearsAll])
+def test_labels_are_rationed_among_the_galaxies_that_are_left(told, kind):
+    """As many labels as are allowed, of all classes, where they were lost with the galaxies that had them."""
+    _, rows, labels, _ = told(kind, galaxies=20, labels=6)
+
+    assert len(set(rows[labels >= 0].tolist())) == 6
+    assert set(labels[labels >= 0].tolist()) == {0, 1, 2}
+
+
+def test_labels_of_one_class_teach_nothing(told):
+    """Three galaxies, of which two classes are not among: skipped with what to allow more of."""
+    with pytest.raises(Unsuitable, match="of fewer than two classes; allow more with --pretraining"):
+        told(HearsSome, galaxies=2)
 
 
 def test_columns_are_told_as_they_are_and_as_nan_where_unknown(told):

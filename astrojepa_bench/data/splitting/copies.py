@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from astrojepa_bench.data.convert import blocks, cached, fingerprint, steps
 from astrojepa_bench.data.splitting.near_duplicates import NEAR_DUPLICATES, near_duplicates
+from astrojepa_bench.data.splitting.screening import NEAREST
 from astrojepa_bench.data.splitting.splits import placed, sky_groups
 from astrojepa_bench.events import track
 from astrojepa_bench.types import Images
@@ -48,7 +49,7 @@ def find_copies(
     digests = image_digests(images, "hashing images")
     if ra is not None and dec is not None and placed(ra, dec).all():
         return sky_groups(digests, ra, dec, field_arcsec)
-    alike = _pairs(images) if cache_dir is None else copies_among(images, cache_dir, digests)
+    alike = _pairs(images, digests) if cache_dir is None else copies_among(images, cache_dir, digests)
     return sky_groups(digests, ra, dec, field_arcsec, alike=alike)
 
 
@@ -64,14 +65,23 @@ def copies_among(
     """
     names = image_digests(images, "hashing images") if digests is None else digests
     key = fingerprint("copies", NEAR_DUPLICATES, images.shape[1:], names)
-    entry = cached(cache_dir, key, lambda folder: np.save(folder / "pairs.npy", _pairs(images)), "leaks")
+    entry = cached(
+        cache_dir, key, lambda folder: np.save(folder / "pairs.npy", _pairs(images, names)), "leaks"
+    )
     pairs: np.ndarray = np.load(entry / "pairs.npy")
     return pairs
 
 
-def _pairs(images: Images) -> Int[np.ndarray, "pair 2"]:
-    found = near_duplicates(images, task="looking for copies of galaxies")
-    return np.stack([found.row_a, found.row_b], axis=1)
+def _pairs(images: Images, digests: np.ndarray) -> Int[np.ndarray, "pair 2"]:
+    """Find the pairs, and those between groups of so many copies that they hide other copies from each other."""
+    first = near_duplicates(images, task="looking for copies of galaxies")
+    pairs = np.stack([first.row_a, first.row_b], axis=1)
+    _, start, size = np.unique(sky_groups(digests, alike=pairs), return_index=True, return_counts=True)
+    heads = start[size > NEAREST]
+    if len(heads) < 2:
+        return pairs
+    more = near_duplicates(images[heads], task="looking among galaxies with many copies")
+    return np.concatenate([pairs, np.stack([heads[more.row_a], heads[more.row_b]], axis=1)])
 
 
 def image_digests(images: Images, task: str) -> np.ndarray:

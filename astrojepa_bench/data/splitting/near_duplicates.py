@@ -33,7 +33,7 @@ from astrojepa_bench.events import track
 from astrojepa_bench.types import Images
 
 Others = UInt8[np.ndarray, "_row _band _height _width"]  # images whose number, bands and side are their own
-NEAR_DUPLICATES = 2  # raise it whenever the same images start to give other pairs
+NEAR_DUPLICATES = 3  # raise it whenever the same images start to give other pairs
 THRESHOLD = 0.7  # copies of one exposure lie above .9, across surveys above .71, strangers below .69
 TURNED, CLEARLY = 0.5, 0.8  # what a pair must reach once turned, and what is worth registering in any case
 BEST = 3  # of each image are registered though they are not clearly alike

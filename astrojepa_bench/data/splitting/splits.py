@@ -165,8 +165,11 @@ def _places(sizes: Int[np.ndarray, " group"], shares: dict[str, float]) -> np.nd
     place[small] = np.searchsorted(bounds, middle, side="right")
     for missing in range(min(len(shares), len(sizes) - 1)):  # a rare class still reaches every split it can
         if missing not in place:
-            spare = (np.bincount(place)[place] > 1) & large.any()
-            place[np.argmin(np.where(spare, sizes, sizes.sum())) if spare.any() else missing] = missing
+            alone = np.bincount(place)[place] == 1
+            fixed = (
+                alone if not alone.all() else alone & (place == len(shares))
+            )  # rather no val than no train
+            place[np.argmin(np.where(fixed, sizes.sum(), sizes)) if large.any() else missing] = missing
     return np.array([*shares, "train"])[place]
 
 

@@ -133,6 +133,19 @@ def test_large_groups_fill_the_shares_as_well_as_they_can():
     assert counts in {(100, 20, 80), (100, 40, 60), (80, 40, 80)}
 
 
+@pytest.mark.parametrize("name", range(8))
+def test_a_class_of_two_groups_trains_whatever_their_sizes_and_names(name):
+    """In a large set the few of the small group lay exactly on a bound, and all of the class left train."""
+    label = np.zeros(12_000, dtype=np.int64)
+    groups = np.array([f"alone {row}" for row in range(len(label))])
+    label[:98], groups[:95], groups[95:98] = 1, f"many {name}", f"few {name}"
+
+    split = assign_splits(label, groups)
+
+    assert set(split[:95].tolist()) == {"train"}
+    assert set(split[95:98].tolist()) == {"test"}
+
+
 def test_groups_that_are_not_large_are_cut_in_order_as_ever():
     """Without a group beyond five galaxies and a twentieth of its class, the old rule holds to the galaxy."""
     stream = np.random.default_rng(3)
