@@ -66,6 +66,9 @@ class Unsuitable(BenchError):  # noqa: N818 not an error: a combination that has
     evaluator that raises it has no score, and a dataset refuses the request.
     """
 
+    def __str__(self) -> str:
+        return super().__str__().strip() or "it calls itself unsuitable and gives no reason"
+
 
 class DivergedError(BenchError):
     """The loss or a gradient became non-finite.

@@ -98,9 +98,7 @@ def assemble(cell: Cell, galaxies: Galaxies, pretraining: int | None = None) -> 
     reason = reason_to_skip(cell.objective.offer, cell.masker.offer, cell.encoder.offer, encoder)
     if reason is not None:
         raise Unsuitable(reason)
-    if cell.reads_labels:
-        _check_labels(cell.objective.name, table)
-    _check_columns(cell.objective, table)
+    check_told(cell, table)
     with scoped_global(cell.seed, "objective"):
         objective: Objective = _built(cell.objective, Objective, encoder, encoder.grid, table.classes)
     masker: Masker | None = None if encoder.grid is None else _built(cell.masker, Masker, encoder.grid)
@@ -142,6 +140,17 @@ def _fit(fit: Callable[[Tensor], None], galaxies: Galaxies, pretraining: int | N
             fit(images)
     except ConfigError as error:
         raise Unsuitable(said_by(error)) from None
+
+
+def check_told(cell: Cell, table: GalaxyTable) -> None:
+    """Look whether the galaxies have what the objective of a cell reads beside images.
+
+    Raises:
+        Unsuitable: labels or columns are missing.
+    """
+    if cell.reads_labels:
+        _check_labels(cell.objective.name, table)
+    _check_columns(cell.objective, table)
 
 
 def _check_labels(objective: str, table: GalaxyTable) -> None:

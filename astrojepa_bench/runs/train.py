@@ -19,7 +19,7 @@ from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.packages import libraries_behind
 from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
 from astrojepa_bench.roles import Masker, Objective
-from astrojepa_bench.runs.assemble import Assembly, assemble, fit_readout
+from astrojepa_bench.runs.assemble import Assembly, assemble, check_told, fit_readout
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.weights import read_weights
 from astrojepa_bench.streams import python_and_numpy_kept
@@ -137,6 +137,7 @@ def images_to_see(cell: Cell, context: RunContext) -> int:
         Unsuitable: the components do not fit together, or the arithmetic to match cannot be counted.
     """
     budget, galaxies = context.budget, context.galaxies
+    check_told(cell, galaxies.table)
     if not cell.objective.offer.declares("trains") or budget.flops is None:
         return budget.seen * bool(cell.objective.offer.declares("trains"))
     made = assemble(cell, galaxies, budget.galaxies)

@@ -12,7 +12,7 @@ from astrojepa_bench.cli import main
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.events import listening
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.runs.grid import plan_grid, run_grid
 from astrojepa_bench.runs.reproduce import rerun
 from astrojepa_bench.runs.request import make_request, parse_labels
 
@@ -63,11 +63,11 @@ def astrojepa_objectives():
 
 @pytest.fixture
 def grid(tmp_path, galaxies, tiny):
-    """Train on the tiny galaxies; gives the records and the notes."""
+    """Train on the tiny galaxies, or only plan it; gives the records, or what is planned, and the notes."""
     file = tmp_path / "told_plugin.py"
     file.write_text(PLUGIN)
 
-    def run(objectives, columns=None, **fields):
+    def run(objectives, columns=None, dry=False, **fields):
         notes, options = [], {"path": str(galaxies)} | ({"columns": str(columns)} if columns else {})
         request = make_request(
             {
@@ -77,7 +77,8 @@ def grid(tmp_path, galaxies, tiny):
             }
         )  # fmt: skip
         with listening(lambda event: notes.append(event.fields.get("text", ""))):
-            records = run_grid(request, load_registry(request.plugins), "tests").records
+            registry = load_registry(request.plugins)
+            records = plan_grid(request, registry) if dry else run_grid(request, registry, "tests").records
         return records, notes
 
     return run
@@ -146,6 +147,7 @@ def test_without_its_columns_an_objective_is_skipped_with_those_that_there_are(g
         file["mass"] = np.ones(90)
         file["spectrum_of_4"] = np.ones((90, 4))
         del file["spectrum"]
+    (planned,), _ = grid("spectra", dry=True)
     (bare,), _ = grid("spectra")
     (lacking,), _ = grid("spectra", columns=spectra, seeds=[2])
     with h5py.File(spectra, "r+") as file:
@@ -155,6 +157,7 @@ def test_without_its_columns_an_objective_is_skipped_with_those_that_there_are(g
     assert [each.status for each in (bare, lacking, narrow)] == ["skipped"] * 3
     assert "reads spectrum, which the galaxies lack; they have ra, dec" in bare.skip_reason
     assert "--set dataset.columns=FILE" in bare.skip_reason
+    assert (planned.state, planned.reason) == ("skipped", bare.skip_reason)
     assert "they have ra, dec, mass, spectrum_of_4" in lacking.skip_reason
     assert "reads 8 numbers of 'spectrum' and the galaxies have 4" in narrow.skip_reason
 

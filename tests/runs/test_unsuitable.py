@@ -5,6 +5,7 @@ import json
 import pytest
 
 from astrojepa_bench.cli import main
+from astrojepa_bench.errors import Unsuitable, said_by
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.testing import conform, subject_of
 
@@ -239,3 +240,10 @@ def test_the_rules_do_not_apply_to_what_is_unsuitable_here(tmp_path):
 
     assert not report.faults
     assert "it wants more classes" in [each.found for each in report.outcomes]
+
+
+def test_a_reason_that_is_none_is_said():
+    """A reader sees a sentence, and not the end of one."""
+    assert (
+        said_by(Unsuitable("")) == said_by(Unsuitable()) == "it calls itself unsuitable and gives no reason"
+    )
