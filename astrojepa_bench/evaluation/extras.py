@@ -47,15 +47,14 @@ class PatchTokens:
         Raises:
             DataError: the encoder has no patches.
         """
-        encoder, images, table = context.encoder, context.galaxies.images, context.table
+        encoder = context.encoder
         if encoder.grid is None:
             raise DataError("the encoder has no patch tokens")
-        by_id = np.argsort(table.ids, kind="stable")
+        images_of = context.images_by_id()
 
         @torch.no_grad()
         def encode_tokens(ids: np.ndarray) -> Tokens:
-            rows = by_id[np.searchsorted(table.ids, ids, sorter=by_id)]
-            batch = images.batch(rows)
+            batch = images_of(ids)
             with blamed_on(encoder):
                 found: object = encoder(batch)
                 if not isinstance(found, Tokens) or len(found.values) != len(batch):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.evaluation.extract import same_galaxies
@@ -37,6 +39,12 @@ class ExtrasContext:
     def encoder(self) -> Encoder:
         """The encoder that is scored."""
         return scored_encoder(self.objective)
+
+    def images_by_id(self) -> Callable[[np.ndarray], Float[Tensor, "galaxy band height width"]]:
+        """Return what reads the images of some ids, in their order."""
+        ids, images = self.table.ids, self.galaxies.images
+        by_id = np.argsort(ids, kind="stable")
+        return lambda asked: images.batch(by_id[np.searchsorted(ids, asked, sorter=by_id)])
 
     @property
     def table(self) -> GalaxyTable:

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,10 +28,9 @@ class TrainableEncoder:
         Raises:
             DataError: the encoder has no weights.
         """
-        encoder, images, table = context.encoder, context.galaxies.images, context.table
+        encoder = context.encoder
         if not any(parameter.is_floating_point() for parameter in encoder.parameters()):
             raise DataError("the encoder has no weights that could learn")
-        by_id = np.argsort(table.ids, kind="stable")
 
         def copied() -> Encoder:
             with blamed_on(encoder):
@@ -47,12 +45,9 @@ class TrainableEncoder:
                     parameter.requires_grad_(parameter.is_floating_point())
                 return made.train()
 
-        def images_of(ids: np.ndarray) -> Float[Tensor, "galaxy band height width"]:
-            return images.batch(by_id[np.searchsorted(table.ids, ids, sorter=by_id)])
-
         def read(made: Encoder, batch: Float[Tensor, "galaxy band height width"]) -> Tensor:
             with blamed_on(encoder):
                 return checked_taps(made, batch)["last"]
 
-        found = Trainable(copied, images_of, read, table.spec.mirror_safe)
+        found = Trainable(copied, context.images_by_id(), read, context.table.spec.mirror_safe)
         return dataclasses.replace(features, trainable=found)

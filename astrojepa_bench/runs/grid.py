@@ -157,10 +157,11 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
     for plan in plans:
         context, counted = _context(plan, request, device, command="plan"), dict[str, int | str | None]()
         for cell in plan.cells:
-            entry = RunIdentity.of(cell, context.galaxies, context.budget).entry_id
+            identity = RunIdentity.of(cell, context.galaxies, context.budget)
+            entry = identity.entry_id
             if entry not in counted:  # all seeds of an entry see as many
                 counted[entry] = None if cell.skip else _images(cell, context)
-            planned.append(_planned(cell, context, measured, counted[entry]))
+            planned.append(_planned(cell, identity, context, measured, counted[entry]))
     return planned
 
 
@@ -297,11 +298,15 @@ def _images(cell: Cell, context: RunContext) -> int | str | None:
 
 
 def _planned(
-    cell: Cell, context: RunContext, measured: Sequence[RunRecord], images: int | str | None
+    cell: Cell,
+    identity: RunIdentity,
+    context: RunContext,
+    measured: Sequence[RunRecord],
+    images: int | str | None,
 ) -> PlannedCell:
     """Tell what would become of a cell; `images` that it sees, or why it sees none."""
-    identity, dataset = RunIdentity.of(cell, context.galaxies, context.budget), context.galaxies.name
-    run_id, known = identity.run_id, context.store.recall(identity.run_id)
+    run_id, dataset = identity.run_id, context.galaxies.name
+    known = context.store.recall(run_id)
     if known is not None and is_finished(known, context.evaluators):
         if known.status == "skipped":
             return PlannedCell(cell, dataset, run_id, "skipped", known.skip_reason, 0.0)
