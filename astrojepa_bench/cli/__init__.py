@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is not None:
         return _coded([*argv])
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand here
+        import_module("astrojepa_bench.cli.completion").answer(build_parser())
     with own_stdout():  # in a process of its own
         return _coded(sys.argv[1:], is_own_process=True)
 

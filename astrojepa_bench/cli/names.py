@@ -7,10 +7,13 @@ what was typed (defaults, a suite's entries, a configuration file) is checked by
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import cast
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias, cast
 
 from astrojepa_bench.cli.listed import OfferCatalogue
 from astrojepa_bench.cli.remembered import Memory
@@ -20,12 +23,17 @@ from astrojepa_bench.options import KINDS, Kind, Settable, Settings, check_all_u
 from astrojepa_bench.registry import Registry, load_registry
 
 EVALUATOR_SETS = ("core", "full")
+_Typed: TypeAlias = tuple[Mapping[Kind, list[str]], Settings, str | None]
 
 
 def registry_of(arguments: Namespace) -> Registry:
     """Load the plugins that a command may use: what is installed and its `--plugin` files, once a command."""
     if "registry" not in arguments:
-        with plugins_at_work():
+        # Not above: bars are drawn on a terminal alone, and by what few commands need.
+        shown = (
+            import_module("astrojepa_bench.cli.console").progress() if sys.stderr.isatty() else nullcontext()
+        )
+        with plugins_at_work(), shown:
             arguments.registry = load_registry(arguments.plugin, arguments.strict_plugins)
     registry: Registry = arguments.registry
     return registry
@@ -76,26 +84,57 @@ def split_names(given: str | Iterable[str] | None) -> list[str]:
 
 
 def check_names(arguments: Namespace) -> None:
-    """Refuse components, suites and options that nobody offers.
+    """Refuse components, suites and options that nobody offers, and runs and galaxies that are not there.
 
     Raises:
         ConfigError: naming the word that is wrong and the nearest right ones.
+        DataError: the record of a run cannot be read, or has no scores.
         PluginError: a plugin that was asked for cannot be loaded.
     """
+    typed = _typed(arguments)
+    known = recalled(arguments) if typed or "target" in arguments else None
+    if typed and known is not None:
+        _refuse_unknown(known, *typed)
+    if "target" in arguments and known is not None:
+        refuse_target(arguments.target, [each.name for each in known.offers("dataset")])
+    if "run" in arguments:
+        _check_run(arguments)
+    if typed:
+        with suppress(Exception):  # it is kept for the next command; what cannot be described, `list` tells
+            catalogue_of(arguments) if arguments.memory else None
+        _refuse_unknown(registry_of(arguments), *typed)
+
+
+def refuse_target(target: str, datasets: Collection[str]) -> None:
+    """Refuse galaxies that are neither a dataset nor a path.
+
+    Raises:
+        ConfigError: naming the nearest datasets.
+    """
+    if target not in datasets and not Path(target).expanduser().exists():
+        raise ConfigError(
+            f"'{target}' is neither a dataset nor a file or folder; {nearest(target, datasets)}"
+        )
+
+
+def _check_run(arguments: Namespace) -> None:
+    """Refuse a run that is not there, before what opens it is imported."""
+    has_own_flag = "runs" in arguments  # where --out names a file to be written
+    try:
+        store = import_module("astrojepa_bench.results.store")  # for commands that open a run
+        store.find_run(arguments.run, arguments.runs if has_own_flag else arguments.out)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--out", "--runs") if has_own_flag else str(error)) from None
+
+
+def _typed(arguments: Namespace) -> _Typed | None:
+    """Collect the names by kind, the settings and the suite of a command; None where nothing is to be checked."""
     settings = settings_of(arguments) if "set" in arguments else {}
-    typed = {kind: split_names(getattr(arguments, kind, None)) for kind in KINDS}
+    names = {kind: split_names(getattr(arguments, kind, None)) for kind in KINDS}
     suite = getattr(arguments, "suite", None)
     # A configuration names plugins and components of its own; which dataset reads a path, its files tell.
     elsewhere = getattr(arguments, "config", None) or "target" in arguments
-    if elsewhere or not (settings or suite or any(typed.values())):
-        return
-    known = recalled(arguments)
-    if known is not None:
-        _refuse_unknown(known, typed, settings, suite)
-    elif arguments.memory is not None:
-        with suppress(Exception):  # for the next command; what cannot be described, `list` tells
-            catalogue_of(arguments)
-    _refuse_unknown(registry_of(arguments), typed, settings, suite)
+    return (names, settings, suite) if (settings or suite or any(names.values())) and not elsewhere else None
 
 
 def _refuse_unknown(
