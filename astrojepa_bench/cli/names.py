@@ -35,6 +35,9 @@ def registry_of(arguments: Namespace) -> Registry:
         )
         with plugins_at_work(), shown:
             arguments.registry = load_registry(arguments.plugin, arguments.strict_plugins)
+        if getattr(arguments, "memory", None) is not None and arguments.catalogue is None:
+            with suppress(Exception):  # what cannot be described, `list` tells
+                arguments.memory.keep(OfferCatalogue.of(arguments.registry))
     registry: Registry = arguments.registry
     return registry
 
@@ -53,13 +56,8 @@ def recalled(arguments: Namespace) -> OfferCatalogue | None:
 
 
 def catalogue_of(arguments: Namespace) -> OfferCatalogue:
-    """Return what is on offer: as an earlier command kept it, or else as the plugins say, and keep that."""
-    found = recalled(arguments)
-    if found is None:
-        found = arguments.catalogue = OfferCatalogue.of(registry_of(arguments))
-        if arguments.memory is not None:
-            arguments.memory.keep(found)
-    return found
+    """Return what is on offer: as an earlier command kept it, or else as the plugins say."""
+    return recalled(arguments) or OfferCatalogue.of(registry_of(arguments))
 
 
 def settings_of(arguments: Namespace) -> dict[str, dict[str, str]]:
@@ -93,15 +91,13 @@ def check_names(arguments: Namespace) -> None:
     """
     typed = _typed(arguments)
     known = recalled(arguments) if typed or "target" in arguments else None
-    if typed and known is not None:
-        _refuse_unknown(known, *typed)
+    if typed:
+        _refuse_unknown(known or registry_of(arguments), *typed)
     if "target" in arguments and known is not None:
         refuse_target(arguments.target, [each.name for each in known.offers("dataset")])
     if "run" in arguments:
         _check_run(arguments)
-    if typed:
-        with suppress(Exception):  # it is kept for the next command; what cannot be described, `list` tells
-            catalogue_of(arguments) if arguments.memory else None
+    if typed:  # what was kept refuses, and permits nothing
         _refuse_unknown(registry_of(arguments), *typed)
 
 

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -126,20 +125,20 @@ def _packages() -> list[str]:
 
 
 def _imported_files() -> list[str]:
-    """List the files of the ruler and of plugin code that are in memory.
-
-    Raises:
-        ValueError: a module is in memory that cannot be read again, as from an archive.
-    """
-    modules = {name: module for name, module in [*sys.modules.items()] if isinstance(module, ModuleType)}
+    """List the files of the ruler and of plugin code that are in memory."""
     found = set[str]()
-    for name, module in modules.items():
-        top, file = name.partition(".")[0], vars(module).get("__file__")
-        if not isinstance(file, str) or not (top == RULER or is_plugin_code(top, file)):
+    seen = dict[
+        tuple[str, str], bool
+    ]()  # whether the modules of a package that lie in a folder are such code
+    for name, module in [*sys.modules.items()]:
+        top, file = name.partition(".")[0], getattr(module, "__dict__", {}).get("__file__")
+        if not isinstance(file, str):
             continue
-        if not os.path.isfile(file):
-            raise ValueError(f"module {name} has no file")
-        found.add(os.path.abspath(file))
+        place = top, os.path.dirname(file)
+        if place not in seen:
+            seen[place] = top == RULER or is_plugin_code(top, file)
+        if seen[place]:
+            found.add(os.path.abspath(file))
     return sorted(found)
 
 

@@ -41,7 +41,7 @@ def execute(arguments: Namespace) -> int:
 
 def _named(arguments: Namespace) -> tuple[list[ListedComponent], list[ListedSuite]]:
     catalogue, subject = catalogue_of(arguments), arguments.subject
-    kind, _, name = subject.rpartition(":")
+    kind, _, name = subject.partition(":")
     called = {each.name for each in catalogue.components} | {each.name for each in catalogue.suites}
     kind, wanted = ("", subject) if subject in called else (kind, name)
     found = [each for each in catalogue.components if each.name == wanted and each.kind.startswith(kind)]
