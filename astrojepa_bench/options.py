@@ -11,12 +11,12 @@ import ast
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import PydanticUserError, TypeAdapter
 
@@ -112,9 +112,14 @@ class Offer:
 
         return getattr(ROLES[self.kind], fact)
 
+    @property
+    def option_names(self) -> frozenset[str]:
+        """What a user may set."""
+        return frozenset(option.name for option in self.options)
+
     def has(self, option: str) -> bool:
         """Return whether a user may set this option."""
-        return any(known.name == option for known in self.options)
+        return option in self.option_names
 
     @property
     def is_family(self) -> bool:
@@ -300,7 +305,28 @@ def settings_for(settings: Settings, offer: Offer) -> dict[str, object]:
     return {**shared, **settings.get(f"{offer.kind}:{offer.name}", {})}
 
 
-def check_all_used(settings: Settings, offers: Iterable[Offer]) -> None:
+@runtime_checkable
+class Settable(Protocol):
+    """A component as far as settings are concerned: an offer, or what is known of one without its plugin."""
+
+    @property
+    def kind(self) -> str:
+        """Its role."""
+
+    @property
+    def name(self) -> str:
+        """How it is asked for."""
+
+    @property
+    def title(self) -> str:
+        """Kind, name and plugin, for messages."""
+
+    @property
+    def option_names(self) -> frozenset[str]:
+        """What a user may set."""
+
+
+def check_all_used(settings: Settings, offers: Iterable[Settable]) -> None:
     """Refuse a setting that reaches none of the selected components.
 
     Raises:
@@ -310,11 +336,11 @@ def check_all_used(settings: Settings, offers: Iterable[Offer]) -> None:
     for address, options in settings.items():
         reached = _addressed(address, selected)
         for name in options:
-            if not any(offer.has(name) for offer in reached):
+            if not any(name in offer.option_names for offer in reached):
                 raise ConfigError(_no_option(reached, name))
 
 
-def _addressed(address: str, selected: list[Offer]) -> list[Offer]:
+def _addressed(address: str, selected: list[Settable]) -> list[Settable]:
     kind, _, component = address.partition(":")
     of_kind = [offer for offer in selected if offer.kind == kind]
     reached = [offer for offer in of_kind if component in ("", offer.name)]
@@ -324,8 +350,8 @@ def _addressed(address: str, selected: list[Offer]) -> list[Offer]:
     return reached
 
 
-def _no_option(offers: list[Offer], name: str) -> str:
-    known = {option.name for offer in offers for option in offer.options}
+def _no_option(offers: Sequence[Settable], name: str) -> str:
+    known = {option for offer in offers for option in offer.option_names}
     if len(offers) == 1:
         return f"{offers[0].title} has no option '{name}'; {nearest(name, known)}"
     who = ", ".join(offer.name for offer in offers)

@@ -8,7 +8,7 @@ name is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
@@ -19,7 +19,7 @@ import pluggy
 
 from astrojepa_bench import hookspecs
 from astrojepa_bench.errors import ConfigError, PluginError, nearest
-from astrojepa_bench.events import Event, emit
+from astrojepa_bench.events import Event, emit, track
 from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.loading import sources_at
 from astrojepa_bench.offering import (
@@ -90,8 +90,7 @@ class Registry:
         Raises:
             ConfigError: there is no such kind.
         """
-        if kind is not None and kind not in KINDS:
-            raise ConfigError(f"unknown kind '{kind}'; {nearest(kind, [*KINDS, 'suite'])}")
+        check_kind(kind)
         wanted = [offer for offer in self._offers.values() if kind in (None, offer.kind)]
         return tuple(sorted(wanted, key=lambda offer: (KINDS.index(offer.kind), offer.name)))
 
@@ -107,7 +106,7 @@ class Registry:
         found = self.member(kind, name) if found is None or found.is_family else found
         if found is None:
             known = [offer.name for offer in self.offers(kind)]
-            raise ConfigError(f"unknown {kind} '{name}'; {nearest(name, known)}{self._hints(name)}")
+            raise unknown_name(kind, name, known, self._hints(name))
         return found
 
     def member(self, kind: Kind, name: str) -> Offer | None:
@@ -137,7 +136,7 @@ class Registry:
         """
         self._refuse_rivals("suite", name)
         if name not in self._suites:
-            raise ConfigError(f"unknown suite '{name}'; {nearest(name, self._suites)}{self._hints(name)}")
+            raise unknown_name("suite", name, self._suites, self._hints(name))
         return self._suites[name]
 
     def importers(self) -> tuple[ImporterOffer, ...]:
@@ -153,7 +152,7 @@ class Registry:
         """
         self._refuse_rivals("importer", name)
         if name not in self._importers:
-            raise ConfigError(f"unknown format '{name}'; {nearest(name, self._importers)}{self._hints(name)}")
+            raise unknown_name("format", name, self._importers, self._hints(name))
         return self._importers[name]
 
     def observe(self, event: Event) -> None:
@@ -167,15 +166,15 @@ class Registry:
                 del self._observers[plugin]
                 emit("note", text=f"plugin {plugin} failed while listening and is muted: {reason(error)}")
 
-    def _hints(self, name: str) -> str:
+    def _hints(self, name: str) -> list[str]:
         """Explain why a name may be unknown though its plugin exists."""
-        hints = [_not_installed(name, self._plugins)]
+        hints = [not_installed(name, self._plugins)]
         if self.failures:
             failed = "; ".join(str(failure) for failure in self.failures)
             hints.append(f"{len(self.failures)} failed to load, see astrojepa-bench list: {failed}")
         if not self._offers:
             hints.append("nothing is installed: run pip install -e . in the checkout")
-        return "".join(f" ({hint})" for hint in hints if hint)
+        return hints
 
     # -- loading --
 
@@ -266,12 +265,38 @@ def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registr
     """
     given = sources_at(map(Path, plugins), strict)
     registry = Registry()
-    for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name)):
-        name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown package", "")
-        registry._admit(PluginSource(point.value, name, version, point.load, strict, strict))
-    for source in given:
+    sources = [*installed_sources(strict), *given]
+    for source in track(sources, task="reading plugins", total=len(sources), unit="plugins"):
         registry._admit(source)
     return registry
+
+
+def installed_sources(strict: bool = False) -> list[PluginSource]:
+    """Return the installed plugins, in the order in which they are loaded."""
+    points = sorted(entry_points(group=hookspecs.GROUP), key=lambda point: (point.value, point.name))
+    packages = [
+        (point.dist.name, point.dist.version) if point.dist else ("unknown package", "") for point in points
+    ]
+    return [
+        PluginSource(point.value, *package, point.load, strict, strict)
+        for point, package in zip(points, packages, strict=True)
+    ]
+
+
+def check_kind(kind: str | None) -> None:
+    """Refuse a kind of component that there is not; None stands for all.
+
+    Raises:
+        ConfigError: naming the nearest.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"unknown kind '{kind}'; {nearest(kind, [*KINDS, 'suite'])}")
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], hints: Iterable[str]) -> ConfigError:
+    """Return the error of a name that nobody offers, with the nearest ones and why it may be unknown."""
+    told = "".join(f" ({hint})" for hint in hints if hint)
+    return ConfigError(f"unknown {what} '{name}'; {nearest(name, known)}{told}")
 
 
 def _rivalry(kind: str, name: str, owners: Sequence[str]) -> PluginError:
@@ -282,7 +307,7 @@ def _rivalry(kind: str, name: str, owners: Sequence[str]) -> PluginError:
     )
 
 
-def _not_installed(name: str, loaded: Sequence[str]) -> str:
+def not_installed(name: str, loaded: Sequence[str]) -> str:
     """Explain how to install a plugin of that name that lies in the checkout; empty where there is none."""
     module = f"astrojepa_{name.replace('-', '_')}"
     if module in loaded or not (PLUGINS_FOLDER / f"{module}.py").is_file():

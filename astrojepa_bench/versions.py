@@ -167,18 +167,17 @@ def _counts(namespace: Mapping[str, Any]) -> bool:
     top, _, inside = str(namespace["__name__"]).partition(".")
     if top == RULER:
         return inside not in UNCOUNTED and inside.partition(".")[0] not in UNCOUNTED
-    return _is_plugin_code(top, namespace.get("__file__"))
+    return is_plugin_code(top, namespace.get("__file__"))
 
 
 def _in_ruler(name: object) -> bool:
     return str(name).partition(".")[0] == RULER
 
 
-def _is_plugin_code(top: str, file: str | None) -> bool:
-    if folder_of(top):
-        return bool(file)
-    if not file or top == RULER or top in _LIBRARIES:
-        return False
+def is_plugin_code(top: str, file: str | None) -> bool:
+    """Whether a file is a plugin's, or code beside one; `top` is the first part of its module's name."""
+    if not file or folder_of(top) or top == RULER or top in _LIBRARIES:
+        return bool(file and folder_of(top))
     is_standard = file in ("built-in", "frozen") or Path(file).is_relative_to(_STANDARD)
     if top in sys.stdlib_module_names and is_standard:  # a helper beside a plugin may be named like one
         return False
@@ -194,7 +193,7 @@ def _would_count(name: str) -> bool:
         except Exception:  # it is no module, or its package cannot be imported
             return False
         places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
-        if not any(_is_plugin_code(top, place) for place in places):
+        if not any(is_plugin_code(top, place) for place in places):
             return False
     return True
 

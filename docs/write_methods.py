@@ -12,7 +12,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from astrojepa_bench.cli.catalogue import option_text
+from astrojepa_bench.cli.listed import option_text
 from astrojepa_bench.cli.pages import deviations_of, expected_of, page_of, source_of
 from astrojepa_bench.options import Offer
 from astrojepa_bench.plugin import Encoder, ImageSpec, Recipe

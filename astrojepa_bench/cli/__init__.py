@@ -39,17 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is not None:
         return _coded([*argv])
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand here
+        import_module("astrojepa_bench.cli.completion").answer(build_parser())
     with own_stdout():  # in a process of its own
-        return _coded(sys.argv[1:])
+        return _coded(sys.argv[1:], is_own_process=True)
 
 
-def _coded(words: list[str]) -> int:
+def _coded(words: list[str], is_own_process: bool = False) -> int:
     """Run one command, and turn what it raises into a line and a code."""
     if isinstance(sys.stdout, TextIOWrapper):  # a path may be no UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in words
     try:
-        return _dispatch(words)
+        return _dispatch(words, is_own_process)
     except BenchError as error:
         return _report(f"error: {said_by(error)}", 2, debug)
     except KeyboardInterrupt:
@@ -75,7 +77,7 @@ def _is_starved(error: Exception) -> bool:
     return told or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], is_own_process: bool) -> int:
     given, rest = parse_common(words)
     verb = next((word for word in rest if not word.startswith("-")), None)
     if verb is not None and verb not in VERBS:
@@ -84,7 +86,7 @@ def _dispatch(words: list[str]) -> int:
     if not rest:
         parser.print_help(sys.stderr)
         return 2
-    chosen = Namespace(**{**vars(parser.parse_args(rest)), **vars(given)})
+    chosen = Namespace(**vars(parser.parse_args(rest)) | vars(given), is_own_process=is_own_process)
     with noting_interrupts():
         try:
             import_module("astrojepa_bench.cli.names").check_names(chosen)

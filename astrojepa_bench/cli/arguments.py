@@ -353,6 +353,14 @@ On the CPU, on synthetic galaxies, without a network. Datasets that draw galaxie
     _json(parser)
 
 
+def completion(parser: ArgumentParser) -> None:
+    """Declare the arguments of `completion`."""
+    parser.epilog = """examples:
+  eval "$(astrojepa-bench completion bash)"             for ~/.bashrc; with zsh for ~/.zshrc
+  astrojepa-bench completion fish | source              for ~/.config/fish/config.fish"""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+
+
 def doctor(parser: ArgumentParser) -> None:
     """Declare the arguments of `doctor`."""
     parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"

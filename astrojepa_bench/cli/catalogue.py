@@ -13,13 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from astrojepa_bench.cli.names import registry_of
-from astrojepa_bench.cli.pages import expected_of, source_of
+from astrojepa_bench.cli.component_view import component_facts
+from astrojepa_bench.cli.listed import ListedComponent
+from astrojepa_bench.cli.names import catalogue_of
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.escaping import plain
-from astrojepa_bench.options import Offer, jsonable
-from astrojepa_bench.signatures import Option
-from astrojepa_bench.suites import SuiteOffer
 
 LONGEST = 240  # letters of what is said of a source or an expectation; `show` has all of it
 Row: TypeAlias = tuple[str, str, str, str, str, str]
@@ -27,19 +25,20 @@ Row: TypeAlias = tuple[str, str, str, str, str, str]
 
 def execute(arguments: Namespace) -> int:
     """Print every offer; failures follow, or go to stderr with --json."""
-    registry = registry_of(arguments)
+    catalogue = catalogue_of(arguments)
     kind = arguments.kind and arguments.kind.lower().removesuffix("s")
-    offers = () if kind == "suite" else registry.offers(kind)
-    suites = registry.suites() if kind in (None, "suite") else ()
+    components = () if kind == "suite" else catalogue.offers(kind)
+    suites = catalogue.suites if kind in (None, "suite") else ()
     if arguments.json:
-        print(json.dumps([*map(offer_facts, offers), *map(suite_facts, suites)], indent=2))
+        facts = [*map(component_facts, components), *(suite.facts for suite in suites)]
+        print(json.dumps(facts, indent=2))
     else:
-        rows = [*map(_row, offers), *(("suite", s.name, s.plugin, s.suite.summary, "", "") for s in suites)]
+        rows = [*map(_row, components), *(("suite", s.name, s.plugin, s.summary, "", "") for s in suites)]
         if on_terminal():
             _print_table(rows)
         else:
             _print_lines(rows)
-    for failure in registry.failures:
+    for failure in catalogue.failures:
         print(f"failed to load: {failure}", file=sys.stderr)
     return 0
 
@@ -49,57 +48,17 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def offer_facts(offer: Offer) -> dict[str, object]:
-    """Return what `list --json` prints of one component."""
-    options = list[dict[str, object]]()
-    for option in offer.options:
-        default = None if option.required else jsonable({"default": option.default})["default"]
-        facts = {"name": option.name, "type": option.type, "default": default}
-        options.append({**facts, "required": option.required, "doc": option.doc})
-    return {
-        "kind": offer.kind,
-        "name": offer.name,
-        "plugin": offer.plugin,
-        "summary": offer.summary,
-        "source": source_of(offer.factory),
-        "expected": expected_of(offer.factory),
-        "options": options,
-    }
-
-
-def suite_facts(offer: SuiteOffer) -> dict[str, object]:
-    """Return what `list --json` prints of one suite: the keys of a component, and its entries."""
-    facts = {
-        "kind": "suite",
-        "name": offer.name,
-        "plugin": offer.plugin,
-        "source": "",
-        "expected": "",
-        "options": [],
-    }
-    return {**facts, **offer.suite.model_dump(mode="json")}
-
-
-def option_text(option: Option) -> str:
-    """Return an option with its default: `temperature=1.0`, or `path=<Path>` where it must be set."""
-    if option.required:
-        return f"{option.name}=<{option.type}>"
-    default = option.default if isinstance(option.default, str) else repr(option.default)
-    return f"{option.name}={default}"
-
-
-def _row(offer: Offer) -> Row:
-    options = " ".join(option_text(option) for option in offer.options)
-    texts = {"Source": source_of(offer.factory), "Expected": expected_of(offer.factory)}
+def _row(component: ListedComponent) -> Row:
+    texts = {"Source": component.source, "Expected": component.expected}
     told = [
         f"{name}: {textwrap.shorten(text, LONGEST, placeholder=' …')}" for name, text in texts.items() if text
     ]
     return (
-        offer.kind,
-        offer.name,
-        offer.plugin,
-        offer.summary,
-        options,
+        component.kind,
+        component.name,
+        component.plugin,
+        component.summary,
+        " ".join(option.text for option in component.options),
         " ".join(each if each.endswith((".", "…")) else f"{each}." for each in told),
     )
 

@@ -6,12 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
-from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.names import refuse_target, registry_of, settings_of
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.galaxies import loaded
 from astrojepa_bench.data.sources.layouts import recognise
-from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.options import check_all_used
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.types import GalaxyTable
@@ -27,10 +26,8 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
     """
     registry, target = registry_of(arguments), arguments.target
     names = [offer.name for offer in registry.offers("dataset")]
-    path = Path(target).expanduser()
-    if target not in names and not path.exists():
-        raise ConfigError(f"'{target}' is neither a dataset nor a file or folder; {nearest(target, names)}")
-    name, known = (target, {}) if target in names else recognise(path)
+    refuse_target(target, names)
+    name, known = (target, {}) if target in names else recognise(Path(target).expanduser())
     offer, settings = registry.get("dataset", name), settings_of(arguments)
     check_all_used(settings, [offer])
     dataset = Component.of(offer, settings, known).build()

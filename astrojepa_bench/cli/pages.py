@@ -15,8 +15,8 @@ ROLES = "astrojepa_bench.roles"
 
 def page_of(factory: Callable[..., Any]) -> str:
     """Return the docstring of the module that a component is defined in: formula, cost, expectation, source."""
-    module = sys.modules.get(made_by(factory).__module__)
-    return (getattr(module, "__doc__", "") or "").strip()
+    page = getattr(sys.modules.get(made_by(factory).__module__), "__doc__", None)
+    return page.strip() if isinstance(page, str) else ""
 
 
 def source_of(factory: Callable[..., Any]) -> str:

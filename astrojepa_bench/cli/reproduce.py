@@ -18,8 +18,8 @@ from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import locked
 from astrojepa_bench.results.record import SCORED
+from astrojepa_bench.results.store import find_run
 from astrojepa_bench.runs.grid import choose_device
-from astrojepa_bench.runs.open_run import find_run
 from astrojepa_bench.runs.reproduce import reproduction, rerun
 
 _WORDS = {

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
-from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.sample import Sample, chosen_sample, own_sample
 from astrojepa_bench.runs.grid import choose_device
 from astrojepa_bench.runs.open_run import open_run
@@ -19,16 +18,13 @@ def looking(arguments: Namespace) -> Iterator[Sample]:
     """Open what the arguments name, and show progress on stderr meanwhile.
 
     Raises:
-        ConfigError: the run or the dataset is unknown, or files of the run's own galaxies were not given.
+        ConfigError: the dataset is unknown, or files of the run's own galaxies were not given.
         DataError: weights or galaxies cannot be read.
     """
     registry = registry_of(arguments)
     with progress(registry):
         settings, device = settings_of(arguments), choose_device(arguments.device)
-        try:
-            run = open_run(arguments.run, out=arguments.runs, registry=registry)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("--out", "--runs")) from None  # here --out names a file
+        run = open_run(arguments.run, out=arguments.runs, registry=registry)
         run.objective.to(device)
         if arguments.dataset is None:
             yield own_sample(run, registry, settings, arguments.cache)

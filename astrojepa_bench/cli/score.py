@@ -10,7 +10,7 @@ from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of, split_names
 from astrojepa_bench.cli.printing import print
-from astrojepa_bench.cli.show import score_line
+from astrojepa_bench.cli.record_view import score_line
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.runs.grid import choose_device
 from astrojepa_bench.runs.rescore import Rescored, rescore

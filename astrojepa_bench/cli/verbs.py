@@ -179,6 +179,11 @@ VERBS: Mapping[str, Verb] = {
         "Check a component against the rules of its role; exit 1 if it breaks one.",
         arguments.check,
     ),
+    "completion": Verb(
+        "completion",
+        "Print what makes a shell complete commands, names and options: bash, zsh or fish.",
+        arguments.completion,
+    ),
     "doctor": Verb(
         "doctor",
         "Check this machine: Python, packages, devices, cache and plugins.",

@@ -302,6 +302,27 @@ class Store:
         return found
 
 
+def find_run(where: str | Path, out: Path) -> tuple[Store, RunRecord]:
+    """Find a scored record by its file or its id's first letters, and the output folder it lies in.
+
+    Raises:
+        ConfigError: nothing, or more than one, is found.
+        DataError: the record has no scores.
+    """
+    path, store = Path(where), Store(out)
+    if path.suffix == ".json":
+        above = path.absolute().parents  # out / runs / dataset / pair / id.json
+        store = Store(above[min(3, len(above) - 1)])
+    else:
+        path = store.locate(str(where))
+    record = store.read(path)
+    if record.status not in SCORED:
+        raise DataError(
+            f"run {record.run_id} ended as {record.status}: it has no weights; open one that is ok or collapsed"
+        )
+    return store, record
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Pause the garbage collector, which would search records, all of which stay, for half of the time."""

@@ -15,13 +15,13 @@ import torch
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
-from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.events import emit
 from astrojepa_bench.options import Kind, Settings, settings_for
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.results.identity import split_hash
-from astrojepa_bench.results.record import SCORED, RunRecord
-from astrojepa_bench.results.store import Store
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.store import Store, find_run
 from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
@@ -106,27 +106,6 @@ def open_run(where: str | Path, *, out: Path | str = OUT, registry: Registry | N
     with blamed_on(objective):
         read_weights(store.weights_path(record.run_id), objective)
     return OpenRun(record, store, objective, masker, facts)
-
-
-def find_run(where: str | Path, out: Path) -> tuple[Store, RunRecord]:
-    """Find a scored record by its file or its id's first letters, and the output folder it lies in.
-
-    Raises:
-        ConfigError: nothing, or more than one, is found.
-        DataError: the record has no scores.
-    """
-    path, store = Path(where), Store(out)
-    if path.suffix == ".json":
-        above = path.absolute().parents  # out / runs / dataset / pair / id.json
-        store = Store(above[min(3, len(above) - 1)])
-    else:
-        path = store.locate(str(where))
-    record = store.read(path)
-    if record.status not in SCORED:
-        raise DataError(
-            f"run {record.run_id} ended as {record.status}: it has no weights; open one that is ok or collapsed"
-        )
-    return store, record
 
 
 def _recorded_component(record: RunRecord, kind: Kind, registry: Registry) -> Component:

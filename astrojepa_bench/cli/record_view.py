@@ -1,0 +1,89 @@
+"""Run records, found by a file or the first letters of an id, and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from astrojepa_bench.cli.printing import print
+from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.results.naming import told
+from astrojepa_bench.results.record import RecordedScore, RunRecord
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.training.budgets import is_flop_matched
+
+
+def print_found(subject: str, out: Path, as_json: bool) -> bool:
+    """Print the record that a subject names, and return whether there is one.
+
+    Args:
+        subject: a record's file, or the first letters of its id.
+        out: output folder in which ids are looked up.
+        as_json: as the record's file is.
+
+    Raises:
+        ConfigError: several ids begin so.
+        DataError: the file cannot be read.
+    """
+    store = Store(out)
+    named = [Path(subject)] if subject.endswith(".json") else store.paths()
+    if not subject.endswith(".json"):
+        named = [path for path in named if path.stem.startswith(subject)]
+    records = [store.read(path) for path in named]
+    if len(records) > 1:
+        ids = ", ".join(record.run_id for record in records[:5])
+        raise ConfigError(f"{len(records)} run ids start with '{subject}' ({ids}); give more letters")
+    for record in records:
+        if as_json:
+            print(record.to_json(), end="")
+        else:
+            _print_record(record)
+    return bool(records)
+
+
+def _print_record(record: RunRecord) -> None:
+    facts = record.facts()
+    print(*_headlines(record), sep="\n  ")
+    for block in ("options", "health", "cost", "training", "environment", "provenance"):
+        known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
+        if known:
+            print(f"  {block}")
+        for name, value in known.items():
+            print(f"    {name:<20} {_value_text(value)}")
+    scored_by = {name: known["plugin"] for name, known in record.evaluators.items() if known.get("plugin")}
+    if scored_by:
+        print(f"  scored by\n    {_value_text(scored_by)}")
+    print("  scores")
+    for score in record.scores:
+        print(f"    {score_line(score)}")
+    for warning in record.warnings:
+        print(f"  warning: {warning}")
+
+
+def _headlines(record: RunRecord) -> list[str]:
+    """Phrase what was run, how it ended and what it was told."""
+    why = f": {record.skip_reason}" if record.skip_reason else ""
+    if record.failure:
+        why = f": {record.failure.message} ({record.failure.origin}, {record.failure.phase})"
+    matched = ", FLOP-matched" if is_flop_matched(record.identity.get("budget")) else ""
+    few = matched + ("" if record.pretraining is None else f", {record.pretraining} pretraining galaxies")
+    lines = [
+        f"{record.run_id}  {record.title} on {record.dataset}",
+        f"seed {record.seed}, budget {record.budget}{few}, {record.status}{why}",
+    ]
+    return [*lines, f"reads {told(record.reads, record.labels)}"] if record.reads else lines
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_value_text(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def score_line(score: RecordedScore) -> str:
+    """Return the line of one score: value, error, chance and direction."""
+    direction = "higher" if score.higher_is_better else "lower"
+    chance = "" if score.chance is None else f", chance {score.chance:.3f}"
+    error = "" if score.item_se is None else f" ± {score.item_se:.4f}"
+    name = f"{score.evaluator}.{score.metric}"
+    return f"{name:<34} {score.value:.4f}{error} (n={score.n}{chance}, {direction} is better)"
