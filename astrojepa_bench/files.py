@@ -49,8 +49,8 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
 
     A reader finds the old content or the new one at any moment, never a part of one, and an error leaves
     nothing behind. Drafts that killed processes left in the same folder are removed first. The block may make
-    the draft a folder; then nothing may stand at `path` yet. Whatever locks this thread holds are renewed at the last
-    moment: if one was taken over, the file is its new owner's to write.
+    the draft a folder; then nothing may stand at `path` yet. The locks that this thread holds are renewed at the
+    last moment: if one was taken over, the file is its new owner's to write.
 
     Args:
         path: the file to be written; its folder is made.
@@ -72,7 +72,9 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
         with suppress(OSError):  # it is in place; some network disks cannot synchronise a folder
             _synchronise(path.parent)
     except Exception as error:
-        if isinstance(error, FileNotFoundError):  # perhaps the new owner of what is locked cleared the draft away
+        if isinstance(
+            error, FileNotFoundError
+        ):  # perhaps the new owner of what is locked cleared the draft away
             renew_leases()
         known = isinstance(error, StorageError | LeaseLostError)
         reason = None if known else _why_unwritten(error, draft, wanted)
@@ -263,8 +265,8 @@ class _Lease:
                 return
             if not renewed.exists():  # else the answer was lost on a network
                 raise LeaseLostError(
-                    f"{self.path} was taken over by {_owner_of(self.lock)}, because this process was silent for "
-                    f"longer than {LEASE_S:g} s; issue the command again"
+                    f"{self.path} was taken over by {_owner_of(self.lock)}, since this process was silent for "
+                    f"longer than {LEASE_S:g} s; wait for that one to end, then issue the command again"
                 ) from None
         self.mine = renewed
         with suppress(OSError):

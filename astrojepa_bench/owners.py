@@ -33,6 +33,7 @@ class Signature:
 
     @classmethod
     def new(cls) -> Signature:
+        """Sign for this process, with a new token."""
         host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:24] or "unnamed"
         _, started = _process(os.getpid())
         return cls(host, _place(), os.getpid(), started, secrets.token_hex(4))

@@ -96,6 +96,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "plugins": arguments.plugin,
         "shard": arguments.shard,
         "isolate": arguments.isolate or None,
+        "jobs": arguments.jobs,
         "overlap": arguments.overlap,
         "timeout": arguments.timeout,
     }

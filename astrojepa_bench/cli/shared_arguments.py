@@ -92,7 +92,13 @@ def device(parser: ArgumentParser, default: str | None = "auto") -> None:
 
 
 def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """Declare how far cells are kept apart."""
+    """Declare how many cells run at once, and how far they are kept apart."""
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        metavar="N",
+        help="run N cells at once, each in its process, with torch's threads divided by N (default: 1)",
+    )
     parser.add_argument(
         "--isolate",
         action="store_true",

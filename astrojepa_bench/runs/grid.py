@@ -7,9 +7,9 @@ the same galaxies, images of the same size and the same class of device. Where t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -30,7 +30,7 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
-from astrojepa_bench.runs.executors.isolated import run_cell_isolated
+from astrojepa_bench.runs.executors.pool import LOOK_EVERY_S, CellPool
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
@@ -108,30 +108,32 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     here = request.model_copy(  # wherever a plugin may go meanwhile
         update={"out": request.out.absolute(), "cache": request.cache.absolute()}
     )
-    for number, plan in enumerate(plans):
-        context = _context(plan, here, device, command)
-        certificate = _certificate(request.overlap, plans, context)
-        alone = partial(run_cell_isolated, request=here, plan=number)
-        found = _run_cells(plan.cells, context, alone if request.isolates else None)
-        results += (
-            found if certificate is None else [_disclosed(each, certificate, context) for each in found]
-        )
+    with CellPool(here, device) as pool:
+        for number, plan in enumerate(plans):
+            context = _context(plan, here, device, command)
+            certificate = _certificate(request.overlap, plans, context)
+            if request.has_workers:
+                found = pool.run(plan.cells, context, number)
+            else:
+                found = _run_cells(plan.cells, context)
+            results += (
+                found if certificate is None else [_disclosed(each, certificate, context) for each in found]
+            )
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
     return GridResult(records, tuple(path for path in paths if path.exists()), trained)
 
 
-def cell_of(
-    request: RunRequest, registry: Registry, plan: int, index: int, command: str
-) -> tuple[Cell, RunContext]:
-    """Return one cell of a request with what it runs on: for a process that runs nothing else.
+def cells_of(
+    request: RunRequest, registry: Registry, plan: int, command: str
+) -> tuple[Sequence[Cell], RunContext]:
+    """Return the cells of one plan of a request with what they run on: for a process that runs some of them.
 
     Args:
         request: the whole of it.
         registry: what is on offer.
         plan: which of its plans, from 0.
-        index: which cell of the plan, from 1.
         command: the command line or call that asked for it.
 
     Raises:
@@ -139,7 +141,7 @@ def cell_of(
         DataError: the dataset cannot be loaded.
     """
     chosen = _plans(request, registry)[plan]
-    return chosen.cells[index - 1], _context(chosen, request, choose_device(request.device), command)
+    return chosen.cells, _context(chosen, request, choose_device(request.device), command)
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
@@ -211,7 +213,7 @@ def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
 
 def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:
     """Load what all cells of a plan share."""
-    resident = 0 if request.isolates else RESIDENT_BYTES  # the processes of the cells hold their images
+    resident = 0 if request.has_workers else RESIDENT_BYTES  # the processes of the cells hold their images
     galaxies, budget = load_planned(plan, request.cache, device, resident), plan.budget
     found = len(galaxies.table.pretraining_rows)
     if (
@@ -259,27 +261,23 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _run_cells(
-    cells: tuple[Cell, ...], context: RunContext, alone: Callable[..., CellResult] | None = None
-) -> list[CellResult]:
-    """Run every cell; those that another process is working on come last, and are waited for.
-
-    Args:
-        cells: what to run.
-        context: on what, with what, and where to.
-        alone: runs a cell in a process of its own; None: they all run in this one.
-    """
-    results: dict[int, CellResult] = {}
-    total = len(cells)
-    for wait in (False, True):
+def _run_cells(cells: Sequence[Cell], context: RunContext) -> list[CellResult]:
+    """Run every cell in this process; those that another one works on come last, whichever is free first."""
+    results, noted, pause = dict[int, CellResult](), set[int](), 0.0
+    while len(results) < len(cells):
+        time.sleep(pause)
+        done = len(results)
         for index, cell in enumerate(cells, start=1):
             if index in results:
                 continue
             try:
-                results[index] = (alone or run_cell)(cell, context, index=index, total=total, wait=wait)
+                results[index] = run_cell(cell, context, index=index, total=len(cells), wait=False)
             except LockedError:
-                note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
-                events.emit("note", text=note)
+                if index not in noted:
+                    note = f"[{index}/{len(cells)}] {cell.label}: another command is working on it; left until last"
+                    events.emit("note", text=note)
+                noted.add(index)
+        pause = min(LOOK_EVERY_S, 2 * pause + 0.05) if len(results) == done else 0.0
     return [results[index] for index in sorted(results)]
 
 

@@ -47,6 +47,7 @@ class RunRequest(BaseModel):
         plugins: plugin files, or folders of them, to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
         isolate: whether each cell runs in a process of its own.
+        jobs: how many cells run at once, each in its process; torch's threads are divided among them.
         overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of
             entries that start from such weights.
         timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
@@ -75,6 +76,7 @@ class RunRequest(BaseModel):
     plugins: tuple[Path, ...] = ()
     shard: tuple[int, int] | None = None
     isolate: bool = False
+    jobs: int = 1
     overlap: Path | None = None
     timeout: float | None = None
 
@@ -112,6 +114,11 @@ class RunRequest(BaseModel):
     def isolates(self) -> bool:
         """Whether each cell runs in a process of its own: who is asked to, or may be out of time."""
         return self.isolate or self.timeout is not None
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether cells run in other processes than the one that was asked."""
+        return self.isolates or self.jobs > 1
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -154,6 +161,14 @@ class RunRequest(BaseModel):
     @classmethod
     def _some_labels(cls, labels: object) -> object:
         return parse_labels(labels) if isinstance(labels, str | int | float) else labels
+
+    @field_validator("jobs", mode="before")
+    @classmethod
+    def _some_jobs(cls, jobs: object) -> object:
+        text = str(jobs).strip()
+        if isinstance(jobs, bool) or not text.isdecimal() or int(text) < 1:
+            raise ConfigError(f"--jobs {jobs}: expected how many cells run at once, from 1 on")
+        return int(text)
 
     @field_validator("timeout", mode="before")
     @classmethod
