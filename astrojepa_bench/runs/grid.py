@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -30,6 +32,7 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
+from astrojepa_bench.runs.executors.isolated import run_cell_isolated
 from astrojepa_bench.runs.executors.pool import LOOK_EVERY_S, CellPool
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
@@ -108,14 +111,15 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     here = request.model_copy(  # wherever a plugin may go meanwhile
         update={"out": request.out.absolute(), "cache": request.cache.absolute()}
     )
-    with CellPool(here, device) as pool:
+    with CellPool(here) if request.jobs > 1 else nullcontext() as run_there:
         for number, plan in enumerate(plans):
             context = _context(plan, here, device, command)
             certificate = _certificate(request.overlap, plans, context)
-            if request.has_workers:
-                found = pool.run(plan.cells, context, number)
+            alone = partial(run_cell_isolated, request=here, plan=number)
+            if run_there is None:
+                found = _run_cells(plan.cells, context, alone if request.isolates else run_cell)
             else:
-                found = _run_cells(plan.cells, context)
+                found = run_there(plan.cells, context, plan=number)
             results += (
                 found if certificate is None else [_disclosed(each, certificate, context) for each in found]
             )
@@ -261,8 +265,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _run_cells(cells: Sequence[Cell], context: RunContext) -> list[CellResult]:
-    """Run every cell in this process; those that another one works on come last, whichever is free first."""
+def _run_cells(
+    cells: Sequence[Cell], context: RunContext, run_one: Callable[..., CellResult]
+) -> list[CellResult]:
+    """Run every cell, one at a time; those that another process works on come last, whichever is free first.
+
+    Args:
+        cells: what to run.
+        context: on what, with what, and where to.
+        run_one: runs a cell, in this process or in one of its own.
+    """
     results, noted, pause = dict[int, CellResult](), set[int](), 0.0
     while len(results) < len(cells):
         time.sleep(pause)
@@ -271,7 +283,7 @@ def _run_cells(cells: Sequence[Cell], context: RunContext) -> list[CellResult]:
             if index in results:
                 continue
             try:
-                results[index] = run_cell(cell, context, index=index, total=len(cells), wait=False)
+                results[index] = run_one(cell, context, index=index, total=len(cells), wait=False)
             except LockedError:
                 if index not in noted:
                     note = f"[{index}/{len(cells)}] {cell.label}: another command is working on it; left until last"

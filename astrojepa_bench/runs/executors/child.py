@@ -34,7 +34,7 @@ Say = Callable[..., None]
 def main() -> int:
     """Do the errands that come on standard input; exit code 0 says that each was answered."""
     source, say = _channels()
-    bench = _Bench()
+    bench = Bench()
     for errand in _errands(source):
         sys.argv[:] = errand.argv
         with errand.trace.open("w") as trace:
@@ -85,7 +85,7 @@ def _channels() -> tuple[BinaryIO, Say]:
     return source, say
 
 
-def _answer(errand: Errand, bench: _Bench, say: Say) -> None:
+def _answer(errand: Errand, bench: Bench, say: Say) -> None:
     try:
         cell, context = bench.set_up(errand)
     except BenchError as error:
@@ -94,7 +94,7 @@ def _answer(errand: Errand, bench: _Bench, say: Say) -> None:
     say(ready=True)
     try:
         with listening(lambda event: say(event=event.name, fields=dict(event.fields))):
-            result = run_cell(cell, context, index=errand.index, total=errand.total, wait=False)
+            result = run_cell(cell, context, index=errand.index, total=errand.total, wait=errand.wait)
     except LockedError as error:
         say(locked=str(error))
     except BenchError as error:
@@ -103,7 +103,7 @@ def _answer(errand: Errand, bench: _Bench, say: Say) -> None:
         say(record=json.loads(result.record.to_json()), is_trained=result.is_trained)
 
 
-class _Bench:
+class Bench:
     """The plugins and galaxies of a plan, loaded once for all its errands."""
 
     def __init__(self) -> None:

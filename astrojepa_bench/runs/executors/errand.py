@@ -5,7 +5,7 @@ process answers on its standard output, in JSON, one message a line:
 
 ```
 {"event": NAME, "fields": {…}}              something to show, as in this process
-{"ready": true}                             everything is loaded; the cell begins
+{"ready": true}                             everything is loaded; from here on it may wait for another command
 {"record": {…}, "is_trained": true}         how the cell ended; the record is written
 {"locked": TEXT}                            another command works on it
 {"raised": TEXT}                            the output folder cannot be written, or the like
@@ -38,6 +38,7 @@ class Errand:
         plan: which of its plans, from 0.
         index, total: which cell of the plan, from 1, of how many.
         run_id: of the cell; there it must be the same.
+        wait: whether to wait for another command that works on it.
         settings: what torch computes with here, by name of the setting.
         argv: the words of this process's command line.
         trace: a file for the stack, should the process die or be asked where it is.
@@ -49,6 +50,7 @@ class Errand:
     index: int
     total: int
     run_id: str
+    wait: bool
     settings: Mapping[str, object]
     argv: tuple[str, ...]
     trace: Path

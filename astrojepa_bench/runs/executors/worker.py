@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Self, TypeAlias
 
 from astrojepa_bench.events import Event
 from astrojepa_bench.runs.executors.autopsy import Death
@@ -40,6 +40,7 @@ SETTING_UP_S = 300.0
 _LOOK_EVERY_S = 0.5
 
 Answer: TypeAlias = dict[str, Any]
+Tell: TypeAlias = Callable[[Event], None]
 
 
 class Worker:
@@ -54,9 +55,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
 
-    def ask(
-        self, errand: bytes, trace: Path, limit_s: float | None, tell: Callable[[Event], None]
-    ) -> Answer | Death:
+    def ask(self, errand: bytes, trace: Path, limit_s: float | None, tell: Tell) -> Answer | Death:
         """Let the process do one errand; return its answer, or how it ended without one.
 
         Args:
@@ -83,6 +82,13 @@ class Worker:
         death = Death(process.returncode, heard.phase, stack, limit_s if out_of_time else None)
         return replace(death, said=heard.answer["refused"]) if heard.answer else death
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.leave(busy=kind is not None)
+        self.end(PATIENCE_S)
+
     def leave(self, *, busy: bool) -> None:
         """Ask the process to end: now if it is busy, else as soon as it has nothing left to do."""
         if self._process is None:
@@ -92,6 +98,11 @@ class Worker:
                 self._process.send_signal(signal.SIGINT)
             else:
                 sent(self._process.stdin, NO_MORE)
+
+    def dismiss(self) -> None:
+        """Let an idle process end; who asks again asks a new one."""
+        self.leave(busy=False)
+        self.end(PATIENCE_S)
 
     def end(self, patience_s: float) -> None:
         """See to it that nothing is left of the process and of what it started."""
@@ -156,7 +167,7 @@ class _Heard:
     """
 
     limit_s: float | None
-    tell: Callable[[Event], None]
+    tell: Tell
     answer: Answer | None = None
     phase: str = "building"
 
