@@ -51,7 +51,7 @@ class Worker:
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
+        self.variables = variables
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
 
@@ -132,7 +132,7 @@ class Worker:
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **self._variables},
+            env={**os.environ, **self.variables},
             start_new_session=os.name == "posix",
         )
         self._process, self._lines = started, queue.SimpleQueue()
