@@ -36,7 +36,7 @@ def execute(arguments: Namespace) -> int:
     if arguments.dry_run:
         with progress(registry):
             planned = plan_grid(request, registry)
-        print(plan_json(planned) if arguments.json else plan_text(planned))
+        print(plan_json(planned) if arguments.json else plan_text(planned, request.jobs))
         return 0
     began = time.time()
     try:

@@ -7,11 +7,8 @@ the same galaxies, images of the same size and the same class of device. Where t
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -23,17 +20,15 @@ from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.data.splitting.subset import label_count
 from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
-from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
+from astrojepa_bench.runs.cell import CellResult, is_finished, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
-from astrojepa_bench.runs.executors.isolated import run_cell_isolated
-from astrojepa_bench.runs.executors.pool import LOOK_EVERY_S, CellPool
+from astrojepa_bench.runs.executors.dispatch import running
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
@@ -111,15 +106,11 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     here = request.model_copy(  # wherever a plugin may go meanwhile
         update={"out": request.out.absolute(), "cache": request.cache.absolute()}
     )
-    with CellPool(here) if request.jobs > 1 else nullcontext() as run_there:
+    with running(here) as run_cells:
         for number, plan in enumerate(plans):
             context = _context(plan, here, device, command)
             certificate = _certificate(request.overlap, plans, context)
-            alone = partial(run_cell_isolated, request=here, plan=number)
-            if run_there is None:
-                found = _run_cells(plan.cells, context, alone if request.isolates else run_cell)
-            else:
-                found = run_there(plan.cells, context, plan=number)
+            found = run_cells(plan.cells, context, plan=number)
             results += (
                 found if certificate is None else [_disclosed(each, certificate, context) for each in found]
             )
@@ -263,34 +254,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not found:
         raise ConfigError("--device cuda: no CUDA device was found; use --device cpu or auto")
     return torch.device("cuda" if found and name != "cpu" else "cpu")
-
-
-def _run_cells(
-    cells: Sequence[Cell], context: RunContext, run_one: Callable[..., CellResult]
-) -> list[CellResult]:
-    """Run every cell, one at a time; those that another process works on come last, whichever is free first.
-
-    Args:
-        cells: what to run.
-        context: on what, with what, and where to.
-        run_one: runs a cell, in this process or in one of its own.
-    """
-    results, noted, pause = dict[int, CellResult](), set[int](), 0.0
-    while len(results) < len(cells):
-        time.sleep(pause)
-        done = len(results)
-        for index, cell in enumerate(cells, start=1):
-            if index in results:
-                continue
-            try:
-                results[index] = run_one(cell, context, index=index, total=len(cells), wait=False)
-            except LockedError:
-                if index not in noted:
-                    note = f"[{index}/{len(cells)}] {cell.label}: another command is working on it; left until last"
-                    events.emit("note", text=note)
-                noted.add(index)
-        pause = min(LOOK_EVERY_S, 2 * pause + 0.05) if len(results) == done else 0.0
-    return [results[index] for index in sorted(results)]
 
 
 # --- what a cell would do, and how long it would take ---------------------------------------------------------

@@ -1,6 +1,7 @@
 """Many workers, one folder: each cell is done once, whoever is killed, and whoever sleeps through its lease."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SHARING = Path(__file__).with_name("sharing.py")
-KILLS = 40
+KILLS = int(os.environ.get("ASTROJEPA_KILLS", "10"))
 MOMENTS = ("training", ".safetensors", ".json")
 
 
@@ -21,8 +22,11 @@ def shared(what, galaxies, folder, *how):
 
 
 @pytest.mark.slow
-def test_four_workers_and_forty_kills_leave_every_cell_done_once(galaxies, tmp_path):
-    """Equal to an undisturbed run to the last bit; no record written twice, no draft, no lock; the board follows."""
+def test_four_workers_and_many_kills_leave_every_cell_done_once(galaxies, tmp_path):
+    """Equal to an undisturbed run to the last bit; no record written twice, no draft, no lock; the board follows.
+
+    `ASTROJEPA_KILLS=40` tries more.
+    """
     found = shared("kills", galaxies, tmp_path / "kills", KILLS)
 
     assert found["lost"] == []
