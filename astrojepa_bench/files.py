@@ -2,28 +2,26 @@
 
 Both tools need nothing of the file system but an atomic `rename`, which network disks keep as well; `flock` does
 not hold on NFS. Whatever a process leaves beside a file while it works bears its signature, so that the next
-process can tell what was abandoned.
+process can tell what was abandoned. A lock is a lease: who is silent for too long loses it, and what it writes from
+then on takes no file's place.
 """
 
 from __future__ import annotations
 
 import errno
 import glob
-import hashlib
 import os
 import re
-import secrets
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from astrojepa_bench.errors import BenchError, StorageError
+from astrojepa_bench.owners import Signature
 
 BEAT_S = 20.0
 """How often the owner of a lock shows that it is alive [s]."""
@@ -34,60 +32,15 @@ ABANDONED_S = 86400.0
 _POLLS_S = (0.05, 1.0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OF_DISKS = _FULL | {errno.EIO, errno.EROFS, errno.ESTALE}
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
 
 class LockedError(BenchError):
     """Another process holds the lock and waiting was not wanted."""
 
 
-@dataclass(frozen=True)
-class _Signature:
-    """The process that left a file, and a token that no other file has.
-
-    Attributes:
-        host: name of its machine, for people to read.
-        place: what its process number refers to (see `_place`).
-        pid: its process number.
-        started: when it started [clock ticks since boot], since numbers are given out again; 0 if unknown.
-        token: random letters.
-    """
-
-    host: str
-    place: str
-    pid: int
-    started: int
-    token: str
-
-    @classmethod
-    def new(cls) -> _Signature:
-        host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:24] or "unnamed"
-        _, started = _process(os.getpid())
-        return cls(host, _place(), os.getpid(), started, secrets.token_hex(4))
-
-    @classmethod
-    def read(cls, name: str) -> _Signature | None:
-        """Find a signature in a file name; None if there is none."""
-        found = re.search(r"(\w+)-([0-9a-f]{8})-(\d+)-(\d+)-([0-9a-f]{8})(?:\.partial)?$", name)
-        return cls(found[1], found[2], int(found[3]), int(found[4]), found[5]) if found else None
-
-    def __str__(self) -> str:
-        return f"{self.host}-{self.place}-{self.pid}-{self.started}-{self.token}"
-
-    @property
-    def alive(self) -> bool | None:
-        """Whether the process still runs; None if that cannot be told from here."""
-        if self.place != _place() or os.name != "posix":
-            return None
-        state, started = _process(self.pid)
-        if state:
-            return state not in "ZX" and self.started in (0, started)
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:  # another user's process
-            return None
-        return None  # some process has this number, but perhaps not the same one
+class LeaseLostError(LockedError):
+    """Another process took a lock over, because the one that held it was silent for longer than its lease."""
 
 
 @contextmanager
@@ -96,7 +49,8 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
 
     A reader finds the old content or the new one at any moment, never a part of one, and an error leaves
     nothing behind. Drafts that killed processes left in the same folder are removed first. The block may make
-    the draft a folder; then nothing may stand at `path` yet.
+    the draft a folder; then nothing may stand at `path` yet. The locks that this thread holds are renewed at the
+    last moment: if one was taken over, the file is its new owner's to write.
 
     Args:
         path: the file to be written; its folder is made.
@@ -104,19 +58,26 @@ def replacing(path: Path, wanted: int = 0) -> Iterator[Path]:
 
     Raises:
         StorageError: the folder cannot be made or written, or its disk is full, whatever a library raises then.
+        LeaseLostError: a lock that this thread held was taken over.
     """
-    signature = _Signature.new()
+    signature = Signature.new()
     draft = path.with_name(f".{path.name}.{signature}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent, ".*.partial")
         yield draft
         _synchronise(draft)
+        renew_leases()
         os.replace(draft, path)
         with suppress(OSError):  # it is in place; some network disks cannot synchronise a folder
             _synchronise(path.parent)
     except Exception as error:
-        reason = None if isinstance(error, StorageError) else _why_unwritten(error, draft, wanted)
+        if isinstance(
+            error, FileNotFoundError
+        ):  # perhaps the new owner of what is locked cleared the draft away
+            renew_leases()
+        known = isinstance(error, StorageError | LeaseLostError)
+        reason = None if known else _why_unwritten(error, draft, wanted)
         if reason is None:
             raise
         raise StorageError.of(path, reason) from error
@@ -168,7 +129,7 @@ def _sweep(folder: Path, pattern: str) -> None:
 
 def _is_abandoned(draft: Path) -> bool:
     """Whether the process that wrote a draft has ended or, on another machine, must have."""
-    signature = _Signature.read(draft.name)
+    signature = Signature.read(draft.name)
     if signature is None or signature.alive:
         return False
     if signature.alive is False:
@@ -186,7 +147,7 @@ def discard(path: Path) -> None:
     Raises:
         OSError: its folder cannot be written.
     """
-    gone = path.with_name(f".{path.name}.{_Signature.new()}.partial")
+    gone = path.with_name(f".{path.name}.{Signature.new()}.partial")
     with suppress(FileNotFoundError):
         os.rename(path, gone)
     _remove(gone)
@@ -217,6 +178,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     every `BEAT_S` seconds. The folder is made under another name, with that file in it, and then renamed, which is
     atomic everywhere: nobody meets a lock without an owner. A lock is free again once its owner has ended on this
     machine, or has been silent for `LEASE_S` seconds on another one. An owner that is stopped here keeps its lock.
+    Who wakes up after it was taken over hears so from the next `replacing`, or from `renew_leases`.
 
     Args:
         path: what is protected; it need not exist.
@@ -227,32 +189,92 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         StorageError: the folder cannot be made or written.
     """
     lock = path.with_name(f"{path.name}.lock")
-    signature, me = _Signature.new(), (os.getpid(), threading.get_ident())
-    mine, released = lock / str(signature), threading.Event()
-    if _held_here.get(lock) == me:
+    lease = _Lease(path, lock, lock / str(Signature.new()), (os.getpid(), threading.get_ident()))
+    released, held = threading.Event(), _held_here.get(lock)
+    if held is not None and held.holder == lease.holder:
         raise LockedError(f"{path} is locked by this very thread; release it before locking it again")
     try:
         pause, longest = _POLLS_S
-        while not _acquired(lock, mine):
+        while not _acquired(lock, lease.mine):
             if not wait:
                 raise LockedError(f"{path} is in use by {_owner_of(lock)}; wait for it to end, or stop it")
             time.sleep(pause)
             pause = min(1.5 * pause, longest)
-        _held_here[lock] = me
-        threading.Thread(target=_beat, args=(mine, released), daemon=True).start()
+        _held_here[lock] = lease
+        threading.Thread(target=_beat, args=(lease, released), daemon=True).start()
         yield
     finally:
         released.set()
-        if signature.pid == os.getpid():  # and not a fork of the owner
-            if _held_here.get(lock) == me:
+        if lease.holder[0] == os.getpid():  # and not a fork of the owner
+            if _held_here.get(lock) is lease:
                 del _held_here[lock]
             with suppress(OSError):  # it was taken over in the meantime
-                mine.unlink()
+                lease.mine.unlink()
                 lock.rmdir()
 
 
-_held_here: dict[Path, tuple[int, int]] = {}
-"""Process and thread that hold a lock, as far as they are of this process."""
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock of a file just now; nothing is locked by asking."""
+    lock = path.with_name(f"{path.name}.lock")
+    owners = _owners(lock)
+    return any(_is_held(lock, owner) for owner in owners) if owners else os.path.lexists(lock)
+
+
+def renew_leases() -> None:
+    """Begin the leases of all locks that this thread holds anew: whatever it does next, it does as their owner.
+
+    Raises:
+        LeaseLostError: one was taken over.
+    """
+    me = os.getpid(), threading.get_ident()
+    for lease in [each for each in _held_here.values() if each.holder == me]:
+        lease.renew()
+
+
+@dataclass
+class _Lease:
+    """A lock that a thread holds, or held when it last looked.
+
+    Attributes:
+        path: what is protected.
+        lock: the folder that does it.
+        mine: the file in it that signs.
+        holder: process and thread.
+    """
+
+    path: Path
+    lock: Path
+    mine: Path
+    holder: tuple[int, int]
+
+    def renew(self) -> None:
+        """Sign the lock anew, under another name.
+
+        A process may be stopped, or cut off from the disk, for longer than its lease, and know nothing of it. A
+        rename asks the disk itself and not a cache of names, and a takeover is one too, so that of both only the
+        first succeeds; and it counts as a beat.
+
+        Raises:
+            LeaseLostError: somebody else signed it.
+        """
+        renewed = self.lock / str(Signature.new())
+        try:
+            os.rename(self.mine, renewed)
+        except OSError as error:
+            if error.errno not in _GONE:  # a hiccup of the disk; what is written next will tell
+                return
+            if not renewed.exists():  # else the answer was lost on a network
+                raise LeaseLostError(
+                    f"{self.path} was taken over by {_owner_of(self.lock)}, since this process was silent for "
+                    f"longer than {LEASE_S:g} s; wait for that one to end, then issue the command again"
+                ) from None
+        self.mine = renewed
+        with suppress(OSError):
+            os.utime(renewed)
+
+
+_held_here: dict[Path, _Lease] = {}
+"""The locks that this process holds."""
 
 
 def _acquired(lock: Path, mine: Path) -> bool:
@@ -335,7 +357,7 @@ def _owners(lock: Path) -> list[Path]:
 
 
 def _is_held(lock: Path, owner: Path) -> bool:
-    signature = _Signature.read(owner.name)
+    signature = Signature.read(owner.name)
     alive = None if signature is None else signature.alive
     return bool(alive) or (alive is None and not _is_silent(lock, owner))
 
@@ -343,7 +365,7 @@ def _is_held(lock: Path, owner: Path) -> bool:
 def _owner_of(lock: Path) -> str:
     """Name the owner of a lock for people."""
     with suppress(OSError):
-        signature = next((_Signature.read(owner.name) for owner in lock.iterdir()), None)
+        signature = next((Signature.read(owner.name) for owner in lock.iterdir()), None)
         if signature is not None:
             return f"process {signature.pid} on {signature.host}"
     return "another process"
@@ -354,7 +376,7 @@ def _is_silent(lock: Path, owner: Path) -> bool:
 
     A takeover renews the folder's time, a beat that of the owner's file.
     """
-    clock = lock.with_name(f".{lock.name}.{_Signature.new()}.partial")
+    clock = lock.with_name(f".{lock.name}.{Signature.new()}.partial")
     try:
         last = max(lock.stat().st_mtime, owner.stat().st_mtime)
         clock.touch()
@@ -365,27 +387,7 @@ def _is_silent(lock: Path, owner: Path) -> bool:
         clock.unlink(missing_ok=True)
 
 
-def _beat(mine: Path, released: threading.Event) -> None:
+def _beat(lease: _Lease, released: threading.Event) -> None:
     while not released.wait(BEAT_S):
         with suppress(OSError):  # a hiccup of the disk, or the lock was taken over
-            os.utime(mine)
-
-
-@cache
-def _place() -> str:
-    """Hash what process numbers refer to: this machine since its last start, and this container."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    with suppress(OSError):
-        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]
-
-
-def _process(pid: int) -> tuple[str, int]:
-    """Read a process's state (one letter) and start [clock ticks since boot]; "" and 0 where neither is told."""
-    try:
-        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return facts[0], int(facts[19])
-    except (OSError, IndexError, ValueError):
-        return "", 0
+            os.utime(lease.mine)

@@ -11,7 +11,7 @@ import pytest
 
 from astrojepa_bench import files
 from astrojepa_bench.errors import BenchError
-from astrojepa_bench.files import LockedError, locked, replacing
+from astrojepa_bench.files import LeaseLostError, LockedError, is_locked, locked, renew_leases, replacing
 
 ELSEWHERE = "elsewhere-00000000-1-0-0123abcd"  # the signature of a process of another machine
 PRELUDE = "import os, pathlib, sys, time\nfrom astrojepa_bench.files import locked, replacing\n"
@@ -212,6 +212,57 @@ def test_owner_that_lost_its_lock_leaves_the_new_owner_alone(path):
         (mine,) = lock_of(path).iterdir()
         mine.rename(lock_of(path) / ELSEWHERE)
     assert [owner.name for owner in lock_of(path).iterdir()] == [ELSEWHERE]
+
+
+def test_who_lost_a_lock_hears_it_before_a_file_takes_its_place(path):
+    """The new owner's file stays, nothing is left of the old owner's, and the error tells both machines."""
+    path.write_text("new owner's")
+    with locked(path):
+        (mine,) = lock_of(path).iterdir()
+        mine.rename(lock_of(path) / ELSEWHERE)
+        with (
+            pytest.raises(LeaseLostError, match="taken over by process 1 on elsewhere"),
+            replacing(path.with_name("other")) as draft,
+        ):
+            draft.write_text("old owner's")
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
+
+
+def test_a_draft_that_the_new_owner_cleared_away_is_a_lost_lease(path):
+    """Between the last look and the rename lies a moment too; then the file is gone that should take its place."""
+    with locked(path):
+        (mine,) = lock_of(path).iterdir()
+        with pytest.raises(LeaseLostError), replacing(path):  # no draft was written, or it is gone
+            mine.rename(lock_of(path) / ELSEWHERE)
+    assert not path.exists()
+
+
+def test_leases_are_renewed_by_whoever_holds_them_and_alone(path):
+    """Another name, the same owner, a young lock; a thread that holds none has nothing to lose."""
+    with locked(path):
+        (mine,) = lock_of(path).iterdir()
+        os.utime(mine, (1, 1))
+        os.utime(lock_of(path), (1, 1))
+        other = threading.Thread(target=renew_leases)
+        other.start()
+        other.join()
+        assert mine.stat().st_mtime == 1
+        renew_leases()
+        (renewed,) = lock_of(path).iterdir()
+        assert renewed.name.rpartition("-")[0] == mine.name.rpartition("-")[0]
+        assert time.time() - renewed.stat().st_mtime < 60
+        assert time.time() - lock_of(path).stat().st_mtime < 60
+    assert list(path.parent.iterdir()) == []
+
+
+def test_asking_whether_a_file_is_locked_locks_nothing(path):
+    """Free, held, and abandoned by another machine."""
+    assert not is_locked(path)
+    with locked(path):
+        assert is_locked(path)
+    assert list(path.parent.iterdir()) == []
+    locked_by(path, ELSEWHERE, age_s=1000)
+    assert not is_locked(path)
 
 
 def test_abandoned_lock_goes_to_one_process_only(path):

@@ -70,20 +70,24 @@ class ConsoleListener:
             hear({name: plain_value(value) for name, value in event.fields.items()})
 
     def _hear_task_started(self, fields: Mapping[str, Any]) -> None:
-        self._done[fields["task"]] = 0.0
-        self.display.begin(fields["task"], fields["total"], fields["unit"])
+        task = _of_cell(fields, fields["task"])
+        self._done[task] = 0.0
+        self.display.begin(task, fields["total"], fields["unit"])
 
     def _hear_task_advanced(self, fields: Mapping[str, Any]) -> None:
-        task = fields["task"]
+        task = _of_cell(fields, fields["task"])
         self._done[task] = self._done.get(task, 0.0) + fields["advance"]
         self.display.move(task, self._done[task], "")
 
     def _hear_task_ended(self, fields: Mapping[str, Any]) -> None:
-        if self._done.pop(fields["task"], None) is not None:
-            self.display.end(fields["task"])
+        self._end(_of_cell(fields, fields["task"]))
+
+    def _end(self, task: str) -> None:
+        if self._done.pop(task, None) is not None:
+            self.display.end(task)
 
     def _hear_step(self, fields: Mapping[str, Any]) -> None:
-        task = f"training {fields.get('run', '')}".strip()
+        task = _of_cell(fields, f"training {fields.get('run', '')}".strip())
         if task not in self._done:
             self.display.begin(task, fields["steps"], "steps", fields["step"])
         self._done[task] = fields["step"]
@@ -94,14 +98,17 @@ class ConsoleListener:
             remarks.append(f"rank {fields['effective_rank']:.1f}")
         self.display.move(task, fields["step"], ", ".join(remarks))
         if fields["step"] >= fields["steps"]:
-            self._hear_task_ended({"task": task})
+            self._end(task)
 
     def _hear_cell_started(self, fields: Mapping[str, Any]) -> None:
         self.display.say(f"[{fields['index']}/{fields['total']}] {fields['label']}")
 
     def _hear_cell_ended(self, fields: Mapping[str, Any]) -> None:
-        for task in list(self._done):  # a cell that failed leaves its tasks open
-            self._hear_task_ended({"task": task})
+        mine = _of_cell(fields, "")
+        for task in [
+            each for each in self._done if each.startswith(mine)
+        ]:  # a cell that failed leaves them open
+            self._end(task)
         summary = f": {fields['summary']}" if fields.get("summary") else ""
         self.display.say(f"    {fields['label']}: {fields['status']} in {_clock(fields['seconds'])}{summary}")
 
@@ -197,6 +204,11 @@ def progress(registry: Registry | None = None) -> Iterator[None]:
         if registry is not None:
             stack.enter_context(listening(registry.observe))
         yield
+
+
+def _of_cell(fields: Mapping[str, Any], task: str) -> str:
+    """Name a task after its cell, where several run at once."""
+    return f"{fields['cell']} {task}" if "cell" in fields else task
 
 
 def _clock(seconds: float) -> str:

@@ -92,7 +92,13 @@ def device(parser: ArgumentParser, default: str | None = "auto") -> None:
 
 
 def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """Declare how far cells are kept apart."""
+    """Declare how many cells run at once, and how far they are kept apart."""
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        metavar="N",
+        help="run N cells at once, each in its process, with torch's threads divided by N (default: 1)",
+    )
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -103,6 +109,24 @@ def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
         metavar="TIME",
         help="end a cell that takes longer, such as 90s, 15m or 2h; implies --isolate (default: no limit)",
     )
+
+
+def executor(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Declare where cells run."""
+    parser.add_argument(
+        "--executor", metavar="NAME",
+        help="local (default); slurm: write an array script below --out, --submit it or do so by hand; or ray",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executor-option", action="append", metavar="NAME=VALUE",
+        help="what a task takes (repeatable): options of sbatch, such as time=2:00:00, mem=16G, partition=main, "
+        "gres=gpu:1, cpus-per-task=8; or num_cpus, num_gpus, memory of a cell on Ray",
+    )  # fmt: skip
+    parser.add_argument("--submit", action="store_true", help="with slurm: hand the script to sbatch")
+    parser.add_argument(
+        "--ray-address", metavar="HOST:PORT",
+        help="cluster of Ray, or auto for one that runs here (default: RAY_ADDRESS, else one for this command)",
+    )  # fmt: skip
 
 
 def overlap(parser: ArgumentParser | _ArgumentGroup) -> None:

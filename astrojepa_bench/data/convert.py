@@ -12,7 +12,7 @@ import json
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -23,7 +23,7 @@ from jaxtyping import Int, UInt8
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import DataError, StorageError
 from astrojepa_bench.events import emit, track
-from astrojepa_bench.files import discard, locked, replacing
+from astrojepa_bench.files import LeaseLostError, discard, locked, replacing
 from astrojepa_bench.seals import fault_of_folder, seal_folder
 from astrojepa_bench.types import Images
 
@@ -277,14 +277,15 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
     """
     entry = cache_dir / room / key
     with _writing(cache_dir):
-        if not _is_usable(entry):
-            with locked(entry):
+        while not _is_usable(entry):
+            with suppress(LeaseLostError), locked(entry):  # taken over: another process fills it
                 if not _is_usable(entry, say=True):
                     discard(entry)
                     with replacing(entry) as folder:
                         folder.mkdir()
                         fill(folder)
                         seal_folder(folder)
+                break
     return entry
 
 

@@ -25,6 +25,7 @@ from astrojepa_bench.evaluation.measurements import Measurements
 from astrojepa_bench.evaluation.other_survey import EncodedSurvey
 from astrojepa_bench.evaluation.trainable import TrainableEncoder
 from astrojepa_bench.features import Extra, Features
+from astrojepa_bench.files import LeaseLostError
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.versions import OWN, chain_of
 
@@ -79,7 +80,7 @@ def with_extras(
         began = time.perf_counter()
         try:
             features = _EXTRAS[name].attached(features, context, path)
-        except StorageError:
+        except (StorageError, LeaseLostError):
             raise  # nothing is wrong with the extra
         except BenchError as error:
             missing[name] = str(error)

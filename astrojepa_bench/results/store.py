@@ -285,6 +285,8 @@ class Store:
         for path in (self.weights_path(run_id), self.checkpoint_path(run_id), self.features_path(run_id)):
             for draft in path.parent.glob(f"*{run_id}*.partial"):
                 draft.unlink(missing_ok=True)
+        for draft in self.runs.glob(f"*/*/.{run_id}.json.*.partial"):
+            draft.unlink(missing_ok=True)
 
     @cached_property
     def _formerly(self) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from astrojepa_bench.border import blamed_on
 from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
-from astrojepa_bench.files import LockedError, locked
+from astrojepa_bench.files import LeaseLostError, LockedError, locked, renew_leases
 from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import SCORED, RunRecord
@@ -51,7 +51,8 @@ def run_cell(
     """Do what is missing of one cell and write its record, whatever happens.
 
     Every failure becomes a typed status, and so does an exit or an interrupt that a plugin raises; only a person's
-    interrupt passes through. No other process works on the same cell meanwhile.
+    interrupt passes through. No other process works on the same cell meanwhile. Where this one was silent for so
+    long that another took the cell over, it is that one's: its record is waited for, and this one writes nothing.
 
     Args:
         cell: what to run.
@@ -61,16 +62,23 @@ def run_cell(
         wait: whether to wait for another process that works on it.
 
     Raises:
-        LockedError: another process works on it, and `wait` is false.
+        LockedError: another process works on it, by now or from the start, and `wait` is false.
         KeyboardInterrupt: a person interrupted, whatever a plugin made of it.
     """
+    began = time.perf_counter()
     with noting_interrupts():
         identity, fault = _identified(cell, context)
         try:
             with locked(context.store.lease_path(identity.run_id), wait=wait):
                 result = _run_alone(cell, context, identity, fault, index, total)
-        except LockedError:
-            raise
+        except LockedError as error:
+            if not isinstance(error, LeaseLostError):
+                raise
+            ended = {"status": "taken over", "summary": "this process was silent for longer than its lease"}
+            events.emit("cell_ended", label=cell.label, seconds=time.perf_counter() - began, **ended)
+            if not wait:
+                raise
+            return run_cell(cell, context, index=index, total=total)
         except BaseException as error:
             if interrupted():  # and a plugin made something else of it
                 raise KeyboardInterrupt from error
@@ -102,6 +110,7 @@ def _run_alone(
     if known is not None and known.disclosed is not None:  # of the same weights
         record = record.model_copy(update={"disclosed": known.disclosed})
         result = replace(result, record=record)
+    renew_leases()
     if known is None or known.status not in SCORED or record.status in SCORED:  # never a worse one
         write_record(record, store, context.galaxies.table)
     if record.status in {*SCORED, "diverged"}:  # nobody resumes it
@@ -161,9 +170,9 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
                     offers=context.offers_of(cell),
                     rebuild=build,
                 )
-            store.features_path(run_id).unlink(
-                missing_ok=True
-            )  # of earlier weights; first, lest they outlive them
+            renew_leases()
+            # of earlier weights; first, lest they outlive them
+            store.features_path(run_id).unlink(missing_ok=True)
             write_weights(store.weights_path(run_id), trained.objective, DataFacts.of(galaxies.table))
         phase = "scoring"
         subject = ExtrasContext(trained.objective, trained.masker, galaxies)
@@ -176,6 +185,8 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
         phase = "recording"
         is_trained = earlier is None and trained.objective.trains
         return CellResult(record_of(cell, context, identity, trained, scored), is_trained)
+    except LeaseLostError:
+        raise
     except BaseException as error:
         if isinstance(error, Unsuitable) and phase in ("building", "training"):
             reason = why_unsuitable(error)

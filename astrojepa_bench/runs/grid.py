@@ -7,9 +7,8 @@ the same galaxies, images of the same size and the same class of device. Where t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -21,16 +20,15 @@ from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.data.splitting.subset import label_count
 from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
-from astrojepa_bench.files import LockedError
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.assemble import load_galaxies
-from astrojepa_bench.runs.cell import CellResult, is_finished, run_cell, unscored
+from astrojepa_bench.runs.cell import CellResult, is_finished, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
-from astrojepa_bench.runs.executors.isolated import run_cell_isolated
+from astrojepa_bench.runs.executors.dispatch import running
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.request import RunRequest
@@ -97,8 +95,12 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded, or holds other galaxies than a suite asks for.
     """
+    if request.executor == "slurm":
+        raise ConfigError(
+            "--executor slurm writes a script of a command: give it to `astrojepa-bench run`, or take local or ray"
+        )
     plans = _plans(request, registry)
-    device = choose_device(request.device)
+    device = device_of(request)
     store = Store(request.out)
     store.prepare()
     for plan in plans[1:]:  # the first one's turn comes at once; wrong files are known before it trains
@@ -108,30 +110,29 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     here = request.model_copy(  # wherever a plugin may go meanwhile
         update={"out": request.out.absolute(), "cache": request.cache.absolute()}
     )
-    for number, plan in enumerate(plans):
-        context = _context(plan, here, device, command)
-        certificate = _certificate(request.overlap, plans, context)
-        alone = partial(run_cell_isolated, request=here, plan=number)
-        found = _run_cells(plan.cells, context, alone if request.isolates else None)
-        results += (
-            found if certificate is None else [_disclosed(each, certificate, context) for each in found]
-        )
+    with running(here) as run_cells:
+        for number, plan in enumerate(plans):
+            context = _context(plan, here, device, command)
+            certificate = _certificate(request.overlap, plans, context)
+            found = run_cells(plan.cells, context, plan=number)
+            results += (
+                found if certificate is None else [_disclosed(each, certificate, context) for each in found]
+            )
     records = tuple(result.record for result in results)
     trained = tuple(each.record.run_id for each in results if each.is_trained)
     paths = (store.path(record) for record in records)
     return GridResult(records, tuple(path for path in paths if path.exists()), trained)
 
 
-def cell_of(
-    request: RunRequest, registry: Registry, plan: int, index: int, command: str
-) -> tuple[Cell, RunContext]:
-    """Return one cell of a request with what it runs on: for a process that runs nothing else.
+def cells_of(
+    request: RunRequest, registry: Registry, plan: int, command: str
+) -> tuple[Sequence[Cell], RunContext]:
+    """Return the cells of one plan of a request with what they run on: for a process that runs some of them.
 
     Args:
         request: the whole of it.
         registry: what is on offer.
         plan: which of its plans, from 0.
-        index: which cell of the plan, from 1.
         command: the command line or call that asked for it.
 
     Raises:
@@ -139,7 +140,7 @@ def cell_of(
         DataError: the dataset cannot be loaded.
     """
     chosen = _plans(request, registry)[plan]
-    return chosen.cells[index - 1], _context(chosen, request, choose_device(request.device), command)
+    return chosen.cells, _context(chosen, request, choose_device(request.device), command)
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
@@ -151,7 +152,7 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded.
     """
-    plans, device = _plans(request, registry), choose_device(request.device)
+    plans, device = _plans(request, registry), device_of(request)
     measured = [record for record in Store(request.out).survey().records if record.status in SCORED]
     planned = list[PlannedCell]()
     for plan in plans:
@@ -211,7 +212,7 @@ def _plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
 
 def _context(plan: Plan, request: RunRequest, device: torch.device, command: str) -> RunContext:
     """Load what all cells of a plan share."""
-    resident = 0 if request.isolates else RESIDENT_BYTES  # the processes of the cells hold their images
+    resident = 0 if request.has_workers else RESIDENT_BYTES  # the processes of the cells hold their images
     galaxies, budget = load_planned(plan, request.cache, device, resident), plan.budget
     found = len(galaxies.table.pretraining_rows)
     if (
@@ -247,6 +248,19 @@ def load_planned(
     return galaxies
 
 
+def device_of(request: RunRequest) -> torch.device:
+    """Resolve the device that the cells of a request compute on, which need not be one of this machine.
+
+    Raises:
+        ConfigError: a GPU of this machine was asked for and there is none.
+    """
+    if request.takes_gpu or (request.executor != "local" and request.device == "cuda"):
+        return torch.device("cuda")
+    if request.executor == "slurm":  # whatever this machine has: a task has what was asked for
+        return torch.device("cpu")
+    return choose_device(request.device)
+
+
 def choose_device(name: str) -> torch.device:
     """Resolve `auto` to the GPU where there is one.
 
@@ -257,30 +271,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not found:
         raise ConfigError("--device cuda: no CUDA device was found; use --device cpu or auto")
     return torch.device("cuda" if found and name != "cpu" else "cpu")
-
-
-def _run_cells(
-    cells: tuple[Cell, ...], context: RunContext, alone: Callable[..., CellResult] | None = None
-) -> list[CellResult]:
-    """Run every cell; those that another process is working on come last, and are waited for.
-
-    Args:
-        cells: what to run.
-        context: on what, with what, and where to.
-        alone: runs a cell in a process of its own; None: they all run in this one.
-    """
-    results: dict[int, CellResult] = {}
-    total = len(cells)
-    for wait in (False, True):
-        for index, cell in enumerate(cells, start=1):
-            if index in results:
-                continue
-            try:
-                results[index] = (alone or run_cell)(cell, context, index=index, total=total, wait=wait)
-            except LockedError:
-                note = f"[{index}/{total}] {cell.label}: another command is working on it; left until last"
-                events.emit("note", text=note)
-    return [results[index] for index in sorted(results)]
 
 
 # --- what a cell would do, and how long it would take ---------------------------------------------------------

@@ -15,6 +15,7 @@ from astrojepa_bench.data.given import read_toml
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
+from astrojepa_bench.runs.executors.asked import EXECUTORS, read_ray, read_slurm
 from astrojepa_bench.training.budgets import find_budget
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
@@ -47,9 +48,14 @@ class RunRequest(BaseModel):
         plugins: plugin files, or folders of them, to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
         isolate: whether each cell runs in a process of its own.
+        jobs: how many cells run at once, each in its process; torch's threads are divided among them.
         overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of
             entries that start from such weights.
         timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
+        executor: where cells run: `local`, `slurm` (the command line writes a script for it) or `ray`.
+        executor_options: what a task of Slurm takes (options of `sbatch`, as `mem=16G`), or a cell on Ray
+            (`num_cpus`, `num_gpus`, `memory`).
+        ray_address: of a cluster of Ray, as `HOST:PORT`, or `auto` for one that runs here; None: one of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,8 +81,12 @@ class RunRequest(BaseModel):
     plugins: tuple[Path, ...] = ()
     shard: tuple[int, int] | None = None
     isolate: bool = False
+    jobs: int = 1
     overlap: Path | None = None
     timeout: float | None = None
+    executor: str = "local"
+    executor_options: tuple[str, ...] = ()
+    ray_address: str | None = None
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
@@ -101,6 +111,36 @@ class RunRequest(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_executor(self) -> Self:
+        """Refuse what another executor takes, or none."""
+        if self.executor not in EXECUTORS:
+            raise ConfigError(
+                f"--executor {self.executor}: there is none; {nearest(self.executor, EXECUTORS)}"
+            )
+        if self.jobs > 1 and self.executor == "ray":
+            raise ConfigError(
+                "--jobs is of one machine, and Ray runs as many cells as its nodes have room for; leave out --jobs"
+            )
+        if self.ray_address is not None and self.executor != "ray":
+            raise ConfigError("--ray-address is of --executor ray; name both, or leave it out")
+        if self.executor_options and self.executor == "local":
+            raise ConfigError(
+                "--executor-option is of --executor slurm or ray; name one of them, or leave it out"
+            )
+        if self.takes_gpu and self.device == "cpu":
+            raise ConfigError(
+                "--executor-option asks for a GPU and --device cpu for none; leave one of them out"
+            )
+        return self
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether a GPU is among what is taken of a node."""
+        if self.executor == "slurm":
+            return read_slurm(self.executor_options).has_gpu
+        return self.executor == "ray" and read_ray(self.executor_options).has_gpu
+
     @property
     def names_galaxies(self) -> bool:
         """Whether the user chose the galaxies: a dataset, or an option of one."""
@@ -110,8 +150,13 @@ class RunRequest(BaseModel):
 
     @property
     def isolates(self) -> bool:
-        """Whether each cell runs in a process of its own: who is asked to, or may be out of time."""
-        return self.isolate or self.timeout is not None
+        """Whether each cell runs in its own process: who is asked to, may be out of time, or runs elsewhere."""
+        return self.isolate or self.timeout is not None or self.executor != "local"
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether cells run in other processes than the one that was asked."""
+        return self.isolates or self.jobs > 1
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -154,6 +199,14 @@ class RunRequest(BaseModel):
     @classmethod
     def _some_labels(cls, labels: object) -> object:
         return parse_labels(labels) if isinstance(labels, str | int | float) else labels
+
+    @field_validator("jobs", mode="before")
+    @classmethod
+    def _some_jobs(cls, jobs: object) -> object:
+        text = str(jobs).strip()
+        if isinstance(jobs, bool) or not text.isdecimal() or int(text) < 1:
+            raise ConfigError(f"--jobs {jobs}: expected how many cells run at once, from 1 on")
+        return int(text)
 
     @field_validator("timeout", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import DataError, Unsuitable, named
 from astrojepa_bench.evaluation.collapse import HealthWatch
 from astrojepa_bench.events import emit
+from astrojepa_bench.files import LeaseLostError
 from astrojepa_bench.geometry.views import BASE_SHIFT_PX
 from astrojepa_bench.options import KINDS, Offer, legible
 from astrojepa_bench.results.environment import describe_environment, provenance
@@ -89,6 +90,8 @@ def train(
     resumes = checkpoint is not None and checkpoint.path.exists()
     try:
         return _train(assembly, galaxies, budget, seed, checkpoint, command, offers)
+    except LeaseLostError:
+        raise  # its checkpoint is another process's by now
     except Exception:
         if rebuild is None or checkpoint is None or not resumes or checkpoint.path.exists():
             raise

@@ -100,6 +100,23 @@ def test_failed_cell_closes_its_tasks(plain, clock):
     assert plain[-1].startswith("    training: 2/9 steps, 0.1/s")
 
 
+def test_cells_at_once_keep_their_tasks_apart(plain, clock):
+    """A cell that ends closes its own tasks, and neither another cell's nor that of the whole grid."""
+    emit("task_started", task="cells", total=2, unit="cells")
+    step(1, 4, cell="[1/2]")
+    step(3, 4, cell="[2/2]")
+    clock.seconds = 10.0
+    emit("cell_ended", label="a", status="failed", summary="", seconds=10.0, cell="[2/2]")
+    step(2, 4, cell="[1/2]")
+    emit("task_advanced", task="cells", advance=1)
+
+    assert plain == [
+        "    a: failed in 0:10",
+        "    [1/2] training: 2/4 steps, 0.1/s, 0:20 left",
+        "    cells: 1/2 cells, 0.1/s, 0:10 left",
+    ]
+
+
 def test_resumed_run_is_not_credited_with_what_it_found(plain, clock):
     """A run that begins at step 80 has done nothing yet, and its rate says so."""
     step(80, 100)

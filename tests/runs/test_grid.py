@@ -1,10 +1,12 @@
 """What a plan says before anything runs: states, reasons, minutes, and shards."""
 
+import dataclasses
 import json
 
 import pytest
 
 from astrojepa_bench.cli import main
+from astrojepa_bench.cli.plan_view import clock_minutes, plan_text
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
@@ -83,6 +85,21 @@ def test_minutes_are_those_that_runs_of_the_folder_took(request_on, registry):
     assert unlike.minutes is None
     (untimed,) = plan_grid(request_on(objectives="ijepa", evaluators="knn,kmeans", seeds="1,4"), registry)[1:]
     assert untimed.minutes is None  # nobody has timed kmeans
+
+
+def test_jobs_shorten_the_clock_as_far_as_cells_can_be_dealt(request_on, registry):
+    """By hand: 4, 1, 3 and 2 minutes, dealt in order to the first of two that is free, end after 6."""
+    asked = request_on(objectives="untrained", maskers="none", seeds="4")
+    planned = [
+        dataclasses.replace(each, minutes=minutes)
+        for each, minutes in zip(plan_grid(asked, registry), (4.0, 1.0, 3.0, 2.0), strict=True)
+    ]
+    assert [clock_minutes(planned, jobs) for jobs in (1, 2, 4, 9)] == [10.0, 6.0, 4.0, 4.0]
+    assert clock_minutes([dataclasses.replace(planned[0], minutes=None)], 2) is None
+    assert plan_text(planned, 1).endswith("about 10.0 minutes to run")
+    assert plan_text(planned, 2).endswith(
+        "; with --jobs 2 they end after 6.0, if each takes as long beside others"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 30])

@@ -1,4 +1,4 @@
-"""The process of one cell: reads its errand, does it with the same code as any other process, and answers.
+"""A process that runs cells for another: reads errands, does each with the same code as any process, and answers.
 
 It ends when its parent does. What plugins print goes to standard error.
 """
@@ -9,42 +9,62 @@ import faulthandler
 import json
 import os
 import pickle
+import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.events import listening
 from astrojepa_bench.files import LockedError
-from astrojepa_bench.registry import load_registry
+from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
-from astrojepa_bench.runs.executors.errand import Errand
+from astrojepa_bench.runs.executors.errand import LENGTH, Errand
 from astrojepa_bench.runs.executors.settings import ARITHMETIC, is_same
-from astrojepa_bench.runs.grid import cell_of
+from astrojepa_bench.runs.grid import cells_of
 
 _encode = json.JSONEncoder(default=str).encode  # bound now: a plugin may replace what `json` offers
 Say = Callable[..., None]
 
 
 def main() -> int:
-    """Do the errand on standard input; exit code 0 says that it was answered."""
+    """Do the errands that come on standard input; exit code 0 says that each was answered."""
     source, say = _channels()
-    errand: Errand = pickle.load(source)
-    threading.Thread(target=_end_with_parent, args=(source,), daemon=True).start()
-    sys.argv[:] = errand.argv
-    with errand.trace.open("w") as trace:
-        faulthandler.enable(trace)
-        if hasattr(faulthandler, "register"):  # not on Windows
-            faulthandler.register(signal.SIGUSR1, trace, all_threads=True)
-        try:
-            _answer(errand, say)
-        finally:
-            faulthandler.disable()
+    bench = Bench()
+    for errand in _errands(source):
+        sys.argv[:] = errand.argv
+        with errand.trace.open("w") as trace:
+            faulthandler.enable(trace)
+            if hasattr(faulthandler, "register"):  # not on Windows
+                faulthandler.register(signal.SIGUSR1, trace, all_threads=True)
+            try:
+                _answer(errand, bench, say)
+            finally:
+                faulthandler.disable()
+                if hasattr(faulthandler, "unregister"):
+                    faulthandler.unregister(signal.SIGUSR1)
     return 0
+
+
+def _errands(source: BinaryIO) -> Iterator[Errand]:
+    """Yield errands as they come, until there are no more."""
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(source, inbox), daemon=True).start()
+    while errand := inbox.get():
+        yield pickle.loads(errand)
+
+
+def _listen(source: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
+    """Take in errands until the parent lets go of our standard input, which it does at the latest when it ends."""
+    while length := source.read(LENGTH):
+        inbox.put(source.read(int.from_bytes(length)))
+    if hasattr(os, "killpg"):  # this process leads its own group: what it started ends too
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _channels() -> tuple[BinaryIO, Say]:
@@ -65,17 +85,9 @@ def _channels() -> tuple[BinaryIO, Say]:
     return source, say
 
 
-def _end_with_parent(source: BinaryIO) -> None:
-    """Wait until the parent lets go of our standard input, which it does at the latest when it ends."""
-    source.read()
-    if hasattr(os, "killpg"):  # this process leads its own group: what it started ends too
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
-
-
-def _answer(errand: Errand, say: Say) -> None:
+def _answer(errand: Errand, bench: Bench, say: Say) -> None:
     try:
-        cell, context = _set_up(errand)
+        cell, context = bench.set_up(errand)
     except BenchError as error:
         say(refused=str(error))
         return
@@ -91,22 +103,37 @@ def _answer(errand: Errand, say: Say) -> None:
         say(record=json.loads(result.record.to_json()), is_trained=result.is_trained)
 
 
-def _set_up(errand: Errand) -> tuple[Cell, RunContext]:
-    """Load plugins and galaxies, and find the cell in the request.
+class Bench:
+    """The plugins and galaxies of a plan, loaded once for all its errands."""
 
-    Raises:
-        BenchError: a plugin or the galaxies cannot be loaded; or the cell is another one by now.
-    """
-    for setting in ARITHMETIC:
-        if setting.name in errand.settings and not is_same(setting.read(), errand.settings[setting.name]):
-            setting.put(errand.settings[setting.name])
-    # In silence: all that could be said of plugins and galaxies was said when the command planned.
-    registry = load_registry(errand.request.plugins)
-    cell, context = cell_of(errand.request, registry, errand.plan, errand.index, errand.command)
-    found = RunIdentity.of(cell, context.galaxies, context.budget).run_id
-    if found != errand.run_id:
-        raise BenchError(
-            f"the command planned run {errand.run_id} and its process finds {found}: code or data of this cell "
-            "changed meanwhile; issue the command again"
-        )
-    return cell, context
+    def __init__(self) -> None:
+        self._plan: int | None = None
+        self._registry: Registry | None = None
+        self._laid_out: tuple[Sequence[Cell], RunContext] | None = None
+
+    def set_up(self, errand: Errand) -> tuple[Cell, RunContext]:
+        """Load what is not there yet, and find the cell in the request.
+
+        Raises:
+            BenchError: a plugin or the galaxies cannot be loaded; or the cell is another one by now.
+        """
+        for setting in ARITHMETIC:
+            wanted = errand.settings.get(setting.name)
+            if setting.name in errand.settings and not is_same(setting.read(), wanted):
+                setting.put(wanted)
+        # In silence: all that could be said of plugins and galaxies was said when the command planned.
+        if self._registry is None:
+            self._registry = load_registry(errand.request.plugins)
+        if self._laid_out is None or self._plan != errand.plan:
+            self._laid_out = None  # before others are loaded: two data sets may be more than the memory
+            self._laid_out = cells_of(errand.request, self._registry, errand.plan, errand.command)
+            self._plan = errand.plan
+        cells, context = self._laid_out
+        cell = cells[errand.index - 1]
+        found = RunIdentity.of(cell, context.galaxies, context.budget).run_id
+        if found != errand.run_id:
+            raise BenchError(
+                f"the command planned run {errand.run_id} and its process finds {found}: code or data of this cell "
+                "changed meanwhile; issue the command again"
+            )
+        return cell, context

@@ -1,6 +1,7 @@
-"""What a process of its own is told of the cell that it is to run: plain data, on its standard input.
+"""What a process of its own is told of a cell that it is to run: plain data, on its standard input.
 
-It answers on its standard output, in JSON, one message a line:
+Errands come one at a time, each behind its length in bytes; one of no length says that there are no more. The
+process answers on its standard output, in JSON, one message a line:
 
 ```
 {"event": NAME, "fields": {…}}              something to show, as in this process
@@ -14,11 +15,17 @@ It answers on its standard output, in JSON, one message a line:
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.request import RunRequest
+
+NO_MORE = b""
+LENGTH = 8  # bytes of the number before an errand
 
 
 @dataclass(frozen=True)
@@ -47,3 +54,29 @@ class Errand:
     settings: Mapping[str, object]
     argv: tuple[str, ...]
     trace: Path
+
+
+def packed(errand: Errand) -> bytes:
+    """Write an errand as another process reads it.
+
+    Raises:
+        ConfigError: its request holds what no other process can be given.
+    """
+    try:
+        return pickle.dumps(errand)
+    except Exception as error:
+        raise ConfigError(
+            f"the request cannot be handed to another process ({type(error).__name__}: {error}); give its options "
+            "as texts and numbers, or leave out --jobs, --isolate and --timeout"
+        ) from None
+
+
+def sent(stream: IO[bytes] | None, errand: bytes) -> None:
+    """Send an errand to the process that reads a stream.
+
+    Raises:
+        OSError: nobody reads it any more.
+    """
+    assert stream is not None
+    stream.write(len(errand).to_bytes(LENGTH) + errand)
+    stream.flush()
