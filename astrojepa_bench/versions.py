@@ -42,8 +42,9 @@ OWN = "own"
 """The name in a chain under which the component's own version is found."""
 
 UNCOUNTED = frozenset({
-    "checked", "data", "encoders.timm_model", "errors", "evaluators.shown", "events", "features", "files", "groups",
-    "hookspecs", "importers", "metric", "options", "recipe", "registry", "roles", "streams", "suites", "types",
+    "checked", "data", "encoders.timm_library", "encoders.timm_model", "errors", "evaluators.shown", "events",
+    "features", "files", "groups", "hookspecs", "importers", "metric", "options", "recipe", "registry", "roles",
+    "streams", "suites", "types",
 })  # fmt: skip
 """Modules of the ruler without a version: PROTOCOL stands for roles and streams, a fingerprint for the galaxies."""
 

@@ -57,7 +57,6 @@ from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -106,6 +105,8 @@ class Predictor(nn.Module):
     def __init__(
         self, dim: int, grid: PatchGrid, *, width: int, depth: int, heads: int, out: int | None = None
     ) -> None:
+        from timm.models.vision_transformer import Block  # seconds that who builds none need not wait for
+
         super().__init__()
         self.enter = nn.Linear(dim, width)
         self.leave = nn.Linear(width, out or dim)

@@ -47,7 +47,6 @@ from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,6 +81,8 @@ class Decoder(nn.Module):
     codes: Tensor
 
     def __init__(self, dim: int, grid: PatchGrid, pixels: int, *, width: int, depth: int, heads: int) -> None:
+        from timm.models.vision_transformer import Block  # seconds that who builds none need not wait for
+
         super().__init__()
         self.enter = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))

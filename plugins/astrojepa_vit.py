@@ -28,7 +28,6 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -166,6 +165,8 @@ class AstroJEPAViT(Encoder):
             }
         table = given.get(POSITIONS)
         if table is not None and table.ndim == 3 and table.shape[1] == isqrt(table.shape[1]) ** 2:
+            from timm.layers.pos_embed import resample_abs_pos_embed  # seconds that few need wait for
+
             size = [self.grid.rows, self.grid.columns]
             given[POSITIONS] = resample_abs_pos_embed(table, size, num_prefix_tokens=0)
         return given

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import timm
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from astrojepa_bench.encoders import timm_library
 from astrojepa_bench.encoders.timm_model import TimmModel
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import ConfigError, ContractError
@@ -71,7 +71,7 @@ class TimmEncoder(Encoder):
 
     def arguments(self) -> dict[str, Any]:
         """Return what `timm.create_model` is called with."""
-        has_fixed_size = getattr(timm.get_pretrained_cfg(self.model_name), "fixed_input_size", False)
+        has_fixed_size = getattr(timm_library.get_pretrained_cfg(self.model_name), "fixed_input_size", False)
         sized = {"img_size": self.spec.size_px} if has_fixed_size else {}
         return {"model_name": self.model_name, "num_classes": 0, "in_chans": len(self.spec.bands), **sized}
 
@@ -176,7 +176,7 @@ class TimmViT(TimmEncoder):
         norm = "use_fc_norm" if type(self.model).__module__ == PLAIN[1] else "fc_norm"
         arguments = {**self.arguments(), "global_pool": "avg", norm: False}
         state = self.model.state_dict()
-        wanted = timm.create_model(pretrained=False, **arguments).state_dict()
+        wanted = timm_library.create_model(pretrained=False, **arguments).state_dict()
         if not wanted.keys() <= state.keys():
             raise ConfigError(
                 f"the mean patch token of 'timm:{self.model_name}' has no timm form: it is normalised behind its "
@@ -237,7 +237,7 @@ def _as_timm_names(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str
 def _member(name: str) -> type[TimmEncoder]:
     _check_known(name)
     facts = {"__module__": __name__, "model_name": name}
-    if timm.model_entrypoint(name).__module__ in PLAIN:
+    if timm_library.model_entrypoint(name).__module__ in PLAIN:
         summary = (
             f"timm's {name} without its classifier: a token a patch, class and register tokens beside them."
         )
@@ -248,13 +248,13 @@ def _member(name: str) -> type[TimmEncoder]:
 
 def _check_known(name: str) -> None:
     base, dot, tag = name.partition(".")
-    if dot and timm.is_model(base):
+    if dot and timm_library.is_model(base):
         raise ConfigError(
             f"encoder 'timm:{name}': the tag '{tag}' names weights, and nothing is downloaded; ask for timm:{base} "
             f"and give the file as --set encoder.weights=FILE"
         )
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+    if not timm_library.is_model(name):
+        close = difflib.get_close_matches(name, timm_library.list_models(), n=3)
         question = f"did you mean {' or '.join(f'timm:{match}' for match in close)}? " if close else ""
         raise ConfigError(
             f"unknown timm model '{name}'; {question}timm.list_models() in Python names them all"
@@ -264,7 +264,7 @@ def _check_known(name: str) -> None:
 def _created(arguments: Mapping[str, Any], size_px: int) -> tuple[nn.Module, int]:
     """Create a model and try it on a blank image: some cannot take small ones, and the output tells the width."""
     try:
-        model = timm.create_model(pretrained=False, **arguments)
+        model = timm_library.create_model(pretrained=False, **arguments)
         with torch.no_grad():
             shape = model.eval()(torch.zeros(1, arguments["in_chans"], size_px, size_px)).shape
     except Exception as error:  # timm's models fail in many ways

@@ -16,11 +16,9 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from timm.layers.norm import LayerNorm  # with the epsilon of published transformers, 1e-6
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from astrojepa_bench.encoders import vit_layout
+from astrojepa_bench.encoders import timm_library, vit_layout
 from astrojepa_bench.encoders.pooling import Pooling, pool
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.timm_model import TimmModel
@@ -79,9 +77,10 @@ class TokenViT(Encoder):
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1))
         self.embed = nn.Linear(len(spec.bands) * patch * patch, width)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(depth)
+            timm_library.Block(width, heads, qkv_bias=True, norm_layer=timm_library.LayerNorm)
+            for _ in range(depth)
         )
-        self.norm = LayerNorm(width)
+        self.norm = timm_library.LayerNorm(width)
         self._codes: dict[tuple[int, int, torch.device], Tensor] = {}
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.zeros_(self.embed.bias)

@@ -1,0 +1,35 @@
+"""The parts of timm that encoders are built of, imported when a model is first built: that takes seconds.
+
+What asks for a model pays for it, and whoever looks at galaxies, or reads a list, does not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from timm import create_model, get_pretrained_cfg, is_model, list_models, model_entrypoint
+    from timm.layers.norm import LayerNorm
+    from timm.models.vision_transformer import Block
+
+__all__ = [
+    "Block",
+    "LayerNorm",
+    "create_model",
+    "get_pretrained_cfg",
+    "is_model",
+    "list_models",
+    "model_entrypoint",
+]
+
+_HOMES = {
+    "Block": "timm.models.vision_transformer",
+    "LayerNorm": "timm.layers.norm",  # with the epsilon of published transformers, 1e-6
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_HOMES.get(name, "timm")), name)
