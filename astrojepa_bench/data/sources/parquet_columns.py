@@ -81,9 +81,14 @@ class ImagePlaces:
 
 
 def stored(kind: pa.DataType) -> pa.DataType:
-    """Return what a type is stored as; an extension type, whoever has registered it, is a name for another."""
-    while isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.FixedShapeTensorType):
-        kind = kind.storage_type
+    """Return what values are, whatever type gives them: extension types and dictionaries stand for others."""
+    while not isinstance(kind, pa.FixedShapeTensorType):
+        if isinstance(kind, pa.BaseExtensionType):
+            kind = kind.storage_type
+        elif types.is_dictionary(kind):
+            kind = kind.value_type
+        else:
+            break
     return kind
 
 

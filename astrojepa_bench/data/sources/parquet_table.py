@@ -28,6 +28,7 @@ VALUE_BYTES = 8  # that a number takes at most
 ROW_BYTES = 512  # that a galaxy takes in memory beside its pixels
 HIGHEST_COMPRESSION = 1100
 ALWAYS_BELIEVED = 64 << 20  # bytes; a claim that does no harm
+MOST_BESIDE = 2  # numbers of mask or variance for one of the image; flux may be missing where they are not
 MOST_COLUMNS = 10_000
 
 
@@ -236,8 +237,9 @@ def _image_values(file: parquet.ParquetFile, image: ImagePlaces) -> tuple[int, .
         counts.append(sum(each.num_values for each in held))
         if counts[-1] > MOST_PIXELS * MOST_BANDS * max(1, group.num_rows):
             raise RefusedError(f"it claims {counts[-1]} pixels for {group.num_rows} images")
-        if any(group.column(at).num_values > counts[-1] for at in beside):
-            raise RefusedError("what lies beside its images is larger than they are")
+        most = max(MOST_BESIDE * counts[-1], ALWAYS_BELIEVED // VALUE_BYTES)
+        if any(group.column(at).num_values > most for at in beside):
+            raise RefusedError("what lies beside its images is much larger than they are")
         claim += counts[-1] * VALUE_BYTES
         packed += sum(each.total_compressed_size for each in held)
     if claim > max(ALWAYS_BELIEVED, packed * HIGHEST_COMPRESSION):
