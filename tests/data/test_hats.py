@@ -136,6 +136,7 @@ def test_a_collection_that_lsdb_wrote_is_read_without_its_margins(written, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of lsdb about pandas
 def test_lsdb_writes_such_a_collection_today(tmp_path):
     """The layout of the stored collection is that of the library that is installed."""
     by_lsdb(tmp_path / "galaxies")

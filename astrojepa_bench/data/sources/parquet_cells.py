@@ -8,7 +8,7 @@ from pyarrow import compute, types
 
 from astrojepa_bench.data.given import in_bytes
 from astrojepa_bench.data.sources.container import LARGEST_FILE, RefusedError, guarded
-from astrojepa_bench.data.sources.parquet_columns import Place, is_listed
+from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, is_listed
 
 
 def plain(values: pa.Array) -> pa.Array:
@@ -18,7 +18,7 @@ def plain(values: pa.Array) -> pa.Array:
     return values
 
 
-def bytes_of(cell: pa.Array, place: Place) -> bytes:
+def bytes_of(cell: pa.Array, place: ColumnPlace) -> bytes:
     """Return the file that one cell holds.
 
     Raises:
@@ -37,7 +37,7 @@ def bytes_of(cell: pa.Array, place: Place) -> bytes:
     return data
 
 
-def array_of(cell: pa.Array, place: Place) -> np.ndarray:
+def array_of(cell: pa.Array, place: ColumnPlace) -> np.ndarray:
     """Return the numbers that one cell holds, nulls among floating-point ones as NaN.
 
     Args:
@@ -66,7 +66,7 @@ def array_of(cell: pa.Array, place: Place) -> np.ndarray:
     return values.reshape(shape)
 
 
-def names_of(cell: pa.Array, place: Place) -> list[str]:
+def names_of(cell: pa.Array, place: ColumnPlace) -> list[str]:
     """Return the names that one cell lists.
 
     Raises:
@@ -77,7 +77,7 @@ def names_of(cell: pa.Array, place: Place) -> list[str]:
     return [str(name) for name in found.to_pylist()]
 
 
-def _opened(cell: pa.Array, place: Place) -> tuple[pa.Array, tuple[int, ...]]:
+def _opened(cell: pa.Array, place: ColumnPlace) -> tuple[pa.Array, tuple[int, ...]]:
     """Return what lies at a place in a cell, and how many structs it lists, if it lists any."""
     found: pa.Array = plain(cell)
     shape: tuple[int, ...] = ()

@@ -35,7 +35,7 @@ DEEPEST = 8  # levels of lists; an image has three
 Kind: TypeAlias = Literal["encoded", "numbers", "bands"]
 
 
-class Place(NamedTuple):
+class ColumnPlace(NamedTuple):
     """Where values lie: a column, or a field of one that holds structs.
 
     Attributes:
@@ -68,14 +68,14 @@ class ImagePlaces:
     """
 
     kind: Kind
-    pixels: Place
-    band: Place | None = None
-    ivar: Place | None = None
-    mask: Place | None = None
-    scale: Place | None = None
+    pixels: ColumnPlace
+    band: ColumnPlace | None = None
+    ivar: ColumnPlace | None = None
+    mask: ColumnPlace | None = None
+    scale: ColumnPlace | None = None
 
     @property
-    def beside(self) -> tuple[Place, ...]:
+    def beside(self) -> tuple[ColumnPlace, ...]:
         """What lies beside flux and is as large, at most."""
         return tuple(place for place in (self.ivar, self.mask) if place is not None)
 
@@ -127,7 +127,7 @@ class Schema:
     title: str
     columns: Mapping[str, pa.DataType]
 
-    def place(self, name: str, role: str) -> Place:
+    def place(self, name: str, role: str) -> ColumnPlace:
         """Find a column by its name, or a field of one as `column.field`.
 
         Raises:
@@ -136,10 +136,10 @@ class Schema:
         alike = [each for each in self.columns if each == name]
         alike = alike or [each for each in self.columns if each.lower() == name.lower()]
         if len(alike) == 1:
-            return Place(alike[0])
+            return ColumnPlace(alike[0])
         column, _, inner = name.partition(".")
         if column in self.columns and inner in fields_of(self.columns[column]):
-            return Place(column, inner)
+            return ColumnPlace(column, inner)
         way_out = ", or to none" if role != "image" else ""
         known = [shown(each) for each in list(self.columns)[:50]]
         raise DataError(
@@ -147,7 +147,7 @@ class Schema:
             f"{nearest(name, known)}"
         )
 
-    def known(self, role: str, asked: str | None, stated: Sequence[str] = ()) -> Place | None:
+    def known(self, role: str, asked: str | None, stated: Sequence[str] = ()) -> ColumnPlace | None:
         """Find the column of numbers or text for a role; None where there is none.
 
         Args:
@@ -169,7 +169,7 @@ class Schema:
                 f"{self.title}: columns {', '.join(map(shown, names))} could each be the {role}; set "
                 f"dataset.{role} to one of them, or to none"
             )
-        return self._flat(Place(names[0]), role) if names else None
+        return self._flat(ColumnPlace(names[0]), role) if names else None
 
     def _usual(self, role: str) -> list[str]:
         """List what could be meant: the plain name alone, else any other usual one."""
@@ -181,7 +181,7 @@ class Schema:
                 return exact if len(exact) == 1 else found
         return [name for name in self.columns if role == "label" and name.lower().endswith(LABEL_END)]
 
-    def _flat(self, place: Place, role: str) -> Place:
+    def _flat(self, place: ColumnPlace, role: str) -> ColumnPlace:
         kind = self.type_of(place)
         depth, inner = levels(kind)
         if depth or types.is_struct(inner) or types.is_map(inner):
@@ -191,7 +191,7 @@ class Schema:
             )
         return place
 
-    def type_of(self, place: Place) -> pa.DataType:
+    def type_of(self, place: ColumnPlace) -> pa.DataType:
         """Return the type of the values at a place."""
         kind = self.columns[place.column]
         return fields_of(kind)[place.inner] if place.inner else kind
@@ -209,15 +209,15 @@ class Schema:
         if asked == AUTO:
             asked = self._only_image()
         begun = [f"{asked}_{word}" for word in FLUX if f"{asked}_{word}" in self.columns]
-        place = Place(begun[0]) if begun and asked not in self.columns else self.place(asked, "image")
+        place = ColumnPlace(begun[0]) if begun and asked not in self.columns else self.place(asked, "image")
         fields = fields_of(self.columns[place.column])
         inner = place.inner or next((name for name in FLUX if name in fields), "")
         if inner in FLUX:
             return self._beside(
-                Place(place.column, inner), {name: Place(place.column, name) for name in fields}
+                ColumnPlace(place.column, inner), {name: ColumnPlace(place.column, name) for name in fields}
             )
         if not place.inner and types.is_binary(stored(fields.get("bytes", pa.null()))):
-            return ImagePlaces("encoded", Place(place.column, "bytes"))
+            return ImagePlaces("encoded", ColumnPlace(place.column, "bytes"))
         depth, kind = levels(self.type_of(place))
         if not depth and _is_bytes(kind):
             return ImagePlaces("encoded", place)
@@ -229,12 +229,14 @@ class Schema:
         stem, _, word = place.column.rpartition("_")
         stem = stem if word in FLUX else ""
         beside = {
-            word: Place(f"{stem}_{word}") for word in BESIDE if stem and f"{stem}_{word}" in self.columns
+            word: ColumnPlace(f"{stem}_{word}")
+            for word in BESIDE
+            if stem and f"{stem}_{word}" in self.columns
         }
         return self._beside(place, beside)
 
-    def _beside(self, pixels: Place, beside: Mapping[str, Place]) -> ImagePlaces:
-        def first(words: tuple[str, ...]) -> Place | None:
+    def _beside(self, pixels: ColumnPlace, beside: Mapping[str, ColumnPlace]) -> ImagePlaces:
+        def first(words: tuple[str, ...]) -> ColumnPlace | None:
             return next((beside[word] for word in words if word in beside), None)
 
         depth, kind = levels(self.type_of(pixels))
@@ -246,7 +248,9 @@ class Schema:
         return ImagePlaces("bands" if beside else "numbers", pixels, *map(first, (BAND, IVAR, MASK, SCALE)))
 
     def _only_image(self) -> str:
-        found = [name for name, kind in self.columns.items() if _can_show(kind) and not self._is_beside(name)]
+        stems = [name.rpartition("_")[0] for name in self.columns if name.rpartition("_")[2] in FLUX]
+        beside = {f"{stem}_{word}" for stem in stems for word in BESIDE}
+        found = [name for name, kind in self.columns.items() if _can_show(kind) and name not in beside]
         if "image" in found:
             return "image"
         if len(found) == 1:
@@ -254,10 +258,6 @@ class Schema:
         many = f"columns {', '.join(map(shown, found[:9]))} can each hold images"
         none = f"no column holds images among {', '.join(map(shown, list(self.columns)[:20]))}"
         raise DataError(f"{self.title}: {many if found else none}; set dataset.image to the one that does")
-
-    def _is_beside(self, name: str) -> bool:
-        stem, _, word = name.rpartition("_")
-        return word in BESIDE and any(f"{stem}_{flux}" in self.columns for flux in FLUX)
 
 
 def _can_show(kind: pa.DataType) -> bool:

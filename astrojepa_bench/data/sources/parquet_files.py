@@ -76,10 +76,11 @@ class ParquetFiles:
         names = list(_walked(path))
         if not names:
             raise DataError(f"{path} holds no Parquet file; expected names that end in {', '.join(SUFFIXES)}")
-        declared = {name: _split_of(name) for name in names}
-        if not any(declared.values()):
+        # Read off the name of a file or of a folder above it: `train-00000-of-00002`, `test/0.parquet`.
+        matches = {name: list(filter(None, map(SPLIT.match, name.split("/")[::-1]))) for name in names}
+        if not any(matches.values()):
             return cls(path, {name: path / name for name in names})
-        parts = {name: split or "the rest" for name, split in declared.items()}
+        parts = {name: found[0][1].lower() if found else "the rest" for name, found in matches.items()}
         kept, honoured, notes = honoured_splits(list(dict.fromkeys(parts.values())))
         used = [name for name in names if parts[name] in kept]
         return cls(path, {n: path / n for n in used}, {}, parts if honoured else None, notes)
@@ -93,14 +94,17 @@ class ParquetFiles:
                 f"{root} is a HATS catalogue of kind '{shown(kind)}', whose rows are those of another; give the "
                 "object catalogue that it belongs to"
             )
-        found = {name: _healpix_order(name) for name in _walked(root) if PARTITION.search(name)}
-        if not found:
+        found = {name: PARTITION.search(name) for name in _walked(root)}
+        pixels = {name: (int(match[1]), int(match[2])) for name, match in found.items() if match}
+        if not pixels:
             raise DataError(
                 f"{root} is a HATS catalogue without partitions (Norder=…/Npix=…); fetch it again"
             )
-        names = sorted(found, key=lambda name: (found[name], name))
+        # By the first pixel of the deepest order in each, in the nested scheme: neighbours follow one another.
+        deep = {name: pixel << (2 * max(0, DEEPEST_ORDER - order)) for name, (order, pixel) in pixels.items()}
+        names = sorted(pixels, key=lambda name: (deep[name], name))
         places = [(root / name).relative_to(path).as_posix() for name in names]
-        missing = _listed(root) - {_pixel(name) for name in names}
+        missing = _listed(root) - set(pixels.values())
         order, pixel = min(missing, default=(0, 0))
         notes = true_notes({
             f"{len(missing)} partitions of its list are not there, first Norder={order}/Npix={pixel}": missing
@@ -151,22 +155,16 @@ def check_parquet(path: Path) -> None:
 
 def _walked(folder: Path) -> Iterator[str]:
     """Go through a folder's Parquet files, sorted; links to folders may form circles and are not followed."""
-    for place, folders, files in os.walk(folder, onerror=_unwalkable):
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}); check the path") from None
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         here = Path(place).relative_to(folder)
         for name in sorted(files):
             if name.lower().endswith(SUFFIXES) and not name.startswith((".", "_")):
                 yield (here / name).as_posix()
-
-
-def _unwalkable(error: OSError) -> None:
-    raise DataError(f"{error.filename} cannot be read ({error.strerror}); check the path") from None
-
-
-def _split_of(name: str) -> str:
-    """Read a split off the name of a file or of a folder above it: `train-00000-of-00002`, `test/0.parquet`."""
-    found = (SPLIT.match(part) for part in PurePosixPath(name).parts[::-1])
-    return next((match[1].lower() for match in found if match), "")
 
 
 def _primary(path: Path) -> tuple[Path, dict[str, str]]:
@@ -195,18 +193,6 @@ def _properties(path: Path) -> dict[str, str]:
     lines = (line.strip() for line in data.decode("utf-8", "replace").splitlines())
     pairs = (line.partition("=") for line in lines if line and line[0] not in "#!")
     return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _pixel(name: str) -> tuple[int, int]:
-    """Return order and number of a partition's pixel."""
-    match = PARTITION.search(name)
-    return (-1, -1) if match is None else (int(match[1]), int(match[2]))
-
-
-def _healpix_order(name: str) -> int:
-    """Place a partition on the sky: the first pixel of the deepest order in it, in the nested scheme."""
-    order, pixel = _pixel(name)
-    return pixel << (2 * max(0, DEEPEST_ORDER - order))
 
 
 def _listed(root: Path) -> set[tuple[int, int]]:

@@ -18,7 +18,7 @@ from astrojepa_bench.data.sources.catalogue import Catalogue, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.listing import believable
 from astrojepa_bench.data.sources.parquet_cells import plain
-from astrojepa_bench.data.sources.parquet_columns import ImagePlaces, Place, is_listed
+from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces, is_listed
 from astrojepa_bench.data.sources.parquet_table import CATALOGUE_ROWS, Shard, batches
 from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of
 from astrojepa_bench.errors import DataError
@@ -56,7 +56,7 @@ def known_of(
     title: str,
     shards: Sequence[Shard],
     rows: Int[np.ndarray, " row"],
-    places: Mapping[str, Place],
+    places: Mapping[str, ColumnPlace],
     image: ImagePlaces,
     metadata: Mapping[bytes, bytes],
 ) -> Known:
@@ -131,7 +131,7 @@ def _classes(
     return tuple(class_names), np.where(numbers >= 0, numbers, -1).astype(np.int64)
 
 
-def _class_names(metadata: Mapping[bytes, bytes], place: Place | None) -> list[str]:
+def _class_names(metadata: Mapping[bytes, bytes], place: ColumnPlace | None) -> list[str]:
     """Return the names of classes that are stored as numbers, as the library `datasets` states them."""
     names: object = None
     with suppress(RefusedError), guarded():
@@ -148,9 +148,10 @@ def _number(column: pd.Series | None, count: int) -> tuple[Float[np.ndarray, " r
     return numbers_of(column)
 
 
-def _column(batch: pa.RecordBatch, place: Place, role: str) -> pd.Series:
+def _column(batch: pa.RecordBatch, place: ColumnPlace, role: str) -> pd.Series:
     """Return one value a row: numbers as they are, whole ones as text where they are names."""
-    values = _inner(batch, place)
+    values = plain(batch.column(place.column))
+    values = plain(compute.struct_field(values, [place.inner])) if place.inner else values
     values = values.dictionary_decode() if types.is_dictionary(values.type) else values
     wanted = pa.string() if role in TEXTS and types.is_integer(values.type) else None
     if role not in TEXTS:
@@ -160,12 +161,7 @@ def _column(batch: pa.RecordBatch, place: Place, role: str) -> pd.Series:
     return values.to_pandas()
 
 
-def _inner(batch: pa.RecordBatch, place: Place) -> pa.Array:
-    values = plain(batch.column(place.column))
-    return plain(compute.struct_field(values, [place.inner])) if place.inner else values
-
-
-def _listed(batch: pa.RecordBatch, place: Place) -> tuple[Int[np.ndarray, " row"], pa.Array]:
+def _listed(batch: pa.RecordBatch, place: ColumnPlace) -> tuple[Int[np.ndarray, " row"], pa.Array]:
     """Return how many values each row lists, and all of them behind one another."""
     values = plain(batch.column(place.column))
     lengths = np.ones(len(values), dtype=np.int64)
@@ -178,7 +174,7 @@ def _listed(batch: pa.RecordBatch, place: Place) -> tuple[Int[np.ndarray, " row"
     return lengths.astype(np.int64), values
 
 
-def _joined(batch: pa.RecordBatch, place: Place) -> list[str]:
+def _joined(batch: pa.RecordBatch, place: ColumnPlace) -> list[str]:
     """Return the names that each row lists, in one text."""
     lengths, values = _listed(batch, place)
     offsets = pa.array(np.cumsum([0, *lengths.tolist()]), type=pa.int32())
@@ -186,7 +182,7 @@ def _joined(batch: pa.RecordBatch, place: Place) -> list[str]:
     return [text for text in compute.binary_join(words, SEPARATOR).to_pylist() if text]
 
 
-def _one_scale(batch: pa.RecordBatch, place: Place) -> Float[np.ndarray, " row"]:
+def _one_scale(batch: pa.RecordBatch, place: ColumnPlace) -> Float[np.ndarray, " row"]:
     """Return the scale that all bands of an image share, NaN where they differ or list none."""
     lengths, values = _listed(batch, place)
     numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)

@@ -20,7 +20,7 @@ from astrojepa_bench.data.sources.flux import Flux, Stretch, chosen_stretch, dis
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import Sides, bands_first, sides_of
 from astrojepa_bench.data.sources.parquet_cells import array_of, bytes_of, names_of
-from astrojepa_bench.data.sources.parquet_columns import ImagePlaces, Place
+from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces
 
 SHOWING = 1  # raise it whenever the same cell starts to give other pixels
 
@@ -44,7 +44,7 @@ class Showing:
     use_mask: bool = True
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[ColumnPlace, ...]:
         """All that is read to show an image."""
         image = self.image
         named = (image.band,) if self.bands and not self.given else ()
@@ -52,7 +52,7 @@ class Showing:
         return tuple(place for place in (image.pixels, *named, *beside) if place is not None)
 
     @property
-    def files(self) -> Place | None:
+    def files(self) -> ColumnPlace | None:
         """Where whole files lie, if it is these."""
         return self.image.pixels if self.image.kind == "encoded" else None
 
@@ -159,7 +159,9 @@ class Showing:
             return list(self.given)
         return names_of(cells.column(self.image.band.column), self.image.band)
 
-    def _like(self, planes: np.ndarray, cells: pa.RecordBatch, place: Place, names: list[str]) -> np.ndarray:
+    def _like(
+        self, planes: np.ndarray, cells: pa.RecordBatch, place: ColumnPlace, names: list[str]
+    ) -> np.ndarray:
         """Read what lies beside flux, one value a pixel; of a single plane, the same in every band."""
         values = array_of(cells.column(place.column), place)
         if values.shape == planes.shape[1:]:

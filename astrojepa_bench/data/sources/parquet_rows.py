@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pyarrow import types
 
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
@@ -21,7 +21,7 @@ from astrojepa_bench.data.sources.container import RefusedError, shown, spelt
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, Sides
 from astrojepa_bench.data.sources.listing import Listing, without_repeats
-from astrojepa_bench.data.sources.parquet_columns import AUTO, SPELT, ImagePlaces, Place, Schema, levels
+from astrojepa_bench.data.sources.parquet_columns import AUTO, SPELT, ColumnPlace, ImagePlaces, Schema, levels
 from astrojepa_bench.data.sources.parquet_files import ParquetFiles
 from astrojepa_bench.data.sources.parquet_known import Known, known_of
 from astrojepa_bench.data.sources.parquet_pictures import SHOWING, Showing
@@ -100,12 +100,15 @@ class ParquetRows:
         beside = [place for place in (image.band, image.scale) if place is not None]
         shards = shards_of(files, schema, image, (*places.values(), *beside))
         count = sum(map(len, shards))
-        known = known_of(schema.title, shards, _evenly(count, wanted.galaxies), places, image, metadata)
+        used = count if wanted.galaxies is None else min(wanted.galaxies, count)
+        rows = np.arange(used) * count // used  # at equal distances: of rows sorted by sky, from all of it
+        known = known_of(schema.title, shards, rows, places, image, metadata)
         showing = _showing(image, known.bands, wanted.bands, stretch, use_mask, schema.title)
         told = (*files.notes, *_told(schema, places, showing, known.scale, count), *known.catalogue.notes)
         known = known.with_(notes=told)
-        if known.catalogue.split is None:
-            known = known.with_(split=_split(shards, known.rows, files.splits))
+        if known.catalogue.split is None and files.splits is not None:
+            file = np.searchsorted(np.cumsum([len(shard) for shard in shards]), rows, side="right")
+            known = known.with_(split=np.array([files.splits[shard.name] for shard in shards])[file])
         known = _distinct(known, schema.title, wanted.on_bad_image)
         return cls(schema.title, shards, known, showing, cache_dir)
 
@@ -151,10 +154,10 @@ class ParquetRows:
         """Return what the columns say, and how much sky the images show."""
         show = self.showing
         names = tuple(show.filters) or show.bands
-        return replace(self.known.catalogue, field_arcsec=self.known.scale * self._sides_px, bands=names)
+        return replace(self.known.catalogue, field_arcsec=self.known.scale * self.sides_px, bands=names)
 
     @cached_property
-    def _sides_px(self) -> Float[np.ndarray, " row"]:
+    def sides_px(self) -> Float[np.ndarray, " row"]:
         """Side of each image's central square, NaN where it cannot be read; looked at only where it matters."""
         if np.isnan(self.known.scale).all():
             return np.full(len(self), np.nan)
@@ -200,7 +203,7 @@ class ParquetRows:
             at += len(batch)
 
 
-def _places(schema: Schema, wanted: Wanted, facts: Mapping[str, str]) -> dict[str, Place]:
+def _places(schema: Schema, wanted: Wanted, facts: Mapping[str, str]) -> dict[str, ColumnPlace]:
     """Find the columns that say something of a galaxy, by what they say."""
     stated = {
         role: [facts.get(f"hats_col_{role}", ""), facts.get(f"{role}_column", "")] for role in ("ra", "dec")
@@ -211,12 +214,6 @@ def _places(schema: Schema, wanted: Wanted, facts: Mapping[str, str]) -> dict[st
     return {role: place for role, place in found.items() if place is not None}
 
 
-def _evenly(count: int, most: int | None) -> Int[np.ndarray, " row"]:
-    """Choose rows at equal distances: of rows sorted by sky, from all of the sky."""
-    used = count if most is None else min(most, count)
-    return np.arange(used) * count // max(1, used)
-
-
 def _distinct(known: Known, where: str, on_bad_image: OnBadImage) -> Known:
     listing = Listing(tuple(map(str, known.rows.tolist())), known.catalogue)
     found = without_repeats(listing, where, on_bad_image)
@@ -224,16 +221,6 @@ def _distinct(known: Known, where: str, on_bad_image: OnBadImage) -> Known:
         return known
     rows = np.array(found.names, dtype=np.int64)
     return replace(known, rows=rows, catalogue=found.known, scale=known.scale[np.isin(known.rows, rows)])
-
-
-def _split(
-    shards: Sequence[Shard], rows: Int[np.ndarray, " row"], splits: Mapping[str, str] | None
-) -> np.ndarray | None:
-    """Return the split of each row as the names of files state it; None where they do not."""
-    if splits is None:
-        return None
-    ends = np.cumsum([len(shard) for shard in shards])
-    return np.array([splits[shard.name] for shard in shards])[np.searchsorted(ends, rows, side="right")]
 
 
 def _showing(
@@ -266,9 +253,13 @@ def _showing(
 
 
 def _told(
-    schema: Schema, places: Mapping[str, Place], showing: Showing, scale: Float[np.ndarray, " row"], of: int
+    schema: Schema,
+    places: Mapping[str, ColumnPlace],
+    showing: Showing,
+    scale: Float[np.ndarray, " row"],
+    of: int,
 ) -> Iterator[str]:
-    """Say what was chosen."""
+    """Tell what was chosen, a note at a time."""
     read = {role: shown(str(place)) for role, place in {"image": showing.image.pixels, **places}.items()}
     words = [role if role == place else f"{role} ({place})" for role, place in read.items()]
     yield f"columns read: {', '.join(words)}"

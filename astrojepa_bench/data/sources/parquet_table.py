@@ -15,7 +15,7 @@ from pyarrow import parquet, types
 from astrojepa_bench.data.given import check_affordable, in_bytes
 from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, MOST_PIXELS
-from astrojepa_bench.data.sources.parquet_columns import ImagePlaces, Place, Schema, levels
+from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces, Schema, levels
 from astrojepa_bench.data.sources.parquet_files import ParquetFiles, check_parquet
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
@@ -69,7 +69,7 @@ def schema_of(files: ParquetFiles) -> tuple[Schema, dict[bytes, bytes]]:
 
 
 def shards_of(
-    files: ParquetFiles, schema: Schema, image: ImagePlaces, others: Sequence[Place]
+    files: ParquetFiles, schema: Schema, image: ImagePlaces, others: Sequence[ColumnPlace]
 ) -> tuple[Shard, ...]:
     """Read what every file says of its rows, and none of them.
 
@@ -103,9 +103,9 @@ def shards_of(
 
 def batches(
     shards: Sequence[Shard],
-    places: Sequence[Place],
+    places: Sequence[ColumnPlace],
     rows: Int[np.ndarray, " row"],
-    files_of_images: Place | None = None,
+    files_of_images: ColumnPlace | None = None,
     *,
     images: bool,
 ) -> Iterator[tuple[Shard, Int[np.ndarray, " row"], pa.RecordBatch]]:
@@ -138,7 +138,8 @@ def batches(
                     within[np.searchsorted(within, first) : np.searchsorted(within, first + count)] - first
                 )
                 if len(chosen):
-                    size = _images_at_once(shard, group, len(places)) if images else CATALOGUE_ROWS
+                    a_row = max(1, shard.values[group] // count) * VALUE_BYTES * len(places)
+                    size = max(1, min(MOST_IMAGES, BLOCK_BYTES // a_row)) if images else CATALOGUE_ROWS
                     for numbers, batch in _of_group(file, group, count, names, chosen, size):
                         yield shard, numbers + first, batch
                 first += count
@@ -155,6 +156,7 @@ def _of_group(
     seen = 0
     for batch in file.iter_batches(size, row_groups=[group], columns=names, use_threads=False):
         here = chosen[np.searchsorted(chosen, seen) : np.searchsorted(chosen, seen + len(batch))]
+        batch.validate(full=True)  # what is damaged would come to light later, or crash
         if len(here):
             yield here, batch if len(here) == len(batch) else batch.take(pa.array(here - seen))
         seen += len(batch)
@@ -165,7 +167,7 @@ def _of_group(
 
 
 @contextmanager
-def opened(path: Path, files_of_images: Place | None = None) -> Iterator[parquet.ParquetFile]:
+def opened(path: Path, files_of_images: ColumnPlace | None = None) -> Iterator[parquet.ParquetFile]:
     """Open a file; whatever goes wrong with it from then on is one line.
 
     Args:
@@ -204,7 +206,7 @@ def _leaves(file: parquet.ParquetFile) -> list[str]:
     return [file.schema.column(at).path for at in range(file.metadata.num_columns)]
 
 
-def _check_alike(found: pa.Schema, wanted: Schema, places: Sequence[Place], *, exact: bool) -> None:
+def _check_alike(found: pa.Schema, wanted: Schema, places: Sequence[ColumnPlace], *, exact: bool) -> None:
     """Refuse a file whose columns differ from the first's: those of images in type, others in being there."""
     types_here = {each.name: each.type for each in found}
     for place in places:
@@ -249,10 +251,5 @@ def _image_values(file: parquet.ParquetFile, image: ImagePlaces) -> tuple[int, .
     return tuple(counts)
 
 
-def _numbered(leaves: Sequence[str], places: Sequence[Place]) -> list[int]:
+def _numbered(leaves: Sequence[str], places: Sequence[ColumnPlace]) -> list[int]:
     return [at for at, leaf in enumerate(leaves) if any(place.leaves([leaf]) for place in places)]
-
-
-def _images_at_once(shard: Shard, group: int, columns: int) -> int:
-    a_row = max(1, shard.values[group] // max(1, shard.groups[group])) * VALUE_BYTES * columns
-    return max(1, min(MOST_IMAGES, BLOCK_BYTES // a_row))
