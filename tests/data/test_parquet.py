@@ -430,6 +430,14 @@ def test_other_files_are_refused_by_name(tmp_path):
     assert "has no rows; expected at least one galaxy" in refusal(folder)
 
 
+def test_text_that_is_none_is_refused(tmp_path):
+    """Damaged text would come to light one cell at a time, or crash what counts its characters."""
+    words = pa.array([b"ok", b"\xff\xfe"])
+    damaged = pa.StringArray.from_buffers(2, *words.buffers()[1:])
+    path = write(tmp_path / "a.parquet", nested(PIXELS[:2]), id=damaged)
+    assert "Invalid UTF8" in refusal(path)
+
+
 def test_a_short_file_that_claims_a_billion_pixels_is_refused(tmp_path, monkeypatch):
     """Runs of one value, of which a few kilobytes hold gigabytes: counted before they are written out."""
     monkeypatch.setattr(parquet_table, "ALWAYS_BELIEVED", 1 << 20)
