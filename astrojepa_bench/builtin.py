@@ -43,8 +43,8 @@ def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
         "galaxy10": Galaxy10,
         "hdf5": Hdf5,
         "folder": Folder,
-        "huggingface": HuggingFace,
         "parquet": Parquet,
+        "huggingface": HuggingFace,
     }
 
 

@@ -173,6 +173,26 @@ def test_flux_may_lie_in_columns_of_any_shape(shape, tmp_path):
     np.testing.assert_allclose(known.field_arcsec, 0.262 * SIDE, rtol=1e-6)
 
 
+@pytest.mark.slow
+def test_what_the_library_of_the_hub_writes_is_read(tmp_path):
+    """Features as the Multimodal Universe declares them, written by `datasets`, whose array types are its own."""
+    hub = pytest.importorskip("datasets")
+    plane, number = hub.Array2D((SIDE, SIDE), "float32"), hub.Value("float32")
+    a_band = {"band": hub.Value("string"), "flux": plane, "ivar": plane, "psf_fwhm": number, "scale": number}
+    a_band["mask"] = hub.Array2D((SIDE, SIDE), "bool")
+    features = hub.Features({"image": hub.Sequence(a_band), "object_id": hub.Value("string")})
+    cells = {
+        "image": [observed(row) for row in range(COUNT)],
+        "object_id": [f"g{row}" for row in range(COUNT)],
+    }
+    hub.Dataset.from_dict(cells, features).to_parquet(str(tmp_path / "a.parquet"))
+    rows = ParquetRows.opened(tmp_path / "a.parquet")
+    assert rows.catalogue().ids[3] == "g3"
+    truth, _ = displayed(Flux(FLUX[3].astype(np.float64), "grz", float(np.float32(0.262))), "viewer")
+    np.testing.assert_array_equal(list(rows.pictures())[3].pixels, truth.transpose(1, 2, 0))
+    assert rows.showing.bands == ("DES-Z", "DES-R", "DES-G")
+
+
 @pytest.mark.parametrize("held", ["bytes", "struct", "integers"])
 def test_display_images_are_shown_as_they_are(held, tmp_path):
     """Files in bytes, in the struct of `datasets`, and whole numbers of any width."""
