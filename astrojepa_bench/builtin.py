@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.data.parquet import Parquet
 from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
@@ -42,6 +43,7 @@ def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
         "galaxy10": Galaxy10,
         "hdf5": Hdf5,
         "folder": Folder,
+        "parquet": Parquet,
         "huggingface": HuggingFace,
     }
 

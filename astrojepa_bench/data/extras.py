@@ -19,6 +19,7 @@ from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_rows import saved_rows
 from astrojepa_bench.data.sources.layouts import layout_of
 from astrojepa_bench.data.sources.listing import LABEL, Columns
+from astrojepa_bench.data.sources.parquet_rows import ParquetRows, Wanted
 from astrojepa_bench.data.splitting.leaks import Part, showing
 from astrojepa_bench.data.splitting.selection import OnBadImage, readable
 from astrojepa_bench.data.splitting.splits import sky_groups
@@ -105,7 +106,7 @@ def with_extras(
 
 
 def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
-    """Open an HDF5 file of Galaxy10's layout, a zip or folder of images, or a saved Hugging Face data set.
+    """Open an HDF5 file of Galaxy10's layout, a zip or folder of images, Parquet, or a saved Hugging Face data set.
 
     Raises:
         DataError: it is missing, or none of these.
@@ -113,6 +114,11 @@ def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
     layout = layout_of(path)
     if layout == "huggingface":
         return saved_rows(path, cache_dir)
+    if layout == "parquet":
+        roles = {} if columns.label else {"label": None}
+        return ParquetRows.opened(
+            path, Wanted(roles=roles, on_bad_image=columns.on_bad_image), cache_dir=cache_dir
+        )
     if layout == "folder":
         return ImageFiles.opened(path, columns, cache_dir=cache_dir)
     return Hdf5File.opened(path, None)

@@ -26,6 +26,7 @@ from PIL import Image
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.data.parquet import Parquet
 from astrojepa_bench.data.sources.container import RefusedError
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of, read_table
@@ -276,6 +277,39 @@ def hub_folder(room, lot):
     HuggingFace(path=room / "f", on_bad_image=lot.choice(("skip", "fail"))).load(8, room / "cache")
 
 
+def parquet_galaxies(room, lot):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    flux = PIXELS.transpose(0, 3, 1, 2) / 9.0
+    cells = [
+        {"band": list("grz"), "flux": image.tolist(), "mask": (image > 1).tolist(), "scale": [0.262] * 3}
+        for image in flux
+    ]
+    image = lot.choice((
+        lambda: pa.array(cells), lambda: pa.array(PIXELS.tolist()), lambda: pa.nulls(12),
+        lambda: pa.array([png(image) for image in PIXELS]),
+        lambda: pa.array([[[lot.choice(ODD[:7])] * lot.randrange(3)] * 3 for _ in PIXELS]),
+        lambda: pa.array([cell if lot.random() < 0.7 else None for cell in cells]),
+    ))()  # fmt: skip
+    table = pa.table({"image": image, **{name: FRAME[name] for name in FRAME}})
+    folder = room / "hats"
+    file = folder / lot.choice(("a.parquet", "dataset/Norder=0/Dir=0/Npix=3.parquet", "train-0.parquet"))
+    file.parent.mkdir(parents=True)
+    parquet.write_table(
+        table, file, compression=lot.choice(("none", "snappy", "zstd")), row_group_size=lot.choice((5, 12))
+    )
+    if lot.random() < 0.7:
+        file.write_bytes(damaged(file.read_bytes(), lot))
+    for name in ("hats.properties", "partition_info.csv", "collection.properties", "catalog_info.json"):
+        if lot.random() < 0.2:
+            text = b"hats_primary_table_url=../x\ndataproduct_type=object\nNorder,Npix\n0,3\n{}"
+            (folder / name).write_bytes(damaged(text, lot))
+    if lot.random() < 0.1:
+        (folder / "round").symlink_to(folder)
+    Parquet(path=folder, on_bad_image=lot.choice(("skip", "fail"))).load(8, room / "cache")
+
+
 READERS = (
     hdf5,
     fits_image,
@@ -286,6 +320,7 @@ READERS = (
     toml,
     numpy_array,
     hub_folder,
+    parquet_galaxies,
 )
 SLOW_TO_START = (hub_folder,)
 

@@ -20,14 +20,13 @@ from astrojepa_bench.data.convert import Picture, Unreadable
 from astrojepa_bench.data.sources.archive import DECODING
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
+from astrojepa_bench.data.sources.declared_splits import honoured_splits
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.hub_folder import read_inside
 from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
 from astrojepa_bench.data.sources.tables import classes_of, texts_of
-from astrojepa_bench.data.splitting.selection import true_notes
-from astrojepa_bench.data.splitting.splits import SPELLINGS
 from astrojepa_bench.errors import DataError, nearest
 from astrojepa_bench.events import track
 
@@ -87,7 +86,8 @@ class HubRows:
         filled = {name: rows for name, rows in splits.items() if len(rows)}
         if not filled:
             raise DataError(f"{title} has no rows; expected at least one galaxy")
-        chosen, declared, notes = _chosen(filled)
+        used_splits, declared, notes = honoured_splits(list(filled))
+        chosen = {name: filled[name] for name in used_splits}
         present = _present(title, columns, next(iter(chosen.values())).column_names)
         used = [rows.select_columns(sorted(set(present.values()))) for rows in chosen.values()]
         image, kind = present["image"], library().Image
@@ -227,20 +227,6 @@ def saved_rows(path: Path, cache_dir: Path) -> HubRows:
     known = {name for rows in splits.values() for name in rows.column_names}
     usual = ("image", *({"label"} & known), *MAY_BE_MISSING)
     return HubRows.opened(path.name, splits, {name: name for name in usual}, path, origin.rooms(cache_dir))
-
-
-def _chosen(
-    splits: Mapping[str, datasets.Dataset],
-) -> tuple[Mapping[str, datasets.Dataset], bool, tuple[str, ...]]:
-    """Keep the splits that are to be honoured, or all where that is impossible, and note it."""
-    known = {name: rows for name, rows in splits.items() if name.lower() in SPELLINGS}
-    honoured = {"train", "test"} <= {SPELLINGS[name.lower()] for name in known}
-    told = ", ".join(f"'{name}'" for name in splits if not (honoured and name in known))
-    notes = true_notes({
-        f"splits {told} are neither train, validation nor test and were left out": honoured and told,
-        f"splits {told} are not train and test: all rows were divided anew": not honoured and len(splits) > 1,
-    })  # fmt: skip
-    return known if honoured else splits, honoured, tuple(notes)
 
 
 def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[str, str]:

@@ -14,9 +14,10 @@ from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_library import SAVED
+from astrojepa_bench.data.sources.parquet_files import holds_parquet, is_parquet
 from astrojepa_bench.errors import DataError
 
-Layout: TypeAlias = Literal["hdf5", "folder", "huggingface"]
+Layout: TypeAlias = Literal["hdf5", "folder", "huggingface", "parquet"]
 HUB_MARKS = (*SAVED, "dataset_info.json")
 
 
@@ -29,13 +30,19 @@ def layout_of(path: Path) -> Layout:
     with reading(path):
         path.stat()
     if path.is_dir():
-        return "huggingface" if any((path / mark).is_file() for mark in HUB_MARKS) else "folder"
+        if any((path / mark).is_file() for mark in HUB_MARKS):
+            return "huggingface"
+        return "parquet" if holds_parquet(path) else "folder"
     check_regular(path)
+    if is_parquet(path):
+        return "parquet"
     if h5py.is_hdf5(path):
         return "hdf5"
     if is_zip(path):
         return "folder"
-    raise DataError(f"{path} is neither an HDF5 file nor a zip nor a folder of images; give one of these")
+    raise DataError(
+        f"{path} is neither an HDF5 file nor a zip nor a folder of images nor Parquet; give one of these"
+    )
 
 
 def recognise(path: Path) -> tuple[str, Mapping[str, object]]:

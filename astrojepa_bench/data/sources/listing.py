@@ -174,7 +174,7 @@ def _known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Catalogue:
     bare = Catalogue.bare(ids)
     labels = column_of(frame, asked.label) if asked.label else None
     class_names, label = ((), bare.label) if labels is None else classes_of(labels)
-    facts, more = _facts({name: numbers.get(name, bare.redshift) for name in ("redshift", "ra", "dec")})
+    facts, more = believable({name: numbers.get(name, bare.redshift) for name in ("redshift", "ra", "dec")})
     return replace(
         bare, label=label, class_names=class_names, notes=(*notes, *more),
         redshift=facts["redshift"], ra=facts["ra"], dec=facts["dec"],
@@ -191,7 +191,7 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
     return column
 
 
-def _facts(
+def believable(
     columns: Mapping[str, Float[np.ndarray, " row"]],
 ) -> tuple[dict[str, Float[np.ndarray, " row"]], list[str]]:
     """Drop what catalogues write for "unknown": redshifts of -1 or -99, positions off the sky."""

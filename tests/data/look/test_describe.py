@@ -103,7 +103,7 @@ def test_paths_are_read_by_what_they_hold(tmp_path):
     (tmp_path / "hub" / "dataset_info.json").write_text("{}")
     assert recognise(tmp_path / "hub")[0] == "huggingface"
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(DataError, match="neither an HDF5 file nor a zip nor a folder"):
+    with pytest.raises(DataError, match="neither an HDF5 file nor a zip nor a folder of images nor Parquet"):
         recognise(tmp_path / "text")
     with pytest.raises(DataError, match="cannot be read"):
         recognise(tmp_path / "absent")
