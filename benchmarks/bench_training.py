@@ -63,7 +63,9 @@ def batch_of(trainer: Trainer) -> Tensor:
 
 def cost(trainer: Trainer, seconds: float, kind: str = "float32") -> str:
     """Say how large a step is, and how near to the peak it runs."""
-    return share_of_peak(flops_of(lambda: trainer.loss_of(trainer.objective, 0).total.backward()), seconds, kind)
+    return share_of_peak(
+        flops_of(lambda: trainer.loss_of(trainer.objective, 0).total.backward()), seconds, kind
+    )
 
 
 def ijepa_of(size: Size, *, bf16: bool = False, **options: object) -> Trainer:
@@ -99,7 +101,9 @@ def against_astrojepa(size: Size, repeats: int) -> Iterator[Row]:
             what = f"step of I-JEPA{title}, {kind}, against AstroJEPA's"
             goal = ">= 6" if kind == "bf16" and not title else ""
             if kind == "bf16" and not (has_bf16() and knows_precision()):
-                yield Row(what, None, None, None, "", goal, "not measured: no AVX-512-BF16, or no --precision")
+                yield Row(
+                    what, None, None, None, "", goal, "not measured: no AVX-512-BF16, or no --precision"
+                )
                 continue
             ours = ijepa_of(size, bf16=kind == "bf16", **chosen)
             learns(what, lambda step=stepper(ours): float(step().values[0]))
@@ -130,7 +134,9 @@ def against_lightly(seed_size: Size, small: Size, few: int, many: int) -> Iterat
     masks = drawn(ours, images)
     peer = by_lightly.LightlyIJEPA(ours.objective)
     equal("I-JEPA", ours.loss_of(ours.objective, 0).total, peer.loss(images, masks))
-    yield compared("I-JEPA", ours, lambda: peer.step(images, masks), few, "the same masks, drawn in ours only")
+    yield compared(
+        "I-JEPA", ours, lambda: peer.step(images, masks), few, "the same masks, drawn in ours only"
+    )
 
     ours = trainer_of(MAE, RandomPatches, small, norm="none")
     images = batch_of(ours)

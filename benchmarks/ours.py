@@ -41,9 +41,7 @@ def spec_of(size: Size) -> ImageSpec:
 def encoder_of(size: Size) -> TokenViT:
     """Make an encoder; the same weights each time."""
     torch.manual_seed(0)
-    return TokenViT(
-        spec_of(size), patch=size.patch_px, width=size.width, depth=size.depth, heads=size.heads
-    )
+    return TokenViT(spec_of(size), patch=size.patch_px, width=size.width, depth=size.depth, heads=size.heads)
 
 
 def trainer_of(

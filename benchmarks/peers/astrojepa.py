@@ -88,11 +88,12 @@ class AstroJEPA(nn.Module):
         return loss.detach()
 
 
-def collate(images: Tensor) -> tuple[Tensor, Tensor]:
+def collate(images: Tensor, side: int | None = None) -> tuple[Tensor, Tensor]:
     """Draw a context and four targets for each image, one image after the other.
 
     Args:
         images: in [-1, 1].
+        side: of every target, where others draw targets of one size; None: sides are drawn.
 
     Returns:
         (batch, patch) and (target, batch, patch), true inside.
@@ -100,7 +101,9 @@ def collate(images: Tensor) -> tuple[Tensor, Tensor]:
     contexts, targets = [], []
     for image in images:
         weight = patch_weight(image)
-        own = [block(weight, side_of(TARGET_SIDE), side_of(TARGET_SIDE)) for _ in range(TARGETS)]
+        own = [
+            block(weight, side or side_of(TARGET_SIDE), side or side_of(TARGET_SIDE)) for _ in range(TARGETS)
+        ]
         hidden = torch.stack(own).any(dim=0)
         context = block(weight, side_of(CONTEXT_SIDE), side_of(CONTEXT_SIDE)) & ~hidden
         contexts.append(context if int(context.sum()) >= LEAST_CONTEXT else ~hidden)

@@ -6,6 +6,7 @@ Each returns the loss of a batch, so that it can be held against ours before any
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 
 import timm
@@ -25,6 +26,7 @@ from torch.nn import functional as F
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.geometry.grids import Masks
+from astrojepa_bench.plugin import sincos_positions
 
 MOMENTUM = 0.996
 
@@ -63,11 +65,13 @@ class Peer(nn.Module):
 
 
 def vit_of(encoder: TokenViT) -> nn.Module:
-    """Make timm's model of an encoder, for any size of image."""
+    """Make timm's model of an encoder, for any size of image: positions are ours, where timm resamples a table."""
     found = encoder.as_timm()
     model = timm.create_model(**found.arguments, dynamic_img_size=True)
     model.load_state_dict(dict(found.state))
     model.pos_embed.requires_grad_(False)
+    codes = {side: sincos_positions(side, side, encoder.dim) for side in range(1, encoder.grid.rows + 1)}
+    model._pos_embed = lambda tokens: tokens.flatten(1, 2) + codes[tokens.shape[1]]
     return model
 
 
@@ -120,11 +124,14 @@ class LightlyMAE(Peer):
         ours, grid = objective.decoder, objective.encoder.grid
         self.patch = grid.patch_px
         self.encoder = masked_vit_of(objective.encoder)
-        self.decoder = MAEDecoderTIMM(
-            grid.patches, self.patch, 3, objective.encoder.dim, ours.enter.out_features, len(ours.blocks),
-            ours.blocks[0].attn.num_heads, num_prefix_tokens=0, norm_layer=nn.LayerNorm,
-        )  # fmt: skip
-        order = torch.arange(3 * self.patch**2).view(3, -1).T.flatten()  # their pixels have the bands innermost
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # renamed, not changed, in 1.7
+            self.decoder = MAEDecoderTIMM(
+                grid.patches, self.patch, 3, objective.encoder.dim, ours.enter.out_features, len(ours.blocks),
+                ours.blocks[0].attn.num_heads, num_prefix_tokens=0, norm_layer=nn.LayerNorm,
+            )  # fmt: skip
+        order = (
+            torch.arange(3 * self.patch**2).view(3, -1).T.flatten()
+        )  # their pixels have the bands innermost
         leave = {"decoder_pred.weight": ours.leave.weight[order], "decoder_pred.bias": ours.leave.bias[order]}
         self.decoder.load_state_dict(
             {
