@@ -1,8 +1,8 @@
 """Bytes to batches: a memory map and batched augmentation against a DataLoader that decodes and turns PIL images.
 
-Both rotate freely, mirror, crop and resize bilinearly, and give float images in [0, 1]. The files are JPEG of 424 px,
-as Galaxy Zoo 2's are, centre-cropped and resized as its users do. Results are compared with augmentation off: the
-memory map holds what the pipeline decodes.
+Both rotate freely, mirror, crop and resize bilinearly, and give float images in [0, 1]. The files are JPEG of
+424 px, as Galaxy Zoo 2's are, centre-cropped and resized as its users do. Results are compared with augmentation
+off: the memory map holds what the pipeline decodes.
 """
 
 from __future__ import annotations

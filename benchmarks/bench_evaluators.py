@@ -1,4 +1,4 @@
-"""The linear probe and k-means against scikit-learn's: equal answers first, then the time of each; what evaluators cost.
+"""The linear probe and k-means against scikit-learn's, equal answers first; what the evaluators cost.
 
 pytest benchmarks/bench_evaluators.py -o addopts=--import-mode=importlib --benchmark-json=FILE
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -50,10 +51,10 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     yield from against_stable_pretraining(seed_size, few)
 
 
-def stepper(trainer: Trainer) -> Callable[[], object]:
-    """Return what takes the next step of a trainer."""
+def stepper(trainer: Trainer) -> Callable[[], float]:
+    """Return what takes the next step of a trainer, and returns its loss."""
     steps = iter(range(10**9))
-    return lambda: trainer._step(next(steps))
+    return lambda: float(trainer._step(next(steps)).values[0])
 
 
 def batch_of(trainer: Trainer) -> Tensor:
@@ -106,7 +107,7 @@ def against_astrojepa(size: Size, repeats: int) -> Iterator[Row]:
                 )
                 continue
             ours = ijepa_of(size, bf16=kind == "bf16", **chosen)
-            learns(what, lambda step=stepper(ours): float(step().values[0]))
+            learns(what, stepper(ours))
             found = paired(stepper(ours), lambda: peer.step(images), repeats)
             yield Row(
                 what, rate(size.batch, found.ours_s), rate(size.batch, found.peer_s), found.ratio, "images/s",
@@ -260,10 +261,10 @@ def against_stable_pretraining(size: Size, repeats: int) -> Iterator[Row]:
             continue
         ours = ijepa_of(size, **chosen)
         images = batch_of(ours)
-        masks = drawn(ours, images)
-        learns("stable-pretraining's I-JEPA", lambda: float(peer.step(images, masks)))
-        learns(what, lambda step=stepper(ours): float(step().values[0]))
-        found = paired(stepper(ours), lambda: peer.step(images, masks), repeats)
+        step = partial(peer.step, images, drawn(ours, images))
+        learns("stable-pretraining's I-JEPA", lambda step=step: float(step()))
+        learns(what, stepper(ours))
+        found = paired(stepper(ours), step, repeats)
         yield Row(
             what, rate(size.batch, found.ours_s), rate(size.batch, found.peer_s), found.ratio, "images/s", goal,
             "equal widths; the same masks, drawn in ours only; both losses fall", found.spread,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm
 import torch
 from stable_pretraining.backbone.patch_masking import IJEPAMaskOutput
-from stable_pretraining.methods.ijepa import IJEPA as SptIJEPA
+from stable_pretraining.methods import ijepa
 from torch import Tensor, nn
 
 from astrojepa_bench.encoders.vit import TokenViT
@@ -39,7 +39,7 @@ class StablePretrainingIJEPA:
         found = encoder.as_timm()
         vit = timm.create_model(**found.arguments)
         vit.load_state_dict(dict(found.state))
-        self.model = SptIJEPA(vit, predictor_embed_dim=width, predictor_depth=depth)
+        self.model = ijepa.IJEPA(vit, predictor_embed_dim=width, predictor_depth=depth)
         self.model.masking = GivenMasks()
         self.model.train()
         self.mean, self.std = encoder.mean, encoder.std
