@@ -34,7 +34,7 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
                 out=Path(folder) / "runs", cache=Path(folder) / "cache",
             )  # fmt: skip
             assert record.status == "ok", f"{objective} is {record.status}"
-            ours_s, trained_s = record.cost["eval_seconds"], record.cost["train_seconds"]
+            ours_s, trained_s = record.cost.eval_seconds, record.cost.train_seconds
             yield Row(
                 f"evaluation of {objective} as a share of its training", ours_s, trained_s, ours_s / trained_s, "s",
                 goal, parts_of(record, Path(folder) / "runs"), None, "arithmetic",
@@ -50,10 +50,10 @@ def parts_of(record: RunRecord, out: Path) -> str:
     batch = torch.rand(SMALL.batch, 3, SMALL.image_px, SMALL.image_px)
     with torch.no_grad():
         flops = flops_of(lambda: encoder.taps(batch)) / SMALL.batch * galaxies
-    spent = record.cost["evaluation"]
+    spent = record.cost.evaluation
     encoding = spent["features"] + spent["augmented_views"]
-    rest = record.cost["eval_seconds"] - encoding - spent["linear"]
+    rest = record.cost.eval_seconds - encoding - spent["linear"]
     return (
-        f"encoding {galaxies} images {encoding:.1f} s ({flops / record.cost['flops']:.0%} of the arithmetic of "
+        f"encoding {galaxies} images {encoding:.1f} s ({flops / record.cost.flops:.0%} of the arithmetic of "
         f"training), linear probe {spent['linear']:.1f} s, other {rest:.1f} s"
     )

@@ -141,10 +141,11 @@ def rows_of(script: str, *, quick: bool) -> Iterator[Row]:
         yield from rows(quick=quick) if "quick" in wants else rows()
     except ImportError as error:
         yield Row(script, None, None, None, "", "", f"not measured: {error}")
-    except AssertionError as error:
+    except Exception as error:  # one script that fails leaves the others their rows
         traceback.print_exc()
-        told = str(error).splitlines()[0] if str(error) else "see above"
-        yield Row(script, None, None, 0.0, "", ">= 1", f"the results differ: {told}")
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        kind = "the results differ" if isinstance(error, AssertionError) else "it failed"
+        yield Row(script, None, None, 0.0, "", ">= 1", f"{kind}: {told}")
 
 
 def measured(names: Iterable[str], *, quick: bool) -> list[tuple[str, Row]]:
