@@ -1,4 +1,4 @@
-"""The linear probe against scikit-learn's: equal answers first, then the time of each; what the evaluators cost.
+"""The linear probe and k-means against scikit-learn's, equal answers first; what the evaluators cost.
 
 pytest benchmarks/bench_evaluators.py -o addopts=--import-mode=importlib --benchmark-json=FILE
 
@@ -11,7 +11,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn import cluster
 from sklearn.linear_model import LogisticRegression
+from table import Row, paired
 
 from astrojepa_bench.evaluators.anomaly import Anomaly
 from astrojepa_bench.evaluators.collapse import Collapse
@@ -137,3 +139,35 @@ def test_kmeans_of_five_thousand_galaxies(benchmark):
     found = benchmark.pedantic(kmeans_torch, args=(features, CLASSES), rounds=3)
 
     assert len(found.labels) == 5000
+
+
+def rows(*, quick=False):
+    """Compare the whole grid of penalties, and ten restarts of k-means, at equal results."""
+    count, repeats, goal = (600, 1, "") if quick else (5000, 3, ">= 5")
+    data = features, target, held_out, truth = features_of(count)
+    tensors = torch.as_tensor(features), torch.as_tensor(target)
+    moderate = [c for c in C_GRID if c <= (0.1 if quick else 10)]
+    fits = fit_logistic(*tensors, tuple(moderate))
+    right = (fits.predict(torch.as_tensor(held_out)).numpy() == truth).mean(axis=1)
+    gap = float(np.abs(right - sklearn_accuracies(moderate, data, 1e-6)[0]).max())
+    assert gap <= 1e-3 + 1e-9, f"accuracies differ by {gap} from scikit-learn's"
+    grid = C_GRID[:4] if quick else C_GRID
+    found = paired(
+        lambda: fit_logistic(*tensors, grid), lambda: sklearn_accuracies(grid, data, 1e-4), 1 if quick else 2
+    )
+    yield Row(
+        f"linear probe, {len(grid)} penalties, {count} galaxies, {DIM} wide, against scikit-learn's", found.ours_s,
+        found.peer_s, found.ratio, "s", goal, "accuracies within .001 at each penalty; theirs at their tolerance",
+        found.spread, "memory: ten rows against 5,000",
+    )  # fmt: skip
+
+    def theirs():
+        return cluster.KMeans(CLASSES, n_init=10, random_state=0).fit(features)
+
+    ours, other = kmeans_torch(features, CLASSES).inertia, float(theirs().inertia_)
+    assert abs(ours - other) <= 0.01 * other, f"our inertia is {ours}, scikit-learn's {other}"
+    found = paired(lambda: kmeans_torch(features, CLASSES), theirs, repeats)
+    yield Row(
+        f"k-means, ten restarts, {count} galaxies, {DIM} wide, against scikit-learn's", found.ours_s, found.peer_s,
+        found.ratio, "s", goal, f"inertia within {abs(ours / other - 1):.1e} of theirs", found.spread, "memory",
+    )  # fmt: skip

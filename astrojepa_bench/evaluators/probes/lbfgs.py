@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +31,20 @@ class Minimum:
     converged: Bool[Tensor, " problem"]
 
 
+class _Pair(NamedTuple):
+    """A step and how the gradient changed along it, with their product and its inverse."""
+
+    step: Float[Tensor, "active size"]
+    change: Float[Tensor, "active size"]
+    product: Float[Tensor, "active 1"]
+    share: Float[Tensor, "active 1"]
+
+    @classmethod
+    def of(cls, step: Float[Tensor, "active size"], change: Float[Tensor, "active size"]) -> _Pair:
+        product = _dot(step, change)
+        return cls(step, change, product, _inverse(product))
+
+
 @dataclass(frozen=True)
 class _State:
     """The problems still being solved, by their numbers, with what L-BFGS remembers of each."""
@@ -39,15 +53,14 @@ class _State:
     point: Float[Tensor, "active size"]
     value: Float[Tensor, " active"]
     gradient: Float[Tensor, "active size"]
-    steps: tuple[Float[Tensor, "active size"], ...] = ()
-    changes: tuple[Float[Tensor, "active size"], ...] = ()
+    pairs: tuple[_Pair, ...] = ()
 
     def keep(self, mask: Bool[Tensor, " active"]) -> _State:
         if bool(mask.all()):
             return self
         return _State(
             self.problem[mask], self.point[mask], self.value[mask], self.gradient[mask],
-            tuple(step[mask] for step in self.steps), tuple(change[mask] for change in self.changes),
+            tuple(_Pair.of(pair.step[mask], pair.change[mask]) for pair in self.pairs),
         )  # fmt: skip
 
 
@@ -84,24 +97,22 @@ def minimise(
 def _step(objective: Objective, state: _State) -> _State:
     direction = _direction(state)
     moved = _search(objective, state, direction)
-    steps = (*state.steps, moved.point - state.point)[-MEMORY:]
-    changes = (*state.changes, moved.gradient - state.gradient)[-MEMORY:]
-    return replace(moved, steps=steps, changes=changes)
+    newest = _Pair.of(moved.point - state.point, moved.gradient - state.gradient)
+    return replace(moved, pairs=(*state.pairs, newest)[-MEMORY:])
 
 
 def _direction(state: _State) -> Float[Tensor, "active size"]:
     """Apply the inverse curvature remembered from the last steps to the gradient (two-loop recursion)."""
-    pairs = [(s, y, _inverse(_dot(s, y))) for s, y in zip(state.steps, state.changes, strict=True)]
     q, shares = state.gradient, []
-    for s, y, rho in reversed(pairs):
-        shares.append(rho * _dot(s, q))
-        q = q - shares[-1] * y
-    if pairs:
-        s, y, _ = pairs[-1]
-        scale = _dot(s, y) * _inverse(_dot(y, y))
+    for pair in reversed(state.pairs):
+        shares.append(pair.share * _dot(pair.step, q))
+        q = q - shares[-1] * pair.change
+    if state.pairs:
+        last = state.pairs[-1]
+        scale = last.product * _inverse(_dot(last.change, last.change))
         q = q * torch.where(scale > 0, scale, 1.0)
-    for (s, y, rho), share in zip(pairs, reversed(shares), strict=True):
-        q = q + (share - rho * _dot(y, q)) * s
+    for pair, share in zip(state.pairs, reversed(shares), strict=True):
+        q = q + (share - pair.share * _dot(pair.change, q)) * pair.step
     return -q
 
 
@@ -117,6 +128,8 @@ def _search(objective: Objective, state: _State, direction: Float[Tensor, "activ
         end_slope = _dot(tilt, direction[pending])
         lower = found <= state.value[pending] + ARMIJO * (length * slope)[pending, 0]
         taken = (lower | (end_slope[:, 0] <= 0)) & found.isfinite()
+        if len(pending) == len(slope) and bool(taken.all()):  # most often; nothing is to be put together
+            return _State(state.problem, trial, found, tilt)
         at = pending[taken]
         point[at], value[at], gradient[at] = trial[taken], found[taken], tilt[taken]
         length[pending] *= _secant(slope[pending], end_slope)
