@@ -62,6 +62,8 @@ from astrojepa_bench.plugin import (
     Objective,
     PatchGrid,
     Streams,
+    drawn_alike,
+    gathered,
     hookimpl,
 )
 
@@ -90,6 +92,7 @@ class LightlyLoss(TwoViews):
     loss_name: ClassVar[str] = ""
     preset: ClassVar[Mapping[str, int]] = {}  # defaults that differ from those of the loss or the others
     unused: ClassVar[tuple[str, ...]] = ()  # options that mean nothing to it
+    is_mean: ClassVar[bool] = False  # over galaxies, and no statistic that spans the batch
 
     def __init__(
         self,
@@ -130,8 +133,8 @@ class LightlyLoss(TwoViews):
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Feed the loss, in float32."""
         projections = self.projected(batch, streams).float()
-        with torch.autocast(projections.device.type, enabled=False):
-            value = self.compared(projections)
+        with torch.autocast(projections.device.type, enabled=False), drawn_alike():
+            value = self.compared(projections if self.is_mean else gathered(projections, dim=1))
         return Loss(value, {self.loss_name: value})
 
     def projected(self, batch: GalaxyBatch, streams: Streams) -> Float[Tensor, "view galaxy embedding"]:
@@ -201,6 +204,8 @@ class MultiCropLoss(LightlyLoss):
 
 class PredictedLoss(LightlyLoss):
     """A loss of lightly between a prediction from one view and the other view, as in SimSiam."""
+
+    is_mean = True
 
     def __init__(self, *given: Any, embedding: int = 128, **options: Any) -> None:
         super().__init__(*given, embedding=embedding, **options)
