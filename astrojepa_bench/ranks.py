@@ -218,8 +218,8 @@ class Share:
         parts = values.unflatten(dim, (-1, self.size, self.galaxies))
         return parts.select(dim + 1, self.rank).flatten(dim, dim + 1)
 
-    def whole(self, values: Shaped[Tensor, own * any]) -> Shaped[Tensor, whole * any]:
-        """Bring the rows of all ranks together, view by view; where nobody else is there, own rows stand for them."""
+    def whole(self, values: Shaped[Tensor, "*own"]) -> Shaped[Tensor, "*whole"]:
+        """Bring the rows of all ranks together, view by view; own rows stand for those that are not there."""
         views = values.unflatten(0, (-1, self.galaxies))
         ranks = _TRAINING.get()
         found = [views] * self.size if ranks is None else ranks.collect(views)
@@ -255,7 +255,7 @@ class RankStream(torch.Generator):
 
 
 def share_of(generator: torch.Generator, rows: int) -> Share | None:
-    """Return how rows are shared by ranks, or None where one process draws, or rows are no views of its galaxies."""
+    """Return how rows are shared by ranks; None where one process draws, or rows are no views of its galaxies."""
     if not isinstance(generator, RankStream) or not rows or rows % generator.share.galaxies:
         return None
     return generator.share

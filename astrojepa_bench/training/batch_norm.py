@@ -37,7 +37,7 @@ def normalising_over_ranks(module: nn.Module) -> Iterator[None]:
 def _over_ranks(kind: type[_BatchNorm]) -> type[_BatchNorm]:
     """Derive a class whose `forward` normalises over all ranks."""
 
-    def forward(self: nn.Module, *given: Any, **named: Any) -> Tensor:
+    def forward(self: _BatchNorm, *given: Any, **named: Any) -> Tensor:
         with _Normalising():
             found: Tensor = kind.forward(self, *given, **named)
             return found

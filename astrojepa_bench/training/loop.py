@@ -153,7 +153,7 @@ class Trainer:
     def run(self, checkpoint: Checkpointer | None = None) -> TrainingResult:
         """Train to the last step, from the newest checkpoint if there is one.
 
-        Where several ranks train together (`ranks.training_as`), each calls this, and the first one alone is given a
+        Where several ranks train together (`ranks.training_as`), each calls this, the first one alone with a
         checkpoint; they compute what one process computes on the same batches.
 
         Losses are read from the device every few steps only, since each reading holds a GPU up.

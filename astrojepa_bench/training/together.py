@@ -1,4 +1,4 @@
-"""What the ranks of one training do together at each step: share gradients, share what a step leaves, stay alike."""
+"""What the ranks of one training do together at each step: share gradients, tell numbers, stay alike."""
 
 from __future__ import annotations
 
