@@ -45,7 +45,7 @@ class Group(Protocol):
     def allgather(self, outputs: list[list[Tensor]], inputs: list[Tensor]) -> Any:  # noqa: ANN401
         """Collect."""
 
-    def broadcast(self, tensors: list[Tensor], root: int) -> Any:  # noqa: ANN401
+    def broadcast(self, tensor: Tensor, root: int) -> Any:  # noqa: ANN401
         """Copy from one rank."""
 
 
@@ -86,12 +86,12 @@ class Ranks:
         """Hand a value of the first rank to all; those of the others are ignored."""
         sent = pickle.dumps(value) if self.rank == 0 else b""
         length = torch.tensor([len(sent)], dtype=torch.int64, device=device)
-        self._do(lambda group: group.broadcast([length], 0))
+        self._do(lambda group: group.broadcast(length, 0))
         content = torch.frombuffer(bytearray(sent), dtype=torch.uint8) if sent else torch.empty(0)
         held = content.to(device) if self.rank == 0 else torch.empty(
             int(length), dtype=torch.uint8, device=device
         )  # fmt: skip
-        self._do(lambda group: group.broadcast([held], 0))
+        self._do(lambda group: group.broadcast(held, 0))
         return value if self.rank == 0 else pickle.loads(held.cpu().numpy().tobytes())
 
     def _do(self, collective: Callable[[Group], Any]) -> None:
@@ -100,7 +100,8 @@ class Ranks:
         try:
             collective(self._group).wait()
         except RuntimeError as error:
-            raise RanksPartedError("another rank left the training") from error
+            self.part()  # those that wait for this rank must hear of it as well
+            raise RanksPartedError("another rank left the training") from error.with_traceback(None)
 
 
 _TRAINING: ContextVar[Ranks | None] = ContextVar("ranks", default=None)

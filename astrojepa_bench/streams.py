@@ -7,7 +7,9 @@ draws what it would have drawn, whatever happened before it and however many wor
 from __future__ import annotations
 
 import hashlib
+import pickle
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -127,6 +129,20 @@ def python_and_numpy_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def moved_generators(device: torch.device) -> Iterator[list[str]]:
+    """Find out which global generators a block draws from; the list is filled when it ends."""
+    moved: list[str] = []
+    before = random.getstate(), pickle.dumps(np.random.get_state()), _global_state(device)  # noqa: NPY002
+    yield moved
+    if random.getstate() != before[0] and "beartype" not in sys.modules:  # which draws from it itself
+        moved.append("Python's random")
+    if pickle.dumps(np.random.get_state()) != before[1]:  # noqa: NPY002
+        moved.append("NumPy's global generator")
+    if not all(map(torch.equal, _global_state(device), before[2])):
+        moved.append("torch's global generator")
 
 
 def of_part(name: str, part: int) -> str:

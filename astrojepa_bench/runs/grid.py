@@ -33,6 +33,7 @@ from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsu
 from astrojepa_bench.runs.executors.isolated import run_cell_isolated
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
+from astrojepa_bench.runs.ranks.leader import led
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
 from astrojepa_bench.runs.train import images_to_see
@@ -110,6 +111,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     )
     for number, plan in enumerate(plans):
         context = _context(plan, here, device, command)
+        context = led(context, here, number, plan, command)
         certificate = _certificate(request.overlap, plans, context)
         alone = partial(run_cell_isolated, request=here, plan=number)
         found = _run_cells(plan.cells, context, alone if request.isolates else None)
@@ -123,7 +125,12 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
 
 
 def cell_of(
-    request: RunRequest, registry: Registry, plan: int, index: int, command: str
+    request: RunRequest,
+    registry: Registry,
+    plan: int,
+    index: int,
+    command: str,
+    known: RunContext | None = None,
 ) -> tuple[Cell, RunContext]:
     """Return one cell of a request with what it runs on: for a process that runs nothing else.
 
@@ -133,13 +140,15 @@ def cell_of(
         plan: which of its plans, from 0.
         index: which cell of the plan, from 1.
         command: the command line or call that asked for it.
+        known: what another cell of that plan ran on; None: the galaxies are loaded.
 
     Raises:
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded.
     """
     chosen = _plans(request, registry)[plan]
-    return chosen.cells[index - 1], _context(chosen, request, choose_device(request.device), command)
+    context = known or _context(chosen, request, choose_device(request.device), command)
+    return chosen.cells[index - 1], context
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:

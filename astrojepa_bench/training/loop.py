@@ -177,7 +177,8 @@ class Trainer:
 
     def _run(self, checkpoint: Checkpointer | None) -> TrainingResult:
         together = ranks.current()
-        share = share_of_part(together, self.batch_size, self.parts)
+        rank = 0 if together is None else together.rank
+        share = share_of_part(rank, ranks.size(), self.batch_size, self.parts)
         self._set_mode(training=True)
         self._snapshot(TrainingState())  # what no checkpoint can hold is refused before anything is learnt
         cost, self.steps = ranks.from_first(lambda: (self.count(), self.steps), self.device)

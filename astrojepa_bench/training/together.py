@@ -21,22 +21,22 @@ SLOTS = 64
 _LIKE = 1e-3  # relative: other processors round otherwise; what learns by itself is soon further off
 
 
-def share_of_part(ranks: Ranks | None, batch_size: int, parts: int) -> Share | None:
+def share_of_part(rank: int, size: int, batch_size: int, parts: int) -> Share | None:
     """Return which galaxies of a batch, or of each of its parts, are this rank's; None where one process trains.
 
     Raises:
         ConfigError: ranks cannot have equally many.
     """
-    if ranks is None:
+    if size == 1:
         return None
     part = batch_size // parts
-    if part % ranks.size:
+    if part % size:
         what = f"{batch_size} galaxies" if parts == 1 else f"{part} galaxies ({batch_size} in {parts} parts)"
         raise ConfigError(
-            f"a batch of {what} cannot be dealt to {ranks.size} ranks equally; set objective.batch_size to a "
-            f"multiple of {ranks.size * parts}, or start another number of processes"
+            f"a batch of {what} cannot be dealt to {size} ranks equally; set objective.batch_size to a "
+            f"multiple of {size * parts}, or start another number of processes"
         )
-    return Share(ranks.rank, ranks.size, part // ranks.size)
+    return Share(rank, size, part // size)
 
 
 def share_gradients(ranks: Ranks, parameters: Iterator[nn.Parameter]) -> None:
