@@ -10,6 +10,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ import torch
 
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.launched import launched
-from astrojepa_bench.ranks import training_as
+from astrojepa_bench.ranks import current, training_as
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.runs.assemble import assemble, load_galaxies
 from astrojepa_bench.runs.component import Cell, Component
 from astrojepa_bench.runs.ranks.channel import Channel
 from astrojepa_bench.training.budgets import Budget
+from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.loop import Trainer
 from astrojepa_bench.types import Progress
 
@@ -33,22 +35,23 @@ BUDGET = Budget("ranks", SIZE_PX, 4, STEPS * BATCH, "vit-micro", "tests")
 
 def main(tasks: dict[str, dict[str, Any]], results: Path) -> None:
     """Do all tasks, alone where no launcher started others; write what this rank found."""
-    if launched().size == 1:
-        torch.save({name: train(task) for name, task in tasks.items()}, results)
-        return
-    channel, found = Channel.of_environment(), dict[str, Any]()
+    channel = Channel.of_environment() if launched().size > 1 else None
+    found = dict[str, Any]()
     for number, (name, task) in enumerate(tasks.items()):
-        ranks = channel.group(number, torch.device("cpu"))
+        ranks = None if channel is None else channel.group(number, torch.device("cpu"))
         try:
             with training_as(ranks):
                 found[name] = train(task)
+            if channel is not None:
+                wait_for_all(channel, f"done/{number}")
         except Exception as error:
             found[name] = f"{type(error).__name__}: {error}"
         finally:
-            wait_for_all(channel, f"done/{number}")
-            ranks.part()
+            if ranks is not None:
+                ranks.part()
     torch.save(found, results)
-    wait_for_all(channel, "end")  # the first rank holds the store
+    if channel is not None:
+        wait_for_all(channel, "end")  # the first rank holds the store
 
 
 def wait_for_all(channel: Channel, what: str) -> None:
@@ -56,6 +59,19 @@ def wait_for_all(channel: Channel, what: str) -> None:
     channel.tell(f"{what}/{channel.place.rank}", True)
     for rank in range(channel.place.size):
         channel.told(f"{what}/{rank}")
+
+
+class Stopped(Exception):
+    """The run ends here, its checkpoint is written."""
+
+
+class Stopping(Checkpointer):
+    """Writes one checkpoint and ends the run."""
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Write, and stop."""
+        super().write(state)
+        raise Stopped
 
 
 @cache
@@ -91,8 +107,11 @@ def train(task: dict[str, Any]) -> dict[str, Any]:
         before_step(progress)
 
     vars(objective).update(recipe=lambda: recipe, before_step=keep)
-    held = galaxies()
-    result = Trainer(objective, made.masker, held.table, held.images, BUDGET, seed=0).run()
+    held, checkpoint = galaxies(), None
+    if (current() is None or current().rank == 0) and {"stop", "resume"} & task.keys():
+        kind = Stopping if "stop" in task else Checkpointer
+        checkpoint = kind(Path(task.get("stop") or task["resume"]), every_s=0 if "stop" in task else 1e9)
+    result = Trainer(objective, made.masker, held.table, held.images, BUDGET, seed=0).run(checkpoint)
     return {
         "gradients": gradients,
         "curve": result.state.curve,

@@ -391,9 +391,17 @@ def run_ranks(tasks, folder, size):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, kept):
     """Train everything in one process, and then on two ranks, whose processes start once."""
-    return [run_ranks(TASKS, tmp_path_factory.mktemp(f"of {size}"), size) for size in (1, 2)]
+    stops = [{"stopped": task_of("byol", stop=str(kept / f"of {size}.pt"))} for size in (1, 2)]
+    stops[1]["resumed"] = task_of("byol", resume=str(kept / "of 1.pt"))
+    of = [tmp_path_factory.mktemp(f"of {size}") for size in (1, 2)]
+    return [run_ranks({**TASKS, **stops[size - 1]}, of[size - 1], size) for size in (1, 2)]
 
 
 @pytest.mark.slow
@@ -411,13 +419,24 @@ def test_four_ranks_compute_what_one_process_does(trained, tmp_path):
     check_equal(trained[0][0]["lejepa"], [found["lejepa"] for found in ranks])
 
 
-def check_equal(alone, ranks):
+@pytest.mark.slow
+def test_a_run_is_resumed_by_another_number_of_ranks(trained, kept, tmp_path):
+    """From one to two and back, teacher, moments and running statistics: as if nothing had happened."""
+    (alone,), ranks = trained
+    assert (alone["stopped"], ranks[0]["stopped"]) == ("Stopped: ",) * 2
+    assert ranks[1]["stopped"] == "RanksPartedError: another rank left the training"
+    check_equal(alone["byol"], [found["resumed"] for found in ranks], resumed=True)
+    again = run_ranks({"resumed": task_of("byol", resume=str(kept / "of 2.pt"))}, tmp_path, 1)
+    check_equal(alone["byol"], [again[0]["resumed"]], resumed=True)
+
+
+def check_equal(alone, ranks, resumed=False):
     first = ranks[0]
     assert not isinstance(first, str), first
     for (step, terms), (other_step, other) in zip(alone["curve"], first["curve"], strict=True):
         assert step == other_step
         assert other == pytest.approx(terms, rel=1e-5, abs=1e-5)
-    for one, many in zip(alone["gradients"], first["gradients"], strict=True):
+    for one, many in zip(alone["gradients"][resumed:], first["gradients"], strict=True):
         check_close(one, many)
     check_close(alone["weights"], first["weights"])
     for other in ranks[1:]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,16 +66,21 @@ class Channel:
     Args:
         store: of torch.
         place: of this process.
+
+    Attributes:
+        is_broken: whether another process is gone, so that nobody need call it again.
     """
 
     def __init__(self, store: Any, place: Launched) -> None:  # noqa: ANN401 one of torch's kinds of store
-        self.place = place
+        self.place, self.is_broken = place, False
         self._store = store
 
     @classmethod
     def of_environment(cls) -> Channel:
-        """Join the others of this launch."""
+        """Join the others of this launch; from now on this process ends with the launcher."""
         place = launched()
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         found, _, _ = next(rendezvous("env://", place.rank, place.size, timeout=PATIENCE))
         attempt = os.environ.get(
             "TORCHELASTIC_RESTART_COUNT", "0"
@@ -106,6 +113,13 @@ class Channel:
         store, place = _below(f"group/{number}", self._store), self.place
         kind: Any = distributed.ProcessGroupNCCL if device.type == "cuda" else distributed.ProcessGroupGloo
         return Ranks(kind(store, place.rank, place.size, timeout=PATIENCE), place.rank, place.size)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone without a word, as where it was killed."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _below(prefix: str, store: Any) -> Any:  # noqa: ANN401 one of torch's kinds of store

@@ -9,10 +9,7 @@ import faulthandler
 import os
 import signal
 import sys
-import threading
-import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -36,7 +33,6 @@ _LOOK_EVERY_S = 1.0
 def follow() -> int:
     """Train whatever the first process of this launch trains, until it is done; return the exit code."""
     _in_silence()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it, and ends this one
     channel = Channel.of_environment()
     if torch.cuda.is_available():
@@ -142,11 +138,3 @@ def _in_silence() -> None:
     for stream in (1, 2):
         os.dup2(nothing, stream)
     os.close(nothing)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, as where it was killed."""
-    parent: Any = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(_LOOK_EVERY_S)
-    os._exit(1)

@@ -119,6 +119,8 @@ class Leader:
             RankFailedError: another rank failed.
         """
         number, channel, context = next(self._orders), self._channel, self._context
+        if channel.is_broken:
+            raise RankFailedError(_silent())
         run_id = RunIdentity.of(cell, context.galaxies, context.budget).run_id
         settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
         words = (self._request, self._command, self._number, index, run_id, settings, tuple(sys.argv))
@@ -138,7 +140,9 @@ class Leader:
                     raise RankFailedError(fault)
         except RanksPartedError as error:
             faults = [f"fault/{number}/{rank}" for rank in range(1, self.size)]
-            raise RankFailedError(channel.told_within(faults, LAST_WORDS_S) or _silent()) from error
+            fault = channel.told_within(faults, LAST_WORDS_S)
+            channel.is_broken = fault is None
+            raise RankFailedError(fault or _silent()) from error
         finally:
             ranks.part()
             channel.tell(f"over/{number}", True)
