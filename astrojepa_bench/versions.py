@@ -41,11 +41,9 @@ RULER = "astrojepa_bench"  # the package, and the group of its entry points
 OWN = "own"
 """The name in a chain under which the component's own version is found."""
 
-UNCOUNTED = frozenset({
-    "checked", "data", "encoders.timm_model", "errors", "evaluators.shown", "events", "features", "files", "groups",
-    "hookspecs", "importers", "metric", "options", "ranks", "recipe", "registry", "roles", "streams", "suites",
-    "types",
-})  # fmt: skip
+UNCOUNTED = frozenset({"checked", "data", "encoders.timm_model", "errors", "evaluators.shown", "events",
+    "features", "files", "groups", "hookspecs", "importers", "metric", "options", "ranks", "recipe", "registry",
+    "roles", "streams", "suites", "types"})  # fmt: skip
 """Modules of the ruler without a version: PROTOCOL stands for roles and streams, a fingerprint for the galaxies."""
 
 _LIBRARIES = frozenset({"jaxtyping", "numpy", "timm", "torch", "torchvision"})  # however they are installed

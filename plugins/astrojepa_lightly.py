@@ -26,8 +26,7 @@ Expected: those of the losses' papers; `show lightly:NAME` names them. Where thi
 (`simclr`, `barlow-twins`, `vicreg`, `lejepa`, `visreg`), the same loss stands there on its own views and recipe,
 and the tests hold it against lightly's.
 
-Cost: two token-passes per patch; three for `LeJEPALoss` and `VISRegLoss`, and for `TiCoLoss` one of student and
-teacher each.
+Cost: two token-passes per patch; three for `LeJEPALoss` and `VISRegLoss`; for `TiCoLoss` one is the teacher's.
 
 Source: lightly (MIT), https://github.com/lightly-ai/lightly, and the papers that its classes name. Deviations:
 one projector for all (three layers, BatchNorm), galaxy-valid views without colour jitter, AdamW at the ruler's
@@ -169,8 +168,7 @@ class ManifoldLoss(LightlyLoss):
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
         """Feed it both views at unit length, as the paper has it: it has no least value otherwise."""
-        first, second = F.normalize(projections, dim=-1)[:, :, None]
-        return self.criterion(first, second)
+        return self.criterion(*F.normalize(projections, dim=-1)[:, :, None])
 
 
 class WhiteningLoss(LightlyLoss):
@@ -378,8 +376,7 @@ def _signature(base: type[LightlyLoss], name: str) -> inspect.Signature:
         option: keywords[option] for option in keywords if option not in base.unused
     }
     places = [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in PLACES]
-    preset = base.preset
-    options = [each.replace(default=preset.get(each.name, each.default)) for each in offered.values()]
+    options = [each.replace(default=base.preset.get(each.name, each.default)) for each in offered.values()]
     return inspect.Signature([*places, *options])
 
 

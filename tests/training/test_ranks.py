@@ -359,7 +359,7 @@ TASKS = {
     "crops of local views": {**task_of("lejepa"), "masker": "none"},
 }
 if importlib.util.find_spec("lightly") is not None:
-    narrow = {"WMSELoss": {"embedding": 4, "w_size": 16}, "DirectCLRLoss": {"loss_dim": 8}}
+    narrow = {"WMSELoss": {"embedding": 2, "w_size": 8}, "DirectCLRLoss": {"loss_dim": 8}}
     few = {"LeJEPALoss": {"sigreg_num_vectors": 32}, "VISRegLoss": {"num_slices": 32}}
     for loss in SERVED:
         options = {**narrow, **few}.get(loss, {})
