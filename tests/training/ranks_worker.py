@@ -51,13 +51,13 @@ def main(tasks: dict[str, dict[str, Any]], results: Path) -> None:
                 ranks.part()
     torch.save(found, results)
     if channel is not None:
-        wait_for_all(channel, "end")  # the first rank holds the store
+        wait_for_all(channel, "end", waits=channel.place.rank == 0)  # the first rank holds the store
 
 
-def wait_for_all(channel: Channel, what: str) -> None:
+def wait_for_all(channel: Channel, what: str, *, waits: bool = True) -> None:
     """Say that this rank is there, and wait until all are."""
     channel.tell(f"{what}/{channel.place.rank}", True)
-    for rank in range(channel.place.size):
+    for rank in range(channel.place.size if waits else 0):
         channel.told(f"{what}/{rank}")
 
 

@@ -10,13 +10,13 @@ from astrojepa_bench.plugin import Loss, Objective, Recipe, hookimpl
 
 
 class Steady(Objective):
-    """Pulls two views of a galaxy together and galaxies apart from their mean; draws nothing."""
+    """Pulls all galaxies towards one direction, and draws nothing."""
 
     masks = "ignored"
     version = 1
 
     def recipe(self):
-        """Learn from eight galaxies a step."""
+        """Learn from a hundred galaxies a step."""
         return Recipe(learning_rate=1e-3, batch_size=100)
 
     def loss(self, batch, draw, streams):
