@@ -66,7 +66,9 @@ def drawn_alike() -> Iterator[None]:
         yield
         return
     with _lent(alike.device):
-        _put_global(alike.states)
+        torch.default_generator.set_state(alike.states[0])
+        for state in alike.states[1:]:
+            torch.cuda.set_rng_state(state)
         try:
             yield
         finally:
@@ -105,12 +107,6 @@ def _seed_global(number: int, device: torch.device | None) -> None:
 
 def _global_state(device: torch.device | None) -> tuple[torch.Tensor, ...]:
     return torch.default_generator.get_state(), *([torch.cuda.get_rng_state()] if _on_gpu(device) else ())
-
-
-def _put_global(states: tuple[torch.Tensor, ...]) -> None:
-    torch.default_generator.set_state(states[0])
-    for state in states[1:]:
-        torch.cuda.set_rng_state(state)
 
 
 def seed_python_and_numpy(seed: int, name: str, step: int = 0, share: Share | None = None) -> None:
@@ -187,17 +183,13 @@ class Streams:
     def _stream(self, name: str, rank: int) -> torch.Generator:
         name = of_part(name, self.part)
         if name not in self._made:
-            self._made[name] = self._made_new(name, rank)
+            number = stream_seed(self.seed, name, self.step, rank)
+            if self.share is not None and name.startswith("local/"):
+                own = stream_seed(self.seed, name, self.step, _own(self.share))
+                self._made[name] = RankStream.seeded(self.device, self.share, number, own)
+            else:
+                self._made[name] = torch.Generator(device=self.device).manual_seed(number)
         return self._made[name]
-
-    def _made_new(self, name: str, rank: int) -> torch.Generator:
-        number = stream_seed(self.seed, name, self.step, rank)
-        if self.share is not None and name.startswith("local/"):
-            own = stream_seed(self.seed, name, self.step, _own(self.share))
-            return RankStream.seeded(self.device, self.share, number, own)
-        generator = torch.Generator(device=self.device)
-        generator.manual_seed(number)
-        return generator
 
     def drawn_alone(self) -> list[str]:
         """Name the local streams that somebody drew from for this rank alone."""

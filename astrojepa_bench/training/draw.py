@@ -20,7 +20,7 @@ from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.checked import described
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
-from astrojepa_bench.ranks import RankStream, Share, share_of
+from astrojepa_bench.ranks import RankStream, share_of
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.streams import Streams
 
@@ -109,7 +109,7 @@ class MaskDraw:
             masks = self._drawn(self.masker, images, sizes, hint, stream)
         if self.watch is not None:
             self.watch(images, masks)
-        return masks if share is None else _own(masks, share)
+        return masks if share is None else Masks(share.own(masks.context), share.own(masks.targets))
 
     def _drawn(
         self, masker: Masker, images: Tensor, sizes: MaskSizes, hint: Tensor | None, stream: torch.Generator
@@ -164,10 +164,6 @@ def _validate(masks: Masks, masker: Masker, sizes: MaskSizes, step: int) -> None
         masks.validate(masker.grid, sizes)
     except ContractError as error:
         raise ContractError(f"{_title(masker)}, draw of step {step}: {error}") from None
-
-
-def _own(masks: Masks, share: Share) -> Masks:
-    return Masks(share.own(masks.context), share.own(masks.targets))
 
 
 def _joined(masks: list[Masks]) -> Masks:

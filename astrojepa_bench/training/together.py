@@ -80,7 +80,10 @@ def share_numbers(
     if len(names) > SLOTS:
         raise ContractError(f"a loss has {len(names)} terms; several ranks can tell one another {SLOTS - 2}")
     known = torch.zeros(2, SLOTS, dtype=torch.float64, device=values.device)
-    known[0, : len(names)] = torch.tensor([_number_of(name) for name in names], dtype=torch.float64)
+    digests = [hashlib.sha256(name.encode()).digest()[:6] for name in names]
+    known[0, : len(names)] = torch.tensor(
+        [int.from_bytes(each, "big") + 1.0 for each in digests], dtype=torch.float64
+    )  # none is 0
     known[1, : len(names)] = values
     told = torch.stack(ranks.collect(known))  # rank, name or value, slot
     same = told[:, 0, None, :] == known[0, : len(names), None]  # rank, own name, slot
@@ -89,11 +92,6 @@ def share_numbers(
     spoilt = (~same.any(dim=1) & ~told[:, 1].isfinite()).any()
     found[0] = torch.where(spoilt, torch.nan, found[0])
     return found
-
-
-def _number_of(name: str) -> float:
-    """Turn a name into a number that float64 holds exactly, and that is not 0."""
-    return float(int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") + 1)
 
 
 def check_alike(ranks: Ranks, module: nn.Module) -> None:

@@ -437,17 +437,20 @@ def check_equal(alone, ranks, resumed=False):
         assert step == other_step
         assert other == pytest.approx(terms, rel=1e-5, abs=1e-5)
     for one, many in zip(alone["gradients"][resumed:], first["gradients"], strict=True):
-        check_close(one, many)
-    check_close(alone["weights"], first["weights"])
+        assert length(apart(one, many)) <= 1e-5 * max(1.0, length(one))
+    for name, moved in apart(alone["weights"], first["weights"]).items():
+        assert not moved.numel() or float(moved.abs().max()) <= 1e-5 * max(
+            1.0, float(alone["weights"][name].abs().max())
+        )
     for other in ranks[1:]:
-        check_close(first["weights"], other["weights"], 0)
+        assert length(apart(first["weights"], other["weights"])) == 0
     assert first["told"] == alone["told"]
 
 
-def check_close(one, many, most=1e-5):
-    """Compare tensors by name, in units of the largest number among them all, or of 1 where that is less."""
+def apart(one, many):
     assert one.keys() == many.keys()
-    scale = max(1.0, *(float(value.abs().max()) for value in one.values() if value.numel()))
-    for name, value in one.items():
-        apart = (many[name].double() - value.double()).abs()
-        assert not value.numel() or float(apart.max()) <= most * scale, name
+    return {name: many[name].double() - value.double() for name, value in one.items()}
+
+
+def length(tensors):
+    return float(torch.cat([each.double().flatten() for each in tensors.values()]).norm())
