@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -115,20 +114,8 @@ def test_floors_are_scored_by_the_first_process_alone(both):
     assert (found["status"], found["environment"]["world_size"]) == ("ok", 1)
 
 
-def test_a_command_that_runs_cells_elsewhere_is_refused(galaxies, tmp_path):
-    """Processes within processes would train everything as often as there are ranks."""
-    done = ran(TORCHRUN, *words(galaxies, tmp_path / "out", "steady", "--isolate"))
-    assert done.returncode == 1  # torchrun's own word for a process that did not end with 0
-    assert (
-        "--isolate: torchrun started 2 processes that train one cell together; leave --isolate out"
-        in done.stderr
-    )
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("victim", ["first process", "launcher"])
-def test_no_process_is_left_where_one_is_killed(galaxies, tmp_path, victim):
-    """The others end with it, in seconds."""
+def test_no_process_is_left_where_the_launcher_is_killed(galaxies, tmp_path):
+    """It can end nobody then; torchrun ends the others where it lives and one of them is killed."""
     command = [*TORCHRUN, *words(galaxies, tmp_path / "out", "lasting")]
     started = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
     for line in started.stderr:
@@ -136,8 +123,7 @@ def test_no_process_is_left_where_one_is_killed(galaxies, tmp_path, victim):
             break
     workers = children(started.pid)
     assert len(workers) == 2
-    ranks = {environment(pid)["RANK"]: pid for pid in workers}
-    os.kill(ranks["0"] if victim == "first process" else started.pid, signal.SIGKILL)
+    started.kill()
     until = time.monotonic() + 60
     while any(map(is_alive, workers)) and time.monotonic() < until:
         time.sleep(0.1)
@@ -156,11 +142,6 @@ def children(parent):
         if int(fields[1]) == parent:
             found.append(int(path.parent.name))
     return found
-
-
-def environment(pid):
-    lines = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
-    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def is_alive(pid):
