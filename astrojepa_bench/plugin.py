@@ -32,9 +32,10 @@ from astrojepa_bench.geometry.views import augment
 from astrojepa_bench.hookspecs import hookimpl
 from astrojepa_bench.importers import Imported, Importer
 from astrojepa_bench.metric import Metric, binomial_se
+from astrojepa_bench.ranks import averaged, drawn, gathered, ranks_together
 from astrojepa_bench.recipe import Recipe
 from astrojepa_bench.roles import Dataset, Draw, Encoder, Evaluator, Masker, Objective
-from astrojepa_bench.streams import Streams
+from astrojepa_bench.streams import Streams, drawn_alike
 from astrojepa_bench.suites import Block, Data, Published, Suite
 from astrojepa_bench.types import (
     Card,
@@ -92,6 +93,7 @@ __all__ = [
     "Unsuitable",
     "assign_splits",
     "augment",
+    "averaged",
     "binomial_se",
     "central_component",
     "centroid",
@@ -99,10 +101,14 @@ __all__ = [
     "covered",
     "draw_blocks",
     "draw_square",
+    "drawn",
+    "drawn_alike",
     "find_copies",
     "fingerprint",
+    "gathered",
     "hookimpl",
     "load_weights",
+    "ranks_together",
     "read_state",
     "read_torch",
     "rectangle_of",

@@ -47,6 +47,7 @@ from astrojepa_bench.plugin import (
     Prediction,
     Projected,
     Streams,
+    gathered,
     hookimpl,
 )
 
@@ -109,8 +110,9 @@ def barlow_terms(
     first: Float[Tensor, "galaxy dim"], second: Float[Tensor, "galaxy dim"]
 ) -> dict[str, Float[Tensor, ""]]:
     """Compute both terms of the cross-correlation, unweighted, in float32: see the module's formula."""
+    first, second = gathered(first.float()), gathered(second.float())
     with torch.autocast(first.device.type, enabled=False):  # bfloat16 has three digits: too few to subtract
-        correlation = standardised(first.float()).T @ standardised(second.float()) / len(first)
+        correlation = standardised(first).T @ standardised(second) / len(first)
     on_diagonal = correlation.diagonal()
     return {
         "invariance": (1 - on_diagonal).square().sum(),

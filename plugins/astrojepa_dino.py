@@ -65,6 +65,7 @@ from astrojepa_bench.plugin import (
     Prediction,
     Progress,
     Streams,
+    averaged,
     hookimpl,
 )
 
@@ -139,7 +140,7 @@ class DINO(Taught):
             outputs = torch.cat([outputs, self.outputs(self.encoder, self.head, crops, len(batch.images))])
         with torch.no_grad():
             taught = self.outputs(self.teacher, self.teacher_head, views, len(batch.images))
-            self.unseen.append(taught.mean(dim=(0, 1)))
+            self.unseen.append(averaged(taught.mean(dim=(0, 1))))
         assigned = self.assigned(taught, streams.progress)
         surprise = cross_entropy(assigned, F.log_softmax(outputs / self.student_temperature, dim=-1))
         self.spread = entropies(assigned)
@@ -234,7 +235,8 @@ def cross_entropy(
 
 def entropies(assigned: Float[Tensor, "view galaxy output"]) -> Float[Tensor, " statistic"]:
     """Compute the mean entropy of the assignments, and the entropy of their mean."""
-    each, mean = (torch.special.entr(p).sum(dim=-1).mean() for p in (assigned, assigned.mean(dim=(0, 1))))
+    each = averaged(torch.special.entr(assigned).sum(dim=-1).mean())
+    mean = torch.special.entr(averaged(assigned.mean(dim=(0, 1)))).sum()
     return torch.stack([each, mean])
 
 

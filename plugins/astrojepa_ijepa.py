@@ -75,6 +75,7 @@ from astrojepa_bench.plugin import (
     Recipe,
     Streams,
     Tokens,
+    drawn,
     hookimpl,
     sincos_positions,
 )
@@ -358,14 +359,13 @@ def cropped(
     Source: Szegedy et al. 2015 (arXiv 1409.4842) as in torchvision's `RandomResizedCrop`. Deviation: sides and
         corners are not rounded to pixels.
     """
-    count, device = len(images), images.device
-    drawn = torch.rand(4, TRIES, count, generator=generator, device=device)
-    area, stretch = smallest + (1 - smallest) * drawn[0], ELONGATION * (2 * drawn[1] - 1)
+    found = drawn(torch.rand, (4, TRIES, len(images)), generator, dim=2)
+    area, stretch = smallest + (1 - smallest) * found[0], ELONGATION * (2 * found[1] - 1)
     sides = torch.stack([(area * stretch.exp()).sqrt(), (area * (-stretch).exp()).sqrt()])
     fits = (sides <= 1).all(dim=0)
     first = fits.int().argmax(dim=0, keepdim=True)
     width, height, right, down = (
-        each.gather(0, first)[0] for each in (*torch.where(fits.any(dim=0), sides, 1.0), *drawn[2:])
+        each.gather(0, first)[0] for each in (*torch.where(fits.any(dim=0), sides, 1.0), *found[2:])
     )
     none = torch.zeros_like(width)
     rows = [

@@ -54,6 +54,7 @@ from astrojepa_bench.plugin import (
     PatchGrid,
     Streams,
     Tokens,
+    drawn,
     hookimpl,
 )
 
@@ -126,7 +127,7 @@ class IJEPASigReg(IJEPA):
         """
         if self.tensor == "token":
             tokens = context.values
-            where = torch.rand(len(tokens), generator=streams.local("token"), device=tokens.device)
+            where = drawn(torch.rand, (len(tokens),), streams.local("token"))
             galaxy = torch.arange(len(tokens), device=tokens.device)
             values = tokens[galaxy, (where * tokens.shape[1]).long()]
         else:

@@ -53,6 +53,7 @@ from astrojepa_bench.plugin import (
     PatchGrid,
     Profile,
     Streams,
+    gathered,
     hookimpl,
 )
 
@@ -136,9 +137,10 @@ class RunningWhitening(nn.Module):
         """Compute z-scores times C^(-1/2), C the regularised correlations, within ± 4."""
         wide = rows.double()
         if self.training:
-            self.seen += len(wide)
-            self.total += wide.sum(dim=0)
-            self.products += wide.T @ wide
+            shown = gathered(wide)
+            self.seen += len(shown)
+            self.total += shown.sum(dim=0)
+            self.products += shown.T @ shown
         mean = self.total / self.seen.clamp(min=1)
         covariance = self.products / self.seen.clamp(min=1) - mean[:, None] * mean
         spread = covariance.diagonal().clamp(min=TINY).sqrt()

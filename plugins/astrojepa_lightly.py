@@ -26,8 +26,7 @@ Expected: those of the losses' papers; `show lightly:NAME` names them. Where thi
 (`simclr`, `barlow-twins`, `vicreg`, `lejepa`, `visreg`), the same loss stands there on its own views and recipe,
 and the tests hold it against lightly's.
 
-Cost: two token-passes per patch; three for `LeJEPALoss` and `VISRegLoss`, and for `TiCoLoss` one of student and
-teacher each.
+Cost: two token-passes per patch; three for `LeJEPALoss` and `VISRegLoss`; for `TiCoLoss` one is the teacher's.
 
 Source: lightly (MIT), https://github.com/lightly-ai/lightly, and the papers that its classes name. Deviations:
 one projector for all (three layers, BatchNorm), galaxy-valid views without colour jitter, AdamW at the ruler's
@@ -62,6 +61,8 @@ from astrojepa_bench.plugin import (
     Objective,
     PatchGrid,
     Streams,
+    drawn_alike,
+    gathered,
     hookimpl,
 )
 
@@ -90,6 +91,7 @@ class LightlyLoss(TwoViews):
     loss_name: ClassVar[str] = ""
     preset: ClassVar[Mapping[str, int]] = {}  # defaults that differ from those of the loss or the others
     unused: ClassVar[tuple[str, ...]] = ()  # options that mean nothing to it
+    is_mean: ClassVar[bool] = False  # over galaxies, and no statistic that spans the batch
 
     def __init__(
         self,
@@ -130,8 +132,8 @@ class LightlyLoss(TwoViews):
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Feed the loss, in float32."""
         projections = self.projected(batch, streams).float()
-        with torch.autocast(projections.device.type, enabled=False):
-            value = self.compared(projections)
+        with torch.autocast(projections.device.type, enabled=False), drawn_alike():
+            value = self.compared(projections if self.is_mean else gathered(projections, dim=1))
         return Loss(value, {self.loss_name: value})
 
     def projected(self, batch: GalaxyBatch, streams: Streams) -> Float[Tensor, "view galaxy embedding"]:
@@ -166,8 +168,7 @@ class ManifoldLoss(LightlyLoss):
 
     def compared(self, projections: Float[Tensor, "view galaxy embedding"]) -> Tensor:
         """Feed it both views at unit length, as the paper has it: it has no least value otherwise."""
-        first, second = F.normalize(projections, dim=-1)[:, :, None]
-        return self.criterion(first, second)
+        return self.criterion(*F.normalize(projections, dim=-1)[:, :, None])
 
 
 class WhiteningLoss(LightlyLoss):
@@ -201,6 +202,8 @@ class MultiCropLoss(LightlyLoss):
 
 class PredictedLoss(LightlyLoss):
     """A loss of lightly between a prediction from one view and the other view, as in SimSiam."""
+
+    is_mean = True
 
     def __init__(self, *given: Any, embedding: int = 128, **options: Any) -> None:
         super().__init__(*given, embedding=embedding, **options)
@@ -373,8 +376,7 @@ def _signature(base: type[LightlyLoss], name: str) -> inspect.Signature:
         option: keywords[option] for option in keywords if option not in base.unused
     }
     places = [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in PLACES]
-    preset = base.preset
-    options = [each.replace(default=preset.get(each.name, each.default)) for each in offered.values()]
+    options = [each.replace(default=base.preset.get(each.name, each.default)) for each in offered.values()]
     return inspect.Signature([*places, *options])
 
 

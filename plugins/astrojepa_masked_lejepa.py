@@ -47,6 +47,7 @@ from astrojepa_bench.plugin import (
     Prediction,
     Recipe,
     Streams,
+    drawn,
     hookimpl,
 )
 
@@ -137,7 +138,7 @@ class MaskedLeJEPA(Objective):
         wanted = hidden if self.target_gradient else hidden.detach()
         prediction = (self._predicted(batch, masks) - wanted).float().square().mean()
         patches = hidden.flatten(1, 2)
-        where = torch.rand(len(patches), generator=streams.local("patch"), device=patches.device)
+        where = drawn(torch.rand, (len(patches),), streams.local("patch"))
         galaxy = torch.arange(len(patches), device=patches.device)
         one_patch = patches[galaxy, (where * patches.shape[1]).long()]
         samples = torch.stack([self.projector(tokens.mean(dim=1)), one_patch])

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from astrojepa_bench.plugin import averaged, ranks_together
+
 version = 1  # raise it whenever a number changes
 
 
@@ -34,7 +36,7 @@ def epps_pulley(
     reach: float = 3.0,
     scale_by_n: bool = True,
 ) -> Float[Tensor, "*view slice"]:
-    """Compute the Epps-Pulley statistic of each column against N(0, 1), in float32.
+    """Compute the Epps-Pulley statistic of each column against N(0, 1), in float32, over the samples of all ranks.
 
     Args:
         samples: projected embeddings; the batch axis holds independent galaxies.
@@ -50,10 +52,10 @@ def epps_pulley(
     weights = torch.full_like(frequencies, 2 * step)
     weights[0] = weights[-1] = step
     phases = samples.unsqueeze(-1) * frequencies
-    real = phases.cos().mean(dim=-3) - gaussian
-    imaginary = phases.sin().mean(dim=-3)
+    real = averaged(phases.cos().mean(dim=-3)) - gaussian
+    imaginary = averaged(phases.sin().mean(dim=-3))
     integral = (real.square() + imaginary.square()) @ (weights * gaussian)
-    return integral * samples.shape[-2] if scale_by_n else integral
+    return integral * (samples.shape[-2] * ranks_together()) if scale_by_n else integral
 
 
 def sigreg(

@@ -46,6 +46,7 @@ from astrojepa_bench.plugin import (
     Prediction,
     Projected,
     Streams,
+    gathered,
     hookimpl,
 )
 
@@ -111,7 +112,8 @@ def nt_xent(
     first: Float[Tensor, "galaxy dim"], second: Float[Tensor, "galaxy dim"], temperature: float
 ) -> Float[Tensor, ""]:
     """Compute the normalised, temperature-scaled cross-entropy of two sets of unit vectors, in float32."""
-    views = torch.cat([first, second]).float()
+    first, second = gathered(first.float()), gathered(second.float())
+    views = torch.cat([first, second])
     with torch.autocast(
         views.device.type, enabled=False
     ):  # bfloat16 has three digits, and e^(1/τ) grows them

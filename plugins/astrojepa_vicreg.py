@@ -49,6 +49,7 @@ from astrojepa_bench.plugin import (
     Recipe,
     Streams,
     augment,
+    gathered,
     hookimpl,
 )
 
@@ -163,7 +164,7 @@ def vicreg_terms(
     first: Float[Tensor, "batch dim"], second: Float[Tensor, "batch dim"]
 ) -> dict[str, Float[Tensor, ""]]:
     """Compute the three terms, unweighted, in float32: see the module's formula."""
-    first, second = first.float(), second.float()
+    first, second = gathered(first.float()), gathered(second.float())
     return {
         "invariance": (first - second).square().mean(),
         "variance": (narrowness(first) + narrowness(second)) / 2,

@@ -47,6 +47,7 @@ from astrojepa_bench.plugin import (
     Objective,
     PatchGrid,
     Streams,
+    gathered,
     hookimpl,
 )
 
@@ -114,7 +115,7 @@ def visreg_terms(
     """Compute scale, shape and centre, unweighted, in float32: see the module's formula."""
     directions = random_slices(embeddings.shape[-1], slices, generator)
     with torch.autocast(embeddings.device.type, enabled=False):  # bfloat16 would sort by three digits
-        values = embeddings.float()
+        values = gathered(embeddings.float(), dim=-2)
         centre, spread = values.mean(dim=-2, keepdim=True), values.std(dim=-2, correction=0, keepdim=True)
         projected = (values - centre) / (spread.detach() + EPSILON) @ directions
     return {

@@ -25,6 +25,7 @@ from astrojepa_bench.cli.stdout import own_stdout
 from astrojepa_bench.cli.verbs import VERBS, Verb
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError, named, nearest, said_by
 from astrojepa_bench.interrupts import interrupted, noting_interrupts
+from astrojepa_bench.launched import launched
 
 PROGRAM = "astrojepa-bench"
 LONGEST = 4_000  # characters of an error: a plugin may raise a megabyte of text
@@ -51,7 +52,7 @@ def _coded(words: list[str], is_own_process: bool = False) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in words
     try:
-        return _dispatch(words, is_own_process)
+        return _follow(words) if launched().is_follower else _dispatch(words, is_own_process)
     except BenchError as error:
         return _report(f"error: {said_by(error)}", 2, debug)
     except KeyboardInterrupt:
@@ -75,6 +76,16 @@ def _is_starved(error: Exception) -> bool:
     words = ("start new thread", "failed to map segment", "cannot allocate memory")
     told = isinstance(error, RuntimeError | ImportError) and any(each in str(error).lower() for each in words)
     return told or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def _follow(words: list[str]) -> int:
+    """Train what the first process of this launch trains; any other command is done by that one alone."""
+    _, rest = parse_common(words)
+    verb = next((word for word in rest if not word.startswith("-")), None)
+    if verb != "run" or {"-h", "--help", "--dry-run"} & {*words}:
+        return 0
+    code: int = import_module("astrojepa_bench.runs.ranks.follower").follow()
+    return code
 
 
 def _dispatch(words: list[str], is_own_process: bool) -> int:

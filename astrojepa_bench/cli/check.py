@@ -102,9 +102,15 @@ def _print(reports: Iterable[Report]) -> None:
                 print(f"           fix: {outcome.fix}")
             elif outcome.verdict == "skipped" and outcome.found != UNBUILT:
                 print(f"  skipped  {outcome.id}: {outcome.found}")
+        for note in report.notes:
+            print(f"  note     {note}")
 
 
 def _facts(report: Report) -> dict[str, object]:
     offer = report.offer
     facts = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin, "passed": not report.faults}
-    return {**facts, "checks": [asdict(outcome) for outcome in report.outcomes]}
+    return {
+        **facts,
+        "checks": [asdict(outcome) for outcome in report.outcomes],
+        "notes": [*report.notes],
+    }

@@ -28,6 +28,7 @@ from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.executors.slurm_script import submit, write_array
 from astrojepa_bench.runs.grid import GridResult, device_of, plan_grid, run_grid
+from astrojepa_bench.runs.ranks.leader import leading
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest, make_request, read_config
 from astrojepa_bench.runs.suite_board import board_suite
 
@@ -52,7 +53,7 @@ def execute(arguments: Namespace) -> int:
         return _hand_to_slurm(request, registry, arguments)
     began = time.time()
     try:
-        with _judged(request, registry), progress(registry):
+        with leading(request), _judged(request, registry), progress(registry):
             result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
     except Exception:
         with suppress(Exception):  # what was finished before is not kept from the board, and the error counts

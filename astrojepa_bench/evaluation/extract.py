@@ -22,7 +22,9 @@ from astrojepa_bench.types import GalaxyTable, Split
 
 version = 1  # raise it whenever a number changes
 BATCH = 512
-BATCH_ON_CPU = 64  # activations of more leave the processor's cache; an image's features are the same bit for bit
+BATCH_ON_CPU = (
+    64  # activations of more leave the processor's cache; an image's features are the same bit for bit
+)
 ENCODED: tuple[Split, ...] = ("train", "val", "test")
 TapFeatures = Mapping[str, Float[Tensor, "galaxy dim"]]
 

@@ -8,11 +8,14 @@ are filled by reflection, since a black corner would tell the angle.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
+
+from astrojepa_bench.ranks import drawn
 
 version = 1  # raise it whenever a number changes
 BASE_SHIFT_PX = 2
@@ -36,11 +39,11 @@ def base_augment(
         shift_px: largest shift along each axis; the border is filled by reflection.
     """
     batch, size = len(images), images.shape[-1]
-    coins = torch.randint(0, 2, (3, batch), generator=generator, device=images.device).bool()
+    coins = drawn(partial(torch.randint, 0, 2), (3, batch), generator, dim=1).bool()
     transpose, flip_rows, flip_columns = coins
     if not mirror:
         flip_columns = transpose ^ flip_rows  # an even number of reflections is a rotation
-    shifts = torch.randint(-shift_px, shift_px + 1, (2, batch), generator=generator, device=images.device)
+    shifts = drawn(partial(torch.randint, -shift_px, shift_px + 1), (2, batch), generator, dim=1)
     rows = _indices(size, shifts[0], flip_rows)
     columns = _indices(size, shifts[1], flip_columns)
     galaxy = torch.arange(batch, device=images.device)[:, None, None, None]
@@ -86,12 +89,12 @@ def augment(
     )
     views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if blur > 0:
-        widths = blur * torch.rand(len(images), generator=generator, device=images.device)
+        widths = blur * drawn(torch.rand, (len(images),), generator)
         views = blurred(views, widths)  # before the noise: the sky's noise arises in the detector
     if noise == 0:
         return views
-    levels = noise * torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
-    return views + levels * torch.randn(views.shape, generator=generator, device=images.device)
+    levels = noise * drawn(torch.rand, (len(images), 1, 1, 1), generator)
+    return views + levels * drawn(torch.randn, tuple(views.shape), generator)
 
 
 def _transforms(
@@ -103,11 +106,11 @@ def _transforms(
     scale: tuple[float, float],
     shift: float,
 ) -> Float[Tensor, "batch 2 3"]:
-    drawn = torch.rand(5, batch, generator=generator, device=device)
-    angle = drawn[0] * 2 * math.pi
-    zoom = scale[0] + (scale[1] - scale[0]) * drawn[1]
-    hand = torch.where(drawn[2] < 0.5, -1.0, 1.0) if mirror else torch.ones(batch, device=device)
-    moves = 2 * shift * (2 * drawn[3:] - 1)  # the sampling grid spans [-1, 1], so a side is 2 long
+    found = drawn(torch.rand, (5, batch), generator, dim=1)
+    angle = found[0] * 2 * math.pi
+    zoom = scale[0] + (scale[1] - scale[0]) * found[1]
+    hand = torch.where(found[2] < 0.5, -1.0, 1.0) if mirror else torch.ones(batch, device=device)
+    moves = 2 * shift * (2 * found[3:] - 1)  # the sampling grid spans [-1, 1], so a side is 2 long
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     rows = [torch.stack([hand * cos, -sin, moves[0]]), torch.stack([hand * sin, cos, moves[1]])]
     return torch.stack(rows).permute(2, 0, 1)

@@ -22,12 +22,15 @@ PACKAGES = ("astrojepa-bench", "numpy", "scikit-learn", "scipy", "timm", "torch"
 _ABSOLUTE = re.compile(r"(?<![^='\",\[( ])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^='\",/\\]*[/\\])*")
 
 
-def describe_environment(device: torch.device | str, libraries: Iterable[str] = ()) -> dict[str, object]:
+def describe_environment(
+    device: torch.device | str, libraries: Iterable[str] = (), world_size: int = 1
+) -> dict[str, object]:
     """Describe versions, threads and device; no host name, no user name, no absolute path.
 
     Args:
         device: where it is computed.
         libraries: installed packages that may move numbers too, by name.
+        world_size: how many processes train together.
     """
     on_gpu = torch.device(device).type == "cuda"
     releases: dict[str, str] = {}
@@ -39,6 +42,7 @@ def describe_environment(device: torch.device | str, libraries: Iterable[str] = 
         "torch": torch.__version__,
         "packages": releases,
         "threads": torch.get_num_threads(),
+        "world_size": world_size,
         "device": torch.device(device).type,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
         "platform": f"{platform.system()}-{platform.machine()}",

@@ -54,6 +54,7 @@ class RunIdentity:
         columns: hash of what the objective is told beyond labels and what the fingerprint covers; None: nothing.
         protocol: of training and scoring.
         versions: of runs of edition 1, in place of the chain: what each component said of itself.
+        world_size: how many ranks trained it, where its numbers depend on that; None: they do not, or one did.
     """
 
     names: Mapping[str, str]
@@ -71,6 +72,7 @@ class RunIdentity:
     device_class: str = "cpu"
     protocol: int = PROTOCOL
     versions: Mapping[str, str] | None = None
+    world_size: int | None = None
 
     @classmethod
     def of(cls, cell: Cell, galaxies: Galaxies | None, budget: Budget) -> Self:

@@ -123,7 +123,8 @@ def _run_alone(
 def _identified(cell: Cell, context: RunContext) -> tuple[RunIdentity, Exception | None]:
     """Tell what a cell is; where a plugin makes that impossible, by its names alone, and why."""
     try:
-        return RunIdentity.of(cell, context.galaxies, context.budget), None
+        identity = RunIdentity.of(cell, context.galaxies, context.budget)
+        return identity if context.leader is None else context.leader.identified(cell, identity), None
     except Exception as error:
         names = {kind: part.name for kind, part in cell.components.items()}
         unknown = {kind: {"own": "unknown"} for kind in names}
@@ -169,6 +170,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
                     command=context.command,
                     offers=context.offers_of(cell),
                     rebuild=build,
+                    together=None if context.leader is None else context.leader.call(cell),
                 )
             renew_leases()
             # of earlier weights; first, lest they outlive them

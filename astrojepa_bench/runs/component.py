@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astrojepa_bench.border import blamed_on, owned, owner_of
 from astrojepa_bench.data.galaxies import Galaxies
@@ -30,6 +30,9 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.roles import Encoder, Evaluator, Masker, Objective, Standing
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.versions import chain_of, version_text
+
+if TYPE_CHECKING:
+    from astrojepa_bench.runs.ranks.leader import Leader
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,7 @@ class RunContext:
         evaluators: what scores them.
         store: where records go.
         command: the command line or call that asked for them.
+        leader: calls the other ranks to what is trained, where several train together.
     """
 
     galaxies: Galaxies
@@ -244,6 +248,7 @@ class RunContext:
     evaluators: Sequence[Component]
     store: Store
     command: str
+    leader: Leader | None = None
 
     def offers_of(self, cell: Cell) -> dict[str, Offer]:
         """Return whose code a cell runs: its components by kind, the dataset among them, and every evaluator."""

@@ -47,6 +47,18 @@ class Ending:
     failure: Failure
 
 
+class RankFailedError(Exception):
+    """Another rank of a training that several share failed.
+
+    Attributes:
+        ending: how, as that rank found out.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.failure.message)
+        self.ending = ending
+
+
 def classify(error: BaseException, phase: Phase, offers: Sequence[Offer]) -> Ending:
     """Find out what an exception means for the board; never raises, whatever the exception does.
 
@@ -55,6 +67,8 @@ def classify(error: BaseException, phase: Phase, offers: Sequence[Offer]) -> End
         phase: what was being done.
         offers: the components of the cell, its objective first, to find whose code raised.
     """
+    if isinstance(error, RankFailedError):
+        return error.ending
     owner = culprit(error, offers)
     if isinstance(error, DivergedError):
         return Ending("diverged", _failure("plugin", phase, said_by(error), offers[0]))

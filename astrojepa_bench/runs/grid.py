@@ -31,6 +31,7 @@ from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsu
 from astrojepa_bench.runs.executors.dispatch import running
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
+from astrojepa_bench.runs.ranks.leader import led
 from astrojepa_bench.runs.request import RunRequest
 from astrojepa_bench.runs.suite_board import make_plans
 from astrojepa_bench.runs.train import images_to_see
@@ -112,7 +113,7 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     )
     with running(here) as run_cells:
         for number, plan in enumerate(plans):
-            context = _context(plan, here, device, command)
+            context = led(_context(plan, here, device, command), here, number, plan, command)
             certificate = _certificate(request.overlap, plans, context)
             found = run_cells(plan.cells, context, plan=number)
             results += (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from astrojepa_bench.events import emit
 from astrojepa_bench.files import LeaseLostError
 from astrojepa_bench.geometry.views import BASE_SHIFT_PX
 from astrojepa_bench.options import KINDS, Offer, legible
+from astrojepa_bench.ranks import Ranks
 from astrojepa_bench.results.environment import describe_environment, provenance
 from astrojepa_bench.results.packages import libraries_behind
 from astrojepa_bench.results.record import SCORED, Cost, Environment, Provenance, RunRecord, Status, Training
@@ -67,6 +69,7 @@ def train(
     command: str = "",
     offers: Mapping[str, Offer] | None = None,
     rebuild: Callable[[], Assembly] | None = None,
+    together: Callable[[], AbstractContextManager[Ranks]] | None = None,
 ) -> Trained:
     """Train an objective, judge whether it collapsed, and fit how its features are read.
 
@@ -82,6 +85,7 @@ def train(
         command: the command line or call that asked for it.
         offers: of the components, for the record.
         rebuild: builds once more what to train; without it, such a failure is raised.
+        together: begins a training that several ranks share; None: this process trains alone.
 
     Raises:
         DivergedError: a loss term or gradient is not finite.
@@ -89,14 +93,14 @@ def train(
     """
     resumes = checkpoint is not None and checkpoint.path.exists()
     try:
-        return _train(assembly, galaxies, budget, seed, checkpoint, command, offers)
+        return _train(assembly, galaxies, budget, seed, checkpoint, command, offers, together)
     except LeaseLostError:
         raise  # its checkpoint is another process's by now
     except Exception:
         if rebuild is None or checkpoint is None or not resumes or checkpoint.path.exists():
             raise
     emit("note", text="the objective is built anew and trains from the start")
-    return _train(rebuild(), galaxies, budget, seed, checkpoint, command, offers)
+    return _train(rebuild(), galaxies, budget, seed, checkpoint, command, offers, together)
 
 
 def _train(
@@ -107,12 +111,14 @@ def _train(
     checkpoint: Checkpointer | None,
     command: str,
     offers: Mapping[str, Offer] | None,
+    together: Callable[[], AbstractContextManager[Ranks]] | None,
 ) -> Trained:
     objective, device = assembly.objective, galaxies.device
     watch = HealthWatch(objective, galaxies.table, galaxies.images)
     parameters = sum(parameter.numel() for parameter in scored_encoder(objective).parameters())
     training, cost = Training(), Cost(parameters=parameters, train_seconds=0.0, tokens=0, flops=0.0)
     masks: Mapping[str, float] = {}
+    world_size = 1
     if objective.trains:
         trainer = Trainer(
             objective, assembly.masker, galaxies.table, galaxies.images, budget, seed, watch.rank
@@ -120,7 +126,9 @@ def _train(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         try:
-            result = trainer.run(checkpoint)
+            with nullcontext() if together is None else together() as ranks:
+                result = trainer.run(checkpoint)
+                world_size = 1 if ranks is None else ranks.size
         except UncountedError as error:
             raise Unsuitable(str(error)) from None
         training, cost, masks = _curves(trainer, result), _spent(parameters, result, device), result.masks
@@ -129,7 +137,7 @@ def _train(
     # only now: whitening would hide a collapse
     fit_readout(scored_encoder(objective), galaxies, budget.galaxies)
     status: Literal["ok", "collapsed"] = "collapsed" if collapsed and objective.trains else "ok"
-    environment, origin = circumstances(device, command, offers or {})
+    environment, origin = circumstances(device, command, offers or {}, world_size)
     return Trained(objective, assembly.masker, status, training, cost, health, environment, origin)
 
 
@@ -228,7 +236,7 @@ def kept(record: RunRecord | None, cell: Cell, context: RunContext) -> Trained |
 
 
 def circumstances(
-    device: torch.device, command: str, offers: Mapping[str, Offer]
+    device: torch.device, command: str, offers: Mapping[str, Offer], world_size: int = 1
 ) -> tuple[Environment, Provenance]:
     """Describe where, by which command and with whose code a run is made, as far as that can be told.
 
@@ -238,10 +246,11 @@ def circumstances(
         device: where it is computed.
         command: the command line or call that asked for it.
         offers: of its components, by kind; of its evaluators too, by any other name.
+        world_size: how many processes train it together.
     """
     try:
         environment = Environment.model_validate(
-            describe_environment(device, libraries_behind(offers.values()))
+            describe_environment(device, libraries_behind(offers.values()), world_size)
         )
         plugins = {kind: legible(offers[kind].package) for kind in KINDS if kind in offers}
         return environment, Provenance.model_validate({**provenance(command), "plugins": plugins})

@@ -83,14 +83,18 @@ def invented_table(columns: Mapping[str, np.ndarray] | None = None) -> GalaxyTab
 
 def rehearse(objective: Objective, checkpoint: Checkpointer | None = None) -> TrainingResult:
     """Train a few steps on invented galaxies, with the loop, the masks and the checkpoints of a run."""
+    with muted():
+        return trainer_of(objective).run(checkpoint)
+
+
+def trainer_of(objective: Objective) -> Trainer:
+    """Make the trainer of a few steps on invented galaxies."""
     told = galaxies.batch_of(galaxies.images(SEEN), columns=objective.columns).columns
     table = invented_table({name: values.numpy() for name, values in told.items()})
     seen = STEPS * min(objective.recipe().batch_size, SEEN)
     budget = Budget("check", galaxies.SIZE_PX, galaxies.PATCH_PX, seen, "", "rehearsal")
     masker = None if objective.masks == "ignored" else Anywhere(GRID)
-    with muted():
-        trainer = Trainer(objective, masker, table, DeviceImages(table.images, CPU), budget, seed=0)
-        return trainer.run(checkpoint)
+    return Trainer(objective, masker, table, DeviceImages(table.images, CPU), budget, seed=0)
 
 
 @rules(

@@ -15,6 +15,7 @@ from astrojepa_bench.testing import (
     general,
     masker,
     objective,
+    objective_ranks,
     objective_runs,
     objective_told,
 )
@@ -42,10 +43,12 @@ class Report:
     Attributes:
         offer: the component.
         outcomes: one for each check; all but the first are skipped if it cannot be built.
+        notes: what is worth knowing and no rule.
     """
 
     offer: Offer
     outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[Outcome, ...]:
@@ -77,7 +80,8 @@ def conform(subject: Subject) -> Report:
         return Report(subject.offer, (*outcomes, *skipped))
     title = f"checking {subject.offer.kind} {subject.name}"
     outcomes += [check.run(subject) for check in track(others, task=title, total=len(others), unit="checks")]
-    return Report(subject.offer, tuple(outcomes))
+    notes = objective_ranks.notes_of(subject) if subject.offer.kind == "objective" else ()
+    return Report(subject.offer, tuple(outcomes), notes)
 
 
 def absent(subject: Subject) -> str | None:

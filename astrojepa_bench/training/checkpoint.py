@@ -75,7 +75,7 @@ class Checkpointer:
                 raise DataError(
                     f"its checksum is {'missing' if holds is None else 'not that of what was written'}"
                 )
-            state: object = torch.load(self.path, map_location=_placed_on(device), weights_only=True)
+            state: object = torch.load(self.path, map_location=placed_on(device), weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise DataError(f"it cannot be read ({type(error).__name__})") from None
         if not isinstance(state, dict):
@@ -87,7 +87,7 @@ class Checkpointer:
         self.path.unlink(missing_ok=True)
 
 
-def _placed_on(device: torch.device) -> Callable[[Any, str], Any]:
+def placed_on(device: torch.device) -> Callable[[Any, str], Any]:
     """Move what was on an accelerator to a device and leave the rest on the CPU, as it was when it was written."""
 
     def place(storage: Any, location: str) -> Any:  # noqa: ANN401 torch's storages

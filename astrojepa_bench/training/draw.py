@@ -1,5 +1,6 @@
 """How an objective gets its masks, in training and wherever else it acts.
 
+Where several ranks train, masks are drawn for the images of all of them, and each rank keeps those of its own.
 Masks of every draw are checked. Where reading a value holds a GPU up, they are kept and checked together every few
 steps (`UnreadMasks`).
 """
@@ -19,6 +20,7 @@ from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.checked import described
 from astrojepa_bench.errors import ConfigError, ContractError
 from astrojepa_bench.geometry.grids import Masks, MaskSizes, PatchGrid
+from astrojepa_bench.ranks import RankStream, share_of
 from astrojepa_bench.roles import Masker
 from astrojepa_bench.streams import Streams
 
@@ -98,16 +100,23 @@ class MaskDraw:
             )
         sizes.check(self.masker.grid)
         hint = None if hint is None else _weights(hint, images, self.masker.grid)
+        stream = self.streams.local("masks")
+        share = share_of(stream, len(images))
+        if share is not None and isinstance(stream, RankStream):
+            images, hint = share.whole(images), None if hint is None else share.whole(hint)
+            stream = stream.whole
         with blamed_on(self.masker):
-            masks = self._drawn(self.masker, images, sizes, hint)
+            masks = self._drawn(self.masker, images, sizes, hint, stream)
         if self.watch is not None:
             self.watch(images, masks)
-        return masks
+        return masks if share is None else Masks(share.own(masks.context), share.own(masks.targets))
 
-    def _drawn(self, masker: Masker, images: Tensor, sizes: MaskSizes, hint: Tensor | None) -> Masks:
+    def _drawn(
+        self, masker: Masker, images: Tensor, sizes: MaskSizes, hint: Tensor | None, stream: torch.Generator
+    ) -> Masks:
         offered = {"hint": hint, "progress": self.streams.progress}
         wanted = {name: value for name, value in offered.items() if name in _parameters(type(masker))}
-        masks: object = masker.draw(images, sizes, self.streams.local("masks"), **wanted)
+        masks: object = masker.draw(images, sizes, stream, **wanted)
         if not isinstance(masks, Masks):
             raise ContractError(
                 f"{_title(masker)} returned {type(masks).__name__}; expected Masks, or hides = False on its class"

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from astrojepa_bench import events
+from astrojepa_bench import events, ranks
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages, to_unit
-from astrojepa_bench.errors import ContractError, DataError, Unsuitable, named, said_by
+from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.geometry.grids import Masks
 from astrojepa_bench.geometry.views import base_augment
+from astrojepa_bench.ranks import Share
 from astrojepa_bench.roles import Masker, Objective
 from astrojepa_bench.streams import (
     Streams,
@@ -30,22 +31,26 @@ from astrojepa_bench.streams import (
     seed_python_and_numpy,
 )
 from astrojepa_bench.training.asked import loss_of, recipe_of
+from astrojepa_bench.training.batch_norm import normalising_over_ranks
 from astrojepa_bench.training.budgets import Budget
-from astrojepa_bench.training.checkpoint import (
-    Checkpointer,
-    growing_buffers,
-    misfit,
-    optimiser_misfit,
-    stretch,
-)
+from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import StepCost, count_step, matched_steps
 from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
-from astrojepa_bench.training.hidden import hidden_misfit, hidden_state, load_hidden
+from astrojepa_bench.training.hidden import hidden_state
 from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.numbers import NORM, StepNumbers, read_numbers
 from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
 from astrojepa_bench.training.order import DataOrder
+from astrojepa_bench.training.resuming import check_fit, load_state
 from astrojepa_bench.training.schedule import set_schedule
+from astrojepa_bench.training.together import (
+    check_alike,
+    rows_of,
+    share_gradients,
+    share_numbers,
+    share_of_part,
+    state_of_first,
+)
 from astrojepa_bench.training.told import Told
 from astrojepa_bench.types import GalaxyBatch, GalaxyTable, Loss, Progress
 
@@ -140,6 +145,7 @@ class Trainer:
             self.optimiser = make_optimiser(objective, self.paced)
         self.mask_numbers: list[dict[str, float]] = []
         self.rehearses = True
+        self.share: Share | None = None  # of each batch, while several ranks train
         # a CPU reads at once, and an index beyond the grid must not reach a gather; a GPU would be held up
         self.unread_masks = UnreadMasks() if self.device.type != "cpu" else None
         self.non_finite = torch.zeros((), device=self.device)  # 1 from the first step that diverged
@@ -147,13 +153,17 @@ class Trainer:
     def run(self, checkpoint: Checkpointer | None = None) -> TrainingResult:
         """Train to the last step, from the newest checkpoint if there is one.
 
+        Where several ranks train together (`ranks.training_as`), each calls this, the first one alone with a
+        checkpoint; they compute what one process computes on the same batches.
+
         Losses are read from the device every few steps only, since each reading holds a GPU up.
 
         Raises:
             DivergedError: a loss term or gradient is not finite.
             UncountedError: the budget is matched by arithmetic, and a step cannot be counted.
+            ConfigError: a batch cannot be dealt to the ranks equally.
         """
-        with python_and_numpy_kept():
+        with python_and_numpy_kept(), normalising_over_ranks(self.objective):
             return self._run(checkpoint)
 
     def count(self) -> StepCost | None:
@@ -166,11 +176,15 @@ class Trainer:
         return cost
 
     def _run(self, checkpoint: Checkpointer | None) -> TrainingResult:
+        together = ranks.current()
+        rank = 0 if together is None else together.rank
+        share = share_of_part(rank, ranks.size(), self.batch_size, self.parts)
         self._set_mode(training=True)
         self._snapshot(TrainingState())  # what no checkpoint can hold is refused before anything is learnt
-        cost = self.count()
-        self.rehearses = False
+        cost, self.steps = ranks.from_first(lambda: (self.count(), self.steps), self.device)
+        self.rehearses, self.share = False, share
         state = self._resume(checkpoint)
+        first = state.step + 1
         unread: list[StepNumbers] = []
         while state.step < self.steps:
             began = time.perf_counter()
@@ -191,7 +205,10 @@ class Trainer:
             state.seconds += time.perf_counter() - began
             if numbers:
                 unread.clear()
-                self._report(state, numbers)
+                with ranks.training_as(None):
+                    self._report(state, numbers)
+            if together is not None and state.step in (first, self.steps):
+                check_alike(together, self.objective)
             if checkpoint is not None and saves:
                 checkpoint.write(self._snapshot(state))
         self._set_mode(training=False)
@@ -202,23 +219,24 @@ class Trainer:
             self.objective.train(training)
 
     def batch_of(self, step: int, streams: Streams) -> GalaxyBatch:
-        """Return the galaxies of a step, or of a part of it, turned, mirrored and shifted."""
-        rows = np.split(self.order.at(step), self.parts)[streams.part]
+        """Return the galaxies of a step, or of a part of it, turned, mirrored and shifted; of this rank alone."""
+        rows = rows_of(np.split(self.order.at(step), self.parts)[streams.part], self.share)
         raw = base_augment(self.images.raw(rows), streams.local("base"), mirror=self.mirror)
         return self.told.batch(rows, to_unit(raw))
 
     def loss_of(self, objective: Objective, step: int, part: int = 0) -> Loss:
         """Compute the loss of a part of a step; the same one always gives the same numbers."""
-        streams = Streams(self.seed, step, self.device, progress=step / self.steps, part=part)
+        progress, share = step / self.steps, self.share
+        streams = Streams(self.seed, step, self.device, progress=progress, part=part, share=share)
         layers = of_part("layers", part)
         watch = self._measure_masks if self.rehearses else None
         draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
         on_gpu = self.device.type == "cuda"
         with (
-            scoped_global(self.seed, layers, step, self.device),
+            scoped_global(self.seed, layers, step, self.device, share=share),
             torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu),
         ):
-            seed_python_and_numpy(self.seed, layers, step)
+            seed_python_and_numpy(self.seed, layers, step, share)
             return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)
 
     def _measure_masks(self, images: torch.Tensor, masks: Masks) -> None:
@@ -237,6 +255,9 @@ class Trainer:
                 (loss.total / self.parts if self.parts > 1 else loss.total).backward()
             for name, term in {"total": loss.total, **loss.terms}.items():
                 found.setdefault(name, []).append(term.detach().to(self.device, torch.float64).reshape(()))
+        together = ranks.current()
+        if together is not None:
+            share_gradients(together, self.objective.parameters())
         with blamed_on(self.objective):
             self.objective.before_step(Progress(step + 1, self.steps))
             norm = gradient_norm(self.objective, self.recipe.clip)
@@ -250,6 +271,8 @@ class Trainer:
         if self.recipe.clip is None:
             terms.setdefault(NORM, norm.to(torch.float64))
         values = torch.stack([*terms.values(), norm.to(torch.float64)])
+        if together is not None:
+            values = share_numbers(together, [*terms, NORM], values)
         self._note_non_finite(values)
         return StepNumbers(step, tuple(terms), values)
 
@@ -315,58 +338,32 @@ class Trainer:
         }
 
     def _resume(self, checkpoint: Checkpointer | None) -> TrainingState:
-        """Load the newest checkpoint, or nothing of one that is damaged or that another code wrote."""
+        """Load the newest checkpoint, or nothing of one that is damaged or that another code wrote.
+
+        Of several ranks the others load what the first one has, whatever their number was when it was written.
+        """
+        saved = self._kept(checkpoint)
+        together = ranks.current()
+        if together is not None:
+            told = state_of_first(together, saved or self._snapshot(TrainingState()), self.device)
+            saved = told if saved or together.rank else None
+        if saved is None:
+            return TrainingState()
+        load_state(saved, self.objective, self.optimiser, checkpoint)
+        if saved["step"]:
+            events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
+        return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
+
+    def _kept(self, checkpoint: Checkpointer | None) -> Mapping[str, Any] | None:
+        """Read a checkpoint, and look whether it is of this run."""
         try:
             saved = checkpoint.read(self.device) if checkpoint is not None else None
-            if saved is None:
-                return TrainingState()
-            self._check_fit(saved)
+            if saved is not None:
+                fresh = self._snapshot(TrainingState())
+                check_fit(saved, fresh, self.objective, self.optimiser)
+            return saved
         except DataError as error:
             events.emit(
                 "note", text=f"the checkpoint of this run is not used: {error}; it trains from the start"
             )
-            return TrainingState()
-        try:
-            with blamed_on(self.objective):
-                stretch(self.objective, saved["objective"])
-                self.objective.load_state_dict(saved["objective"])
-                load_hidden(self.objective, saved["hidden"])
-                for name, gradient in saved["gradients"].items():
-                    self.objective.get_parameter(name).grad = gradient
-            self.optimiser.load_state_dict(saved["optimiser"])
-        except (MemoryError, torch.OutOfMemoryError):
-            raise  # no fault of the file
-        except Exception as error:
-            # what is half loaded must not be trained: without the file another objective starts anew
-            assert checkpoint is not None
-            checkpoint.remove()
-            text = f"the checkpoint of this run does not load and was removed ({named(error)[:200]})"
-            events.emit("note", text=text)
-            raise
-        events.emit("note", text=f"resuming at step {saved['step']} of {self.steps}")
-        return TrainingState(saved["step"], saved["seconds"], list(saved["curve"]), list(saved["ranks"]))
-
-    def _check_fit(self, saved: Mapping[str, Any]) -> None:
-        """Refuse a checkpoint before anything of it is loaded.
-
-        Raises:
-            DataError: it is of another run or was written by another version.
-        """
-        fresh = self._snapshot(TrainingState())
-        another = "it was written by another version of the bench"
-        if saved.keys() != fresh.keys():
-            raise DataError(another)
-        if saved["steps"] != self.steps or not 0 < saved["step"] < self.steps:
-            raise DataError(
-                f"it is at step {saved['step']} of {saved['steps']}, and this run has {self.steps}"
-            )
-        try:
-            reason = (
-                misfit(saved["objective"], fresh["objective"], growing_buffers(self.objective).keys())
-                or hidden_misfit(saved["hidden"], self.objective)
-                or optimiser_misfit(saved["optimiser"], self.optimiser)
-            )
-        except (KeyError, IndexError, TypeError, AttributeError):  # parts of it are of other types
-            raise DataError(another) from None
-        if reason is not None:
-            raise DataError(f"it does not fit the objective ({reason}); its code has changed since")
+            return None
