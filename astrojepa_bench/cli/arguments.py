@@ -52,6 +52,9 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
     ruler.add_argument("--match", metavar="WHAT", help="equal for all: images seen (default), or flops spent")
     ruler.add_argument(
+        "--precision", metavar="WHAT", help="of training: auto (default: bf16 on a GPU), float32 or bf16"
+    )
+    ruler.add_argument(
         "--pretraining",
         type=int,
         metavar="N",
