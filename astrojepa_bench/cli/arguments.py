@@ -252,6 +252,10 @@ def anomalies(parser: ArgumentParser) -> None:
         metavar="SCORE",
         help="anomaly score to rank by (default: %(default)s)",
     )
+    parser.add_argument(
+        "--draws", type=int, default=16, metavar="N",
+        help="average prediction errors over N draws of masks (default: %(default)s); fewer take less time",
+    )  # fmt: skip
 
 
 def latents(parser: ArgumentParser) -> None:
