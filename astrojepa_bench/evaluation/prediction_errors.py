@@ -79,7 +79,7 @@ def _averaged(
     objective: Objective,
     masker: Masker | None,
     images: DeviceImages,
-    batches: Sequence[Int[np.ndarray, " row"]],
+    batches: Sequence[np.ndarray],
     draws: int,
 ) -> Iterator[Errors]:
     """Average the errors of each batch over its draws, and say after the first two how long all will take."""
