@@ -30,6 +30,7 @@ from astrojepa_bench.streams import (
     seed_python_and_numpy,
 )
 from astrojepa_bench.training.asked import loss_of, recipe_of
+from astrojepa_bench.training.autocast import autocast_to
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import (
     Checkpointer,
@@ -217,7 +218,7 @@ class Trainer:
         draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
         with (
             scoped_global(self.seed, layers, step, self.device),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+            autocast_to(self.precision, self.device.type),
         ):
             seed_python_and_numpy(self.seed, layers, step)
             return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)
