@@ -1,6 +1,6 @@
 """The scope in which a loss is computed: in float32, or in bfloat16 where that is faster.
 
-On a CPU attention is left in float32: PyTorch's kernels for it are slower in bfloat16, above all backward, and would
+On a CPU attention is left in float32: its kernels there are slower in bfloat16, above all backward, and would
 undo what matrix products gain (`benchmarks/bench_ijepa_step.py` compares with plain autocast).
 """
 

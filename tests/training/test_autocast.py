@@ -1,4 +1,4 @@
-"""What a loss is computed in: matrix products in bfloat16, attention on a CPU in float32, and nothing else moved."""
+"""What a loss is computed in: matrix products in bfloat16, attention on a CPU in float32, and nothing else."""
 
 import pytest
 import torch
