@@ -26,7 +26,7 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     for size in SIZES[1:] if quick else SIZES:
         plain = {"predictor_width": size.width, "predictor_heads": size.heads}
         float32, bf16 = (trainer_of(IJEPA, Multiblock, size, bf16=each, **plain) for each in (False, True))
-        full, half = (float(each.loss_of(each.objective, 0).total) for each in (float32, bf16))
+        full, half = (each.loss_of(each.objective, 0).total.item() for each in (float32, bf16))
         assert abs(full - half) < APART * full, f"losses are {full:.5g} and {half:.5g}"
         where = f"{size.width} wide, {size.depth} deep"
         yield row(f"step of `ijepa` in bf16 against float32, {where}", size, bf16, float32, repeats)
