@@ -31,6 +31,7 @@ def run(
     out: Path | str = OUT,
     cache: Path | str | None = None,
     device: str = "auto",
+    precision: str = "auto",
     match: str = "images",
     pretraining: int | None = None,
     labels: int | float | str | None = None,
@@ -55,6 +56,7 @@ def run(
         out: output folder.
         cache: folder of converted galaxies; the user's if None.
         device: `cpu`, `cuda` or `auto`.
+        precision: of the arithmetic in training: `float32`, `bf16`, or `auto` (bf16 on a GPU, else float32).
         match: what every entry is given: `images` seen, or `flops` spent in training.
         pretraining: most galaxies to pretrain on; None: all.
         labels: most labels that an objective which reads any is told, or which share (0.1, `10%`); None: all.
@@ -87,6 +89,7 @@ def run(
             "settings": _by_address(settings or {}),
             "out": out,
             "device": device,
+            "precision": precision,
             "match": match,
             "pretraining": pretraining,
             "labels": labels,

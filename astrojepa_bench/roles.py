@@ -247,8 +247,9 @@ class Objective(nn.Module, ABC):
             draw: the run's masker; call it on the very images that will be encoded.
             streams: named random generators of this step; nothing else may be random.
 
-        On a GPU this runs under autocast to bfloat16: what linear layers, convolutions and attention return is
-        bfloat16 there, and float32 on a CPU. Cast with `.float()` what is compared, summed or kept between steps.
+        On a GPU, and with `--precision bf16` on a CPU, this runs under autocast to bfloat16: what linear layers,
+        convolutions and attention return is bfloat16 there, and float32 elsewhere. Cast with `.float()` what is
+        compared, summed or kept between steps.
         """
 
     @property
@@ -283,8 +284,8 @@ class Objective(nn.Module, ABC):
     def after_step(self, progress: Progress) -> None:
         """Act once after each optimiser step (moving averages, queues, inner optimisers). By default nothing.
 
-        It runs outside autocast, on a GPU too: what `loss` left on the objective for it may be bfloat16 there, so
-        cast it with `.float()` before it meets weights or buffers.
+        It runs outside autocast, on a GPU too: what `loss` left on the objective for it may be bfloat16, so cast
+        it with `.float()` before it meets weights or buffers.
         """
 
     def extra_state(self) -> Mapping[str, object]:

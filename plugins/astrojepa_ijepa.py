@@ -10,7 +10,7 @@ Nothing but the teacher's slowness and the stopped gradient prevents collapse. T
 linearly from m₀ to 1; m₀ follows from a horizon h given as a share of the run (m₀ = 1 - 1/(h·steps)), so that
 exp(-1/(2h)) of the teacher's initial weights is left at the end: 0.7 % at h = 0.1, whatever the budget.
 
-Three published additions are options:
+Three published additions and a shortcut are options:
 
 * `dense` (V-JEPA 2.1): the predictor must also give the latents at the *context* patches, or their tokens need say
   nothing of their own places. With d_i from context patch i to the nearest target patch [patch],
@@ -22,6 +22,7 @@ Three published additions are options:
   each normalised by itself; the predictor hears the context after the same blocks and predicts all depths at once.
 * `crop`: both encoders see a crop with a share between `crop` and 1 of the image's area, at .3 as published. Off by
   default: on centred galaxies it also moves the centre and changes the size of what is to be predicted.
+* `joint`: all target blocks of an image in one sequence of the predictor, for about half its arithmetic.
 
 By default the context has 16 of 64 patches, which under `multiblock` hold an eighth of the light of centred
 simulated galaxies, and must predict blocks that hold four fifths. `--set masker.signal=context` gives the context
@@ -45,7 +46,8 @@ the teacher's momentum starts by its horizon (.949 in a run of 196 steps at h = 
 clipped at norm 1 (published: not at all); the rate falls to 0 (published: 1e-6). Of `dense`: smooth-L1 instead of
 L1; distances to the targets of all blocks, in two dimensions; one output layer for context and targets; a warm-up
 by share of the run (in the code: from step 15,000 to 30,000 of 135,000). Of `depths`: the predictor's first layer
-joins the depths linearly instead of by an MLP.
+joins the depths linearly instead of by an MLP. Of `joint`, which is the form of stable-pretraining: targets attend
+to the places of all blocks, where each block is predicted on its own as published.
 """
 
 from __future__ import annotations
@@ -171,6 +173,7 @@ class IJEPA(Objective):
         dense: final weight of the loss on context patches, .5 as published by V-JEPA 2.1; 0: targets alone.
         depths: after how many blocks of the teacher targets are taken; 1: the last alone.
         crop: smallest share of the image's area in a crop, .3 as published; None: whole images.
+        joint: whether all target blocks of an image share one sequence of the predictor; published: one each.
         learning_rate: peak learning rate; None: 1e-3 at batches of 2,048, as published, by the square-root rule.
         batch_size: galaxies a step.
     """
@@ -197,6 +200,7 @@ class IJEPA(Objective):
         dense: float = 0.0,
         depths: int = 1,
         crop: float | None = None,
+        joint: bool = False,
         learning_rate: float | None = None,
         batch_size: int = 128,
     ) -> None:
@@ -212,7 +216,7 @@ class IJEPA(Objective):
         )
         self.sizes.check(self.patch_grid)
         self.horizon, self.judge = horizon, judge
-        self.dense, self.depths, self.crop = dense, depths, crop
+        self.dense, self.depths, self.crop, self.joint = dense, depths, crop, joint
         self.teacher = copy.deepcopy(encoder).requires_grad_(False) if teacher == "ema" else None
         sizes = {"width": predictor_width, "depth": predictor_depth, "heads": predictor_heads}
         self.predictor = Predictor(depths * encoder.dim, self.patch_grid, **sizes)
@@ -246,8 +250,9 @@ class IJEPA(Objective):
         """Predict every target block of every galaxy, of the whole image."""
         masks = draw(batch.images, self.sizes)
         context = self.seen(batch.images, masks)
-        predicted = self.predictor(joined(context), context[-1].positions, masks.targets)
-        return Prediction(predicted, at(self.latents(batch.images), masks.targets), masks.targets)
+        predicted = self.predictor(joined(context), context[-1].positions, self.sequences(masks))
+        actual = at(self.latents(batch.images), masks.targets)
+        return Prediction(predicted.reshape(actual.shape), actual, masks.targets)
 
     def prediction(
         self, images: Float[Tensor, "batch band height width"], draw: Draw, streams: Streams
@@ -256,20 +261,24 @@ class IJEPA(Objective):
         if self.crop is not None:
             images = cropped(images, self.crop, streams.local("crop"))
         masks = draw(images, self.sizes)
-        layers, latents = self.seen(images, masks), self.latents(images)
-        context, actual = layers[-1], at(latents, masks.targets)
+        targets, layers, latents = self.sequences(masks), self.seen(images, masks), self.latents(images)
+        context, actual = layers[-1], at(latents, targets)
         if not self.dense:
-            predicted = self.predictor(joined(layers), context.positions, masks.targets)
+            predicted = self.predictor(joined(layers), context.positions, targets)
             distance = F.smooth_l1_loss(predicted.float(), actual)
             return distance, {"prediction": distance}, context
-        predicted, visible = self.predictor.dense(joined(layers), context.positions, masks.targets)
+        predicted, visible = self.predictor.dense(joined(layers), context.positions, targets)
         distance = F.smooth_l1_loss(predicted.float(), actual)
         known = at(latents, context.positions[:, None]).expand_as(visible)
         apart = F.smooth_l1_loss(visible.float(), known, reduction="none").mean(dim=-1)
-        nearby = nearest_target(context.positions, masks.targets, self.patch_grid).rsqrt()
+        nearby = nearest_target(context.positions, targets, self.patch_grid).rsqrt()
         near_context = (apart * nearby[:, None]).mean()
         weight = self.dense * warmed(streams.progress)
         return distance + weight * near_context, {"prediction": distance, "context": near_context}, context
+
+    def sequences(self, masks: Masks) -> Int[Tensor, "batch sequence target"]:
+        """Lay out the targets by the sequences of the predictor: a block each, or all blocks in one."""
+        return masks.targets.flatten(1)[:, None] if self.joint else masks.targets
 
     def seen(self, images: Tensor, masks: Masks) -> Sequence[Tokens]:
         """Encode the context, at each of the depths."""

@@ -19,7 +19,7 @@ one sample a galaxy: tokens of one image are correlated, and N counts independen
 LeJEPA), and λ N / (1 - λ) = 6.7 at a batch of 128; AstroJEPA's printed values are without N, where λ = .6 is 1.5.
 
 The recipe is that of `ijepa`, learning rate and all, so that the two differ in one term alone; so are its options
-`dense`, `depths` and `crop`, which act on the prediction.
+`dense`, `depths`, `crop` and `joint`, which act on the prediction.
 
 Cost: that of `ijepa`.
 Expected: the AstroJEPA zoo reports 52 to 59.1 % on Galaxy10 DECaLS where its I-JEPA has 30 and 40 %. Without

@@ -5,15 +5,20 @@ Run with `pytest -m gpu`; without a CUDA device everything here skips.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from astrojepa_sigreg import epps_pulley, random_slices, sigreg
 
+from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.geometry.grids import MaskSizes, PatchGrid
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.grid import run_grid
 from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.training.budgets import BUDGETS, Budget
+from astrojepa_bench.training.loop import Trainer
+from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,11 +40,12 @@ def record_of(tmp_path, monkeypatch):
     monkeypatch.setitem(BUDGETS, "tiny", Budget("tiny", 64, 8, 640, "vit-micro", "tests"))
     calls = iter(range(100))
 
-    def record(objective, masker="none", *, device="cuda", encoders=()):
+    def record(objective, masker="none", *, device="cuda", encoders=(), precision="auto"):
         places = {"out": tmp_path / f"out{next(calls)}", "cache": tmp_path / "cache"}
         asked = {"objectives": objective, "maskers": masker, "encoders": list(encoders), "budget": "tiny"}
         rest = {"device": device, "floors": False, "evaluators": "linear,knn,collapse", "settings": GALAXIES}
-        return run_grid(make_request({**asked, **rest, **places}), load_registry(()), "tests").records[0]
+        request = make_request({**asked, **rest, **places, "precision": precision})
+        return run_grid(request, load_registry(()), "tests").records[0]
 
     return record
 
@@ -71,6 +77,41 @@ def test_what_is_not_trained_scores_alike_on_both(record_of, encoder):
     assert gpu.value("collapse", "effective_rank") == pytest.approx(
         cpu.value("collapse", "effective_rank"), rel=0.02
     )
+
+
+@pytest.mark.parametrize(
+    ("objective", "masker"),
+    [each for each in CONTESTANTS if each[0] not in ("untrained", "lejepa-morphology")],  # it diagonalises
+)
+@pytest.mark.parametrize("resident", [True, False])
+def test_no_step_waits_for_the_gpu(objective, masker, resident):
+    """Torch itself raises where the host would wait; images lie on the GPU or in the memory of the host."""
+    registry, pixels = load_registry(()), np.random.default_rng(0).integers(0, 256, (64, 3, 32, 32), np.uint8)
+    spec, kinds = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3), np.array([""] * 64)
+    ids, split, label = np.array([f"{i:02}" for i in range(64)]), np.array(["train"] * 64), np.arange(64) % 2
+    table = GalaxyTable(pixels, ids, split, spec, Card("noise", "", ""), "f00d", label, 0 * label, kinds)
+    encoder = TokenViT(spec, patch=4, width=16, depth=2, heads=2)
+    built = registry.get("objective", objective).factory(encoder, encoder.grid, 2, batch_size=16).to(GPU)
+    drawn = registry.get("masker", masker).factory(encoder.grid)
+    images = DeviceImages(pixels, GPU, resident_bytes=10**9 if resident else 0)
+    trainer = Trainer(built, drawn, table, images, Budget("tiny", 32, 4, 64, "vit", "tests"), 0)
+    trainer.rehearses = False
+    trainer._step(0)  # what is found out or made room for once is no matter
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in (1, 2):
+            trainer._step(step)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    trainer._read_masks()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_either_precision_can_be_had(record_of, precision):
+    """The record says which it was; it learns in both."""
+    record = record_of("ijepa", "random", precision=precision)
+    assert (record.identity["precision"], record.identity["device_class"]) == (precision, "cuda")
+    assert record.training.loss_curve[-1][1] < record.training.loss_curve[0][1]
 
 
 def test_sigreg_stays_in_float32_under_autocast():

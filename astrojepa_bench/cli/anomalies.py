@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
-from astrojepa_bench.explore.anomalies import anomaly_table, check_score
+from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
 from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.mosaic import anomalies_figure
 from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
@@ -20,17 +20,18 @@ def execute(arguments: Namespace) -> int:
     """Write table and mosaic, and print the first rows."""
     check_format(arguments.out, TABLE_FORMATS)
     check_score(arguments.by)
+    check_draws(arguments.draws)
     mosaic: Path = arguments.out.with_suffix(".png")
     with looking(arguments) as sample:
-        frame = anomaly_table(sample, arguments.by)
+        frame = anomaly_table(sample, arguments.by, arguments.draws)
         write_table(frame, arguments.out)
         write_figure(anomalies_figure(sample, frame, arguments.by), mosaic)
     columns = ["rank", "index", "id", "class", *frame.columns.intersection(["anomaly_type", "redshift"])]
     first = frame[[*columns, arguments.by]].head(SHOWN)
     if arguments.json:
         top = json.loads(first.to_json(orient="records"))
-        facts = {"table": str(arguments.out), "mosaic": str(mosaic), "galaxies": len(frame), "top": top}
-        print(json.dumps(facts))
+        made = {"table": str(arguments.out), "mosaic": str(mosaic)}
+        print(json.dumps({**made, "galaxies": len(frame), "draws": arguments.draws, "top": top}))
     else:
         print(first.to_string(index=False))
         print(

@@ -54,6 +54,9 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     ruler.add_argument("--seeds", metavar="N", help="how many seeds, or a list such as 0,4 (default: 1)")
     ruler.add_argument("--match", metavar="WHAT", help="equal for all: images seen (default), or flops spent")
     ruler.add_argument(
+        "--precision", metavar="WHAT", help="of training: auto (default: bf16 on a GPU), float32 or bf16"
+    )
+    ruler.add_argument(
         "--pretraining",
         type=int,
         metavar="N",
@@ -252,6 +255,10 @@ def anomalies(parser: ArgumentParser) -> None:
         metavar="SCORE",
         help="anomaly score to rank by (default: %(default)s)",
     )
+    parser.add_argument(
+        "--draws", type=int, default=16, metavar="N",
+        help="average prediction errors over N draws of masks (default: %(default)s); fewer take less time",
+    )  # fmt: skip
 
 
 def latents(parser: ArgumentParser) -> None:

@@ -124,6 +124,7 @@ def request_from(arguments: Namespace) -> RunRequest:
         "out": arguments.out,
         "cache": arguments.cache,
         "device": arguments.device,
+        "precision": arguments.precision,
         "plugins": arguments.plugin,
         "shard": arguments.shard,
         "isolate": arguments.isolate or None,

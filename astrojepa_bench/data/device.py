@@ -50,17 +50,25 @@ class DeviceImages:
     def raw(self, rows: Int[np.ndarray, " batch"]) -> UInt8[Tensor, "batch band height width"]:
         """Return the stored bytes of the given rows."""
         if self._resident is not None:
-            return self._resident[torch.from_numpy(rows).to(self.device)]
+            return self._resident[sent(rows, self.device)]
         found = self._stored[rows]
         self._served += found.nbytes
         if self._served > HELD_BYTES:
             let_go(self._images)
             self._served = 0
-        return torch.from_numpy(found).to(self.device)
+        return sent(found, self.device)
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
         """Return the images of the given rows in [0, 1]."""
         return to_unit(self.raw(rows))
+
+
+def sent(array: np.ndarray, device: torch.device) -> Tensor:
+    """Send an array to a device; on a GPU nobody waits for it, which takes memory that the system cannot move."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def to_unit(raw: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

@@ -22,9 +22,10 @@ M20 are taken over the aperture instead of an isophote.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -139,6 +140,12 @@ def distances(size: int, device: torch.device) -> Float[Tensor, "height width"]:
     return torch.hypot(places[:, None], places)
 
 
+@cache
+def corners(size: int, device: torch.device) -> Int[Tensor, " pixel"]:
+    """List the pixels beyond the inscribed circle, row by row; once, for counting them holds a GPU up."""
+    return (distances(size, device) > size / 2).flatten().nonzero()[:, 0]
+
+
 # --- structure -------------------------------------------------------------------------------------------
 
 
@@ -166,8 +173,8 @@ def smoothness(
 
 def _residue(light: Tensor, residue: Tensor, inside: Tensor) -> Float[Tensor, " batch"]:
     """Sum a residue inside, less what the noise of the sky leaves there, in units of the light."""
-    corners = distances(light.shape[-1], light.device) > light.shape[-1] / 2
-    of_noise = _MEAN_OVER_MEDIAN * residue[:, corners].median(dim=1).values
+    outside = residue.flatten(1)[:, corners(light.shape[-1], light.device)]
+    of_noise = _MEAN_OVER_MEDIAN * outside.median(dim=1).values
     total = (light.abs() * inside).sum(dim=(1, 2))
     excess = ((residue - of_noise[:, None, None]) * inside).sum(dim=(1, 2))
     return torch.where(total > _TINY, excess / total.clamp(min=_TINY), 0.0)

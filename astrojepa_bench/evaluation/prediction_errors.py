@@ -1,8 +1,18 @@
-"""How badly an objective predicts each galaxy: averaged over several seeded draws of masks."""
+"""How badly an objective predicts each galaxy: averaged over several seeded draws of masks.
+
+Most of what a prediction costs is what it is compared with: the whole image, as a teacher sees it. Under every draw
+of masks that is the same, so encoders are asked for it once a batch (`encoded_once`), whatever the objective is.
+Predictions from the visible patches differ from draw to draw and are made anew, and so are augmented views.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from itertools import chain
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,16 +24,18 @@ from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ContractError
-from astrojepa_bench.roles import Masker, Objective
+from astrojepa_bench.roles import Encoder, Masker, Objective
 from astrojepa_bench.streams import Streams, stream_seed
 from astrojepa_bench.training.asked import prediction_of
 from astrojepa_bench.training.draw import MaskDraw
-from astrojepa_bench.types import GalaxyBatch, Prediction
+from astrojepa_bench.types import GalaxyBatch, Prediction, Tokens
 
 version = 1  # raise it whenever a number changes
 DRAWS = 16
 BATCH = 256
+WORTH_SAYING_S = 10.0
 Errors = Mapping[str, Float[Tensor, " galaxy"]]
+_Encoding: TypeAlias = Tokens | Sequence[Tokens]
 
 
 @torch.no_grad()
@@ -58,10 +70,44 @@ def prediction_errors(
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     if not batches or _errors_of(objective, masker, images, batches[0][:2], 0) is None:
         return None
-    watched = events.track(batches, task="predicting galaxies", total=len(batches), unit="batches")
     with blamed_on(objective):
-        parts = [_mean(_draws(objective, masker, images, batch, draws)) for batch in watched]
+        parts = [*_averaged(objective, masker, images, batches, draws)]
         return {name: _joined(name, [part[name] for part in parts]) for name in parts[0]}
+
+
+def _averaged(
+    objective: Objective,
+    masker: Masker | None,
+    images: DeviceImages,
+    batches: Sequence[np.ndarray],
+    draws: int,
+) -> Iterator[Errors]:
+    """Average the errors of each batch over its draws, and say after the first two how long all will take."""
+    every = chain.from_iterable(_draws(objective, masker, images, batch, draws) for batch in batches)
+    total, found, began = len(batches) * draws, list[Errors](), [time.perf_counter()]
+    for errors in events.track(every, task="predicting galaxies", total=total, unit="draws"):
+        found.append(errors)
+        if len(began) <= min(draws, 2):
+            errors["mean_squared"].cpu()  # a GPU has only been told what to do, and not yet done it
+            began.append(time.perf_counter())
+            if len(began) > min(draws, 2):
+                _announce(np.diff(began), batches, draws)
+        if len(found) == draws:
+            stacks = {name: torch.stack([each[name] for each in found]) for name in errors}
+            yield {name: values.double().mean(dim=0) for name, values in stacks.items()}
+            found.clear()
+
+
+def _announce(seconds: Float[np.ndarray, " draw"], batches: Sequence[Sized], draws: int) -> None:
+    """Say how long all will take, by the first draw of the first batch and another one, which encodes less."""
+    galaxies = sum(map(len, batches))
+    needed = float(seconds[0] + seconds[-1] * (draws - 1)) * galaxies / len(batches[0])
+    if needed >= WORTH_SAYING_S:
+        masks = "one draw" if draws == 1 else f"{draws} draws"
+        about = f"{needed:.0f} s" if needed < 120 else f"{needed / 60:.0f} min"
+        events.emit(
+            "note", text=f"predicting {galaxies:,} galaxies under {masks} of masks takes about {about}"
+        )
 
 
 def _draws(
@@ -71,11 +117,14 @@ def _draws(
     rows: Int[np.ndarray, " row"],
     draws: int,
 ) -> Iterator[Errors]:
-    for draw in range(draws):
-        errors = _errors_of(objective, masker, images, rows, draw)
-        if errors is None:
-            raise ContractError("an objective predicted some galaxies and not others; it must do all or none")
-        yield errors
+    with encoded_once(objective, images.batch(rows)):
+        for draw in range(draws):
+            errors = _errors_of(objective, masker, images, rows, draw)
+            if errors is None:
+                raise ContractError(
+                    "an objective predicted some galaxies and not others; it must do all or none"
+                )
+            yield errors
 
 
 def _errors_of(
@@ -86,6 +135,59 @@ def _errors_of(
     batch = GalaxyBatch(images.batch(rows), index, torch.full_like(index, -1))
     prediction = prediction_of(objective, batch, MaskDraw(masker, streams), streams)
     return None if prediction is None else token_errors(prediction)
+
+
+@contextmanager
+def encoded_once(objective: Objective, images: Float[Tensor, "batch band height width"]) -> Iterator[None]:
+    """Let the encoders of an objective remember what they say of these images as a whole.
+
+    A frozen encoder says the same of equal images; so what it said first is handed out again, bit for bit. It is
+    asked anew of a part of the images, of any others (crops and views among them), while it trains or is to pass a
+    gradient on, and where somebody wrote into what it had said.
+
+    Args:
+        objective: in evaluation mode.
+        images: the images, in a tensor of their own.
+    """
+    with ExitStack() as stack:
+        for encoder in (module for module in objective.modules() if isinstance(module, Encoder)):
+            own = vars(encoder)  # what stands there goes before what its class defines
+            for verb in ("forward", "layers"):
+                before: dict[str, Any] = {verb: own[verb]} if verb in own else {}
+                stack.callback(own.update, before)
+                stack.callback(own.pop, verb)
+                own[verb] = _remembering(getattr(encoder, verb), encoder, images)
+        yield
+
+
+def _remembering(
+    answer: Callable[..., _Encoding], encoder: Encoder, whole: Tensor
+) -> Callable[..., _Encoding]:
+    said: list[tuple[_Encoding, list[int]]] = []
+
+    @wraps(answer)
+    def ask(images: Tensor, *rest: object, **more: object) -> _Encoding:
+        is_part = any(each is not None for each in (*rest, *more.values()))
+        is_frozen = not (encoder.training or torch.is_grad_enabled())
+        alike = images.shape == whole.shape and images.dtype == whole.dtype
+        if is_part or not is_frozen or not alike or not torch.equal(images, whole):
+            return answer(images, *rest, **more)
+        if not said or _writes(said[0][0]) != said[0][1]:
+            found = answer(images)
+            writes = _writes(found)
+            said[:] = [] if writes is None else [(found, writes)]
+            return found
+        return said[0][0]
+
+    return ask
+
+
+def _writes(encoding: _Encoding) -> list[int] | None:
+    """Count how often each tensor of an encoding was written into; None where torch does not keep count."""
+    layers = [encoding] if isinstance(encoding, Tokens) else encoding
+    parts = [part for each in layers for part in (each.values, each.positions, each.extra)]
+    tensors = [part for part in parts if part is not None]
+    return None if any(map(torch.is_inference, tensors)) else [each._version for each in tensors]
 
 
 def token_errors(prediction: Prediction) -> Errors:
@@ -103,11 +205,6 @@ def token_errors(prediction: Prediction) -> Errors:
         "mean_cosine": cosine.mean(dim=1),
         "min_cosine": cosine.amin(dim=1),
     }
-
-
-def _mean(draws: Iterator[Errors]) -> Errors:
-    every = list(draws)
-    return {name: torch.stack([errors[name] for errors in every]).double().mean(dim=0) for name in every[0]}
 
 
 def _joined(name: str, parts: list[Tensor]) -> Float[np.ndarray, " row"]:

@@ -28,24 +28,28 @@ LOWER_IS_STRANGER = frozenset({"mean_cosine", "min_cosine"})
 Scores = Mapping[str, Float[np.ndarray, " galaxy"]]
 
 
-def compute_jepa_anomaly_scores(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> pd.DataFrame:
+def compute_jepa_anomaly_scores(
+    run: OpenRun, dataset: GalaxyTable | Dataset | None = None, *, draws: int = DRAWS
+) -> pd.DataFrame:
     """Score how anomalous galaxies are, highest score first.
 
     Args:
         run: a finished run (`open_run`).
         dataset: its galaxies are scored, all of them; None: the run's own test galaxies.
+        draws: of masks, over which prediction errors are averaged; fewer take less time.
 
     Returns:
         one row a galaxy, see `anomaly_table`.
 
     Raises:
-        ConfigError: the run's own galaxies lie in files; give them as a dataset.
+        ConfigError: the run's own galaxies lie in files; give them as a dataset. Or `draws` is no number from 1 on.
         DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
     """
-    return anomaly_table(sample_of(run, dataset))
+    check_draws(draws)
+    return anomaly_table(sample_of(run, dataset), draws=draws)
 
 
-def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
+def anomaly_table(sample: Sample, by: str = "knn_distance", draws: int = DRAWS) -> pd.DataFrame:
     """Return the anomaly scores of each galaxy with its facts, the most anomalous first.
 
     | column | what |
@@ -56,17 +60,20 @@ def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
     | `mean_mse`, `max_mse` | mean and largest squared error of the predicted tokens |
     | `mean_cosine`, `min_cosine` | mean and smallest cosine of prediction and truth (lower is more anomalous) |
     | `prediction_error` | mean_mse + max_mse / 2 + (1 - mean_cosine) / 10 |
+    | `draws` | of masks, over which these errors are averaged |
 
-    Errors are averages over 16 seeded draws of masks; they are NaN where the objective predicts nothing, and
-    compare views where it predicts no patches. Where the table has no training galaxies, distances are to the
-    galaxies of the sample. A galaxy is never its own neighbour. Numbers have six significant digits.
+    Errors are averages over seeded draws of masks, the first of them the same however many there are; they are
+    NaN where the objective predicts nothing, and compare views where it predicts no patches. Where the table has
+    no training galaxies, distances are to the galaxies of the sample. A galaxy is never its own neighbour.
+    Numbers have six significant digits.
 
     Args:
         sample: the galaxies.
         by: the score to rank by.
+        draws: of masks.
 
     Raises:
-        ConfigError: there is no such score, or the objective has none.
+        ConfigError: there is no such score, or the objective has none, or `draws` is no number from 1 on.
 
     Source:
         `prediction_error` is AstroJEPA's anomaly score. Deviations: an average over 16 seeded draws of masks
@@ -74,12 +81,13 @@ def anomaly_table(sample: Sample, by: str = "knn_distance") -> pd.DataFrame:
         spreads differ so much that the largest error decides the sum.
     """
     check_score(by)
-    scores = {**distance_scores(sample), **error_scores(sample)}
+    check_draws(draws)
+    scores = {**distance_scores(sample), **error_scores(sample, draws)}
     if np.isnan(scores[by]).all():
         raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
     ascending = scores[by] if by in LOWER_IS_STRANGER else -scores[by]
     order = np.lexsort((sample.table.ids[sample.rows], ascending))
-    frame = facts_table(sample).assign(**scores).iloc[order].reset_index(drop=True)
+    frame = facts_table(sample).assign(**scores, draws=draws).iloc[order].reset_index(drop=True)
     frame.insert(0, "rank", np.arange(1, len(frame) + 1))
     return frame
 
@@ -92,6 +100,18 @@ def check_score(name: str) -> None:
     """
     if name not in SCORES:
         raise ConfigError(f"unknown anomaly score '{name}'; {nearest(name, SCORES)}")
+
+
+def check_draws(draws: int) -> None:
+    """Check a number of draws before any slow work.
+
+    Raises:
+        ConfigError: none at all.
+    """
+    if draws < 1:
+        raise ConfigError(
+            f"{draws} draws of masks tell nothing; ask for 1 or more ({DRAWS} is the usual number)"
+        )
 
 
 def distance_scores(sample: Sample) -> Scores:
@@ -108,9 +128,9 @@ def distance_scores(sample: Sample) -> Scores:
     return {"knn_distance": rounded(near), "mahalanobis_distance": rounded(far)}
 
 
-def error_scores(sample: Sample) -> Scores:
+def error_scores(sample: Sample, draws: int = DRAWS) -> Scores:
     """Compute how badly the objective predicts each galaxy, in the order of the sample; NaN where it cannot."""
-    errors = _errors(sample)
+    errors = _errors(sample, draws)
     if errors is None:
         name = sample.run.record.objective
         events.emit("note", text=f"objective '{name}' predicts nothing: no {', '.join(BY_ERROR)}")
@@ -123,11 +143,14 @@ def error_scores(sample: Sample) -> Scores:
     return {column: rounded(found[column].astype(float)) for column in BY_ERROR}
 
 
-def _errors(sample: Sample) -> Scores | None:
-    """Read the errors stored with a run's features, or compute and store them; others are computed each time."""
+def _errors(sample: Sample, draws: int) -> Scores | None:
+    """Read the errors stored with a run's features, or compute and store them; others are computed each time.
+
+    What is stored is what evaluators are given, of `DRAWS` draws.
+    """
     run, kept = sample.run, sample.kept
-    if kept is None or sample.galaxies is None:
-        return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=DRAWS)
+    if kept is None or sample.galaxies is None or draws != DRAWS:
+        return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=draws)
     subject = ExtrasContext(run.objective, run.masker, sample.galaxies)
     path = run.store.features_path(run.record.run_id)
     return with_extras(kept, ("prediction_errors",), subject, path).features.test.prediction_errors or None

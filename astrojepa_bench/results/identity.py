@@ -17,6 +17,7 @@ import numpy as np
 
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.options import jsonable
+from astrojepa_bench.training.precision import precision_on
 
 if TYPE_CHECKING:
     from astrojepa_bench.data.galaxies import Galaxies
@@ -47,7 +48,7 @@ class RunIdentity:
         splits: hash of which galaxy is in which split.
         mirror_safe: whether galaxies are mirrored while training.
         budget: its name and its numbers: images seen, or operations where arithmetic is matched.
-        precision: of the arithmetic ("float32", "bf16").
+        precision: of the arithmetic in training ("float32", "bf16").
         device_class: "cpu" or "cuda".
         pretraining: most galaxies to pretrain on; None: all.
         labels: most labels that the objective is told; None: all, or it reads none.
@@ -99,15 +100,16 @@ class RunIdentity:
         )
         if galaxies is None:
             return identity
-        return replace(identity.on(galaxies), columns=columns_hash(galaxies.table, cell.reads))
+        columns = columns_hash(galaxies.table, cell.reads)
+        return replace(identity.on(galaxies, budget.precision), columns=columns)
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Self:
         """Read the identity of a record."""
         return cls(**{"chain": EDITION_1, **facts})
 
-    def on(self, galaxies: Galaxies) -> Self:
-        """Return the identity of the same run on these galaxies."""
+    def on(self, galaxies: Galaxies, precision: str = "auto") -> Self:
+        """Return the identity of the same run on these galaxies, trained in that precision where they lie."""
         table, device = galaxies.table, galaxies.device.type
         return replace(
             self,
@@ -116,7 +118,7 @@ class RunIdentity:
             fingerprint=table.fingerprint,
             splits=split_hash(table.ids, table.split),
             mirror_safe=table.spec.mirror_safe,
-            precision="bf16" if device == "cuda" else "float32",
+            precision=precision_on(precision, device),
             device_class=device,
         )
 

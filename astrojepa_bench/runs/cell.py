@@ -130,7 +130,7 @@ def _identified(cell: Cell, context: RunContext) -> tuple[RunIdentity, Exception
         unknown = {kind: {"own": "unknown"} for kind in names}
         budget = context.budget
         bare = RunIdentity(names, {}, unknown, cell.seed, budget.name, budget.galaxies)
-        return bare.on(context.galaxies), error
+        return bare.on(context.galaxies, budget.precision), error
 
 
 def write_record(record: RunRecord, store: Store, table: GalaxyTable) -> Path:

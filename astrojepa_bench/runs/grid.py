@@ -1,7 +1,8 @@
 """The grid of runs: what it would do, and doing it, one cell after the other, none able to stop the others.
 
 Before anything runs, the minutes it will take follow from runs that the output folder holds: the same components on
-the same galaxies, images of the same size and the same class of device. Where there is none, nothing is known.
+the same galaxies, images of the same size, the same class of device and the same precision. Where there is none,
+nothing is known.
 """
 
 from __future__ import annotations
@@ -363,6 +364,6 @@ def _seconds(
 
 
 def _comparable(identity: dict[str, object]) -> tuple[object, ...]:
-    """Return what sets the pace besides the components: galaxies, size of the images, class of device."""
+    """Return what sets the pace besides the components: galaxies, size of the images, device and precision."""
     size = next((word for word in str(identity.get("budget", "")).split() if word.endswith("px")), "")
-    return identity.get("fingerprint"), size, identity.get("device_class")
+    return identity.get("fingerprint"), size, identity.get("device_class"), identity.get("precision")

@@ -52,7 +52,10 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
             or a patch does not tile the image.
     """
     budget = dataclasses.replace(
-        find_budget(request.budget), galaxies=request.pretraining, labels=request.labels
+        find_budget(request.budget),
+        galaxies=request.pretraining,
+        labels=request.labels,
+        precision=request.precision,
     )
     blocks = _find_blocks(request, registry, budget.encoder)
     dataset = registry.get("dataset", request.dataset)

@@ -109,7 +109,12 @@ def _budget_of(record: RunRecord) -> Budget:
             f"run {record.run_id} has the budget '{record.budget}', which is none of this bench's: it was trained "
             "elsewhere, so there is nothing to run again; reproduce a run that was trained here"
         )
-    return dataclasses.replace(BUDGETS[record.budget], galaxies=record.pretraining, labels=record.labels)
+    return dataclasses.replace(
+        BUDGETS[record.budget],
+        galaxies=record.pretraining,
+        labels=record.labels,
+        precision=record.identity.get("precision", "auto"),
+    )
 
 
 def _component(

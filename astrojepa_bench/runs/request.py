@@ -17,6 +17,7 @@ from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
 from astrojepa_bench.runs.executors.asked import EXECUTORS, read_ray, read_slurm
 from astrojepa_bench.training.budgets import find_budget
+from astrojepa_bench.training.precision import PRECISIONS
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
     "core": CORE,
@@ -44,6 +45,7 @@ class RunRequest(BaseModel):
         out: output folder.
         cache: folder for converted data.
         device: `cpu`, `cuda`, or `auto`.
+        precision: of the arithmetic in training: `float32`, `bf16`, or `auto` (bf16 on a GPU, else float32).
         floors: whether floors are scored along with the entries.
         plugins: plugin files, or folders of them, to load in addition to what is installed.
         shard: `i/n`, the i-th of n parts of the grid, counted from 1; None: all of it.
@@ -77,6 +79,7 @@ class RunRequest(BaseModel):
     out: Path = Path("astrojepa-runs")
     cache: Path = Field(default_factory=default_cache)
     device: str = "auto"
+    precision: str = "auto"
     floors: bool = True
     plugins: tuple[Path, ...] = ()
     shard: tuple[int, int] | None = None
@@ -182,6 +185,15 @@ class RunRequest(BaseModel):
     def _known_device(cls, name: str) -> str:
         if name not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"unknown device '{name}'; use auto, cpu or cuda")
+        return name
+
+    @field_validator("precision")
+    @classmethod
+    def _known_precision(cls, name: str) -> str:
+        if name not in PRECISIONS:
+            raise ConfigError(
+                f"unknown precision '{name}'; use auto, float32 or bf16 (auto: bf16 on a GPU, else float32)"
+            )
         return name
 
     @field_validator("seeds", mode="before")

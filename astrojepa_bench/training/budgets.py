@@ -26,6 +26,7 @@ class Budget:
         flops: floating-point operations spent in training, however many images that makes; None: images are equal.
         galaxies: most galaxies to pretrain on, the same number of images seen; None: all there are.
         labels: most labels of train that an objective that reads any is told, or which share of them; None: all.
+        precision: of the arithmetic in training: `float32`, `bf16`, or `auto`, which the device decides.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Budget:
     flops: int | None = None
     galaxies: int | None = None
     labels: int | float | None = None
+    precision: str = "auto"
 
     @property
     def effort(self) -> str:

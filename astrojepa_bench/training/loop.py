@@ -31,6 +31,7 @@ from astrojepa_bench.streams import (
     seed_python_and_numpy,
 )
 from astrojepa_bench.training.asked import loss_of, recipe_of
+from astrojepa_bench.training.autocast import autocast_to
 from astrojepa_bench.training.batch_norm import normalising_over_ranks
 from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.checkpoint import Checkpointer
@@ -41,6 +42,7 @@ from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.numbers import NORM, StepNumbers, read_numbers
 from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
 from astrojepa_bench.training.order import DataOrder
+from astrojepa_bench.training.precision import precision_on
 from astrojepa_bench.training.resuming import check_fit, load_state
 from astrojepa_bench.training.schedule import set_schedule
 from astrojepa_bench.training.together import (
@@ -140,6 +142,7 @@ class Trainer:
         self.paced = self.recipe.at_batch(self.batch_size)
         self.order = DataOrder(rows, self.batch_size, seed)
         self.budget = budget
+        self.precision = precision_on(budget.precision, self.device.type)
         self.steps = budget.steps(self.batch_size)  # of images; of operations once a step is counted
         with blamed_on(objective):
             self.optimiser = make_optimiser(objective, self.paced)
@@ -231,10 +234,9 @@ class Trainer:
         layers = of_part("layers", part)
         watch = self._measure_masks if self.rehearses else None
         draw = MaskDraw(self.masker, streams, watch, self.unread_masks)
-        on_gpu = self.device.type == "cuda"
         with (
             scoped_global(self.seed, layers, step, self.device, share=share),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu),
+            autocast_to(self.precision, self.device.type),
         ):
             seed_python_and_numpy(self.seed, layers, step, share)
             return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)

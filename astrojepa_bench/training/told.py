@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from astrojepa_bench.data.device import sent
 from astrojepa_bench.data.splitting.subset import labelled_subset, nested_subset
 from astrojepa_bench.errors import Unsuitable
 from astrojepa_bench.roles import Objective
@@ -76,7 +77,7 @@ class Told:
         self, rows: Int[np.ndarray, " batch"], images: Float[Tensor, "batch band height width"]
     ) -> GalaxyBatch:
         """Put images of some rows into a batch, with what is told of them."""
-        index = torch.from_numpy(rows).to(images.device)
+        index = sent(rows, images.device)
         columns = {name: column[index] for name, column in self.columns.items()}
         places, ids = self.places[index], self.ids[rows]
         return GalaxyBatch(images, index, self.labels[index], columns, len(self.rows), places, ids)

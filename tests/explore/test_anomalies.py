@@ -99,7 +99,7 @@ def test_the_function_of_the_notebooks_scores_a_whole_table(run, table):
 
 def test_an_objective_that_predicts_nothing_says_so(sample, monkeypatch):
     """Errors are unknown rather than zero, and cannot rank."""
-    monkeypatch.setattr(anomalies, "_errors", lambda sample: None)
+    monkeypatch.setattr(anomalies, "_errors", lambda sample, draws: None)
 
     assert anomaly_table(sample)[list(BY_ERROR)].isna().all(axis=None)
     with pytest.raises(ConfigError, match=r"predicts nothing.* rank by knn_distance"):

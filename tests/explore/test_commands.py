@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +56,27 @@ def test_the_same_command_writes_the_same_bytes(look, tmp_path, words, ending, s
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+@pytest.mark.slow
+def test_another_number_of_draws_is_computed_anew_and_never_kept(look, record_path, tmp_path):
+    """What is kept is what evaluators are given; the default comes out the same before and after."""
+    kept = next(path for path in record_path.parents if path.name == "out") / "features"
+    tables = {}
+    for name, words in (("few", ("--draws", 3)), ("usual", ()), ("again", ("--draws", 3)), ("kept", ())):
+        code, out, _ = look("anomalies", "--json", "--out", tmp_path / f"{name}.csv", *words)
+        assert code == 0
+        assert json.loads(out)["draws"] == (words[1] if words else 16)
+        tables[name] = pd.read_csv(tmp_path / f"{name}.csv")
+        [file] = kept.glob("*.h5")
+        with h5py.File(file) as features:
+            assert ("prediction_errors" in features.get("extras", {})) == (name != "few")
+
+    pd.testing.assert_frame_equal(tables["few"], tables["again"])
+    pd.testing.assert_frame_equal(tables["usual"], tables["kept"])
+    assert set(tables["few"]["draws"]) == {3}
+    assert not np.allclose(tables["few"]["mean_mse"], tables["usual"]["mean_mse"], rtol=1e-4)
+    assert np.corrcoef(tables["few"]["mean_mse"], tables["usual"]["mean_mse"])[0, 1] > 0.5
+
+
 def test_anomalies_in_two_formats_are_one_table(look, tmp_path):
     """CSV and VOTable say the same, beside a mosaic (the other formats: test_tables.py)."""
     for ending in (".csv", ".vot"):
@@ -100,6 +122,7 @@ def test_report_is_a_page(look, tmp_path):
         (("embed", "--out", "x.xlsx"), "unknown ending '.xlsx'; use one of .h5, .npz, .parquet, .fits"),
         (("anomalies", "--out", "x.doc"), "unknown ending '.doc'; use one of .csv"),
         (("anomalies", "--by", "luck", "--out", "x.csv"), "unknown anomaly score 'luck'"),
+        (("anomalies", "--draws", 0, "--out", "x.csv"), "0 draws of masks tell nothing; ask for 1 or more"),
         (("map", "--out", "x.html"), "'.html' is not a picture format"),
         (("map", "--method", "tsnee", "--out", "x.png"), "unknown method 'tsnee'"),
         (("map", "--colour", "redshit", "--out", "x.png"), "unknown column 'redshit'"),

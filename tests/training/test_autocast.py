@@ -1,0 +1,52 @@
+"""What a loss is computed in: matrix products in bfloat16, attention on a CPU in float32, and nothing else."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from astrojepa_bench.training.autocast import autocast_to
+
+
+@pytest.fixture
+def heads():
+    """Queries, keys and values as a linear layer returns them under autocast."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(4, 2, 30, 16, generator=generator).bfloat16().requires_grad_() for _ in range(3)]
+
+
+def attended(heads, **named):
+    """Attend and pass a gradient back."""
+    answer = F.scaled_dot_product_attention(*heads, **named)
+    return answer, torch.autograd.grad(answer.float().square().sum(), heads)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_on_a_cpu_is_that_of_float32(heads, masked):
+    """Rounded once, at the end, forward and backward; plain autocast rounds on the way."""
+    mask = torch.rand(30, 30, generator=torch.Generator().manual_seed(1)) < 0.7
+    named = {"attn_mask": mask} if masked else {}
+    exact, slopes = attended([each.detach().float().requires_grad_() for each in heads], **named)
+    with autocast_to("bf16", "cpu"):
+        found, gradients = attended(heads, **named)
+        assert F.linear(torch.zeros(1, 2), torch.zeros(3, 2)).dtype == torch.bfloat16
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, exact.bfloat16())
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        torch.testing.assert_close(gradient.float(), slope, rtol=0.02, atol=0.02)
+
+
+def test_arguments_by_name_are_taken_too(heads):
+    """And what comes in float32 goes out so."""
+    query, key, value = (each.float() for each in heads)
+    with autocast_to("bf16", "cpu"):
+        found = F.scaled_dot_product_attention(query=query, key=key, value=value)
+    assert torch.equal(found, F.scaled_dot_product_attention(query, key, value))
+
+
+def test_float32_means_float32():
+    """Whatever scope surrounds it, to the last bit."""
+    a, b = torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16), autocast_to("float32", "cpu"):
+        assert torch.equal(a @ b, torch.mm(a, b))
+        assert (a @ b).dtype == torch.float32
+    assert not torch.is_autocast_enabled("cpu")
