@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
+from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
@@ -43,6 +44,7 @@ def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
         "hdf5": Hdf5,
         "folder": Folder,
         "huggingface": HuggingFace,
+        "prepared": Prepared,
     }
 
 

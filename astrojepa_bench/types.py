@@ -81,6 +81,8 @@ class GalaxyTable:
         factors: physical truth by name (simulated galaxies), NaN where undefined.
         columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
             unknown; objectives may be told them while they learn, and no evaluator is.
+        block: so many rows behind one another are best read together, and all rows were put in random order before
+            they were stored so; training then reads blocks. 0 where any order of reading is as good.
     """
 
     images: Images
@@ -99,6 +101,7 @@ class GalaxyTable:
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    block: int = 0
 
     def __post_init__(self) -> None:
         self._check_lengths()

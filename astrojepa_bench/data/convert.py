@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from astrojepa_bench.data.memory import let_go
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import DataError, StorageError
 from astrojepa_bench.events import emit, track
@@ -180,13 +180,6 @@ def blocks(
     for at in steps(rows):
         yield images[rows[at : at + ROWS_AT_ONCE]]
         let_go(images)
-
-
-def let_go(images: Images) -> None:
-    """Keep nothing of a memory map in this process; the system may still hold it."""
-    owner: object = images.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def band_statistics(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from astrojepa_bench.data.convert import blocks, let_go
+from astrojepa_bench.data.convert import blocks
+from astrojepa_bench.data.memory import let_go, will_need
 from astrojepa_bench.types import Images
 
 RESIDENT_BYTES = 8 * 2**30
@@ -34,9 +35,7 @@ class DeviceImages:
         if images.nbytes > resident_bytes:
             return
         if device.type == "cpu":
-            owner: object = images.base
-            if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
-                owner.madvise(mmap.MADV_WILLNEED)  # in order, before rows are wanted in any order
+            will_need(images)  # in order, before rows are wanted in any order
             return
         self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
         start = 0
@@ -58,6 +57,12 @@ class DeviceImages:
             self._served = 0
         return torch.from_numpy(found).to(self.device)
 
+    def coming(self, parts: Iterable[tuple[int, int]]) -> None:
+        """Have parts of the table read ahead, each from a row to before another, where they lie on a disk."""
+        if self._resident is None:
+            for first, last in parts:
+                will_need(self._images, first, last)
+
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
         """Return the images of the given rows in [0, 1]."""
         return to_unit(self.raw(rows))
@@ -65,4 +70,4 @@ class DeviceImages:
 
 def to_unit(raw: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Map bytes to [0, 1]."""
-    return raw.float() / 255
+    return raw.float().div_(255)

@@ -218,7 +218,7 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
         anomaly_type=_after(table.anomaly_type, [extra.kinds for extra in extras]),
         group=None if table.group is None else _after(table.group.astype(str), ids),
         factors={name: _after(column, [np.full(more, np.nan)]) for name, column in table.factors.items()},
-        columns={},
+        columns={}, block=0,
         **{name: None if np.isnan(column).all() else column for name, column in facts.items()},
     )  # fmt: skip
 

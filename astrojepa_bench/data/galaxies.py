@@ -12,6 +12,7 @@ import torch
 
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.rules import check_images, check_table
 from astrojepa_bench.errors import BenchError, DataError, named
 from astrojepa_bench.events import emit
@@ -66,7 +67,8 @@ def load_table(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
     """
     table = loaded(dataset, size_px, cache)
     with _breaking_no_rule(dataset):
-        table = check_table(table)
+        # what `data prepare` wrote was checked then, and reading all of it would take as long as an epoch
+        table = check_table(table, pixels=not isinstance(dataset, Prepared))
     for note in table.card.notes:
         emit("note", text=f"{table.card.name}: {note}")
     return table

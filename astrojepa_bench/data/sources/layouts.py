@@ -10,13 +10,14 @@ import h5py
 
 from astrojepa_bench.data.convert import reading
 from astrojepa_bench.data.given import check_regular
+from astrojepa_bench.data.manifest import MANIFEST
 from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_library import SAVED
 from astrojepa_bench.errors import DataError
 
-Layout: TypeAlias = Literal["hdf5", "folder", "huggingface"]
+Layout: TypeAlias = Literal["hdf5", "folder", "huggingface", "prepared"]
 HUB_MARKS = (*SAVED, "dataset_info.json")
 
 
@@ -29,6 +30,8 @@ def layout_of(path: Path) -> Layout:
     with reading(path):
         path.stat()
     if path.is_dir():
+        if (path / MANIFEST).is_file():
+            return "prepared"
         return "huggingface" if any((path / mark).is_file() for mark in HUB_MARKS) else "folder"
     check_regular(path)
     if h5py.is_hdf5(path):

@@ -1,0 +1,42 @@
+"""`data prepare`: write a data set once, in random order, so that it is trained on from the disk."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.data_target import component_of
+from astrojepa_bench.cli.printing import print
+from astrojepa_bench.cli.stdout import plugins_at_work
+from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.data.galaxies import load_table
+from astrojepa_bench.data.prepare import prepare
+
+
+@plugins_at_work()
+def execute(arguments: Namespace) -> int:
+    """Load the galaxies, write them, and print where they are."""
+    component = component_of(arguments)
+    dataset, folder = component.build(), arguments.out.expanduser()
+    with progress():
+        table = load_table(dataset, arguments.size, arguments.cache or default_cache())
+        source = {"dataset": component.name, "options": component.recorded()}
+        manifest, written = prepare(table, folder, arguments.seed, source)
+    facts = {
+        "path": str(folder),
+        "written": written,
+        "galaxies": len(table),
+        "shards": len(manifest.shards),
+        "bytes": sum(shard.size for shard in manifest.shards),
+        "fingerprint": manifest.fingerprint,
+    }
+    if arguments.json:
+        print(json.dumps(facts))
+        return 0
+    size = f"{facts['bytes']:,} bytes in {facts['shards']} shards"
+    print(
+        f"{folder}: {len(table):,} galaxies, {size}{'' if written else ', as they were; nothing is written'}"
+    )
+    print(f"Take it with -d {folder}")
+    return 0
