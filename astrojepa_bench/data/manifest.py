@@ -84,7 +84,7 @@ class Manifest(BaseModel):
     def text(self) -> str:
         """Write it down, with a checksum of all the rest."""
         facts = self.model_dump(mode="json")
-        return json.dumps({**facts, "checksum": _checksum(facts)}, indent=1)
+        return json.dumps({**facts, "checksum": checksum(facts)}, indent=1)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -96,7 +96,7 @@ class Manifest(BaseModel):
         path = folder / MANIFEST
         try:
             facts = json.loads(read_at_most(path, LARGEST_MANIFEST))
-            version, checksum = facts["prepared"], facts.pop("checksum")
+            version, found = facts["prepared"], facts.pop("checksum")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is damaged, or no manifest of a prepared data set; {AGAIN}") from None
         if version != FORMAT:
@@ -104,7 +104,7 @@ class Manifest(BaseModel):
                 f"{path} is of version {str(version)[:20]}, and this program reads version {FORMAT}; prepare it "
                 "again with this program, or read it with the one that wrote it"
             )
-        if checksum != _checksum(facts):
+        if found != checksum(facts):
             raise DataError(f"{path} has another checksum than when it was written; {AGAIN}")
         try:
             manifest = cls.model_validate(facts)
@@ -147,7 +147,8 @@ def _check_size(path: Path, stated: FileFacts) -> None:
         )
 
 
-def _checksum(facts: dict[str, Any]) -> str:
+def checksum(facts: dict[str, Any]) -> str:
+    """Hash what a manifest states."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
