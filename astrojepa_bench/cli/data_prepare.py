@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.data_target import component_of
@@ -11,22 +12,18 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.galaxies import load_table
+from astrojepa_bench.data.manifest import Manifest
 from astrojepa_bench.data.prepare import prepare
 
 
-@plugins_at_work()
 def execute(arguments: Namespace) -> int:
     """Load the galaxies, write them, and print where they are."""
-    component = component_of(arguments)
-    dataset, folder = component.build(), arguments.out.expanduser()
-    with progress():
-        table = load_table(dataset, arguments.size, arguments.cache or default_cache())
-        source = {"dataset": component.name, "options": component.recorded()}
-        manifest, written = prepare(table, folder, arguments.seed, source)
+    folder = arguments.out.expanduser()
+    manifest, written = _prepared(arguments, folder)
     facts = {
         "path": str(folder),
         "written": written,
-        "galaxies": len(table),
+        "galaxies": manifest.index.galaxies,
         "shards": len(manifest.shards),
         "bytes": sum(shard.size for shard in manifest.shards),
         "fingerprint": manifest.fingerprint,
@@ -36,7 +33,18 @@ def execute(arguments: Namespace) -> int:
         return 0
     size = f"{facts['bytes']:,} bytes in {facts['shards']} shards"
     print(
-        f"{folder}: {len(table):,} galaxies, {size}{'' if written else ', as they were; nothing is written'}"
+        f"{folder}: {manifest.index.galaxies:,} galaxies, {size}{'' if written else ', as they were; nothing is written'}"
     )
     print(f"Take it with -d {folder}")
     return 0
+
+
+@plugins_at_work()
+def _prepared(arguments: Namespace, folder: Path) -> tuple[Manifest, bool]:
+    """Do it while nothing that a plugin prints gets into what this command prints."""
+    component = component_of(arguments)
+    dataset = component.build()
+    with progress():
+        table = load_table(dataset, arguments.size, arguments.cache or default_cache())
+        source = {"dataset": component.name, "options": component.recorded()}
+        return prepare(table, folder, arguments.seed, source)
