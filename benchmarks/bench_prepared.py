@@ -11,6 +11,7 @@ images read from the disk in every epoch, and at least nine tenths of the rate.
 
 import hashlib
 import json
+import mmap
 import os
 import resource
 import statistics
@@ -79,8 +80,8 @@ def limit(images):
     most = data * 1024 + int(SHARE * images.nbytes)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
-        np.ones(images.nbytes, dtype=np.uint8)
-    except MemoryError:
+        mmap.mmap(-1, images.nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:
         return
     raise AssertionError("the limit is not in force")
 
@@ -126,11 +127,7 @@ def measure(folder, galaxies):
     prepare(table_of(galaxies), folder / "prepared", 0, {})
     command = [sys.executable, __file__, "train", str(folder / "prepared")]
     # what a step takes and frees stays with the process, so that the limit adds to it
-    keeps = {
-        "MALLOC_TRIM_THRESHOLD_": "1000000000",
-        "MALLOC_MMAP_THRESHOLD_": "1000000000",
-        "MALLOC_ARENA_MAX": "1",
-    }
+    keeps = {f"MALLOC_{what}_THRESHOLD_": str(10**9) for what in ("TRIM", "MMAP")}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": {**os.environ, **keeps}}
     children = [
         subprocess.Popen([*command, kind], text=True, bufsize=1, **pipes) for kind in ("mapped", "held")

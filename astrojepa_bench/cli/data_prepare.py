@@ -31,10 +31,9 @@ def execute(arguments: Namespace) -> int:
     if arguments.json:
         print(json.dumps(facts))
         return 0
-    size = f"{facts['bytes']:,} bytes in {facts['shards']} shards"
-    print(
-        f"{folder}: {manifest.index.galaxies:,} galaxies, {size}{'' if written else ', as they were; nothing is written'}"
-    )
+    state = "" if written else ", as they were; nothing is written"
+    size = f"{facts['galaxies']:,} galaxies, {facts['bytes']:,} bytes in {facts['shards']} shards"
+    print(f"{folder}: {size}{state}")
     print(f"Take it with -d {folder}")
     return 0
 

@@ -89,6 +89,7 @@ def prepared(data, galaxies, tmp_path):
     return tmp_path / "prepared"
 
 
+@pytest.mark.slow
 def test_a_prepared_folder_is_a_data_set(data, galaxies, prepared):
     """`info`, `show`, `overlap` and `verify` take it as they take the file that it was made of."""
     own, cards = ("dataset", "fingerprint", "split_hash"), []
