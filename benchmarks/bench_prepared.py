@@ -3,7 +3,7 @@
 python benchmarks/bench_prepared.py [GALAXIES]
 
 Two processes train one objective on the same table. One holds the images in memory. The other maps the shards from
-the disk, may take no more memory (RLIMIT_DATA) than it has after three steps and a tenth of the images, and drops
+the disk, may take no more memory (RLIMIT_DATA) than it has after ten steps and a tenth of the images, and drops
 the shards from the system's cache before every epoch. They train by turns, some steps each, so that whatever else
 the machine does meets both; the ratio is the median over turns. Asserted: the same batches bit for bit, all of the
 images read from the disk in every epoch, and at least nine tenths of the rate.
@@ -36,9 +36,9 @@ from astrojepa_bench.training.budgets import Budget
 from astrojepa_bench.training.loop import Trainer
 from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
-GALAXIES, SIDE, BANDS, BATCH = 12_800, 64, 3, 64
+GALAXIES, SIDE, BANDS, BATCH = 12_800, 64, 3, 16
 SHARE = 0.1  # of the images, that a process may take beyond what it has
-EPOCHS, STEPS = 2, 20  # steps a turn
+EPOCHS, STEPS, WARM = 2, 50, 10  # steps a turn, and before the limit is set
 LEAST = 0.9  # of the rate in memory
 
 
@@ -103,7 +103,7 @@ def train(folder, holds):
     if holds:
         table = replace(table, images=np.array(mapped))
     trainer = trainer_of(table)
-    for step in range(3):
+    for step in range(WARM):
         trainer._step(step)
     if not holds:
         limit(mapped)

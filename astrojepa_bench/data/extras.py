@@ -93,6 +93,10 @@ def with_extras(
     Raises:
         DataError: a source is missing, unreadable, of other bands, or holds nothing new.
     """
+    if table.images.dtype != np.uint8 and (pool is not None or anomalies is not None):
+        raise DataError(
+            "a pool or anomalies are read as display levels, and these galaxies are flux; leave them out"
+        )
     extras: list[Extra] = []
     reader = _SourceReader(len(table.spec.bands), bands, size_px, cache_dir, on_bad_image)
     if anomalies is not None:

@@ -15,10 +15,12 @@ from pyarrow import parquet
 
 from astrojepa_bench import events
 from astrojepa_bench.data import prepare as writer
+from astrojepa_bench.data.convert import band_statistics
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.galaxies import load_table
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.joined import GRANULE, Joined
+from astrojepa_bench.data.look.sheet import contact_sheet
 from astrojepa_bench.data.manifest import MANIFEST, Manifest, checksum, shard_rows, verify_prepared
 from astrojepa_bench.data.memory import let_go, map_behind, will_need
 from astrojepa_bench.data.prepare import prepare, shuffled
@@ -29,6 +31,7 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import compute_features
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
 SIDE, GALAXIES = 32, 300
@@ -160,6 +163,48 @@ def test_nothing_of_a_table_is_lost(tmp_path):
         for name, values in kept.items():
             assert values.dtype == was[name].dtype
             assert np.array_equal(values, was[name][order])
+
+
+class Fluxes(Dataset):
+    """Galaxies of linear flux, in a unit in which they are faint."""
+
+    version = 1
+
+    def __init__(self, spoilt=False):
+        self.spoilt = spoilt
+
+    def load(self, size_px, cache_dir):
+        rng, rows = np.random.default_rng(5), 90
+        images = rng.normal(0.02, 0.5, (rows, 3, size_px, size_px)).astype(np.float16)
+        if self.spoilt:
+            images[70, 1, 3, 3] = np.inf
+        split = np.array(["train", "train", "val", "test"])[np.arange(rows) % 4]
+        mean, std = band_statistics(images, np.flatnonzero(split == "train"))
+        assert np.allclose(mean, images[split == "train"].astype(float).mean((0, 2, 3)), rtol=1e-12)
+        return GalaxyTable(
+            images=images, ids=np.arange(rows).astype(str), split=split, fingerprint="flux",
+            spec=ImageSpec(("g", "r", "z"), size_px, mean, std), card=Card("flux", "", ""),
+            label=np.arange(rows) % 2, anomaly=np.zeros(rows, int), anomaly_type=np.full(rows, ""),
+        )  # fmt: skip
+
+
+def test_flux_stays_flux(tmp_path):
+    """Float16 is kept, is not divided by 255 on its way to the encoder, and the card says what it is."""
+    table = load_table(Fluxes(), SIDE, tmp_path)
+    prepare(table, tmp_path / "prepared", 0, {})
+    found = opened(tmp_path / "prepared")
+    assert found.images.dtype == np.float16
+    assert any("flux in a unit of its own" in note for note in found.card.notes)
+    batch = DeviceImages(found.images, torch.device("cpu")).batch(np.array([3, 70]))
+    assert batch.dtype == torch.float32
+    assert np.array_equal(batch.numpy(), found.images[[3, 70]].astype(np.float32))
+    assert contact_sheet(found, 2).width > 100
+    features = compute_features(
+        Pixels(found.spec, size=4), found, DeviceImages(found.images, torch.device("cpu")), seed=0
+    )
+    assert np.isfinite(KNN().evaluate(features).scores[0].value)
+    with pytest.raises(DataError, match="'70' has flux that is not finite"):
+        load_table(Fluxes(spoilt=True), SIDE, tmp_path)
 
 
 # --- several files as one array -------------------------------------------------------------------------------
