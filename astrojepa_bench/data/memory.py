@@ -12,7 +12,7 @@ from astrojepa_bench.data.joined import Held, Joined
 
 
 def give_back() -> None:
-    """Give memory that was freed back to the system, where the C library would keep it for later (glibc).
+    """Return freed memory to the system, where the C library would keep it for later (glibc).
 
     Worth a few milliseconds where one phase of a run ends: what it held would count for all that come after.
     """

@@ -215,9 +215,11 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
     features = extract(context.encoder, galaxies.table, galaxies.images, seed, path)
     seconds = {"features": time.perf_counter() - began}
     let_go(galaxies.table.images)
+    give_back()
     # Extras can take longer than training: none is made for evaluators that will have nothing to score.
     able = [each.evaluator for each in evaluators if _is_able(each, features)]
     found = with_extras(features, requested(able), context, path)
+    give_back()
     scored, predictions = evaluate(found.features, evaluators, found.missing)
     if predictions:
         FeatureFile(path, galaxies.table.fingerprint).write(
