@@ -8,6 +8,7 @@ from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.parquet import Parquet
+from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.data.synthetic.dataset import Synthetic
 from astrojepa_bench.encoders.floors import Majority, PixelPCA, Pixels
@@ -45,6 +46,7 @@ def astrojepa_datasets() -> Mapping[str, type[Dataset]]:
         "folder": Folder,
         "parquet": Parquet,
         "huggingface": HuggingFace,
+        "prepared": Prepared,
     }
 
 

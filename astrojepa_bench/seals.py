@@ -29,9 +29,9 @@ _SLOW = 512 * _MIB  # reading so much takes long enough to be shown
 _seen: set[tuple[int, ...]] = set()  # files of folders whose seals held: inode, size, time, checksum
 
 
-def sealed(content: bytes) -> bytes:
-    """Return a file's content with its seal behind it."""
-    return content + BLANK[:-8] + f"{zlib.crc32(content):08x}".encode()
+def seal_of(content: bytes) -> bytes:
+    """Compute the seal that stands behind a file's content."""
+    return BLANK[:-8] + f"{zlib.crc32(content):08x}".encode()
 
 
 def append_seal(path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Float16, Int, Shaped, UInt8
 from torch import Tensor
 
 from astrojepa_bench.checked import described, misnamed, one_number
@@ -30,7 +30,7 @@ class ImageSpec:
     Attributes:
         bands: band names in channel order, e.g. `("z", "r", "g")`.
         size_px: side of the square image [pixel].
-        mean: mean of each band over the training images, on the [0, 1] scale.
+        mean: mean of each band over the training images, on the [0, 1] scale; of flux in its own unit.
         std: standard deviation of each band, likewise, positive.
         mirror_safe: whether a mirrored galaxy keeps its label (false where spin handedness is the label).
     """
@@ -59,7 +59,9 @@ class Card:
     notes: tuple[str, ...] = ()
 
 
-Images: TypeAlias = UInt8[np.ndarray, "galaxy band height width"]
+Images: TypeAlias = (
+    UInt8[np.ndarray, "galaxy band height width"] | Float16[np.ndarray, "galaxy band height width"]
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class GalaxyTable:
     """All galaxies of a dataset: images in memory or memory-mapped, one row of facts each.
 
     Attributes:
-        images: uint8 images, channels first; an array or a memory map.
+        images: uint8 images, or float16 flux in a unit of its own, channels first; an array or a memory map.
         ids: unique names.
         split: `train`, `val`, `test`, or `pool` (unlabelled, pretraining only), per row.
         spec: bands, size and training statistics.
@@ -81,6 +83,8 @@ class GalaxyTable:
         factors: physical truth by name (simulated galaxies), NaN where undefined.
         columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
             unknown; objectives may be told them while they learn, and no evaluator is.
+        block: so many rows behind one another are best read together, and all rows were put in random order before
+            they were stored so; training then reads blocks. 0 where any order of reading is as good.
     """
 
     images: Images
@@ -99,6 +103,7 @@ class GalaxyTable:
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    block: int = 0
 
     def __post_init__(self) -> None:
         self._check_lengths()
@@ -164,7 +169,7 @@ class GalaxyBatch:
     """A batch on the device, un-normalised: normalisation belongs to the encoder.
 
     Attributes:
-        images: float32 in [0, 1].
+        images: float32 in [0, 1]; flux in its own unit, where the table holds flux.
         rows: row numbers in the table.
         labels: class index, -1 unknown or not told; told only to objectives whose `labels` is "some" or "all".
         columns: numbers by name, float32, (batch,) or (batch, width), NaN where unknown; those that the objective

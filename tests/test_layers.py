@@ -22,10 +22,10 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Each room may import itself and the rooms above it.
 ROOMS = (
     "errors", "launched", "ranks", "escaping", "checked", "owners", "files", "groups", "metric", "recipe",
-    "geometry", "types", "streams", "events", "seals", "features", "roles", "suites", "interrupts", "importers",
-    "hookspecs", "declarations", "signatures", "options", "border", "data", "encoders", "plugin", "neighbours", "syntax",
-    "versions", "offering", "loading", "registry", "training", "evaluators", "builtin", "evaluation", "results",
-    "runs", "testing", "board", "api", "explore", "cli", "__main__",
+    "geometry", "types", "streams", "events", "seals", "features", "roles", "suites", "interrupts",
+    "importers", "hookspecs", "declarations", "signatures", "options", "border", "data", "encoders", "plugin",
+    "neighbours", "syntax", "versions", "offering", "loading", "registry", "training", "evaluators",
+    "builtin", "evaluation", "results", "runs", "testing", "board", "api", "explore", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}

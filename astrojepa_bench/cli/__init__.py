@@ -100,6 +100,7 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
     chosen = Namespace(**vars(parser.parse_args(rest)) | vars(given), is_own_process=is_own_process)
     with noting_interrupts():
         try:
+            import_module("astrojepa_bench.cli.data_path").name_the_reader(chosen)
             import_module("astrojepa_bench.cli.names").check_names(chosen)
             code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
             sys.stdout.flush()  # a reader that went away is noticed here and not at exit

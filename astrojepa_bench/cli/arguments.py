@@ -187,7 +187,7 @@ def data_show(parser: ArgumentParser) -> None:
 def data_verify(parser: ArgumentParser) -> None:
     """Declare the arguments of `data verify`."""
     parser.epilog = "example:\n  astrojepa-bench data verify Galaxy10_DECals.h5"
-    parser.add_argument("file", type=Path, metavar="FILE", help="an HDF5 file laid out like Galaxy10")
+    parser.add_argument("file", type=Path, metavar="FILE", help="an HDF5 file, or a folder of `data prepare`")
     _json(parser)
 
 
@@ -209,6 +209,19 @@ or images (HDF5, zip, folder). `run --overlap overlap.json` discloses what was f
         help="positions as near as this are one galaxy's (default: 5)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="certificate to write")
+
+
+def data_prepare(parser: ArgumentParser) -> None:
+    """Declare the arguments of `data prepare`."""
+    parser.epilog = """examples:
+  astrojepa-bench data prepare survey.h5 --out prepared
+  astrojepa-bench data prepare folder --set dataset.path=IMAGES --set dataset.pool=MORE --size 224 --out prepared
+  astrojepa-bench run -o A -m random -d prepared
+
+The same command again finds the folder as it is. `data verify prepared` compares all checksums."""
+    _target(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order (default: 0)")
 
 
 def data_fetch(parser: ArgumentParser) -> None:

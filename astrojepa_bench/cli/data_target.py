@@ -24,12 +24,23 @@ def load_target(arguments: Namespace) -> tuple[str, GalaxyTable]:
         ConfigError: neither a dataset nor a path, or an option is wrong.
         DataError: the files cannot be read.
     """
+    component = component_of(arguments)
+    dataset = component.build()
+    with progress():
+        return component.name, loaded(dataset, arguments.size, arguments.cache or default_cache())
+
+
+def component_of(arguments: Namespace) -> Component:
+    """Find the dataset that the arguments name, with its options.
+
+    Raises:
+        ConfigError: neither a dataset nor a path, or an option is wrong.
+        DataError: nothing reads the path.
+    """
     registry, target = registry_of(arguments), arguments.target
     names = [offer.name for offer in registry.offers("dataset")]
     refuse_target(target, names)
     name, known = (target, {}) if target in names else recognise(Path(target).expanduser())
     offer, settings = registry.get("dataset", name), settings_of(arguments)
     check_all_used(settings, [offer])
-    dataset = Component.of(offer, settings, known).build()
-    with progress():
-        return offer.name, loaded(dataset, arguments.size, arguments.cache or default_cache())
+    return Component.of(offer, settings, known)

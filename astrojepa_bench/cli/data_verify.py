@@ -1,14 +1,16 @@
-"""`data verify`: is this file whole, and is it what it claims to be."""
+"""`data verify`: is this file or prepared folder whole, and is it what it claims to be."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 from tabulate import tabulate
 
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.printing import print
+from astrojepa_bench.data.manifest import MANIFEST, verify_prepared
 from astrojepa_bench.data.published.verification import Verification, verify
 
 DEFECTS = {
@@ -27,6 +29,8 @@ def execute(arguments: Namespace) -> int:
     Returns:
         0 if the file is whole, published or not; 2 if it is damaged or of no layout that can be read.
     """
+    if (arguments.file.expanduser() / MANIFEST).is_file():
+        return _verify_prepared(arguments.file.expanduser(), as_json=arguments.json)
     with progress():
         found = verify(arguments.file.expanduser())
     if arguments.json:
@@ -38,6 +42,27 @@ def execute(arguments: Namespace) -> int:
             defects = [(DEFECTS[name], count) for name, count in found.defects.items()]
             print("\n" + tabulate(defects, headers=["defect", "images"]))
     return 0 if found.ok else 2
+
+
+def _verify_prepared(folder: Path, *, as_json: bool) -> int:
+    with progress():
+        manifest = verify_prepared(folder)
+    facts = {
+        "path": str(folder),
+        "ok": True,
+        "galaxies": manifest.index.galaxies,
+        "shards": len(manifest.shards),
+        "bytes": sum(shard.size for shard in manifest.shards),
+        "fingerprint": manifest.fingerprint,
+    }
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print(f"{manifest.title(folder)}: whole; every checksum is that of when it was written")
+        print(
+            f"{facts['galaxies']:,} galaxies in {facts['shards']} shards of {facts['bytes']:,} bytes together"
+        )
+    return 0
 
 
 def _facts(found: Verification) -> list[tuple[str, str]]:

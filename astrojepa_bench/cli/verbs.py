@@ -42,13 +42,18 @@ DATA_ACTIONS: Mapping[str, Verb] = {
     ),
     "verify": Verb(
         "data_verify",
-        "Read all of an HDF5 file: is it whole, is it a published one, which known defects does it have.",
+        "Read all of an HDF5 file or prepared folder: is it whole, is it published, what is wrong with it.",
         arguments.data_verify,
     ),
     "overlap": Verb(
         "data_overlap",
         "Find which galaxies of a dataset somebody pretrained on: by id, by sky and by pixels.",
         arguments.data_overlap,
+    ),
+    "prepare": Verb(
+        "data_prepare",
+        "Write a dataset once in random order, to train on more galaxies than memory holds.",
+        arguments.data_prepare,
     ),
     "fetch": Verb(
         "data_fetch",
@@ -131,7 +136,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "data": Verb(
         "",
-        "Look at galaxies: a card, a contact sheet, a check of a file; or fetch a published set.",
+        "Look at galaxies: a card, a contact sheet, a check of a file; or prepare or fetch a set.",
         actions=DATA_ACTIONS,
     ),
     "embed": Verb(

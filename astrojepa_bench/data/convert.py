@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 
+from astrojepa_bench.data.memory import let_go
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import DataError, StorageError
 from astrojepa_bench.events import emit, track
@@ -30,6 +30,7 @@ from astrojepa_bench.types import Images
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
 LAYOUT = 3  # raise it whenever an entry of the cache holds other files
 ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?"), ("gaps", "i4")])
+BYTES = np.dtype(np.uint8)
 MEBIBYTE = 1 << 20
 ROWS_AT_ONCE = 256
 
@@ -161,11 +162,11 @@ def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: P
         key: fingerprint of the result.
         cache_dir: where it is kept.
     """
-    shape = (sum(len(rows) for _, rows in parts), *parts[0][0].shape[1:])
+    shape, dtype = (sum(len(rows) for _, rows in parts), *parts[0][0].shape[1:]), parts[0][0].dtype
     chunks = (block for images, rows in parts for block in blocks(images, rows))
     total = sum(len(steps(rows)) for _, rows in parts)
     watched = track(chunks, task="stacking images", total=total, unit=f"blocks of {ROWS_AT_ONCE}")
-    return _open_images(cached(cache_dir, key, lambda folder: _write_images(folder, shape, watched)))
+    return _open_images(cached(cache_dir, key, lambda folder: _write_images(folder, shape, watched, dtype)))
 
 
 def steps(rows: Int[np.ndarray, " row"]) -> range:
@@ -175,18 +176,11 @@ def steps(rows: Int[np.ndarray, " row"]) -> range:
 
 def blocks(
     images: Images, rows: Int[np.ndarray, " row"]
-) -> Iterator[UInt8[np.ndarray, "row band height width"]]:
+) -> Iterator[Shaped[np.ndarray, "row band height width"]]:
     """Copy chosen rows a block at a time, keeping no more of a memory map in memory than one block."""
     for at in steps(rows):
         yield images[rows[at : at + ROWS_AT_ONCE]]
         let_go(images)
-
-
-def let_go(images: Images) -> None:
-    """Keep nothing of a memory map in this process; the system may still hold it."""
-    owner: object = images.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def band_statistics(
@@ -194,7 +188,7 @@ def band_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Compute mean and standard deviation of each band over the given rows, on the [0, 1] scale.
 
-    Sums are integers, so the result does not depend on the machine.
+    Those of flux are in its own unit. Sums of bytes are integers, so the result does not depend on the machine.
 
     Raises:
         DataError: a band is constant.
@@ -202,20 +196,23 @@ def band_statistics(
     bands = images.shape[1]
     first, second = np.zeros(bands), np.zeros(bands)
     chunks = blocks(images, rows)
+    exact, whole, wide = (
+        (np.uint64, 255, np.uint16) if images.dtype == np.uint8 else (np.float64, 1, np.float64)
+    )
     for block in track(chunks, task="measuring bands", total=len(steps(rows)), unit="blocks"):
-        first += block.sum(axis=(0, 2, 3), dtype=np.uint64)
-        squares = np.square(block, dtype=np.uint16)  # 255² fits
-        second += squares.sum(axis=(0, 2, 3), dtype=np.uint64)
+        first += block.sum(axis=(0, 2, 3), dtype=exact)
+        squares = np.square(block, dtype=wide)  # 255² fits into 16 bits
+        second += squares.sum(axis=(0, 2, 3), dtype=exact)
     count = max(1, len(rows)) * images.shape[2] * images.shape[3]
     mean = first / count
     std = np.sqrt(np.maximum(second / count - mean**2, 0))
-    if (std < 1e-6).any():
+    if (std < (1e-6 if whole > 1 else 1e-6 * np.abs(mean) + 1e-12)).any():
         band = int(np.argmin(std))
         raise DataError(
-            f"band {band} has the constant value {mean[band]:.0f} in all {len(rows)} training images; "
+            f"band {band} has the constant value {mean[band]:.4g} in all {len(rows)} training images; "
             "a band must vary: leave it out of the file"
         )
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+    return tuple((mean / whole).tolist()), tuple((std / whole).tolist())
 
 
 def fingerprint(*parts: object) -> str:
@@ -329,10 +326,12 @@ def _writing(cache_dir: Path) -> Iterator[None]:
         raise StorageError(f"cannot write to the cache {cache_dir} ({reason}); {advice}", reason) from error
 
 
-def _write_images(folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+def _write_images(
+    folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray], dtype: np.dtype[Any] = BYTES
+) -> None:
     # Written in order rather than through a memory map: a full disk is then an error, not a killed process.
     with (folder / "images.npy").open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(file, header)
         for block in blocks:
             if block.any():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from astrojepa_bench.data.convert import blocks, let_go
+from astrojepa_bench.data.convert import blocks
+from astrojepa_bench.data.memory import let_go, will_need
 from astrojepa_bench.types import Images
 
 RESIDENT_BYTES = 8 * 2**30
@@ -20,7 +21,7 @@ class DeviceImages:
     """Serves batches of a table's images on one device, without worker processes.
 
     Args:
-        images: uint8 images in memory or memory-mapped.
+        images: uint8 images or float16 flux, in memory or memory-mapped.
         device: where batches are wanted.
         resident_bytes: tables up to this size are copied to a GPU once, or expected to be wanted in full. Beside
             the processor itself a copy would only take the same memory again.
@@ -34,11 +35,11 @@ class DeviceImages:
         if images.nbytes > resident_bytes:
             return
         if device.type == "cpu":
-            owner: object = images.base
-            if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
-                owner.madvise(mmap.MADV_WILLNEED)  # in order, before rows are wanted in any order
+            will_need(images)  # in order, before rows are wanted in any order
             return
-        self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
+        self._resident = torch.empty(
+            images.shape, dtype=torch.uint8 if images.dtype == np.uint8 else torch.float16, device=device
+        )
         start = 0
         for block in blocks(images, np.arange(len(images))):
             self._resident[start : start + len(block)] = torch.from_numpy(block)
@@ -47,8 +48,8 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self._stored)
 
-    def raw(self, rows: Int[np.ndarray, " batch"]) -> UInt8[Tensor, "batch band height width"]:
-        """Return the stored bytes of the given rows."""
+    def raw(self, rows: Int[np.ndarray, " batch"]) -> Shaped[Tensor, "batch band height width"]:
+        """Return the given rows as they are stored: bytes, or flux in float16."""
         if self._resident is not None:
             return self._resident[sent(rows, self.device)]
         found = self._stored[rows]
@@ -58,8 +59,14 @@ class DeviceImages:
             self._served = 0
         return sent(found, self.device)
 
+    def coming(self, parts: Iterable[tuple[int, int]]) -> None:
+        """Have parts of the table read ahead, each from a row to before another, where they lie on a disk."""
+        if self._resident is None:
+            for first, last in parts:
+                will_need(self._images, first, last)
+
     def batch(self, rows: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch band height width"]:
-        """Return the images of the given rows in [0, 1]."""
+        """Return the images of the given rows in [0, 1]; flux in its own unit."""
         return to_unit(self.raw(rows))
 
 
@@ -71,6 +78,6 @@ def sent(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def to_unit(raw: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """Map bytes to [0, 1]."""
-    return raw.float() / 255
+def to_unit(raw: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Map bytes to [0, 1]; flux stays what it is."""
+    return raw.float().div_(255) if raw.dtype == torch.uint8 else raw.float()

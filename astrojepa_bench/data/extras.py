@@ -94,6 +94,10 @@ def with_extras(
     Raises:
         DataError: a source is missing, unreadable, of other bands, or holds nothing new.
     """
+    if table.images.dtype != np.uint8 and (pool is not None or anomalies is not None):
+        raise DataError(
+            "a pool or anomalies are read as display levels, and these galaxies are flux; leave them out"
+        )
     extras: list[Extra] = []
     reader = _SourceReader(len(table.spec.bands), bands, size_px, cache_dir, on_bad_image)
     if anomalies is not None:
@@ -224,7 +228,7 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
         anomaly_type=_after(table.anomaly_type, [extra.kinds for extra in extras]),
         group=None if table.group is None else _after(table.group.astype(str), ids),
         factors={name: _after(column, [np.full(more, np.nan)]) for name, column in table.factors.items()},
-        columns={},
+        columns={}, block=0,
         **{name: None if np.isnan(column).all() else column for name, column in facts.items()},
     )  # fmt: skip
 

@@ -8,15 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from astrojepa_bench.border import blamed_on, owner_of
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.rules import check_images, check_table
 from astrojepa_bench.errors import BenchError, DataError, named
 from astrojepa_bench.events import emit
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import GalaxyTable
+
+FLUX = (
+    "images are flux in a unit of its own and not display levels from 0 to 1: encoders normalise it by the mean "
+    "and spread of each band; what assumes levels (thresholds, noise that is added) meets other values"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,10 @@ def load_table(dataset: Dataset, size_px: int, cache: Path) -> GalaxyTable:
     """
     table = loaded(dataset, size_px, cache)
     with _breaking_no_rule(dataset):
-        table = check_table(table)
+        # what `data prepare` wrote was checked then, and reading all of it would take as long as an epoch
+        table = check_table(table, pixels=not isinstance(dataset, Prepared))
+    if table.images.dtype != np.uint8 and FLUX not in table.card.notes:
+        table = replace(table, card=replace(table.card, notes=(*table.card.notes, FLUX)))
     for note in table.card.notes:
         emit("note", text=f"{table.card.name}: {note}")
     return table

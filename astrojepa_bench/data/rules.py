@@ -26,8 +26,12 @@ SIDES: tuple[tuple[Split, ...], ...] = (("train", "pool"), ("val",), ("test",))
 """What is learnt from, chosen on and reported on: no image may lie in two of them."""
 
 
-def check_table(table: GalaxyTable) -> GalaxyTable:
+def check_table(table: GalaxyTable, *, pixels: bool = True) -> GalaxyTable:
     """Return a table that can be trained and scored on, with columns that nobody can change any more.
+
+    Args:
+        table: what was loaded.
+        pixels: whether all images are read for it; else only the columns are looked at.
 
     Raises:
         DataError: a rule is broken.
@@ -37,9 +41,11 @@ def check_table(table: GalaxyTable) -> GalaxyTable:
             raise DataError(f"no galaxies in {split}; name each row's split: train, val, test or pool")
     check_words(table)
     check_columns(table)
-    check_statistics(table)
     side = np.select([np.isin(table.split, splits) for splits in SIDES], range(len(SIDES)))
-    check_pixels(table, side)
+    if pixels:
+        check_flux(table)
+        check_statistics(table)
+        check_pixels(table, side)
     if table.group is None:  # a table checks its own groups
         check_sky(table, side)
     return _read_only(table)
@@ -49,12 +55,12 @@ def check_images(table: GalaxyTable, size_px: int) -> None:
     """Look at what every user of a table relies on.
 
     Raises:
-        DataError: images are not 8-bit, or of another size than was asked for.
+        DataError: images are neither 8-bit nor float16 flux, or of another size than was asked for.
     """
     images, side = table.images, table.spec.size_px
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float16):
         kind = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
-        raise DataError(f"images are {kind}; expected an array of uint8")
+        raise DataError(f"images are {kind}; expected an array of uint8, or float16 for flux")
     if side != size_px:
         raise DataError(f"images of {side} px where {size_px} px were asked for; resize them to size_px")
 
@@ -97,17 +103,32 @@ def check_columns(table: GalaxyTable) -> None:
             raise DataError(f"column {shown(name)} is no column of finite numbers, NaN where unknown")
 
 
+def check_flux(table: GalaxyTable) -> None:
+    """Refuse flux that is not finite; bytes always are."""
+    if table.images.dtype == np.uint8:
+        return
+    every = np.arange(len(table))
+    for block, at in zip(blocks(table.images, every), steps(every), strict=True):
+        odd = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))
+        if len(odd):
+            raise DataError(
+                f"'{table.ids[at + odd[0]]}' has flux that is not finite; fill gaps with sky, and choose a unit in "
+                "which the brightest pixel stays below 65504"
+            )
+
+
 def check_statistics(table: GalaxyTable) -> None:
     """Refuse a table whose stated statistics are neither those of train nor those of train and pool."""
     stated = np.array([table.spec.mean, table.spec.std])
     choices = {len(rows): rows for rows in (table.pretraining_rows, table.rows("train"))}
     for rows in choices.values():
         measured = np.array(band_statistics(table.images, rows))
-        if (np.abs(stated - measured) <= GREY_LEVEL).all():
+        unit = 1.0 if table.images.dtype == np.uint8 else measured[1]  # flux has a unit of its own
+        if (np.abs(stated - measured) <= GREY_LEVEL * unit).all():
             return
     raise DataError(
         f"spec states mean and std {np.round(stated, 3).tolist()} of the bands, and train has "
-        f"{np.round(measured, 3).tolist()}; measure them over train, divided by 255"
+        f"{np.round(measured, 3).tolist()}; measure them over train, bytes divided by 255"
     )
 
 

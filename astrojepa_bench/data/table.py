@@ -101,7 +101,7 @@ def _table(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
         spec=_spec(images, selection.split, mirror_safe, chosen.bands), card=card, label=chosen.label,
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
-        group=selection.group, factors=chosen.attributes, columns={}, **known,
+        group=selection.group, factors=chosen.attributes, columns={}, block=0, **known,
     )  # fmt: skip
 
 

@@ -50,19 +50,21 @@ def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " 
     Raises:
         ContractError: the taps are not what `checked_taps` asks for, or differ from batch to batch.
     """
-    taps: dict[str, list[Tensor]] = {}
+    taps: dict[str, Tensor] = {}
     size = encoded_at_once(images.device)
     for start in range(0, len(rows), size):
         batch = images.batch(rows[start : start + size])
         with blamed_on(encoder):
             found = checked_taps(encoder, batch)
-            widths = {name: parts[0].shape[1] for name, parts in taps.items()}
+            widths = {name: kept.shape[1] for name, kept in taps.items()}
             here = {name: values.shape[1] for name, values in found.items()}
             if widths not in ({}, here):
                 raise ContractError(f"the encoder's taps are {here} in one batch and {widths} in another")
+        # at once for all rows: small parts among what a batch takes and frees would leave its memory in pieces
+        taps = taps or {name: torch.empty(len(rows), width) for name, width in here.items()}
         for name, values in found.items():
-            taps.setdefault(name, []).append(values.float().cpu())
-    return {name: torch.cat(parts) for name, parts in taps.items()}
+            taps[name][start : start + size] = values
+    return taps
 
 
 def encoded_at_once(device: torch.device) -> int:

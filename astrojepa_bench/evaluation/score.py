@@ -14,6 +14,7 @@ import torch
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on, owner_of
+from astrojepa_bench.data.memory import give_back, let_go
 from astrojepa_bench.declarations import fact_fault, metrics_fault
 from astrojepa_bench.errors import BenchError, ContractError, named, said_by
 from astrojepa_bench.evaluation.answers import examined
@@ -213,9 +214,12 @@ def score(context: ExtrasContext, seed: int, evaluators: Sequence[ReadyEvaluator
     galaxies = context.galaxies
     features = extract(context.encoder, galaxies.table, galaxies.images, seed, path)
     seconds = {"features": time.perf_counter() - began}
+    let_go(galaxies.table.images)
+    give_back()
     # Extras can take longer than training: none is made for evaluators that will have nothing to score.
     able = [each.evaluator for each in evaluators if _is_able(each, features)]
     found = with_extras(features, requested(able), context, path)
+    give_back()
     scored, predictions = evaluate(found.features, evaluators, found.missing)
     if predictions:
         FeatureFile(path, galaxies.table.fingerprint).write(
@@ -262,6 +266,7 @@ def evaluate(
         except BaseException as error:
             facts = {"version": ready.version, "options": ready.options, "plugin": ready.package}
             more = without_score(ready.name, facts, error, ready.title)
+        give_back()
         scored = scored.plus(replace(more, seconds={ready.name: time.perf_counter() - began}))
     return scored, predictions
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from astrojepa_bench.events import emit
 from astrojepa_bench.files import locked, replacing
-from astrojepa_bench.seals import seal_holds, sealed
+from astrojepa_bench.seals import seal_holds, seal_of
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 _FINGERPRINT, _SEALED = "fingerprint", "sealed"
@@ -51,9 +51,10 @@ class FeatureFile:
             StorageError: the folder cannot be written, or its disk is full.
         """
         with locked(self.path):
-            content = sealed(self._joined(groups))
-            with replacing(self.path, len(content)) as draft:
-                draft.write_bytes(content)
+            content = self._joined(groups)  # as large as all features: not copied again for the seal
+            with replacing(self.path, len(content)) as draft, draft.open("wb") as file:
+                file.write(content)
+                file.write(seal_of(content))
 
     def read(self, group: str) -> Arrays | None:
         """Read a group, text as UTF-8 bytes; None where there is none, or it is damaged or of other galaxies."""

@@ -90,6 +90,7 @@ class KNN(Evaluator):
         if bool((train.features == train.features[:1]).all()):  # their mean may differ from them by rounding
             directions = replace(directions, unit=torch.zeros_like(directions.unit))
         label = torch.as_tensor(train.label, device=train.features.device).long()
+        del train  # a copy of all features
         predicted = vote(directions, val.features, label, self.k, self.temperature)
         return _Voters(tap, directions, label, accuracy(val.label, predicted))
 

@@ -132,8 +132,10 @@ class _Probe:
         classes, target = np.unique(train.label, return_inverse=True)
         scaling = Standardisation.fit(train.features)
         there = torch.as_tensor(target, device=train.features.device)
+        climb = climb_logistic(scaling(train.features), there, c_grid)
         best, found = 0, list[tuple[float, LogisticFits]]()
-        for fits in climb_logistic(scaling(train.features), there, c_grid):
+        del train  # a copy of all features
+        for fits in climb:
             losses = _log_losses(fits.logits(scaling(val.features)), classes, val.label)
             found += [(loss, fits.only(slice(row, row + 1))) for row, loss in enumerate(losses)]
             best = min(range(len(found)), key=lambda at: found[at][0])  # the strongest penalty of equals

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
+from astrojepa_bench.data.memory import give_back
 from astrojepa_bench.errors import ContractError, DataError, Unsuitable, said_by
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.score import Scored, score, without_score
@@ -176,6 +177,7 @@ def _attempt(cell: Cell, context: RunContext, identity: RunIdentity, known: RunR
             # of earlier weights; first, lest they outlive them
             store.features_path(run_id).unlink(missing_ok=True)
             write_weights(store.weights_path(run_id), trained.objective, DataFacts.of(galaxies.table))
+        give_back()  # what a step of training took
         phase = "scoring"
         subject = ExtrasContext(trained.objective, trained.masker, galaxies)
         missing = unscored(earlier, context.evaluators)

@@ -34,7 +34,7 @@ def find_loads(piece: Subject) -> str | None:
     """Load two sizes."""
     for size_px in (SIZE_PX, SIZE_PX // 2):
         table = loaded(piece, size_px)
-        if table.spec.size_px != size_px or table.images.dtype != np.uint8:
+        if table.spec.size_px != size_px or table.images.dtype not in (np.uint8, np.float16):
             return f"{table.images.dtype} images of {table.spec.size_px} px where {size_px} px were asked for"
     return None
 
@@ -134,7 +134,7 @@ def find_fingerprint(piece: Subject) -> str | None:
 def find_statistics(piece: Subject) -> str | None:
     """Measure them again."""
     table = loaded(piece)
-    images = table.images[table.pretraining_rows] / 255
+    images = table.images[table.pretraining_rows] / (255 if table.images.dtype == np.uint8 else 1)
     mean, std = images.mean(axis=(0, 2, 3)), images.std(axis=(0, 2, 3))
     if not np.allclose(mean, table.spec.mean, atol=MEAN_OFF):
         return f"means {_rounded(table.spec.mean)}, measured {_rounded(mean)}"

@@ -140,7 +140,7 @@ class Trainer:
         self.parts = min(self.recipe.accumulation, batch_size)
         self.batch_size = batch_size - batch_size % self.parts  # parts are of equal size
         self.paced = self.recipe.at_batch(self.batch_size)
-        self.order = DataOrder(rows, self.batch_size, seed)
+        self.order = DataOrder(rows, self.batch_size, seed, table.block, images.coming)
         self.budget = budget
         self.precision = precision_on(budget.precision, self.device.type)
         self.steps = budget.steps(self.batch_size)  # of images; of operations once a step is counted

@@ -75,3 +75,91 @@ def test_unknown_option_is_refused(data, galaxies):
     code, _, err = data("info", galaxies, "--set", "dataset.lable=x")
     assert code == 2
     assert "did you mean 'label'?" in err
+
+
+# --- data prepare -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prepared(data, galaxies, tmp_path):
+    """Return the folder that `data prepare` made of the file."""
+    code, out, _ = data("prepare", galaxies, "--size", 16, "--out", tmp_path / "prepared")
+    assert code == 0
+    assert f"Take it with -d {tmp_path / 'prepared'}" in out
+    return tmp_path / "prepared"
+
+
+@pytest.mark.slow
+def test_a_prepared_folder_is_a_data_set(data, galaxies, prepared):
+    """`info`, `show`, `overlap` and `verify` take it as they take the file that it was made of."""
+    own, cards = ("dataset", "fingerprint", "split_hash"), []
+    for target in (galaxies, prepared):
+        code, out, _ = data("info", target, "--size", 16, "--json")
+        assert code == 0
+        cards.append(json.loads(out))
+    assert [card["dataset"] for card in cards] == ["hdf5", "prepared"]
+    one, other = ({k: v for k, v in card.items() if k not in own} for card in cards)
+    assert one == other
+    assert data("show", prepared, "--size", 16, "--out", prepared.parent / "sheet.png")[0] == 0
+    (prepared.parent / "ids.txt").write_text("0\n1\n")
+    code, out, _ = data("overlap", prepared, prepared.parent / "ids.txt", "--size", 16, "--json")
+    assert sum(len(ids) for ids in json.loads(out)["seen"].values()) == 2
+    code = main(["data", "verify", str(prepared)])
+    assert code == 0
+
+
+def test_prepare_by_name_and_again_says_so(data, galaxies, prepared, capsys):
+    """The name of a data set and its options mean the same as the path; what is there is left alone."""
+    words = (
+        "prepare",
+        "hdf5",
+        "--set",
+        f"dataset.path={galaxies}",
+        "--size",
+        16,
+        "--out",
+        prepared,
+        "--json",
+    )
+    code, out, _ = data(*words)
+    assert (code, json.loads(out)["written"]) == (0, False)
+    code, _, err = data(*words, "--seed", 3)
+    assert code == 2
+    assert "name another folder" in err
+
+
+def test_a_damaged_shard_is_named(data, prepared):
+    """In one line, with exit code 2, whichever command meets it."""
+    shard = prepared / "shards/00000.raw"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    code, _, err = data("info", prepared, "--size", 16)
+    assert code == 2
+    assert "00000.raw has" in err
+    shard.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    assert main(["data", "verify", str(prepared)]) == 2
+
+
+@pytest.mark.slow
+def test_run_takes_a_path_where_a_data_set_is_named(tmp_path, capsys):
+    """The folder that was prepared, and the file itself; the cells end well and score the same test galaxies."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 80)
+    with h5py.File(tmp_path / "field.h5", "w") as file:
+        file["images"] = (rng.integers(0, 60, (80, 64, 64, 3)) + 90 * label[:, None, None, None]).astype("u1")
+        file["ans"], file["ra"], file["dec"] = label, np.arange(80.0), np.full(80, 5.0)
+    cache = ["--cache", str(tmp_path / "cache")]
+    prepare = ["data", "prepare", "hdf5", "--set", f"dataset.path={tmp_path / 'field.h5'}"]
+    assert main([*prepare, "--out", str(tmp_path / "prepared"), *cache]) == 0
+    records = []
+    for name in ("prepared", "field.h5"):
+        out = ["--out", str(tmp_path / f"runs of {name}"), "--no-floors", "--seeds", "1", "--json", *cache]
+        capsys.readouterr()
+        words = ["run", "-o", "untrained", "-m", "random", "-E", "linear", "-d", str(tmp_path / name)]
+        assert main([*words, "--budget", "smoke", *out]) == 0
+        (path,) = json.loads(capsys.readouterr().out)["records"]
+        records.append(json.loads(Path(path).read_text()))
+    assert [each["status"] for each in records] == ["ok", "ok"]
+    assert [each["dataset"] for each in records] == ["prepared", "hdf5"]
+    one, other = ([(s["metric"], s["value"], s["n"]) for s in each["scores"]] for each in records)
+    assert one == other

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from astrojepa_bench.data.look.describe import class_name
+from astrojepa_bench.data.sources.flux import asinh_stretch
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import GalaxyTable
 
@@ -86,13 +87,15 @@ def _spaced(chosen: np.ndarray, number: int) -> Int[np.ndarray, " row"]:
 
 
 def as_rgb(
-    image: UInt8[np.ndarray, "band height width"], bands: Sequence[str]
+    image: Shaped[np.ndarray, "band height width"], bands: Sequence[str]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Show 1 to 5 bands in colour.
+    """Show 1 to 5 bands in colour, flux stretched by its own sky and noise.
 
     One band is grey, two have their mean as green, of more than three some are left out. Where all
     band names are filters, the reddest is red; three bands, or unknown names, keep their order.
     """
+    if image.dtype != np.uint8:
+        image = asinh_stretch(image.astype(np.float32))
     if len(image) == 2:
         mean = image.mean(axis=0).astype(np.uint8)
         return np.stack([image[0], mean, image[1]], axis=-1)

@@ -10,6 +10,7 @@ import h5py
 
 from astrojepa_bench.data.convert import reading
 from astrojepa_bench.data.given import check_regular
+from astrojepa_bench.data.manifest import MANIFEST
 from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
@@ -17,7 +18,7 @@ from astrojepa_bench.data.sources.hub_library import SAVED
 from astrojepa_bench.data.sources.parquet_files import holds_parquet, is_parquet
 from astrojepa_bench.errors import DataError
 
-Layout: TypeAlias = Literal["hdf5", "folder", "huggingface", "parquet"]
+Layout: TypeAlias = Literal["hdf5", "folder", "huggingface", "parquet", "prepared"]
 HUB_MARKS = (*SAVED, "dataset_info.json")
 
 
@@ -30,6 +31,8 @@ def layout_of(path: Path) -> Layout:
     with reading(path):
         path.stat()
     if path.is_dir():
+        if (path / MANIFEST).is_file():
+            return "prepared"
         if any((path / mark).is_file() for mark in HUB_MARKS):
             return "huggingface"
         return "parquet" if holds_parquet(path) else "folder"

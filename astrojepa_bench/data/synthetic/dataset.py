@@ -155,7 +155,7 @@ class Synthetic(Dataset):
         table = GalaxyTable(
             images=drawings.images, spec=ImageSpec(BANDS, size_px, mean, std), card=self.card(),
             fingerprint=self.fingerprint(size_px), redshift=truth.pop("redshift"), factors=truth, columns={},
-            pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), **columns,
+            pixel_scale=np.full(len(drawings.images), self.survey(size_px).pixel_arcsec), block=0, **columns,
         )  # fmt: skip
         return with_extras(
             table, pool=self.pool, anomalies=self.anomalies, size_px=size_px, cache_dir=cache_dir

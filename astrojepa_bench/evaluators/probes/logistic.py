@@ -138,6 +138,7 @@ def climb_logistic(
         Fits of the next two inverse penalties in ascending order; the last may stand alone.
     """
     galaxies, grid = _Galaxies.read(features[None], target[None]), sorted(inverse_penalties)
+    del features  # a generator would keep them until it ends
     before: Tensor | None = None
     for at in range(0, len(grid), 2):
         problem = _Problem.build(galaxies, tuple(grid[at : at + 2]))
@@ -165,7 +166,9 @@ class _Galaxies:
         mean = features.mean(dim=1)
         centred = features - mean[:, None]
         axes, variance = _principal_axes(centred)
-        inputs = torch.cat([centred @ axes, torch.ones_like(features[..., :1])], dim=2)
+        rotated = centred @ axes
+        del centred  # as large as the features
+        inputs = torch.cat([rotated, torch.ones_like(features[..., :1])], dim=2)
         variance = torch.cat([variance, torch.ones_like(variance[:, :1])], dim=1)
         return cls(inputs, target, int(target.max()) + 1, variance, axes, mean)
 

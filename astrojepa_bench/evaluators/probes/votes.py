@@ -38,6 +38,7 @@ def vote(
         if len(tied):
             counted[tied] = _shared(similarity[tied], nearest[tied], temperature) @ voters
         votes.append(counted)
+        del similarity  # before the next one, which is as large
     predicted: Int[np.ndarray, " galaxy"] = torch.cat(votes).argmax(dim=1).cpu().numpy()
     return predicted
 

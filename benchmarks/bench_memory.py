@@ -1,0 +1,74 @@
+"""Peak memory of a whole `run` on 60,000 galaxies: at most the images and 1.5 GB more.
+
+python benchmarks/bench_memory.py [GALAXIES]
+
+Writes an HDF5 file of disks in noise with labels and positions (64 px, 3 bands: 737 MB), trains and scores one cell
+of the smallest budget on it in a process of its own, from an empty cache, and prints the peak of what that process
+held: its own memory and all pages of files that it had mapped. Some minutes.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+GALAXIES, SIDE, BANDS = 60_000, 64, 3
+ROOM = 1.5e9  # bytes beside the images
+AT_ONCE = 1000
+
+
+def write(path, galaxies, seed=0):
+    """Write galaxies of two classes, edge-on and round, spread over the sky."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, galaxies)
+    down, across = np.mgrid[:SIDE, :SIDE].astype(np.float32) - (SIDE - 1) / 2
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset("images", (galaxies, SIDE, SIDE, BANDS), "u1")
+        for at in range(0, galaxies, AT_ONCE):
+            rows = slice(at, min(at + AT_ONCE, galaxies))
+            draw = rng.random((4, len(label[rows]), 1, 1), dtype=np.float32)
+            turn, flat = np.pi * draw[0], np.where(label[rows][:, None, None] == 0, 0.9, 0.25)
+            long = np.cos(turn) * across + np.sin(turn) * down
+            short = (np.cos(turn) * down - np.sin(turn) * across) / flat
+            light = (90 + 120 * draw[1]) * np.exp(-np.hypot(long, short) / (3 + 6 * draw[2]))
+            tint = 0.6 + 0.4 * rng.random((len(light), 1, 1, BANDS), dtype=np.float32)
+            noise = rng.normal(32, 6, (len(light), SIDE, SIDE, BANDS))
+            images[rows] = np.clip(noise + light[..., None] * tint, 0, 255).astype(np.uint8)
+        file["ans"] = label.astype(np.uint8)
+        place = rng.permutation(galaxies)  # half a degree apart: no two overlap
+        file["ra"], file["dec"] = 0.5 * (place % 700) + 0.25, 0.5 * (place // 700) - 40.0
+
+
+def peak_of_run(folder, galaxies=GALAXIES, options=()):
+    """Run a cell on such a file; return the peak of its memory [byte], its seconds, and the bytes of its images."""
+    path = folder / "galaxies.h5"
+    if not path.exists():
+        write(path, galaxies)
+    command = [
+        sys.executable, "-m", "astrojepa_bench", "run", "-o", "lejepa", "-m", "random", "-d", "hdf5", "--set",
+        f"dataset.path={path}", "--budget", "smoke", "--seeds", "1", "--no-floors", "--out", str(folder / "out"),
+        "--cache", str(folder / "cache"), *options,
+    ]  # fmt: skip
+    began = time.monotonic()
+    child = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0, f"the run failed ({status})"
+    return usage.ru_maxrss * 1024, time.monotonic() - began, galaxies * SIDE * SIDE * BANDS
+
+
+def rows(galaxies=GALAXIES):
+    """Return the row of the table of benchmarks: what, measured, limit, unit."""
+    with tempfile.TemporaryDirectory() as folder:
+        peak, _, data = peak_of_run(Path(folder), galaxies)
+    return [(f"peak memory of run on {galaxies:,} galaxies", peak / 1e9, (data + ROOM) / 1e9, "GB")]
+
+
+if __name__ == "__main__":
+    ((what, peak, limit, unit),) = rows(int(sys.argv[1]) if len(sys.argv) > 1 else GALAXIES)
+    print(f"{what}: {peak:.2f} {unit}, allowed {limit:.2f} {unit}")
+    assert peak <= limit
