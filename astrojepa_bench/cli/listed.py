@@ -22,11 +22,11 @@ Text = Annotated[str, BeforeValidator(legible)]
 """Text of a plugin, as any file can hold it."""
 
 
-class _Plain(BaseModel):
+class _PlainModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ListedOption(_Plain):
+class ListedOption(_PlainModel):
     """What is said of one option.
 
     Attributes:
@@ -55,7 +55,7 @@ class ListedOption(_Plain):
         )
 
 
-class ListedComponent(_Plain):
+class ListedComponent(_PlainModel):
     """What is said of one component.
 
     Attributes:
@@ -113,7 +113,7 @@ class ListedComponent(_Plain):
         return frozenset(option.name for option in self.options)
 
 
-class ListedSuite(_Plain):
+class ListedSuite(_PlainModel):
     """What is said of one suite.
 
     Attributes:
@@ -150,7 +150,7 @@ class ListedSuite(_Plain):
         )
 
 
-class OfferCatalogue(_Plain):
+class OfferCatalogue(_PlainModel):
     """Everything on offer.
 
     Attributes:

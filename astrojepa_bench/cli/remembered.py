@@ -29,7 +29,7 @@ from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.files import replacing
 from astrojepa_bench.registry import installed_sources
-from astrojepa_bench.seals import BLANK, seal_holds, sealed
+from astrojepa_bench.seals import BLANK, seal_holds, seal_of
 from astrojepa_bench.versions import RULER, is_plugin_code
 
 FOLDER = "catalogues"
@@ -41,7 +41,7 @@ _METADATA = (".dist-info", ".egg-info", ".egg-link", ".egg", ".pth")
 _Facts: TypeAlias = tuple[int, int, int]
 
 
-class _Kept(BaseModel):
+class _KeptCatalogue(BaseModel):
     """A catalogue, and what it was made of.
 
     Attributes:
@@ -86,7 +86,7 @@ class Memory:
         """Return the catalogue; None where there is none, it is damaged, or anything has changed since."""
         with suppress(OSError, ValueError):
             if seal_holds(self.path):
-                kept = _Kept.model_validate_json(self.path.read_bytes()[: -len(BLANK)])
+                kept = _KeptCatalogue.model_validate_json(self.path.read_bytes()[: -len(BLANK)])
                 seen = self._folders(kept.files)
                 if seen == kept.folders and {file: _facts(file) for file in kept.files} == kept.files:
                     return kept.catalogue
@@ -100,11 +100,12 @@ class Memory:
             files = {file: _facts(file) for file in _imported_files()}
             if any(written > (self.began_s - JUST_NOW_S) * 1e9 for _, written, _ in files.values()):
                 return
-            kept = _Kept(files=files, folders=self._folders(files), catalogue=catalogue)
+            kept = _KeptCatalogue(files=files, folders=self._folders(files), catalogue=catalogue)
             text = kept.model_dump_json()
-            if _Kept.model_validate_json(text) == kept:
+            if _KeptCatalogue.model_validate_json(text) == kept:
+                content = text.encode()
                 with replacing(self.path) as draft:
-                    draft.write_bytes(sealed(text.encode()))
+                    draft.write_bytes(content + seal_of(content))
                 by_age = sorted(self.path.parent.glob("*.json"), key=os.path.getmtime, reverse=True)
                 for old in by_age[KEPT:]:
                     old.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from astrojepa_bench.cli.listed import OfferCatalogue
 from astrojepa_bench.cli.remembered import Memory
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.seals import sealed
+from astrojepa_bench.seals import seal_of
 
 FAMILY = '''
 from astrojepa_bench.plugin import Block, Suite, hookimpl
@@ -38,6 +38,10 @@ def astrojepa_suites():
     blocks = [Block(objectives=["a"], maskers=["rings"], options={"masker": {"share": 0.5, "bands": (1, 2)}})]
     return {"s": Suite(summary="What\\ud800?", blocks=blocks)}
 '''
+
+
+def _sealed(content):
+    return content + seal_of(content)
 
 
 @pytest.fixture
@@ -137,14 +141,14 @@ def flipped(content):
 
 def foreign(content):
     """Write something else there, well-formed and sealed."""
-    return sealed(b'{"format": 1, "files": {}, "folders": {}, "catalogue": {"plugins": []}, "run": "me"}')
+    return _sealed(b'{"format": 1, "files": {}, "folders": {}, "catalogue": {"plugins": []}, "run": "me"}')
 
 
 def test_what_is_damaged_is_read_anew_and_mended(plugin, kept):
     """In silence: the plugins know better, and the next command keeps a sound one."""
     memory, catalogue = kept
     sound = memory.path.read_bytes()
-    for damage in (truncated, flipped, foreign, lambda _: b"", lambda _: sealed(b"\x80\x04N.")):
+    for damage in (truncated, flipped, foreign, lambda _: b"", lambda _: _sealed(b"\x80\x04N.")):
         memory.path.write_bytes(damage(sound))
         assert memory.recall() is None
 
