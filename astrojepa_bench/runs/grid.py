@@ -126,23 +126,31 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     return GridResult(records, tuple(path for path in paths if path.exists()), trained)
 
 
-def cells_of(
-    request: RunRequest, registry: Registry, plan: int, command: str
-) -> tuple[Sequence[Cell], RunContext]:
-    """Return the cells of one plan of a request with what they run on: for a process that runs some of them.
+def cell_of(
+    request: RunRequest,
+    registry: Registry,
+    plan: int,
+    index: int,
+    command: str,
+    known: RunContext | None = None,
+) -> tuple[Cell, RunContext]:
+    """Return one cell of a request with what it runs on: for a process that runs nothing else.
 
     Args:
         request: the whole of it.
         registry: what is on offer.
         plan: which of its plans, from 0.
+        index: which cell of the plan, from 1.
         command: the command line or call that asked for it.
+        known: what another cell of that plan ran on; None: the galaxies are loaded.
 
     Raises:
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded.
     """
     chosen = _plans(request, registry)[plan]
-    return chosen.cells, _context(chosen, request, choose_device(request.device), command)
+    context = known or _context(chosen, request, choose_device(request.device), command)
+    return chosen.cells[index - 1], context
 
 
 def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:

@@ -15,12 +15,12 @@ from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs import cell as cell_module
 from astrojepa_bench.runs import component as component_module
-from astrojepa_bench.runs import grid as grid_module
 from astrojepa_bench.runs import train as train_module
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import RunContext
-from astrojepa_bench.runs.grid import GridResult, _run_cells
+from astrojepa_bench.runs.executors import dispatch
+from astrojepa_bench.runs.grid import GridResult
 from astrojepa_bench.runs.plan import make_plan
 from astrojepa_bench.runs.request import make_request
 
@@ -112,22 +112,29 @@ def test_two_commands_never_train_one_cell(world):
     assert results[0].record == first.record
 
 
-def test_cells_that_others_run_come_last(world, monkeypatch):
-    """A grid goes on with the cells that are free, and comes back for the others."""
+def test_cells_that_others_run_come_last_and_the_first_that_is_free_first(world, monkeypatch):
+    """A grid goes on with the cells that are free, and waits for all of the others at once."""
     context, cells = world
-    record, asked = run_cell(cells[0], context).record, []
+    cells = [*cells, cells[0]]
+    record, asked, busy, notes = run_cell(cells[0], context).record, [], {1: 2, 2: 1}, []
 
     def run(cell, context, *, index, total, wait):
         asked.append((index, wait))
-        if index == 1 and not wait:
+        if busy.get(index, 0):
+            busy[index] -= 1
             raise LockedError
         return CellResult(record.model_copy(update={"seed": index}))
 
-    monkeypatch.setattr(grid_module, "run_cell", run)
-    results = _run_cells(cells, context)
+    monkeypatch.setattr(dispatch, "run_cell", run)
+    with (
+        dispatch.running(make_request({"objectives": "learns"})) as run_cells,
+        listening(lambda event: notes.append(event.fields["text"])),
+    ):
+        results = run_cells(cells, context, plan=0)
 
-    assert asked == [(1, False), (2, False), (1, True)]
-    assert [result.record.seed for result in results] == [1, 2]
+    assert asked == [(index, False) for index in (1, 2, 3, 1, 2, 1)]
+    assert [result.record.seed for result in results] == [1, 2, 3]
+    assert [note[:5] for note in notes] == ["[1/3]", "[2/3]"]
 
 
 def test_a_failure_never_replaces_a_scored_record(world, monkeypatch):

@@ -13,7 +13,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from astrojepa_bench.errors import BenchError
@@ -25,7 +25,7 @@ from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.errand import LENGTH, Errand
 from astrojepa_bench.runs.executors.settings import ARITHMETIC, is_same
-from astrojepa_bench.runs.grid import cells_of
+from astrojepa_bench.runs.grid import cell_of
 
 _encode = json.JSONEncoder(default=str).encode  # bound now: a plugin may replace what `json` offers
 Say = Callable[..., None]
@@ -109,7 +109,7 @@ class Bench:
     def __init__(self) -> None:
         self._plan: int | None = None
         self._registry: Registry | None = None
-        self._laid_out: tuple[Sequence[Cell], RunContext] | None = None
+        self._context: RunContext | None = None
 
     def set_up(self, errand: Errand) -> tuple[Cell, RunContext]:
         """Load what is not there yet, and find the cell in the request.
@@ -124,12 +124,12 @@ class Bench:
         # In silence: all that could be said of plugins and galaxies was said when the command planned.
         if self._registry is None:
             self._registry = load_registry(errand.request.plugins)
-        if self._laid_out is None or self._plan != errand.plan:
-            self._laid_out = None  # before others are loaded: two data sets may be more than the memory
-            self._laid_out = cells_of(errand.request, self._registry, errand.plan, errand.command)
-            self._plan = errand.plan
-        cells, context = self._laid_out
-        cell = cells[errand.index - 1]
+        if self._plan != errand.plan:
+            self._plan, self._context = errand.plan, None
+        cell, context = cell_of(
+            errand.request, self._registry, errand.plan, errand.index, errand.command, self._context
+        )
+        self._context = context
         found = RunIdentity.of(cell, context.galaxies, context.budget).run_id
         if found != errand.run_id:
             raise BenchError(
