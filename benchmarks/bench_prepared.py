@@ -102,6 +102,7 @@ def train(folder, holds):
     mapped = table.images
     if holds:
         table = replace(table, images=np.array(mapped))
+        let_go(mapped)  # what one process has mapped, nobody can drop
     trainer = trainer_of(table)
     for step in range(WARM):
         trainer._step(step)
@@ -155,7 +156,7 @@ def rows(galaxies=GALAXIES):
     """Return the row of the table of benchmarks: what, measured, limit, unit."""
     with tempfile.TemporaryDirectory() as folder:
         ratio, read = measure(Path(folder), galaxies)
-    assert read > LEAST, f"only {read:.2f} of the images came from the disk"
+    assert read > LEAST, f"only {read:.2f} of the images came from the disk, at {ratio:.3f} of the rate"
     return [
         ("training from shards, ten times the allowed memory, against memory", ratio, LEAST, "of the rate")
     ]
