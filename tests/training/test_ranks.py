@@ -408,7 +408,8 @@ def trained(tmp_path_factory, kept):
 def test_two_ranks_compute_what_one_process_does(trained, name):
     """Loss, gradients and weights of every shipped objective, and all that a record says of the batch."""
     (alone,), ranks = trained
-    check_equal(alone[name], [found[name] for found in ranks])
+    # whitening divides by the spread of two dimensions over eight galaxies, and rounding by small ones with it
+    check_equal(alone[name], [found[name] for found in ranks], most=1e-4 if "WMSE" in name else 1e-5)
 
 
 @pytest.mark.slow
@@ -429,17 +430,17 @@ def test_a_run_is_resumed_by_another_number_of_ranks(trained, kept, tmp_path):
     check_equal(alone["byol"], [again[0]["resumed"]], resumed=True)
 
 
-def check_equal(alone, ranks, resumed=False):
+def check_equal(alone, ranks, resumed=False, most=1e-5):
     first = ranks[0]
     assert not isinstance(first, str), first
     for (step, terms), (other_step, other) in zip(alone["curve"], first["curve"], strict=True):
         assert step == other_step
-        assert other == pytest.approx(terms, rel=1e-5, abs=1e-5)
+        assert other == pytest.approx(terms, rel=most, abs=most)
     for one, many in zip(alone["gradients"][resumed:], first["gradients"], strict=True):
-        assert length(apart(one, many)) <= 1e-5 * max(1.0, length(one))
+        assert length(apart(one, many)) <= most * max(1.0, length(one))
     for name, moved in apart(alone["weights"], first["weights"]).items():
         size = max(1.0, *alone["weights"][name].abs().flatten().tolist())
-        assert max(moved.abs().flatten().tolist(), default=0.0) <= 1e-5 * size, name
+        assert max(moved.abs().flatten().tolist(), default=0.0) <= most * size, name
     for other in ranks[1:]:
         assert length(apart(first["weights"], other["weights"])) == 0
     assert first["told"] == alone["told"]
