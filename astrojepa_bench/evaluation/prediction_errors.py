@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -99,7 +99,7 @@ def _averaged(
 
 
 def _announce(seconds: Float[np.ndarray, " draw"], batches: Sequence[Sized], draws: int) -> None:
-    """Say how long all will take, by the first draw of the first batch and another one, which encodes less."""
+    """Announce how long all will take, by the first draw of the first batch and another, which encodes less."""
     galaxies = sum(map(len, batches))
     needed = float(seconds[0] + seconds[-1] * (draws - 1)) * galaxies / len(batches[0])
     if needed >= WORTH_SAYING_S:
@@ -153,7 +153,7 @@ def encoded_once(objective: Objective, images: Float[Tensor, "batch band height 
         for encoder in (module for module in objective.modules() if isinstance(module, Encoder)):
             own = vars(encoder)  # what stands there goes before what its class defines
             for verb in ("forward", "layers"):
-                before: dict[str, Any] = {verb: own[verb]} if verb in own else {}
+                before: dict[str, object] = {verb: own[verb]} if verb in own else {}
                 stack.callback(own.update, before)
                 stack.callback(own.pop, verb)
                 own[verb] = _remembering(getattr(encoder, verb), encoder, images)

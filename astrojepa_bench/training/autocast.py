@@ -1,14 +1,14 @@
 """The scope in which a loss is computed: in float32, or in bfloat16 where that is faster.
 
 On a CPU attention is left in float32: its kernels there are slower in bfloat16, above all backward, and would
-undo what matrix products gain (`benchmarks/bench_ijepa_step.py` compares with plain autocast).
+undo what matrix products gain (`benchmarks/bench_precision.py` compares with plain autocast).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -37,24 +37,24 @@ def autocast_to(precision: str, device_class: str) -> Iterator[None]:
 
 
 class _AttentionInFloat32(TorchFunctionMode):
-    """Gives attention its queries, keys and values in float32, and returns what it answers in their own type."""
+    """Attention is handed queries, keys and values in float32; what it answers goes on in their own type."""
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 whatever the function returns
-        kwargs = kwargs or {}
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        named = kwargs or {}
         if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        given = [each.float() if _is_half(each) else each for each in args]
-        named = {name: each.float() if _is_half(each) else each for name, each in kwargs.items()}
+            return func(*args, **named)
+        attend = cast(Callable[..., Tensor], func)
         with torch.autocast("cpu", enabled=False):
-            answer: Tensor = func(*given, **named)
-        return answer.to((args[0] if args else kwargs["query"]).dtype)
+            answer = attend(*map(_wide, args), **{name: _wide(value) for name, value in named.items()})
+        query = cast(Tensor, args[0] if args else named["query"])
+        return answer.to(query.dtype)
 
 
-def _is_half(value: object) -> bool:
-    return isinstance(value, Tensor) and value.dtype == torch.bfloat16
+def _wide(value: object) -> object:
+    return value.float() if isinstance(value, Tensor) and value.dtype == torch.bfloat16 else value
