@@ -214,11 +214,11 @@ or images (HDF5, zip, folder). `run --overlap overlap.json` discloses what was f
 def data_prepare(parser: ArgumentParser) -> None:
     """Declare the arguments of `data prepare`."""
     parser.epilog = """examples:
-  astrojepa-bench data prepare survey.h5 --out prepared
-  astrojepa-bench data prepare folder --set dataset.path=IMAGES --set dataset.pool=MORE --size 224 --out prepared
-  astrojepa-bench run -o A -m random -d prepared
+  astrojepa-bench data prepare survey.h5 --out ./shuffled
+  astrojepa-bench data prepare folder --set dataset.path=IMAGES --set dataset.pool=MORE --size 224 --out ./shuffled
+  astrojepa-bench run -o A -m random -d ./shuffled
 
-The same command again finds the folder as it is. `data verify prepared` compares all checksums."""
+The same command again finds the folder as it is. `data verify ./shuffled` compares all checksums."""
     _target(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order (default: 0)")

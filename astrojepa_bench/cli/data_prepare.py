@@ -34,7 +34,8 @@ def execute(arguments: Namespace) -> int:
     state = "" if written else ", as they were; nothing is written"
     size = f"{facts['galaxies']:,} galaxies, {facts['bytes']:,} bytes in {facts['shards']} shards"
     print(f"{folder}: {size}{state}")
-    print(f"Take it with -d {folder}")
+    # a bare word may be the name of a data set
+    print(f"Take it with -d {folder if len(folder.parts) > 1 else f'./{folder}'}")
     return 0
 
 

@@ -125,6 +125,10 @@ def open_source(path: Path, columns: Columns, cache_dir: Path) -> Source:
         )
     if layout == "folder":
         return ImageFiles.opened(path, columns, cache_dir=cache_dir)
+    if layout == "prepared":
+        raise DataError(
+            f"{path} was written by `data prepare`, which no other set takes; give what it was made of"
+        )
     return Hdf5File.opened(path, None)
 
 

@@ -17,6 +17,7 @@ from astrojepa_bench.data.galaxies import load_table
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.parquet import Parquet
+from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.published.galaxy10 import Galaxy10
 from astrojepa_bench.data.sources.catalogue import FACTS
 from astrojepa_bench.data.sources.layouts import recognise
@@ -35,6 +36,7 @@ READERS: Mapping[str, Callable[..., Dataset]] = {
     "huggingface": HuggingFace,
     "parquet": Parquet,
     "galaxy10": Galaxy10,
+    "prepared": Prepared,
 }
 
 

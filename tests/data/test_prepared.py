@@ -17,6 +17,7 @@ from astrojepa_bench import events
 from astrojepa_bench.data import prepare as writer
 from astrojepa_bench.data.convert import band_statistics
 from astrojepa_bench.data.device import DeviceImages
+from astrojepa_bench.data.extras import open_source
 from astrojepa_bench.data.galaxies import load_table
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.joined import GRANULE, Joined
@@ -26,6 +27,7 @@ from astrojepa_bench.data.memory import let_go, map_behind, will_need
 from astrojepa_bench.data.prepare import prepare, shuffled
 from astrojepa_bench.data.prepared import Prepared
 from astrojepa_bench.data.rules import check_table
+from astrojepa_bench.data.sources.listing import Columns
 from astrojepa_bench.encoders.floors import Pixels
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import compute_features
@@ -320,6 +322,12 @@ def test_what_is_there_is_kept(source, folder, tmp_path):
         prepare(source, tmp_path / "letters", 0, {})
     (tmp_path / "empty").mkdir()
     assert prepare(source, tmp_path / "empty", 0, {})[1]
+
+
+def test_a_prepared_folder_is_no_pool_or_list(folder, tmp_path):
+    """It is refused in a line where single images are wanted."""
+    with pytest.raises(DataError, match="give what it was made of"):
+        open_source(folder, Columns(), tmp_path)
 
 
 def test_an_interrupted_command_leaves_nothing(source, tmp_path):

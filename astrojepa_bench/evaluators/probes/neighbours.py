@@ -33,7 +33,8 @@ class Directions:
     def of(cls, train: Float[Tensor, "voter dim"]) -> Directions:
         """Take mean and directions of the train galaxies."""
         mean = train.mean(dim=0)
-        return cls(mean, F.normalize(train - mean, dim=1))
+        centred = train - mean
+        return cls(mean, F.normalize(centred, dim=1, out=centred))  # as large as all features: in place
 
     def seen_from_mean(self, features: Float[Tensor, "galaxy dim"]) -> Float[Tensor, "galaxy dim"]:
         """Return the direction of each galaxy."""
