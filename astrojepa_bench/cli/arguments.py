@@ -13,6 +13,7 @@ from astrojepa_bench.cli.shared_arguments import RUNS
 from astrojepa_bench.cli.shared_arguments import bad_image as _bad_image
 from astrojepa_bench.cli.shared_arguments import cache as _cache
 from astrojepa_bench.cli.shared_arguments import device as _device
+from astrojepa_bench.cli.shared_arguments import executor as _executor
 from astrojepa_bench.cli.shared_arguments import index as _index
 from astrojepa_bench.cli.shared_arguments import isolation as _isolation
 from astrojepa_bench.cli.shared_arguments import json_flag as _json
@@ -35,6 +36,7 @@ def run(parser: ArgumentParser) -> None:
   astrojepa-bench run --objective OBJECTIVE --masker brightness
   astrojepa-bench run -o A,B -m random,brightness -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
   astrojepa-bench run --suite baseline --data gz2=FOLDER --budget small --seeds 3 --out board
+  astrojepa-bench run --suite baseline --executor slurm --executor-option mem=16G --submit --out board
 
 The same command again does only what is missing. `astrojepa-bench list` shows all names."""
     names = parser.add_argument_group("what competes (repeatable, or separated by commas)")
@@ -64,6 +66,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     )
     _overlap(ruler)
     _isolation(ruler)
+    _executor(parser.add_argument_group("where it runs"))
     _settings(parser, "KIND")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; flags override it")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"output folder (default: {RUNS})")

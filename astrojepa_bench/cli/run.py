@@ -20,10 +20,13 @@ from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
+from astrojepa_bench.cli.slurm_view import array_json, array_text
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.files import locked
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.store import Store
-from astrojepa_bench.runs.grid import GridResult, plan_grid, run_grid
+from astrojepa_bench.runs.executors.slurm_script import submit, write_array
+from astrojepa_bench.runs.grid import GridResult, device_of, plan_grid, run_grid
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest, make_request, read_config
 from astrojepa_bench.runs.suite_board import board_suite
 
@@ -38,6 +41,10 @@ def execute(arguments: Namespace) -> int:
             planned = plan_grid(request, registry)
         print(plan_json(planned) if arguments.json else plan_text(planned, request.jobs))
         return 0
+    if arguments.submit and request.executor != "slurm":
+        raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
+    if request.executor == "slurm":
+        return _hand_to_slurm(request, registry, arguments)
     began = time.time()
     try:
         with _judged(request, registry), progress(registry):
@@ -47,6 +54,24 @@ def execute(arguments: Namespace) -> int:
             if any(path.stat().st_mtime >= began for path in Store(request.out).paths()):
                 write_board(request.out)
         raise
+    show(result, request, as_json=arguments.json)
+    return 0 if result.all_well else 1
+
+
+def _hand_to_slurm(request: RunRequest, registry: Registry, arguments: Namespace) -> int:
+    """Write the script of what is missing, and submit it if asked to; where nothing is, build the board."""
+    wanted = request.model_copy(update={"device": device_of(request).type})
+    with _judged(request, registry), progress(registry):
+        planned = plan_grid(wanted, registry)
+        array = write_array(wanted, planned, sys.argv[1:])
+    if array is not None:
+        job = submit(array) if arguments.submit else None
+        print(array_json(array, job) if arguments.json else array_text(array, job))
+        return 0
+    print("every cell is done; there is nothing for Slurm to do", file=sys.stderr)
+    store = Store(request.out)
+    records = tuple(record for each in planned if (record := store.recall(each.run_id)))
+    result = GridResult(records, tuple(store.path(record) for record in records))
     show(result, request, as_json=arguments.json)
     return 0 if result.all_well else 1
 
@@ -99,6 +124,9 @@ def request_from(arguments: Namespace) -> RunRequest:
         "jobs": arguments.jobs,
         "overlap": arguments.overlap,
         "timeout": arguments.timeout,
+        "executor": arguments.executor,
+        "executor_options": arguments.executor_option,
+        "ray_address": arguments.ray_address,
     }
     fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}
     for address, options in settings_of(arguments).items():
@@ -121,8 +149,11 @@ def _places(texts: Iterable[str], configured: object) -> object:
 
 def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
     """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
-    board = read_board(request.out)
-    page = write_board(request.out, board)
+    with locked(
+        Store(request.out).lease_path("board")
+    ):  # or one that lacks what was done since is written last
+        board = read_board(request.out)
+        page = write_board(request.out, board)
     for line in board.damaged:
         print(f"left out: {line}", file=sys.stderr)
     if as_json:

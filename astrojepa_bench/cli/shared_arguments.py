@@ -111,6 +111,24 @@ def isolation(parser: ArgumentParser | _ArgumentGroup) -> None:
     )
 
 
+def executor(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Declare where cells run."""
+    parser.add_argument(
+        "--executor", metavar="NAME",
+        help="local (default); slurm: write an array script below --out, --submit it or do so by hand; or ray",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executor-option", action="append", metavar="NAME=VALUE",
+        help="what a task takes (repeatable): options of sbatch, such as time=2:00:00, mem=16G, partition=main, "
+        "gres=gpu:1, cpus-per-task=8; or num_cpus, num_gpus, memory of a cell on Ray",
+    )  # fmt: skip
+    parser.add_argument("--submit", action="store_true", help="with slurm: hand the script to sbatch")
+    parser.add_argument(
+        "--ray-address", metavar="HOST:PORT",
+        help="cluster of Ray (default: the one that runs here, or else one for this command)",
+    )  # fmt: skip
+
+
 def overlap(parser: ArgumentParser | _ArgumentGroup) -> None:
     """Declare what is known of the galaxies that weights from a file have seen."""
     parser.add_argument(

@@ -95,8 +95,12 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded, or holds other galaxies than a suite asks for.
     """
+    if request.executor == "slurm":
+        raise ConfigError(
+            "--executor slurm writes a script of a command: give it to `astrojepa-bench run`, or take local or ray"
+        )
     plans = _plans(request, registry)
-    device = choose_device(request.device)
+    device = device_of(request)
     store = Store(request.out)
     store.prepare()
     for plan in plans[1:]:  # the first one's turn comes at once; wrong files are known before it trains
@@ -156,7 +160,7 @@ def plan_grid(request: RunRequest, registry: Registry) -> list[PlannedCell]:
         ConfigError: the request names something unknown or impossible.
         DataError: the dataset cannot be loaded.
     """
-    plans, device = _plans(request, registry), choose_device(request.device)
+    plans, device = _plans(request, registry), device_of(request)
     measured = [record for record in Store(request.out).survey().records if record.status in SCORED]
     planned = list[PlannedCell]()
     for plan in plans:
@@ -250,6 +254,21 @@ def load_planned(
             "experiment"
         )
     return galaxies
+
+
+def device_of(request: RunRequest) -> torch.device:
+    """Resolve the device that the cells of a request compute on, which need not be one of this machine.
+
+    Raises:
+        ConfigError: a GPU of this machine was asked for and there is none.
+    """
+    if request.takes_gpu or (request.executor != "local" and request.device == "cuda"):
+        return torch.device("cuda")
+    if (
+        request.executor == "slurm"
+    ):  # a task has what it was given, whatever the machine has that writes the script
+        return torch.device("cpu")
+    return choose_device(request.device)
 
 
 def choose_device(name: str) -> torch.device:

@@ -15,6 +15,7 @@ from astrojepa_bench.data.given import read_toml
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.options import KINDS
+from astrojepa_bench.runs.executors.asked import EXECUTORS, read_ray, read_slurm
 from astrojepa_bench.training.budgets import find_budget
 
 EVALUATOR_SETS: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +52,10 @@ class RunRequest(BaseModel):
         overlap: certificate of `data overlap`: which test galaxies weights from a file had seen, for the records of
             entries that start from such weights.
         timeout: how long a cell may take, in seconds or as `90s`, `15m` or `2h`; implies `isolate`. None: for ever.
+        executor: where cells run: `local`, `slurm` (the command line writes a script for it) or `ray`.
+        executor_options: what a task of Slurm takes (options of `sbatch`, as `mem=16G`), or a cell on Ray
+            (`num_cpus`, `num_gpus`, `memory`).
+        ray_address: of a cluster of Ray, as `HOST:PORT`; None: the one that runs here, or else one that is started.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +84,9 @@ class RunRequest(BaseModel):
     jobs: int = 1
     overlap: Path | None = None
     timeout: float | None = None
+    executor: str = "local"
+    executor_options: tuple[str, ...] = ()
+    ray_address: str | None = None
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
@@ -103,6 +111,32 @@ class RunRequest(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_executor(self) -> Self:
+        """Refuse what another executor takes, or none."""
+        if self.executor not in EXECUTORS:
+            raise ConfigError(
+                f"--executor {self.executor}: there is none; {nearest(self.executor, EXECUTORS)}"
+            )
+        if self.ray_address is not None and self.executor != "ray":
+            raise ConfigError("--ray-address is of --executor ray; name both, or leave it out")
+        if self.executor_options and self.executor == "local":
+            raise ConfigError(
+                "--executor-option is of --executor slurm or ray; name one of them, or leave it out"
+            )
+        if self.takes_gpu and self.device == "cpu":
+            raise ConfigError(
+                "--executor-option asks for a GPU and --device cpu for none; leave one of them out"
+            )
+        return self
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether a GPU is among what is taken of a node."""
+        if self.executor == "slurm":
+            return read_slurm(self.executor_options).has_gpu
+        return self.executor == "ray" and read_ray(self.executor_options).has_gpu
+
     @property
     def names_galaxies(self) -> bool:
         """Whether the user chose the galaxies: a dataset, or an option of one."""
@@ -112,8 +146,8 @@ class RunRequest(BaseModel):
 
     @property
     def isolates(self) -> bool:
-        """Whether each cell runs in a process of its own: who is asked to, or may be out of time."""
-        return self.isolate or self.timeout is not None
+        """Whether each cell runs in its own process: who is asked to, may be out of time, or runs elsewhere."""
+        return self.isolate or self.timeout is not None or self.executor != "local"
 
     @property
     def has_workers(self) -> bool:
