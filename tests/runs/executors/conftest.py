@@ -111,6 +111,12 @@ def told(environment, *words):
     return done.stdout
 
 
+@pytest.fixture(name="waited_for")
+def lend_waited_for():
+    """Return the function that waits until something happened."""
+    return waited_for
+
+
 def waited_for(happened, patience_s=60.0):
     until = time.monotonic() + patience_s
     while not (found := happened()):

@@ -238,7 +238,9 @@ def numbers(out):
 
 
 @pytest.mark.slow
-def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(slurm, galaxies, tmp_path):
+def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
+    slurm, galaxies, waited_for, tmp_path
+):
     """Told of the end of its time; its command killed; requeued in the middle: numbers as if undisturbed."""
     steps = tmp_path / "steps"
     here = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -253,34 +255,37 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(slu
 
     def trained():
         """Return the seed, step and process of each step so far."""
-        return [
-            tuple(map(int, line.split())) for line in steps.read_text().splitlines() if line.count(" ") == 2
-        ]
-
-    def reached(seed, step):
-        waited_for(lambda: any(line[:2] == (seed, step) for line in trained()), 180)
-        return next(line[2] for line in trained() if line[0] == seed)
+        lines = steps.read_text().splitlines()
+        return [tuple(map(int, line.split())) for line in lines if line.count(" ") == 2]
 
     def slurm_says(*command):
-        return told(slurm, *command)
+        return subprocess.run(command, env=slurm, capture_output=True, text=True, check=False).stdout
 
-    def comes_back(task):
-        """Let a task that was requeued start at once; Slurm itself would wait for two minutes."""
-        waited_for(lambda: "BeginTime" in slurm_says("squeue", "-h", "-o", "%r", f"--job={job}_{task}"), 60)
-        slurm_says("scontrol", "update", f"JobId={job}_{task}", "StartTime=now")
+    def kill_and_requeue(pid):
+        os.kill(pid, signal.SIGKILL)
+        waited_for(lambda: "FAILED" in slurm_says("scontrol", "show", "job", f"{job}_2"))
+        slurm_says("scontrol", "requeue", f"{job}_2")
+
+    # A task that would end in two minutes is told so at once: Slurm looks every thirty seconds.
+    disturb = {
+        0: lambda _: slurm_says("scontrol", "update", f"JobId={job}_1", "TimeLimit=2"),
+        1: kill_and_requeue,
+        2: lambda _: slurm_says("scontrol", "requeue", f"{job}_3"),
+    }
+
+    def all_ended():
+        for seed, step, pid in trained():
+            if step >= 2 and seed in disturb:
+                disturb.pop(seed)(pid)
+        queue = slurm_says("squeue", "-h", "-o", "%i %r").splitlines()
+        for task in [
+            line.split()[0] for line in queue if "BeginTime" in line
+        ]:  # else it waits for two minutes
+            slurm_says("scontrol", "update", f"JobId={task}", "StartTime=now", "TimeLimit=15")
+        return not disturb and not queue
 
     assert (answer["tasks"], answer["cells"]) == (4, 4)
-    reached(0, 3)
-    slurm_says("scancel", "--signal=USR1", "--batch", f"{job}_1")  # as at the end of its time
-    comes_back(1)
-    os.kill(reached(1, 3), signal.SIGKILL)
-    waited_for(lambda: "FAILED" in slurm_says("scontrol", "show", "job", f"{job}_2"), 60)
-    slurm_says("scontrol", "requeue", f"{job}_2")
-    comes_back(2)
-    reached(2, 3)
-    slurm_says("scontrol", "requeue", f"{job}_3")
-    comes_back(3)
-    waited_for(lambda: not slurm_says("squeue", "-h").strip(), 300)
+    waited_for(all_ended, 500)
     logs = "".join(path.read_text() for path in (out / "slurm").glob("*.log"))
     last = max(step for _, step, _ in trained())
     lives = {seed: dict.fromkeys(pid for s, _, pid in trained() if s == seed) for seed in range(4)}
@@ -290,7 +295,7 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(slu
     assert [len(lives[seed]) for seed in range(4)] == [2, 2, 2, 1]
     for seed in range(3):  # the second life goes on where the first ended
         second = [step for s, step, pid in trained() if (s, pid) == (seed, [*lives[seed]][1])]
-        assert 0 not in second
+        assert 1 not in second  # step 0 is rehearsed, to count its arithmetic
     board = (out / "README.md").read_bytes()
     assert write_board(out).read_bytes() == board
     assert not [*(out / "leases").iterdir(), *(out / "checkpoints").glob("*.pt")]
