@@ -118,6 +118,10 @@ class RunRequest(BaseModel):
             raise ConfigError(
                 f"--executor {self.executor}: there is none; {nearest(self.executor, EXECUTORS)}"
             )
+        if self.jobs > 1 and self.executor == "ray":
+            raise ConfigError(
+                "--jobs is of one machine, and Ray runs as many cells as its nodes have room for; leave out --jobs"
+            )
         if self.ray_address is not None and self.executor != "ray":
             raise ConfigError("--ray-address is of --executor ray; name both, or leave it out")
         if self.executor_options and self.executor == "local":

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -26,22 +26,17 @@ import torch
 
 from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError, ConfigError, said_by
-from astrojepa_bench.events import Event, listening
-from astrojepa_bench.files import LockedError, locked
+from astrojepa_bench.events import Event
+from astrojepa_bench.files import LockedError, is_locked
 from astrojepa_bench.results.identity import RunIdentity
-from astrojepa_bench.results.record import Failure, RunRecord
-from astrojepa_bench.runs.cell import CellResult
+from astrojepa_bench.results.record import Failure
+from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.asked import RayCell, read_ray
-from astrojepa_bench.runs.executors.child import set_up
-from astrojepa_bench.runs.executors.errand import Errand
-from astrojepa_bench.runs.executors.isolated import (
-    PATIENCE_S,
-    identity_to_run,
-    record_ending,
-    run_cell_isolated,
-)
+from astrojepa_bench.runs.executors.autopsy import Death
+from astrojepa_bench.runs.executors.isolated import asking, identity_to_run, record_ending, settled
 from astrojepa_bench.runs.executors.settings import ARITHMETIC, read_settings
+from astrojepa_bench.runs.executors.worker import PATIENCE_S, Answer, Worker
 from astrojepa_bench.runs.failures import Ending
 from astrojepa_bench.runs.request import RunRequest
 
@@ -49,7 +44,8 @@ RETRIES = 3
 """How often a cell is tried again whose worker or node was lost."""
 STORE_BYTES = 100_000_000
 """What a cluster that is started here may hold of what tasks return, which is little [byte]."""
-_LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+"""How often a cell that somebody else works on is looked at [s]."""
 _TOLD = ("note", "cell_started", "cell_ended")
 
 
@@ -65,13 +61,26 @@ class RayErrand:
     """A cell, and what a node must have to run it.
 
     Attributes:
-        errand: the cell; its galaxies are loaded there.
+        request: which the cell is of, as it runs there: on that node, on a device that is named.
+        command: the command line or call that asked for it.
+        plan: which plan of the request, from 0.
+        index, total: which cell of the plan, from 1, of how many.
+        run_id: of the cell; there it must be the same.
+        settings: what torch computes with here, by name of the setting.
+        argv: the words of this process's command line.
         folder: the current folder of the command, from which its paths start.
         marker: a file in the output folder that exists while the command runs.
         threads: that the cell computes with.
     """
 
-    errand: Errand
+    request: RunRequest
+    command: str
+    plan: int
+    index: int
+    total: int
+    run_id: str
+    settings: Mapping[str, object]
+    argv: tuple[str, ...]
     folder: Path
     marker: Path
     threads: int
@@ -129,79 +138,107 @@ def _run_cells(
     Raises:
         ConfigError: a node lacks the disk or the code of this process, or nothing can be written.
     """
-    results, there, total = dict[int, CellResult](), dict[int, RunIdentity](), len(cells)
+    results, there = dict[int, CellResult](), dict[int, RunIdentity]()
     for index, cell in enumerate(cells, start=1):
         identity = identity_to_run(cell, context)
-        if identity is not None:
+        if identity is None:  # nothing of a plugin runs
+            results[index] = run_cell(cell, context, index=index, total=len(cells))
+        else:
             there[index] = identity
-            continue
-        results[index] = run_cell_isolated(
-            cell, context, index=index, total=total, wait=True, request=request, plan=plan
-        )
-    with NamedTemporaryFile(dir=context.store.leases, prefix=".ray-") as marker:
-        queue = _Queue(cells, context, request, plan, there, Path(marker.name))
-        results |= dict(queue.ended())
+    if there:
+        with NamedTemporaryFile(dir=context.store.leases, prefix=".ray-") as marker:
+            queue = _Queue(cells, context, request, plan, there, Path(marker.name))
+            results |= dict(queue.ended())
     return [results[index] for index in sorted(results)]
 
 
+@dataclass
 class _Queue:
-    """Cells that are on the cluster, or wait for a lease that somebody holds."""
+    """Cells that are on the cluster, or wait for a lease that somebody holds.
 
-    def __init__(
-        self, cells: Sequence[Cell], context: RunContext, request: RunRequest, plan: int,
-        identities: Mapping[int, RunIdentity], marker: Path,
-    ) -> None:  # fmt: skip
-        self._cells, self._context, self._identities = cells, context, identities
-        self._plan, self._marker = plan, marker
-        there = {"executor": "local", "executor_options": (), "ray_address": None, "isolate": True}
-        self._request = request.model_copy(update=there | {"device": context.galaxies.device.type})
-        self._takes = _resources(read_ray(request.executor_options), context.galaxies.device)
+    Attributes:
+        cells: all of the plan.
+        context: on what, with what, and where to.
+        request: which they are of.
+        plan: which plan of the request, from 0.
+        identities: of the cells that are to run, by their place from 1.
+        marker: a file in the output folder that exists while the command runs.
+    """
+
+    cells: Sequence[Cell]
+    context: RunContext
+    request: RunRequest
+    plan: int
+    identities: Mapping[int, RunIdentity]
+    marker: Path
+    _running: dict[Any, int] = field(default_factory=dict)
+    _waiting: list[int] = field(default_factory=list)
+    _noted: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._began = time.perf_counter()
+        self._takes = _resources(read_ray(self.request.executor_options), self.context.galaxies.device)
         self._do_cell = ray.remote(do_cell).options(max_retries=RETRIES, **self._takes)
-        self._running: dict[Any, int] = {}
-        self._waiting: set[int] = set()
 
     def ended(self) -> Iterator[tuple[int, CellResult]]:
         """Yield place and result of each cell as it ends."""
+        self._waiting = [*self.identities]
+        _tell_if_too_large(self._takes)
         try:
-            for index in self._identities:
-                self._submit(index)
-            _tell_if_too_large(self._takes)
             while self._running or self._waiting:
-                ready = list[Any]()
-                if self._running:
-                    ready, _ = ray.wait([*self._running], timeout=_LOOK_EVERY_S)
-                else:
-                    time.sleep(_LOOK_EVERY_S)
-                for task in ready:
-                    index = self._running.pop(task)
-                    result = self._heard(index, task)
-                    if result is not None:
-                        yield index, result
                 for index in [*filter(self._is_free, self._waiting)]:
                     self._waiting.remove(index)
                     self._submit(index)
+                if not self._running:
+                    time.sleep(LOOK_EVERY_S)
+                    continue
+                ready, _ = ray.wait([*self._running], timeout=LOOK_EVERY_S)
+                for task in ready:
+                    index = self._running.pop(task)
+                    try:
+                        yield index, self._heard(index, task)
+                    except LockedError:  # by the worker that was lost, as far as other nodes can tell yet
+                        self._waiting.append(index)
         finally:
             self._cancel()
 
+    def _is_free(self, index: int) -> bool:
+        """Whether nobody holds the lease of a cell; a reader is told once of one that is held."""
+        is_free = not is_locked(self.context.store.lease_path(self.identities[index].run_id))
+        if not is_free and index not in self._noted:
+            self._noted.add(index)
+            place, label = f"[{index}/{len(self.cells)}]", self.cells[index - 1].label
+            events.emit("note", text=f"{place} {label}: another command is working on it; left until last")
+        return is_free
+
     def _submit(self, index: int) -> None:
+        there = {"executor": "local", "executor_options": (), "ray_address": None, "isolate": True}
         settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
         threads = self._takes["num_cpus"]
-        errand = Errand(
-            self._request, self._context.command, self._plan, index, len(self._cells),
-            self._identities[index].run_id, False, settings | {"torch's threads": threads}, tuple(sys.argv), Path(),
-        )  # fmt: skip
-        job = RayErrand(errand, Path.cwd(), self._marker, threads)
-        self._running[self._do_cell.remote(job)] = index
+        errand = RayErrand(
+            request=self.request.model_copy(update=there | {"device": self.context.galaxies.device.type}),
+            command=self.context.command,
+            plan=self.plan,
+            index=index,
+            total=len(self.cells),
+            run_id=self.identities[index].run_id,
+            settings=settings | {"torch's threads": threads},
+            argv=tuple(sys.argv),
+            folder=Path.cwd(),
+            marker=self.marker,
+            threads=threads,
+        )
+        self._running[self._do_cell.remote(errand)] = index
 
-    def _heard(self, index: int, task: Any) -> CellResult | None:  # noqa: ANN401 Ray's reference
-        """Return what became of a task; None where its cell has to wait.
+    def _heard(self, index: int, task: Any) -> CellResult:  # noqa: ANN401 Ray's reference
+        """Return what became of a task.
 
         Raises:
+            LockedError: its cell has to wait.
             ConfigError: its node cannot run cells of this command.
         """
-        cell = self._cells[index - 1]
         try:
-            answer: dict[str, Any] = ray.get(task)
+            answer, told = ray.get(task)
         except ray.exceptions.RayTaskError as error:
             raise ConfigError(
                 f"a node of the cluster cannot run cells ({_first_line(error.cause or error)}); every node needs "
@@ -209,17 +246,12 @@ class _Queue:
             ) from None
         except ray.exceptions.RayError as error:
             return self._lost(index, error)
-        if "refused" in answer:
-            raise ConfigError(answer["refused"])
-        for name, fields in answer["events"]:
-            events.emit(name, **fields)
-        if "locked" in answer:
-            note = f"[{index}/{len(self._cells)}] {cell.label}: another command is working on it; it waits"
-            events.emit("note", text=note)
-            self._waiting.add(index)
-            return None
-        record = RunRecord.from_json(answer["record"].encode(), self._context.store.runs)
-        return CellResult(record, answer["is_trained"])
+        for event in told:
+            _tell(event)
+        if isinstance(answer, str):
+            raise ConfigError(answer)
+        cell, identity = self.cells[index - 1], self.identities[index]
+        return settled(answer, cell, self.context, identity, self._began, _tell)
 
     def _lost(self, index: int, error: Exception) -> CellResult:
         """Record a cell whose worker was lost each time."""
@@ -230,19 +262,11 @@ class _Queue:
             f"{lower if is_oom else 'look at the logs of Ray, and run it again'}"
         )
         failure = Failure(origin="infrastructure", phase="training", message=text[:2000])
-        ending = Ending("oom" if is_oom else "failed", failure)
-        result = record_ending(self._cells[index - 1], self._context, self._identities[index], ending)
-        told = {"label": self._cells[index - 1].label, "status": result.record.status, "seconds": 0.0}
-        events.emit("cell_ended", **told, summary=text)
+        ending, cell = Ending("oom" if is_oom else "failed", failure), self.cells[index - 1]
+        result = record_ending(cell, self.context, self.identities[index], ending)
+        ended = {"label": cell.label, "status": result.record.status, "summary": text}
+        events.emit("cell_ended", **ended, seconds=time.perf_counter() - self._began)
         return result
-
-    def _is_free(self, index: int) -> bool:
-        """Whether nobody holds the lease of a cell any more."""
-        try:
-            with locked(self._context.store.lease_path(self._identities[index].run_id), wait=False):
-                return True
-        except LockedError:
-            return False
 
     def _cancel(self) -> None:
         """Interrupt what still runs, so that it lets go of its lease."""
@@ -251,6 +275,10 @@ class _Queue:
                 ray.cancel(task)
             if self._running:
                 ray.wait([*self._running], num_returns=len(self._running), timeout=PATIENCE_S)
+
+
+def _tell(event: Event) -> None:
+    events.emit(event.name, **event.fields)
 
 
 def _resources(asked: RayCell, device: torch.device) -> dict[str, Any]:
@@ -274,33 +302,30 @@ def _tell_if_too_large(takes: Mapping[str, Any]) -> None:
 # --- on a node ------------------------------------------------------------------------------------------------
 
 
-def do_cell(job: RayErrand) -> dict[str, Any]:
-    """Run a cell in a process of its own on this node, and answer as such a process does (see `errand.py`)."""
-    heard: list[Event] = []
-    with listening(heard.append):
-        answer = _answer(job)
-    told = [(event.name, dict(event.fields)) for event in heard if event.name in _TOLD]
-    return {**answer, "events": told}
+def do_cell(errand: RayErrand) -> tuple[Answer | Death | str, list[Event]]:
+    """Run a cell in a process of its own on this node.
 
-
-def _answer(job: RayErrand) -> dict[str, Any]:
-    errand = job.errand
+    Returns:
+        What the process said, or how it died; or why this node cannot run the cell. And what is to be told of it.
+    """
+    told: list[Event] = []
     try:
-        os.chdir(job.folder)
-        if not job.marker.exists():
+        os.chdir(errand.folder)
+        if not errand.marker.exists():
             raise ConfigError(
-                f"{job.marker.parent} is not the same folder there; nodes must share the disk of --out"
+                f"{errand.marker.parent} is another folder there; nodes must share the disk of --out"
             )
         sys.argv[:] = errand.argv
-        os.environ["OMP_NUM_THREADS"] = str(job.threads)  # for all libraries of the cell's process
-        with events.muted():  # all that could be said was said when the command planned
-            cell, context = set_up(errand)
-        result = run_cell_isolated(
-            cell, context, index=errand.index, total=errand.total, wait=False,
-            request=errand.request, plan=errand.plan,
+        ask = asking(
+            errand.request, errand.command, errand.plan, errand.index, errand.total, errand.run_id,
+            errand.settings, wait=False,
         )  # fmt: skip
-    except LockedError as error:
-        return {"locked": str(error)}
+        with Worker({"OMP_NUM_THREADS": str(errand.threads)}) as worker:  # other libraries than torch read it
+            answer = ask(worker, lambda event: told.append(event) if event.name in _TOLD else None)
     except (BenchError, OSError) as error:
-        return {"refused": f"node {socket.gethostname()} of the cluster cannot run this: {said_by(error)}"}
-    return {"record": result.record.to_json(), "is_trained": result.is_trained}
+        return _refusal(said_by(error)), []
+    return _refusal(answer.said) if isinstance(answer, Death) and answer.said else answer, told
+
+
+def _refusal(why: str) -> str:
+    return f"node {socket.gethostname()} of the cluster cannot run this: {why}"

@@ -148,7 +148,7 @@ def _text(array: SlurmArray, task: SlurmTask, request: RunRequest, words: Sequen
                 f"Slurm cannot read the path {str(path)!r}; work in a folder without such letters"
             )
     log = str(array.script.parent).replace("%", "%%") + "/%A_%a.log"
-    options = {"job-name": "astrojepa-bench", "cpus-per-task": str(CPUS), **task.options}
+    options = {"job-name": "astrojepa-bench", "cpus-per-task": str(max(CPUS, request.jobs)), **task.options}
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.runs", "executors"),
         undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True,

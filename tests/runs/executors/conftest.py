@@ -89,6 +89,17 @@ def slurm(tmp_path):
             ended(daemon)
 
 
+@pytest.fixture
+def trained():
+    """Return the function that reads which steps the objectives of `paced.py` made: seed, step and process of each."""
+
+    def read(steps):
+        lines = steps.read_text().splitlines() if steps.exists() else []
+        return [tuple(map(int, line.split())) for line in lines if line.count(" ") == 2]
+
+    return read
+
+
 def started(place, environment, *words):
     """Start a daemon that ends with this process."""
     with (place / f"{words[0]}.log").open("wb") as log:

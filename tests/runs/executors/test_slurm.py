@@ -239,7 +239,7 @@ def numbers(out):
 
 @pytest.mark.slow
 def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
-    slurm, galaxies, waited_for, tmp_path
+    slurm, galaxies, trained, waited_for, tmp_path
 ):
     """Told of the end of its time; its command killed; requeued in the middle: numbers as if undisturbed."""
     steps = tmp_path / "steps"
@@ -252,11 +252,6 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
     asked = ("--executor", "slurm", "--executor-option", "cpus-per-task=1", "--executor-option", "time=15")
     answer = json.loads(issued(words(out, *asked, "--submit", "--json"), there, tmp_path))
     job = answer["job"]
-
-    def trained():
-        """Return the seed, step and process of each step so far."""
-        lines = steps.read_text().splitlines()
-        return [tuple(map(int, line.split())) for line in lines if line.count(" ") == 2]
 
     def slurm_says(*command):
         return subprocess.run(command, env=slurm, capture_output=True, text=True, check=False).stdout
@@ -274,7 +269,7 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
     }
 
     def all_ended():
-        for seed, step, pid in trained():
+        for seed, step, pid in trained(steps):
             if step >= 2 and seed in disturb:
                 disturb.pop(seed)(pid)
         queue = slurm_says("squeue", "-h", "-o", "%i %r").splitlines()
@@ -287,14 +282,14 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
     assert (answer["tasks"], answer["cells"]) == (4, 4)
     waited_for(all_ended, 500)
     logs = "".join(path.read_text() for path in (out / "slurm").glob("*.log"))
-    last = max(step for _, step, _ in trained())
-    lives = {seed: dict.fromkeys(pid for s, _, pid in trained() if s == seed) for seed in range(4)}
+    last = max(step for _, step, _ in trained(steps))
+    lives = {seed: dict.fromkeys(pid for s, _, pid in trained(steps) if s == seed) for seed in range(4)}
 
     assert numbers(out) == expected, logs[-3000:]
-    assert Counter(seed for seed, step, _ in trained() if step == last) == dict.fromkeys(range(4), 1)
+    assert Counter(seed for seed, step, _ in trained(steps) if step == last) == dict.fromkeys(range(4), 1)
     assert [len(lives[seed]) for seed in range(4)] == [2, 2, 2, 1]
     for seed in range(3):  # the second life goes on where the first ended
-        second = [step for s, step, pid in trained() if (s, pid) == (seed, [*lives[seed]][1])]
+        second = [step for s, step, pid in trained(steps) if (s, pid) == (seed, [*lives[seed]][1])]
         assert 1 not in second  # step 0 is rehearsed, to count its arithmetic
     board = (out / "README.md").read_bytes()
     assert write_board(out).read_bytes() == board
