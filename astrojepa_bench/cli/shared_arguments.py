@@ -125,7 +125,7 @@ def executor(parser: ArgumentParser | _ArgumentGroup) -> None:
     parser.add_argument("--submit", action="store_true", help="with slurm: hand the script to sbatch")
     parser.add_argument(
         "--ray-address", metavar="HOST:PORT",
-        help="cluster of Ray (default: the one that runs here, or else one for this command)",
+        help="cluster of Ray, or auto for one that runs here (default: RAY_ADDRESS, else one for this command)",
     )  # fmt: skip
 
 

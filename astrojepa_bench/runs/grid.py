@@ -264,9 +264,7 @@ def device_of(request: RunRequest) -> torch.device:
     """
     if request.takes_gpu or (request.executor != "local" and request.device == "cuda"):
         return torch.device("cuda")
-    if (
-        request.executor == "slurm"
-    ):  # a task has what it was given, whatever the machine has that writes the script
+    if request.executor == "slurm":  # whatever this machine has: a task has what was asked for
         return torch.device("cpu")
     return choose_device(request.device)
 

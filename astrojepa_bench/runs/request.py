@@ -55,7 +55,7 @@ class RunRequest(BaseModel):
         executor: where cells run: `local`, `slurm` (the command line writes a script for it) or `ray`.
         executor_options: what a task of Slurm takes (options of `sbatch`, as `mem=16G`), or a cell on Ray
             (`num_cpus`, `num_gpus`, `memory`).
-        ray_address: of a cluster of Ray, as `HOST:PORT`; None: the one that runs here, or else one that is started.
+        ray_address: of a cluster of Ray, as `HOST:PORT`, or `auto` for one that runs here; None: one of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Where the cells of a request run: in this process, in one of their own, or several at once."""
+"""Where the cells of a request run: in this process, in one of their own, several at once, or on a cluster."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Protocol
 
 from astrojepa_bench import events
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.files import LockedError
 from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
@@ -30,8 +32,18 @@ def running(request: RunRequest) -> Iterator[RunCells]:
 
     Args:
         request: what is asked for, with absolute places.
+
+    Raises:
+        ConfigError: Ray is not installed, or no cluster answers at its address.
     """
-    if request.jobs > 1:
+    if request.executor == "ray":
+        if find_spec("ray") is None:
+            raise ConfigError('--executor ray: Ray is not installed; pip install "astrojepa-bench[ray]"')
+        from astrojepa_bench.runs.executors.ray_tasks import on_cluster
+
+        with on_cluster(request) as run_there:
+            yield run_there
+    elif request.jobs > 1:
         with CellPool(request) as pool:
             yield pool
     else:

@@ -13,13 +13,12 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 import torch
@@ -28,6 +27,7 @@ from astrojepa_bench import events
 from astrojepa_bench.errors import BenchError, ConfigError, said_by
 from astrojepa_bench.events import Event
 from astrojepa_bench.files import LockedError, is_locked
+from astrojepa_bench.owners import Signature
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import Failure
 from astrojepa_bench.runs.cell import CellResult, run_cell
@@ -44,16 +44,11 @@ RETRIES = 3
 """How often a cell is tried again whose worker or node was lost."""
 STORE_BYTES = 100_000_000
 """What a cluster that is started here may hold of what tasks return, which is little [byte]."""
+MARKER = ".ray."
+KNOCK_S = 10.0
 LOOK_EVERY_S = 1.0
 """How often a cell that somebody else works on is looked at [s]."""
 _TOLD = ("note", "cell_started", "cell_ended")
-
-
-class RunCells(Protocol):
-    """Runs the cells of one plan of a request."""
-
-    def __call__(self, cells: Sequence[Cell], context: RunContext, *, plan: int) -> list[CellResult]:
-        """Return a result a cell, in their order; `plan` counts from 0."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ class RayErrand:
 
 
 @contextmanager
-def on_cluster(request: RunRequest) -> Iterator[RunCells]:
+def on_cluster(request: RunRequest) -> Iterator[Callable[..., list[CellResult]]]:
     """Connect to the cluster of a request while the block runs, and yield what runs cells there.
 
     Args:
@@ -109,21 +104,39 @@ def on_cluster(request: RunRequest) -> Iterator[RunCells]:
 
 
 def _connect(address: str | None) -> None:
-    """Connect to a cluster, or to the one that runs on this machine, or to one that is started for this process."""
+    """Connect to a cluster, or start one for this process.
+
+    Raises:
+        ConfigError: nobody answers at the address.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="ray")  # of its own next versions
         try:
-            ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            if address is not None:
-                raise ConfigError(
-                    f"--ray-address {address}: no cluster of Ray answers there ({_first_line(error)}); expected "
-                    "HOST:PORT of its head node, and this machine must be one of its nodes"
-                ) from None
+            _knock(address)
             ray.init(
-                address="local", include_dashboard=False, object_store_memory=STORE_BYTES,
-                log_to_driver=False, logging_level=logging.ERROR,
-            )  # fmt: skip
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(own if address == "local" else {}),
+            )
+        except (OSError, ValueError, RuntimeError, SystemExit) as error:
+            raise ConfigError(
+                f"--ray-address {address}: no cluster of Ray answers ({_first_line(error)}); expected HOST:PORT of "
+                "its head node, and this machine must be one of its nodes"
+            ) from None
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is there: Ray itself tries for minutes, and then ends the process.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _first_line(error: BaseException) -> str:
@@ -146,10 +159,25 @@ def _run_cells(
         else:
             there[index] = identity
     if there:
-        with NamedTemporaryFile(dir=context.store.leases, prefix=".ray-") as marker:
-            queue = _Queue(cells, context, request, plan, there, Path(marker.name))
+        with _marker(context.store.leases) as marker:
+            queue = _Queue(cells, context, request, plan, there, marker)
             results |= dict(queue.ended())
     return [results[index] for index in sorted(results)]
+
+
+@contextmanager
+def _marker(folder: Path) -> Iterator[Path]:
+    """Yield a file that lies in a folder while the block runs, and clear away those of drivers that were killed."""
+    for left in folder.glob(f"{MARKER}*"):
+        owner = Signature.read(left.name)
+        if owner is not None and owner.alive is False:
+            left.unlink(missing_ok=True)
+    path = folder / f"{MARKER}{Signature.new()}"
+    path.touch()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @dataclass

@@ -4,13 +4,17 @@ Slurm runs as root, without systemd or cgroups, on ports that nobody listens on.
 process, so that they are ended by their own numbers, and end with it whatever happens.
 """
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 
 import pytest
 
@@ -90,8 +94,48 @@ def slurm(tmp_path):
 
 
 @pytest.fixture
+def ray_nodes(tmp_path):
+    """Start three nodes of Ray with a processor each; yield their address and processes, the head's first."""
+    if find_spec("ray") is None:
+        missing_witness('no Ray here; pip install "astrojepa-bench[ray]"')
+    port = free_ports(1)[0]
+    place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a longer path is none for its sockets
+    steps = {"STEPS": str(tmp_path / "steps"), "PACE": "0.4"}  # for the objectives of paced.py
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **steps}
+    small = (
+        "--num-cpus",
+        1,
+        "--object-store-memory",
+        80_000_000,
+        "--node-ip-address",
+        "127.0.0.1",
+        "--block",
+    )
+    ray = (sys.executable, "-m", "ray.scripts.scripts", "start")
+    head = (*ray, "--head", "--port", port, "--include-dashboard", "false", "--temp-dir", place, *small)
+    nodes = []
+    try:
+        nodes += [started(tmp_path, environment, *head)]
+        waited_for(lambda: is_open(port))
+        nodes += [
+            started(tmp_path, environment, *ray, "--address", f"127.0.0.1:{port}", *small) for _ in range(2)
+        ]
+        yield f"127.0.0.1:{port}", nodes
+    finally:
+        for node in reversed(nodes):
+            ended(node)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def is_open(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@pytest.fixture
 def trained():
-    """Return the function that reads which steps the objectives of `paced.py` made: seed, step and process of each."""
+    """Return the function that reads the steps of `paced.py`: seed, step and process of each."""
 
     def read(steps):
         lines = steps.read_text().splitlines() if steps.exists() else []
@@ -100,9 +144,27 @@ def trained():
     return read
 
 
+@pytest.fixture
+def numbers():
+    """Return the function that reads what training gave below a folder, by seed; each has one record."""
+
+    def read(out):
+        found = {}
+        for path in (out / "runs").rglob("*.json"):
+            record = json.loads(path.read_bytes())
+            assert record["seed"] not in found
+            parts = ("run_id", "status", "scores", "health", "correct")
+            curves = (record["training"]["loss_curve"], record["training"]["rank_curve"])
+            weights = (out / "weights" / f"{record['run_id']}.safetensors").read_bytes()
+            found[record["seed"]] = [*(record[part] for part in parts), curves, weights]
+        return found
+
+    return read
+
+
 def started(place, environment, *words):
     """Start a daemon that ends with this process."""
-    with (place / f"{words[0]}.log").open("wb") as log:
+    with (place / f"{os.path.basename(words[0])}.log").open("ab") as log:
         command = ["setpriv", "--pdeathsig", "KILL", *map(str, words)]
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 

@@ -15,7 +15,6 @@ import pytest
 from astrojepa_bench.board.render import write_board
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.executors.asked import parse_task_time
 from astrojepa_bench.runs.executors.slurm_script import submit, write_array
 from astrojepa_bench.runs.grid import plan_grid, run_grid
@@ -224,22 +223,9 @@ def issued(command, environment, folder):
     return done.stdout
 
 
-def numbers(out):
-    """Return what training gave, by seed."""
-    found = {}
-    for path in (out / "runs").rglob("*.json"):
-        record = json.loads(path.read_bytes())
-        assert record["seed"] not in found
-        parts = ("run_id", "status", "scores", "health", "correct")
-        curves = (record["training"]["loss_curve"], record["training"]["rank_curve"])
-        weights = Store(out).weights_path(record["run_id"]).read_bytes()
-        found[record["seed"]] = [*(record[part] for part in parts), curves, weights]
-    return found
-
-
 @pytest.mark.slow
 def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
-    slurm, galaxies, trained, waited_for, tmp_path
+    slurm, galaxies, numbers, trained, waited_for, tmp_path
 ):
     """Told of the end of its time; its command killed; requeued in the middle: numbers as if undisturbed."""
     steps = tmp_path / "steps"
