@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -43,6 +44,10 @@ def execute(arguments: Namespace) -> int:
         return 0
     if arguments.submit and request.executor != "slurm":
         raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
+    if request.executor != "local" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
+        )
     if request.executor == "slurm":
         return _hand_to_slurm(request, registry, arguments)
     began = time.time()
@@ -149,9 +154,7 @@ def _places(texts: Iterable[str], configured: object) -> object:
 
 def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
     """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
-    with locked(
-        Store(request.out).lease_path("board")
-    ):  # or one that lacks what was done since is written last
+    with locked(Store(request.out).lease_path("board")):  # or an older one could be written after a newer one
         board = read_board(request.out)
         page = write_board(request.out, board)
     for line in board.damaged:
