@@ -114,7 +114,9 @@ def _connect(address: str | None) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="ray")  # of its own next versions
         try:
-            _knock(address)
+            host, _, port = address.rpartition("://")[2].rpartition(":")
+            if port.isdecimal() and host:  # Ray itself tries for minutes, and then ends the process
+                socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -126,17 +128,6 @@ def _connect(address: str | None) -> None:
                 f"--ray-address {address}: no cluster of Ray answers ({_first_line(error)}); expected HOST:PORT of "
                 "its head node, and this machine must be one of its nodes"
             ) from None
-
-
-def _knock(address: str) -> None:
-    """See whether anybody is there: Ray itself tries for minutes, and then ends the process.
-
-    Raises:
-        OSError: nobody is.
-    """
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _first_line(error: BaseException) -> str:

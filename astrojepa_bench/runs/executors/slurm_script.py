@@ -159,7 +159,7 @@ def _text(array: SlurmArray, task: SlurmTask, request: RunRequest, words: Sequen
         length=array.length,
         parts=array.parts,
         array=_ranges(array.tasks),
-        time=_clock(task.time_s),
+        time=f"{task.time_s // 3600:02}:{task.time_s // 60 % 60:02}:{task.time_s % 60:02}",
         told_s=TOLD_BEFORE_END_S,
         log=shlex.quote(log),
         options=[
@@ -199,14 +199,3 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def _clock(seconds: int) -> str:
-    """Write a time limit as Slurm does.
-
-    Example:
-        >>> _clock(9000), _clock(131400)
-        ('02:30:00', '1-12:30:00')
-    """
-    days, rest = divmod(seconds, 86400)
-    return f"{days}-" * bool(days) + f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
