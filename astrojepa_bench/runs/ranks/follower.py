@@ -9,7 +9,6 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -24,7 +23,7 @@ from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.executors.settings import ARITHMETIC, is_same
 from astrojepa_bench.runs.failures import Ending, Phase, classify
-from astrojepa_bench.runs.grid import cells_of
+from astrojepa_bench.runs.grid import cell_of
 from astrojepa_bench.runs.ranks.channel import Channel, Order
 from astrojepa_bench.training.loop import Trainer
 
@@ -63,12 +62,12 @@ class _Following:
     Attributes:
         channel: to the first process.
         registry: what is on offer, once it is loaded.
-        plans: the cells of each plan and on what they run, by its number.
+        contexts: on what the cells of each plan run, by its number.
     """
 
     channel: Channel
     registry: Registry | None = None
-    plans: dict[int, tuple[Sequence[Cell], RunContext]] = field(default_factory=dict)
+    contexts: dict[int, RunContext] = field(default_factory=dict)
 
     def train(self, order: Order, number: int) -> None:
         """Train one cell together with the others; whatever happens, be ready for the next one."""
@@ -113,10 +112,9 @@ class _Following:
             if setting.name in order.settings and not is_same(setting.read(), order.settings[setting.name]):
                 setting.put(order.settings[setting.name])
         self.registry = self.registry or load_registry(order.request.plugins)
-        if order.plan not in self.plans:
-            self.plans[order.plan] = cells_of(order.request, self.registry, order.plan, order.command)
-        cells, context = self.plans[order.plan]
-        cell = cells[order.index - 1]
+        known = self.contexts.get(order.plan)
+        cell, context = cell_of(order.request, self.registry, order.plan, order.index, order.command, known)
+        self.contexts[order.plan] = context
         found = RunIdentity.of(cell, context.galaxies, context.budget).run_id
         if found != order.run_id:
             raise BenchError(
