@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from astrojepa_bench.plugin import Encoder, ImageSpec
 from astrojepa_bench.registry import Registry, load_registry
@@ -30,8 +30,7 @@ CLASSES = 10
 ENCODER, PATCH_PX = "vit-micro", 8
 
 
-@dataclass(frozen=True)
-class Rate:
+class Rate(NamedTuple):
     """How fast one GPU trained an objective.
 
     Attributes:
