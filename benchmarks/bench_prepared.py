@@ -108,6 +108,7 @@ def train(folder, holds):
         trainer._step(step)
     if not holds:
         limit(mapped)
+    (begin,) = facts("io", "read_bytes")
     print("ready", flush=True)
     for line in sys.stdin:
         first, last = map(int, line.split())
@@ -120,7 +121,7 @@ def train(folder, holds):
             seconds += time.perf_counter() - began
             digest.update(trainer.images.raw(trainer.order.at(step)).numpy().data)
         (read,) = facts("io", "read_bytes")
-        print(json.dumps([seconds, digest.hexdigest(), read]), flush=True)
+        print(json.dumps([seconds, digest.hexdigest(), read - begin]), flush=True)
 
 
 def measure(folder, galaxies):
@@ -135,21 +136,20 @@ def measure(folder, galaxies):
     ]
     for child in children:
         assert child.stdout.readline() == "ready\n"
-    ratios, read = [], []
+    ratios, read = [], 0
     for first in range(0, EPOCHS * galaxies // BATCH, STEPS):
         answers = []
         for child in children:
             child.stdin.write(f"{first} {first + STEPS}\n")
             answers.append(json.loads(child.stdout.readline()))
-        (mapped, one, so_far), (held, other, _) = answers
+        (mapped, one, read), (held, other, _) = answers
         assert one == other, f"other batches from step {first} on"
         ratios.append(held / mapped)
-        read.append(so_far)
     for child in children:
         child.stdin.close()
         assert child.wait() == 0
     size = galaxies * BANDS * SIDE * SIDE
-    return statistics.median(ratios), (read[-1] - read[0]) / size / EPOCHS
+    return statistics.median(ratios), read / size / EPOCHS
 
 
 def rows(galaxies=GALAXIES):
