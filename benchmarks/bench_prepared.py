@@ -1,6 +1,6 @@
 """More galaxies than memory: a prepared data set ten times the allowed memory, against the same images in memory.
 
-python benchmarks/bench_prepared.py [GALAXIES]
+python benchmarks/bench_prepared.py [--quick]
 
 Two processes train one objective on the same table. One holds the images in memory. The other maps the shards from
 the disk, may take no more memory (RLIMIT_DATA) than it has after ten steps and a tenth of the images, and drops
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from astrojepa_lejepa import LeJEPA
+from table import Row
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.memory import let_go
@@ -152,20 +153,24 @@ def measure(folder, galaxies):
     return statistics.median(ratios), read / size / EPOCHS
 
 
-def rows(galaxies=GALAXIES):
-    """Return the row of the table of benchmarks: what, measured, limit, unit."""
+def rows(*, quick=False):
+    """Yield the row of the table; a quick one has few galaxies, whose shards a system reads in one go."""
+    galaxies = 1_600 if quick else GALAXIES
     with tempfile.TemporaryDirectory() as folder:
         ratio, read = measure(Path(folder), galaxies)
-    assert read > LEAST, f"only {read:.2f} of the images came from the disk, at {ratio:.3f} of the rate"
-    return [
-        ("training from shards, ten times the allowed memory, against memory", ratio, LEAST, "of the rate")
-    ]
+    assert read > LEAST or quick, (
+        f"only {read:.2f} of the images came from the disk, at {ratio:.3f} of the rate"
+    )
+    how = f"{read:.2f} of the images read from the disk in every epoch; wall time by turns, batches bit-equal"
+    goal = "" if quick else f">= {LEAST}"
+    what = "rate of training from shards, ten times the allowed memory, by that in memory"
+    yield Row(what, None, None, ratio, "", goal, how, None, "arithmetic")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["train"]:
         train(Path(sys.argv[2]), sys.argv[3] == "held")
     else:
-        ((what, ratio, least, unit),) = rows(int(sys.argv[1]) if len(sys.argv) > 1 else GALAXIES)
-        print(f"{what}: {ratio:.3f} {unit}, at least {least}")
-        assert ratio >= least
+        (row,) = rows(quick="--quick" in sys.argv)
+        print(" | ".join(cell for cell in row.cells() if cell))
+        assert row.is_met is not False

@@ -162,7 +162,7 @@ def test_unknown_runs_are_one_line(look, tmp_path):
 def test_a_missing_extra_is_told_before_anything_is_opened(look, tmp_path, monkeypatch):
     """With the line that installs it."""
     monkeypatch.setattr(map_module.importlib.util, "find_spec", lambda name: None)
-    code, _, error = look("map", "--method", "umap", "--out", tmp_path / "x.png", record="no such run")
+    code, _, error = look("map", "--method", "umap", "--out", tmp_path / "x.png", files=False)
 
     assert code == 2
     assert "pip install 'astrojepa-bench[umap]'" in error

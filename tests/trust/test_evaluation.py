@@ -341,7 +341,7 @@ ODD_TAPS = [
 @pytest.mark.parametrize("owner", [ENCODER, OBJECTIVE])
 def test_taps_are_judged_before_training_and_blamed_on_who_made_the_encoder(monkeypatch, taps, told, owner):
     """Hours of training would be lost on a tap; a scored encoder that an objective made is the objective's."""
-    monkeypatch.setattr(extraction, "BATCH", 2)
+    monkeypatch.setattr(extraction, "BATCH_ON_CPU", 2)
     table, encoder = galaxies(), Odd(taps)
     objective = owned(Around(encoder, None, 0), OBJECTIVE)
     if owner is ENCODER:
