@@ -120,11 +120,6 @@ def absent(what: str, package: str, goal: str = "") -> Row:
     return Row(what, None, None, None, "", goal, f"not measured: {package} is not installed")
 
 
-def of_limit(what: str, found: float, limit: float, unit: str) -> Row:
-    """Return the row of a figure that stands beside its limit instead of a peer."""
-    return Row(what, found, limit, found / limit, unit, note="beside it: the limit, which the script asserts")
-
-
 def scripts(only: str = "*") -> list[str]:
     """Name the scripts that have rows, found by their text so that none is imported for it."""
     found = sorted(HERE.glob("bench_*.py"))
@@ -143,8 +138,7 @@ def rows_of(script: str, *, quick: bool) -> Iterator[Row]:
     try:
         rows = importlib.import_module(script).rows
         wants = inspect.signature(rows).parameters
-        for row in rows(quick=quick) if "quick" in wants else rows():
-            yield row if isinstance(row, Row) else of_limit(*row)
+        yield from rows(quick=quick) if "quick" in wants else rows()
     except ImportError as error:
         yield Row(script, None, None, None, "", "", f"not measured: {error}")
     except Exception as error:  # one script that fails leaves the others their rows
