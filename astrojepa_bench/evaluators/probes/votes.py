@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from astrojepa_bench.evaluators.probes.neighbours import CHUNK, Directions
 
 version = 1  # raise it whenever a number changes
-TIED = 64  # rows that are shared out at a time
+TIED = 64  # rows at a time, where ties are looked for and shared out
 
 
 def vote(
@@ -35,10 +35,13 @@ def vote(
         weight = ((nearest - nearest[:, :1]) / temperature).exp()  # relative to the nearest: no overflow
         empty = weight.new_zeros((len(part), voters.shape[1]))
         counted = empty.scatter_add_(1, label[voter], weight)
-        tied = ((similarity >= nearest[:, -1:]).sum(dim=1) > k).nonzero()[:, 0]
+        # in parts: marks are counted in 64 bits, twice what the similarities take
+        rows = zip(similarity.split(TIED), nearest[:, -1:].split(TIED), strict=True)
+        near = torch.cat([(each >= edge).sum(dim=1) for each, edge in rows])
+        tied = (near > k).nonzero()[:, 0]
         if len(tied):
             shares = similarity.new_empty(len(tied), len(label))
-            for some in torch.arange(len(tied), device=tied.device).split(TIED):  # takes six times its rows
+            for some in torch.arange(len(tied), device=tied.device).split(TIED):
                 shares[some] = _shared(similarity[tied[some]], nearest[tied[some]], temperature)
             counted[tied] = shares @ voters
         votes.append(counted)
