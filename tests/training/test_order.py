@@ -8,6 +8,7 @@ from scipy.stats import chisquare, hypergeom
 
 from astrojepa_bench.streams import numpy_stream
 from astrojepa_bench.training.order import WINDOW, DataOrder
+from astrojepa_bench.training.together import rows_of, share_of_part
 
 
 def order_of(rows, batch_size=7, seed=0, block=5, ahead=None):
@@ -115,3 +116,14 @@ def test_neighbours_on_the_sky_share_batches_as_seldom_as_chance_has_it():
     expected = passes * (count // 2) * (batch_size - 1) / (count - 1)
     # pairs that were stored in one block by chance meet more often; those of all other blocks more seldom
     assert abs(met - expected) < 5 * np.sqrt(expected * 4)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_ranks_share_the_batches_of_one_process(ranks):
+    """The same galaxies in the same order, however many processes; also where the first steps were another's."""
+    alone, later = order_of(300, batch_size=8), order_of(300, batch_size=8)
+    for step in [*range(30), 90]:
+        shares = [share_of_part(rank, ranks, 8, 1) for rank in range(ranks)]
+        dealt = [rows_of(later.at(step), share) for share in shares]
+
+        assert np.array_equal(np.concatenate(dealt), alone.at(step))
