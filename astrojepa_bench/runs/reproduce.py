@@ -192,7 +192,7 @@ def _machine(record: RunRecord, again: RunRecord) -> Iterator[str]:
     for key in ("device_class", "precision"):
         if record.identity.get(key) != again.identity.get(key):
             yield f"{key} is {again.identity.get(key)} now, was {record.identity.get(key)}"
-    for key in ("torch", "threads", "world_size"):  # of which earlier records say nothing: one process trained
+    for key in ("torch", "threads", "world_size"):  # records that lack the last are of one process
         was, now = (getattr(each.environment, key, 1) for each in (record, again))
         if was != now:
             yield f"{key} is {now} now, was {was}"
