@@ -227,7 +227,7 @@ def renew_leases() -> None:
         LeaseLostError: one was taken over.
     """
     me = os.getpid(), threading.get_ident()
-    for lease in [each for each in _held_here.values() if each.holder == me]:
+    for lease in [each for each in [*_held_here.values()] if each.holder == me]:
         lease.renew()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -24,6 +23,7 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.files import locked
+from astrojepa_bench.launched import launched
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.executors.slurm_script import submit, write_array
@@ -45,7 +45,7 @@ def execute(arguments: Namespace) -> int:
         return 0
     if arguments.submit and request.executor != "slurm":
         raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
-    if request.executor != "local" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if request.executor != "local" and launched().size > 1:
         raise ConfigError(
             f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
         )
@@ -135,6 +135,8 @@ def request_from(arguments: Namespace) -> RunRequest:
         "executor_options": arguments.executor_option,
         "ray_address": arguments.ray_address,
     }
+    if arguments.executor not in (None, fields.get("executor")):  # what the file asks of another is not meant
+        fields = {name: fields[name] for name in fields if name not in ("executor_options", "ray_address")}
     fields |= {name: value for name, value in flags.items() if value not in (None, [], {})}
     for address, options in settings_of(arguments).items():
         fields.setdefault("settings", {}).setdefault(address, {}).update(options)

@@ -23,7 +23,7 @@ from astrojepa_bench.data.memory import let_go
 from astrojepa_bench.data.resize import resize
 from astrojepa_bench.errors import DataError, StorageError
 from astrojepa_bench.events import emit, track
-from astrojepa_bench.files import LeaseLostError, discard, locked, replacing
+from astrojepa_bench.files import LeaseLostError, discard, locked, renew_leases, replacing
 from astrojepa_bench.seals import fault_of_folder, seal_folder
 from astrojepa_bench.types import Images
 
@@ -271,6 +271,7 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
 
     Raises:
         StorageError: the cache cannot be written.
+        LeaseLostError: another lock that this thread held was taken over.
     """
     entry = cache_dir / room / key
     with _writing(cache_dir):
@@ -283,6 +284,7 @@ def cached(cache_dir: Path, key: str, fill: Callable[[Path], None], room: str = 
                         fill(folder)
                         seal_folder(folder)
                 break
+            renew_leases()  # another lock that was lost would be lost at every turn
     return entry
 
 

@@ -33,3 +33,9 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(import_module(_HOMES.get(name, "timm")), name)
+
+
+def load() -> None:
+    """Import it now: that sets a variable of the environment, a filter and a name of torch, by no cell's doing."""
+    for home in {"timm", *_HOMES.values()}:
+        import_module(home)

@@ -21,6 +21,7 @@ from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.data.splitting.subset import label_count
 from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
+from astrojepa_bench.files import locked
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
@@ -203,12 +204,14 @@ def _certificate(path: Path | None, plans: Sequence[Plan], context: RunContext) 
 
 def _disclosed(result: CellResult, certificate: Certificate, context: RunContext) -> CellResult:
     """Write into a record what its weights had seen, also into one that was there before."""
-    record = result.record
+    record, store = result.record, context.store
     if record.status not in SCORED or not starts_from_weights(record.options):
         return result
-    told = certificate.disclosed_in(record, context.galaxies.table)
-    if told.disclosed != record.disclosed:
-        context.store.write(told)
+    with locked(store.lease_path(record.run_id)):
+        record = store.recall(record.run_id) or record  # another process may have scored it meanwhile
+        told = certificate.disclosed_in(record, context.galaxies.table)
+        if told.disclosed != record.disclosed:
+            store.write(told)
     return dataclasses.replace(result, record=told)
 
 

@@ -188,12 +188,12 @@ def _code(record: RunRecord, identity: RunIdentity) -> Iterator[str]:
 
 
 def _machine(record: RunRecord, again: RunRecord) -> Iterator[str]:
-    """Name what bit-equality needs besides the code: device, precision, torch, threads."""
+    """Name what bit-equality needs besides the code: device, precision, torch, threads, ranks."""
     for key in ("device_class", "precision"):
         if record.identity.get(key) != again.identity.get(key):
             yield f"{key} is {again.identity.get(key)} now, was {record.identity.get(key)}"
-    for key in ("torch", "threads"):
-        was, now = getattr(record.environment, key), getattr(again.environment, key)
+    for key in ("torch", "threads", "world_size"):  # records that lack the last are of one process
+        was, now = (getattr(each.environment, key, 1) for each in (record, again))
         if was != now:
             yield f"{key} is {now} now, was {was}"
 

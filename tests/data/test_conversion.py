@@ -26,6 +26,7 @@ from astrojepa_bench.data.convert import (
 from astrojepa_bench.data.resize import central_square, resize
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import Event, listening
+from astrojepa_bench.files import LeaseLostError, locked
 from astrojepa_bench.seals import SUMS
 
 
@@ -233,3 +234,19 @@ def test_fingerprint_tells_lists_of_parts_apart():
     assert fingerprint(np.array(["a", "bc"])) != fingerprint(np.array(["ab", "c"]))
     assert fingerprint(np.array(["a", "b"], dtype="<U9")) == fingerprint(np.array(["a", "b"]))
     assert fingerprint(np.array([1, 2])) != fingerprint(np.array([2, 1]))
+
+
+def test_an_entry_is_not_filled_for_ever_by_who_lost_another_lock(tmp_path):
+    """As where a run that another machine took over meets galaxies that nobody has converted yet."""
+    filled = []
+
+    def fill(folder):
+        filled.append(folder)
+        assert len(filled) < 3
+
+    with locked(tmp_path / "run"):
+        (mine,) = (tmp_path / "run.lock").iterdir()
+        mine.rename(mine.with_name("elsewhere-00000000-1-0-0123abcd"))
+        with pytest.raises(LeaseLostError, match="run was taken over by process 1 on elsewhere"):
+            cached(tmp_path / "cache", "key", fill)
+    assert len(filled) == 1

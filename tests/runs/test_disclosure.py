@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from astrojepa_bench.board.render import read_board, write_board
@@ -15,7 +16,11 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.certificate import Certificate
 from astrojepa_bench.results.correct import decode_bits
-from astrojepa_bench.runs.grid import run_grid
+from astrojepa_bench.results.store import Store
+from astrojepa_bench.runs.assemble import load_galaxies
+from astrojepa_bench.runs.cell import CellResult
+from astrojepa_bench.runs.component import Component, RunContext
+from astrojepa_bench.runs.grid import _disclosed, run_grid
 from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.streams import scoped_global
 from astrojepa_bench.training.budgets import BUDGETS, Budget
@@ -77,6 +82,21 @@ def test_a_record_says_what_its_weights_had_seen(place):
     assert f"³ {row.label}: {row.disclosed}." in page
     assert score(place).disclosed == record.disclosed  # asked for again without the certificate
     assert score(place, evaluators="knn").disclosed == record.disclosed  # and scored by another evaluator
+
+
+@pytest.mark.slow
+def test_a_disclosure_keeps_what_another_command_scored_meanwhile(place):
+    """A grid discloses once all its cells are done, long after it was told of the first."""
+    place, table = place
+    told = CellResult(score(place))
+    meanwhile = score(place, evaluators="knn")
+    dataset = Component.of(load_registry().get("dataset", "hdf5"), {"dataset": {"path": place / "tiny.h5"}})
+    galaxies = load_galaxies(dataset, 32, place / "cache", torch.device("cpu"))
+    context = RunContext(galaxies, BUDGETS["tiny"], (), Store(place / "out"), "test")
+    record = _disclosed(told, Certificate.read(place / "c.json", table), context).record
+    assert {each.evaluator for each in record.scores} == {"linear", "knn"}
+    assert record == context.store.find(record.run_id)
+    assert (record.scores, record.disclosed["seen"]["test"]) == (meanwhile.scores, 10)
 
 
 def test_nothing_is_disclosed_of_what_learns_here(place):

@@ -165,3 +165,10 @@ def test_other_code_is_told(again, made):
     chain = {**made.identity["chain"], "masker": {"own": "v0"}}
     done = again(made.model_copy(update={"identity": {**made.identity, "chain": chain}}))
     assert any(note.startswith("masker is ") and note.endswith(" now, was v0") for note in done.notes)
+
+
+def test_that_several_ranks_trained_it_is_told(again, made):
+    """One process adds up in another order, and draws other numbers where a plugin draws them itself."""
+    environment = made.environment.model_copy(update={"world_size": 2})
+    done = again(made.model_copy(update={"environment": environment}))
+    assert done.notes == ("world_size is 1 now, was 2",)

@@ -48,6 +48,17 @@ def test_flags_win_over_the_config_file(tmp_path):
     assert request.settings == {"dataset": {"path": "a.h5", "label": "y"}}
 
 
+def test_another_executor_than_the_files_takes_none_of_its_options(tmp_path):
+    """As in each task of Slurm, which runs its part on its node by the same file."""
+    path = tmp_path / "a.toml"
+    path.write_text('objectives = ["untrained"]\nexecutor = "slurm"\nexecutor_options = ["mem=4G"]\n')
+    there, here = (asked("--config", str(path), *more) for more in ((), ("--executor", "local")))
+    more = asked("--config", str(path), "--executor", "ray", "--executor-option", "memory=4G")
+    assert (there.executor, there.executor_options) == ("slurm", ("mem=4G",))
+    assert (here.executor, here.executor_options) == ("local", ())
+    assert (more.executor, more.executor_options) == ("ray", ("memory=4G",))
+
+
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [

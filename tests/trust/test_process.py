@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -215,3 +216,17 @@ def test_a_disk_that_fills_during_a_checkpoint_costs_nothing_but_time(tmp_path, 
     assert last.scores == undisturbed.scores
     assert last.training.loss_curve == undisturbed.training.loss_curve
     assert [path for path in tmp_path.rglob("*.partial")] == []
+
+
+@pytest.mark.slow
+def test_what_libraries_of_encoders_set_is_not_blamed_on_a_cell():
+    """They are imported when the first cell needs them, and set a variable, a filter and a name of torch then."""
+    code = """
+from astrojepa_bench.encoders import timm_library
+from astrojepa_bench.events import listening
+from astrojepa_bench.runs.executors.restoring import restored
+with listening(lambda event: print(event.fields)), restored([]):
+    timm_library.create_model
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr[-2000:]

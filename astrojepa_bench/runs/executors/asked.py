@@ -107,9 +107,13 @@ def read_ray(texts: Iterable[str]) -> RayCell:
     cpus, memory = numbers.get("num_cpus"), numbers.get("memory")
     if cpus is not None and (cpus < 1 or cpus != int(cpus)):
         raise ConfigError(f"--executor-option num_cpus={options['num_cpus']}: expected 1, 2, … processors")
-    return RayCell(
-        None if cpus is None else int(cpus), numbers.get("num_gpus"), None if memory is None else int(memory)
-    )
+    gpus = numbers.get("num_gpus")
+    if gpus is not None and gpus != (int(gpus) if gpus > 1 else round(gpus, 4)):
+        raise ConfigError(
+            f"--executor-option num_gpus={options['num_gpus']}: expected whole GPUs, or a share of one in four "
+            "digits at most, such as 0.5"
+        )
+    return RayCell(None if cpus is None else int(cpus), gpus, None if memory is None else int(memory))
 
 
 def parse_task_time(text: str) -> int:

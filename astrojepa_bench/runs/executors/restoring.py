@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from astrojepa_bench import events
+from astrojepa_bench.encoders import timm_library
 from astrojepa_bench.options import Offer
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.executors.namespaces import Namespaces
@@ -26,6 +27,7 @@ def restored(components: Sequence[Component]) -> Iterator[None]:
     Args:
         components: whose code runs in the block, for the note.
     """
+    timm_library.load()  # in a cell, it would be taken for something that the cell moved
     settings, names_put_back = read_settings(SETTINGS), Namespaces.read().put_back  # bound before plugins run
     with _open_streams() as lost:
         try:

@@ -91,13 +91,14 @@ class Worker:
 
     def leave(self, *, busy: bool) -> None:
         """Ask the process to end: now if it is busy, else as soon as it has nothing left to do."""
-        if self._process is None:
+        process = self._process  # the thread that asks it may be ending it
+        if process is None:
             return
         with suppress(OSError, ValueError):
             if busy:
-                self._process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGINT)
             else:
-                sent(self._process.stdin, NO_MORE)
+                sent(process.stdin, NO_MORE)
 
     def dismiss(self) -> None:
         """Let an idle process end; who asks again asks a new one."""

@@ -107,7 +107,8 @@ def test_what_a_cell_takes_of_a_node_is_read():
     """Whole processors, parts of GPUs, memory with its unit; anything else is refused."""
     assert read_ray([]) == RayCell()
     assert read_ray(["num_cpus=4", "num_gpus=0.25", "memory=1.5G"]) == RayCell(4, 0.25, 3 * 2**29)
-    for wrong in ("num_cpus=0.5", "num_cpus=0", "num_cpus=2G", "cpus=2", "memory=lots", "num_gpus"):
+    wrong_gpus = "num_gpus", "num_gpus=1.5", "num_gpus=0.00001"
+    for wrong in ("num_cpus=0.5", "num_cpus=0", "num_cpus=2G", "cpus=2", "memory=lots", *wrong_gpus):
         with pytest.raises(ConfigError, match="--executor-option"):
             make_request({"objectives": "untrained", "executor": "ray", "executor_options": [wrong]})
     with pytest.raises(ConfigError, match="leave out --jobs"):
