@@ -1,7 +1,8 @@
 """The scope in which a loss is computed: in float32, or in bfloat16 where that is faster.
 
-On a CPU attention is left in float32: its kernels there are slower in bfloat16, above all backward, and would
-undo what matrix products gain (`benchmarks/bench_precision.py` compares with plain autocast).
+On a CPU two things are left in float32. Attention: its kernels there are slower in bfloat16, above all backward, and
+would undo what matrix products gain (`benchmarks/bench_precision.py` compares with plain autocast). Convolutions in
+two dimensions: the gradient of one of small maps came out as NaN there now and then.
 """
 
 from __future__ import annotations
@@ -32,12 +33,15 @@ def autocast_to(precision: str, device_class: str) -> Iterator[None]:
         if device_class != "cpu":
             yield
             return
-        with _AttentionInFloat32():
+        with _InFloat32():
             yield
 
 
-class _AttentionInFloat32(TorchFunctionMode):
-    """Attention is handed queries, keys and values in float32; what it answers goes on in their own type."""
+_KEPT = (F.scaled_dot_product_attention, F.conv2d)
+
+
+class _InFloat32(TorchFunctionMode):
+    """What is kept in float32 is handed that; its answer goes on in the type of what it was given first."""
 
     def __torch_function__(
         self,
@@ -47,13 +51,13 @@ class _AttentionInFloat32(TorchFunctionMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         named = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
+        if func not in _KEPT:
             return func(*args, **named)
-        attend = cast(Callable[..., Tensor], func)
+        compute = cast(Callable[..., Tensor], func)
         with torch.autocast("cpu", enabled=False):
-            answer = attend(*map(_wide, args), **{name: _wide(value) for name, value in named.items()})
-        query = cast(Tensor, args[0] if args else named["query"])
-        return answer.to(query.dtype)
+            answer = compute(*map(_wide, args), **{name: _wide(value) for name, value in named.items()})
+        first = cast(Tensor, next(iter((*args, *named.values()))))
+        return answer.to(first.dtype)
 
 
 def _wide(value: object) -> object:

@@ -1,4 +1,4 @@
-"""What a loss is computed in: matrix products in bfloat16, attention on a CPU in float32, and nothing else."""
+"""What a loss is computed in: matrix products in bfloat16; attention and convolutions on a CPU in float32."""
 
 import pytest
 import torch
@@ -41,6 +41,18 @@ def test_arguments_by_name_are_taken_too(heads):
     with autocast_to("bf16", "cpu"):
         found = F.scaled_dot_product_attention(query=query, key=key, value=value)
     assert torch.equal(found, F.scaled_dot_product_attention(query, key, value))
+
+
+def test_convolutions_of_small_maps_keep_finite_gradients():
+    """As in float32; in bfloat16 the weight's gradient of maps of one pixel was NaN in some runs and not in others."""
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Conv2d(8, 8, 3, stride=2, padding=1, bias=False)
+    maps = torch.randn(16, 8, 1, 1, generator=generator)
+    exact = torch.autograd.grad(layer(maps).square().sum(), layer.weight)[0]
+    with autocast_to("bf16", "cpu"):
+        answer = layer(maps)
+    assert answer.dtype == torch.float32
+    assert torch.equal(torch.autograd.grad(answer.square().sum(), layer.weight)[0], exact)
 
 
 def test_float32_means_float32():
