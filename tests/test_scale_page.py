@@ -39,6 +39,19 @@ def test_each_command_is_understood(command):
     build_parser().parse_args(shlex.split(command))
 
 
+def test_folders_are_not_taken_for_data_sets():
+    """A folder that is called like a data set is that data set, and would lack its options."""
+    needy = {
+        offer.name
+        for offer in load_registry().offers("dataset")
+        if any(each.required for each in offer.options)
+    }
+    for command in COMMANDS:
+        given = build_parser().parse_args(shlex.split(command))
+        assert getattr(given, "dataset", None) not in needy, command
+        assert str(getattr(given, "out", "")) not in needy, command
+
+
 def test_there_are_commands():
     """For each of the ways that the page tells."""
     assert len(COMMANDS) >= 8

@@ -1,10 +1,11 @@
 """The catalogue, kept between commands: what is on offer is told without importing a plugin, or torch.
 
 It is kept below the user's cache folder, one file for each set of surroundings: Python, its path, the installed
-packages with their versions, the entry points, and the `--plugin` paths. Beside the catalogue stand size and times
-of every file of the ruler and of plugin code that was imported for it, and which files lay beside these. Where
-anything differs, and where the file is damaged, the plugins are read again. A catalogue with a plugin that failed
-is not kept, since that may depend on what cannot be seen here; nor is one of files that were written just now.
+packages with their versions and when they were installed, the entry points, and the `--plugin` paths. Beside the
+catalogue stand size and times of every file of the ruler and of plugin code that was imported for it, and which
+files lay beside these. Where anything differs, and where the file is damaged, the plugins are read again. A
+catalogue with a plugin that failed is not kept, since that may depend on what cannot be seen here; nor is one of
+files that were written just now.
 
 What is kept is text to be printed, in JSON: no command builds or runs anything from it.
 """
@@ -116,12 +117,17 @@ class Memory:
         return {place: _names_in(place) for place in sorted({*map(os.path.dirname, files), *given})}
 
 
-def _packages() -> list[str]:
-    """List the files that tell which packages are installed, in which versions."""
-    found = set[str]()
+def _packages() -> list[tuple[str, int]]:
+    """List the files that tell which packages are installed, in which versions, and since when.
+
+    A package that was installed anew may have come from another folder though its version is the same.
+    """
+    found = set[tuple[str, int]]()
     for place in sys.path:
-        with suppress(OSError):
-            found |= {name for name in os.listdir(place or ".") if name.endswith(_METADATA)}
+        with suppress(OSError), os.scandir(place or ".") as entries:
+            found |= {
+                (each.name, each.stat().st_mtime_ns) for each in entries if each.name.endswith(_METADATA)
+            }
     return sorted(found)
 
 

@@ -36,7 +36,9 @@ def looking(parser: ArgumentParser, out: str) -> None:
 def target(parser: ArgumentParser) -> None:
     """Declare the galaxies that an action of `data` looks at."""
     parser.add_argument(
-        "target", metavar="TARGET", help="a dataset (see `list datasets`), an HDF5 file, a folder or a zip"
+        "target",
+        metavar="TARGET",
+        help="a dataset (see `list datasets`), an HDF5 or Parquet file, a folder or a zip",
     )
     parser.add_argument("--size", type=int, default=64, metavar="PX", help="image size (default: 64)")
     settings(parser, "dataset")

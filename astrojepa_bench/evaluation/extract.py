@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,7 @@ from astrojepa_bench.types import GalaxyTable, Split
 
 version = 1  # raise it whenever a number changes
 BATCH = 512
-BATCH_ON_CPU = (
-    64  # activations of more leave the processor's cache; an image's features are the same bit for bit
-)
+BATCH_ON_CPU = 64  # activations of more leave the processor's cache
 ENCODED: tuple[Split, ...] = ("train", "val", "test")
 TapFeatures = Mapping[str, Float[Tensor, "galaxy dim"]]
 
@@ -51,9 +50,8 @@ def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " 
         ContractError: the taps are not what `checked_taps` asks for, or differ from batch to batch.
     """
     taps: dict[str, Tensor] = {}
-    size = encoded_at_once(images.device)
-    for start in range(0, len(rows), size):
-        batch = images.batch(rows[start : start + size])
+    for piece in pieces(len(rows), images.device):
+        batch = images.batch(rows[piece])
         with blamed_on(encoder):
             found = checked_taps(encoder, batch)
             widths = {name: kept.shape[1] for name, kept in taps.items()}
@@ -63,13 +61,22 @@ def encode_rows(encoder: Encoder, images: DeviceImages, rows: Int[np.ndarray, " 
         # at once for all rows: small parts among what a batch takes and frees would leave its memory in pieces
         taps = taps or {name: torch.empty(len(rows), width) for name, width in here.items()}
         for name, values in found.items():
-            taps[name][start : start + size] = values
+            taps[name][piece] = values
     return taps
 
 
-def encoded_at_once(device: torch.device) -> int:
-    """Return how many images an encoder is given at once."""
-    return BATCH_ON_CPU if device.type == "cpu" else BATCH
+def pieces(count: int, device: torch.device) -> Iterator[slice]:
+    """Cut images into what an encoder is given at once.
+
+    Products of a single row, or a few, are summed in another order than those of many. So each batch is cut into
+    pieces of about one size, none of them a small rest: features are those of the batch, bit for bit.
+    """
+    at_once = BATCH_ON_CPU if device.type == "cpu" else BATCH
+    for start in range(0, count, BATCH):
+        batch = min(BATCH, count - start)
+        parts = -(-batch // at_once)
+        ends = (start + batch * part // parts for part in range(parts + 1))
+        yield from (slice(*pair) for pair in pairwise(ends))
 
 
 def checked_taps(encoder: Encoder, images: Float[Tensor, "batch band height width"]) -> TapFeatures:

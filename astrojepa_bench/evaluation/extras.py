@@ -22,7 +22,7 @@ from astrojepa_bench.evaluation.extract import (
     check_finite,
     checked_taps,
     encode_rows,
-    encoded_at_once,
+    pieces,
     split_features,
 )
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext, KeptExtra
@@ -91,9 +91,9 @@ class AugmentedViews(KeptExtra):
             for start in range(0, len(rows), BATCH):
                 batch = images.batch(rows[start : start + BATCH])
                 seen = augment(batch, generator, mirror=context.table.spec.mirror_safe)
-                for some in seen.split(encoded_at_once(seen.device)):
+                for piece in pieces(len(seen), seen.device):
                     with blamed_on(encoder):
-                        taps = checked_taps(encoder, some)
+                        taps = checked_taps(encoder, seen[piece])
                         check_finite(taps, "seen in another view")
                     parts.append(taps["last"].float().cpu())
             views.append(torch.cat(parts))

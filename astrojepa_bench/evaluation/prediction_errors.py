@@ -10,9 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from itertools import chain
-from typing import TypeAlias
+from operator import is_
+from types import MethodType
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -25,7 +28,7 @@ from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.errors import ContractError
 from astrojepa_bench.roles import Encoder, Masker, Objective
-from astrojepa_bench.streams import Streams, stream_seed
+from astrojepa_bench.streams import Streams, moved_generators, stream_seed
 from astrojepa_bench.training.asked import prediction_of
 from astrojepa_bench.training.draw import MaskDraw
 from astrojepa_bench.types import GalaxyBatch, Prediction, Tokens
@@ -143,7 +146,8 @@ def encoded_once(objective: Objective, images: Float[Tensor, "batch band height 
 
     A frozen encoder says the same of equal images; so what it said first is handed out again, bit for bit. It is
     asked anew of a part of the images, of any others (crops and views among them), while it trains or is to pass a
-    gradient on, and where somebody wrote into what it had said.
+    gradient on, with other weights or settings than before, and where somebody wrote into what it had said. One
+    that draws random numbers, leaves something behind, or is watched by hooks is asked every time.
 
     Args:
         objective: in evaluation mode.
@@ -156,30 +160,83 @@ def encoded_once(objective: Objective, images: Float[Tensor, "batch band height 
                 before: dict[str, object] = {verb: own[verb]} if verb in own else {}
                 stack.callback(own.update, before)
                 stack.callback(own.pop, verb)
-                own[verb] = _remembering(getattr(encoder, verb), encoder, images)
+                own[verb] = MethodType(_remembering(verb, before.get(verb), encoder, images), encoder)
         yield
 
 
-def _remembering(
-    answer: Callable[..., _Encoding], encoder: Encoder, whole: Tensor
-) -> Callable[..., _Encoding]:
-    said: list[tuple[_Encoding, list[int]]] = []
+def _remembering(verb: str, replaced: object, encoder: Encoder, whole: Tensor) -> Callable[..., _Encoding]:
+    said: list[tuple[_Encoding, list[int] | None, _Condition]] = []
 
-    @wraps(answer)
-    def ask(images: Tensor, *rest: object, **more: object) -> _Encoding:
-        is_part = any(each is not None for each in (*rest, *more.values()))
-        is_frozen = not (encoder.training or torch.is_grad_enabled())
+    @wraps(getattr(type(encoder), verb))
+    def ask(this: Encoder, images: Tensor, *rest: object, **more: object) -> _Encoding:
+        answer = cast(Callable[..., _Encoding], replaced or partial(getattr(type(this), verb), this))
+        is_part = (
+            len(rest) > 1 or {*more} - {"keep"} or any(each is not None for each in (*rest, *more.values()))
+        )
+        is_copy = this is not encoder  # that somebody made since
         alike = images.shape == whole.shape and images.dtype == whole.dtype
-        if is_part or not is_frozen or not alike or not torch.equal(images, whole):
+        if is_part or is_copy or not _is_at_rest(encoder) or not alike or not torch.equal(images, whole):
             return answer(images, *rest, **more)
-        if not said or _writes(said[0][0]) != said[0][1]:
+        now = _Condition.of(encoder)
+        if said and _writes(said[0][0]) == said[0][1] and now == said[0][2]:
+            return said[0][0]
+        now = now.copied()
+        with moved_generators(images.device) as moved:
             found = answer(images)
-            writes = _writes(found)
-            said[:] = [] if writes is None else [(found, writes)]
-            return found
-        return said[0][0]
+        writes = _writes(found)
+        is_lasting = writes is not None and not moved and now == _Condition.of(encoder)
+        said[:] = [(found, writes, now)] if is_lasting else []
+        return found
 
     return ask
+
+
+@dataclass(frozen=True, eq=False)
+class _Condition:
+    """What an encoder's answer may depend on beside the images.
+
+    Attributes:
+        weights: parameters and buffers.
+        settings: everything else that its modules hold.
+        precision: whether products are computed in another than float32.
+    """
+
+    weights: tuple[Tensor, ...]
+    settings: tuple[object, ...]
+    precision: tuple[object, ...]
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> _Condition:
+        held = [value for module in encoder.modules() for value in vars(module).values()]
+        weights = [*encoder.parameters(), *encoder.buffers()]
+        kind = next((each.device.type for each in weights), "cpu")
+        precision = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+        return cls(tuple(each.detach() for each in weights), tuple(held), precision)
+
+    def copied(self) -> _Condition:
+        """Return it with weights of its own, which nobody can write into."""
+        return replace(self, weights=tuple(each.clone() for each in self.weights))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Condition)
+            and self.precision == other.precision
+            and len(self.settings) == len(other.settings)
+            and all(map(is_, self.settings, other.settings))
+            and len(self.weights) == len(other.weights)
+            and all(map(_same, self.weights, other.weights))
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
+
+
+def _is_at_rest(encoder: Encoder) -> bool:
+    """Whether no part of an encoder trains, wants a gradient, or tells a hook what it is asked."""
+    parts = [*encoder.modules()]
+    watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts[1:])
+    return not (watched or torch.is_grad_enabled() or any(part.training for part in parts))
 
 
 def _writes(encoding: _Encoding) -> list[int] | None:

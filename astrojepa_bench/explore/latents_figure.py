@@ -216,7 +216,8 @@ def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure
     side, unit = _side(sample.table, row)
     _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")
     for axes, view, label in zip(panels[1:], seen, labels, strict=True):
-        pixels = np.rint(np.clip(view.image, 0, 1) * 255).astype(np.uint8)
+        is_flux = sample.table.images.dtype != np.uint8  # in a unit of its own, and not in [0, 1]
+        pixels = view.image if is_flux else np.rint(np.clip(view.image, 0, 1) * 255).astype(np.uint8)
         picture = as_rgb(pixels, sample.table.spec.bands)
         visible = picture if view.keep is None or grid is None else _only(picture, view.keep, grid)
         axes.imshow(visible, origin="upper", interpolation="nearest")

@@ -128,6 +128,18 @@ def test_other_surroundings_have_another_catalogue(plugin, kept, monkeypatch):
     assert Memory.of([plugin]).recall() is None
 
 
+def test_a_package_that_was_installed_anew_is_read_anew(plugin, tmp_path, monkeypatch):
+    """From another checkout, say: its version is the same, and what was kept lies untouched in the first."""
+    (tmp_path / "pack-1.dist-info").mkdir()
+    os.utime(tmp_path / "pack-1.dist-info", (1e9, 1e9))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _, catalogue = keep(plugin)
+    assert Memory.of([plugin]).recall() == catalogue
+
+    os.utime(tmp_path / "pack-1.dist-info")
+    assert Memory.of([plugin]).recall() is None
+
+
 def truncated(content):
     """Lose the end."""
     return content[:-99]

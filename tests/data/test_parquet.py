@@ -17,8 +17,11 @@ from astrojepa_bench.data.parquet import Parquet
 from astrojepa_bench.data.sources import parquet_table
 from astrojepa_bench.data.sources.archive import ImageFiles
 from astrojepa_bench.data.sources.band_names import chosen_bands, is_legacy, letters_of
+from astrojepa_bench.data.sources.container import RefusedError
 from astrojepa_bench.data.sources.flux import Flux, displayed
 from astrojepa_bench.data.sources.layouts import recognise
+from astrojepa_bench.data.sources.parquet_cells import array_of
+from astrojepa_bench.data.sources.parquet_columns import ColumnPlace
 from astrojepa_bench.data.sources.parquet_rows import ParquetRows, Wanted
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.events import listening
@@ -477,3 +480,16 @@ def test_a_file_that_repeats_is_held_once(tmp_path):
     rows = ParquetRows.opened(path)
     assert next(rows.pictures()).reason == "not a JPEG, PNG, FITS or NumPy image"
     assert pa.total_allocated_bytes() - before < 64 << 20
+
+
+def test_tensors_whose_axes_are_permuted_are_refused():
+    """What pyarrow makes of them is pixels from elsewhere, in the shape that was asked for."""
+    lists = pa.array([[*range(24)]] * 2, pa.list_(pa.int32(), 24))
+    for order, can_be_read in (([0, 1, 2], True), ([2, 0, 1], False), ([1, 2, 0], False)):
+        kind = pa.fixed_shape_tensor(pa.int32(), (4, 2, 3), permutation=order)
+        cell = pa.ExtensionArray.from_storage(kind, lists).slice(0, 1)
+        if can_be_read:
+            assert array_of(cell, ColumnPlace("image")).tolist() == np.arange(24).reshape(4, 2, 3).tolist()
+            continue
+        with pytest.raises(RefusedError, match="another order of axes"):
+            array_of(cell, ColumnPlace("image"))

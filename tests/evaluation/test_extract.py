@@ -1,12 +1,16 @@
 """How features are computed: an image's features are its own."""
 
+import numpy as np
 import pytest
 import torch
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.evaluation import extract
+from astrojepa_bench.registry import load_registry
 from astrojepa_bench.types import ImageSpec
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("at_once", [7, 512])
@@ -22,3 +26,32 @@ def test_features_do_not_depend_on_how_many_images_are_encoded_at_once(monkeypat
 
     assert found.keys() == again.keys()
     assert all(torch.equal(found[tap], again[tap]) for tap in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vit-micro", "astrojepa-vit", "pca", "profile"])
+@pytest.mark.parametrize("count", [129, 513])
+def test_features_are_those_of_a_batch_of_the_published_size(name, count):
+    """As they were before smaller pieces were encoded; a rest of one image would be summed in another order."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    images, spec = DeviceImages(pixels, CPU), ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.3,) * 3)
+    torch.manual_seed(0)
+    encoder = load_registry().get("encoder", name).factory(spec).eval()
+    encoder.fit_inputs(images.batch(np.arange(64)))
+    rows = np.arange(count)
+    found = extract.encode_rows(encoder, images, rows)
+
+    for start in range(0, count, extract.BATCH):
+        batch = rows[start : start + extract.BATCH]
+        with torch.no_grad():
+            expected = encoder.taps(images.batch(batch))
+        assert all(torch.equal(found[tap][batch], values) for tap, values in expected.items())
+
+
+def test_no_piece_is_a_small_rest():
+    """Whatever the count: all rows in order, at most so many at once, and half as many at least."""
+    for count in (0, 1, 2, 63, 64, 65, 127, 128, 129, 511, 512, 577, 1000):
+        found = [range(count)[piece] for piece in extract.pieces(count, CPU)]
+        assert [row for piece in found for row in piece] == [*range(count)]
+        assert all(len(piece) <= extract.BATCH_ON_CPU for piece in found)
+        assert all(len(piece) >= min(32, count % extract.BATCH or extract.BATCH) for piece in found)

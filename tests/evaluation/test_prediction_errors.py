@@ -1,5 +1,7 @@
 """Prediction errors: encoded once for all draws of masks, bit for bit the numbers of one draw after the other."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -172,6 +174,118 @@ def test_only_frozen_encoders_remember_and_only_what_they_were_told_to(images, e
         assert len(encoder.layers(whole)) == len(encoder.layers(whole)) == 2
         assert len(encodings) == 7
     assert not {"forward", "layers"} & vars(encoder).keys()
+
+
+class Averaged(Scribbler):
+    """Compares what its encoder says of an image with what it says under other circumstances."""
+
+    way = "functional"
+
+    def predict(self, batch, draw, streams):
+        """Ask one encoder twice of the same images."""
+        ask = getattr(self, f"by_{self.way}")
+        return Prediction(self.encoder(batch.images).values[:, None], ask(batch.images)[:, None])
+
+    def slow(self):
+        """Return other weights than those in use."""
+        return {name: value * 0.5 for name, value in self.encoder.named_parameters()}
+
+    def by_functional(self, images):
+        """Leave the encoder as it is."""
+        return torch.func.functional_call(self.encoder, self.slow(), (images,)).values
+
+    def by_copy(self, images):
+        """Change a copy."""
+        other = copy.deepcopy(self.encoder)
+        for name, value in self.slow().items():
+            other.get_parameter(name).data.copy_(value)
+        return other(images).values
+
+    def by_data(self, images):
+        """Write past what torch counts, and back."""
+        kept = {name: value.clone() for name, value in self.encoder.named_parameters()}
+        for name, value in self.slow().items():
+            self.encoder.get_parameter(name).data.copy_(value)
+        found = self.encoder(images).values
+        for name, value in kept.items():
+            self.encoder.get_parameter(name).data.copy_(value)
+        return found
+
+    def by_setting(self, images):
+        """Let its first block be skipped, as a setting has it."""
+        kept, self.encoder.blocks[0].norm1.eps = self.encoder.blocks[0].norm1.eps, 1e3
+        found = self.encoder(images).values
+        self.encoder.blocks[0].norm1.eps = kept
+        return found
+
+    def by_autocast(self, images):
+        """Ask in another precision."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.encoder(images).values.float()
+
+    def by_hook(self, images):
+        """Take what a block within says, of a part and then of the whole."""
+        seen = []
+        hook = self.encoder.blocks[0].register_forward_hook(lambda block, given, found: seen.append(found))
+        self.encoder(images * 0.5)
+        self.encoder(images)
+        hook.remove()
+        return seen[-1]
+
+    def by_chance(self, images):
+        """Drop parts of it though nobody trains."""
+        self.encoder.blocks[0].train()
+        found = self.encoder(images).values
+        self.encoder.blocks[0].eval()
+        return found
+
+
+@pytest.mark.parametrize("way", ["functional", "copy", "data", "setting", "autocast", "hook", "chance"])
+def test_an_encoder_that_is_not_what_it_was_is_asked_anew(images, way):
+    """Whatever an objective does to it between two questions about the same images."""
+    objective = built(Averaged)
+    if way == "chance":
+        objective.encoder.blocks[0].mlp.drop2.p = 0.5
+    objective.way = way
+    numbers = []
+    for ask in (one_by_one, prediction_errors):
+        with scoped_global(0, "dropped"):
+            numbers.append(ask(objective, None, images, ROWS, draws=DRAWS))
+    assert max(numbers[0]["mean_squared"]) > 0
+    if way == "chance":  # two galaxies are looked at first, so the dice fall otherwise; but they are thrown
+        assert min(numbers[1]["mean_squared"]) > 0
+    else:
+        assert_same(numbers[1], numbers[0])
+
+
+class Remarking(TokenViT):
+    """Leaves behind how bright what it saw last was."""
+
+    def forward(self, images, keep=None):
+        """Encode, and remark."""
+        tokens = super().forward(images, keep)
+        self.remark = tokens.values.mean(dim=(1, 2))
+        return tokens
+
+
+class Reading(Scribbler):
+    """Predicts from what its encoder left behind."""
+
+    def predict(self, batch, draw, streams):
+        """Read it after the whole image was encoded, and after its half."""
+        said = []
+        for images in (batch.images, batch.images * 0.5):
+            self.encoder(images)
+            said.append(self.encoder.remark[:, None, None, None].expand(-1, 1, 1, 2))
+        return Prediction(*said)
+
+
+def test_what_an_encoder_leaves_behind_is_left_at_every_question(images):
+    """An encoder with an attention map to be read, for one."""
+    encoder = Remarking(SPEC, patch=4, width=16, depth=1, heads=2)
+    objective = Reading(encoder, encoder.grid, 4).eval()
+    expected = one_by_one(objective, None, images, ROWS)
+    assert_same(prediction_errors(objective, None, images, ROWS, draws=DRAWS), expected)
 
 
 def test_encoders_are_put_back_whatever_happens(images):

@@ -1,5 +1,7 @@
 """What a run sees and predicts of one galaxy: only hidden patches are judged, the same ones each time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,18 @@ def test_views_are_shown_where_no_patch_is_predicted(views_run, table):
 
     assert "predicts no patches; it compares views" in figure.get_supxlabel().replace("\n", " ")
     assert sum(axes.get_title().startswith("view") for axes in figure.axes) == 6
+
+
+@pytest.mark.slow
+def test_views_of_flux_are_stretched(views_run, table):
+    """As the galaxy beside them is: cut to [0, 1], flux of hundreds is white and black."""
+    flux = replace(table, images=((table.images.astype(np.float32) - 30) * 5).astype(np.float16))
+    figure = visualize_full_latent_map(views_run, flux, idx=0)
+
+    views = [axes for axes in figure.axes if axes.get_title().startswith("view")]
+    pixels = np.concatenate([np.asarray(axes.images[0].get_array()).flatten() for axes in views])
+    share = np.isin(pixels, (0, 255)).mean()
+    assert share < 0.25, share
 
 
 def test_no_such_galaxy(sample):

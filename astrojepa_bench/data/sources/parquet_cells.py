@@ -49,6 +49,9 @@ def array_of(cell: pa.Array, place: ColumnPlace) -> np.ndarray:
     """
     found, shape = _opened(cell, place)
     if isinstance(found.type, pa.FixedShapeTensorType):
+        order = found.type.permutation or []
+        if order != sorted(order):  # pyarrow reads such pixels from wrong places, and writes the inverse
+            raise RefusedError(f"its tensors lie in another order of axes ({order}); write them in order")
         with guarded():
             tensor: np.ndarray = found.to_numpy_ndarray()
         return tensor if shape else tensor[0]
