@@ -1,8 +1,8 @@
 """The scope in which a loss is computed: in float32, or in bfloat16 where that is faster.
 
-On a CPU two things are left in float32. Attention: its kernels there are slower in bfloat16, above all backward, and
-would undo what matrix products gain (`benchmarks/bench_precision.py` compares with plain autocast). Convolutions in
-two dimensions: the gradient of one of small maps came out as NaN there now and then.
+On a CPU two things are left in float32. Attention: its kernels there are slower in bfloat16, above all backward,
+and would undo what matrix products gain (`benchmarks/bench_precision.py` compares with plain autocast). And
+convolutions: the gradient of one of small maps came out as NaN there now and then.
 """
 
 from __future__ import annotations

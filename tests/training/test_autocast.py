@@ -44,7 +44,7 @@ def test_arguments_by_name_are_taken_too(heads):
 
 
 def test_convolutions_of_small_maps_keep_finite_gradients():
-    """As in float32; in bfloat16 the weight's gradient of maps of one pixel was NaN in some runs and not in others."""
+    """As in float32; in bfloat16 the weight's gradient of maps of one pixel was NaN in some runs."""
     generator = torch.Generator().manual_seed(0)
     layer = torch.nn.Conv2d(8, 8, 3, stride=2, padding=1, bias=False)
     maps = torch.randn(16, 8, 1, 1, generator=generator)
