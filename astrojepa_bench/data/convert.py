@@ -1,4 +1,4 @@
-"""Source images to one uint8 array on disk, once per content and size, and safe to kill at any moment.
+"""Source images to one array on disk, once per content and size, and safe to kill at any moment.
 
 An entry of the cache is a folder that is filled under another name and renamed when complete, so whatever
 bears the final name is whole. One process fills it while others wait. It holds the checksums of its files; each
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from astrojepa_bench.data.memory import let_go
 from astrojepa_bench.data.resize import resize
@@ -30,7 +30,7 @@ from astrojepa_bench.types import Images
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
 LAYOUT = 3  # raise it whenever an entry of the cache holds other files
 ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?"), ("gaps", "i4")])
-BYTES = np.dtype(np.uint8)
+BYTES, HALVES = np.dtype(np.uint8), np.dtype(np.float16)
 MEBIBYTE = 1 << 20
 ROWS_AT_ONCE = 256
 
@@ -39,14 +39,17 @@ class Picture(NamedTuple):
     """One image of a source.
 
     Attributes:
-        digest: hash of what the source holds; equal digests mean equal pixels.
-        pixels: channels last.
+        digest: hash of what the source holds; equal digests of one source mean equal pixels. That of linear flux
+            is that of its display, for groups of copies are named by it.
+        pixels: channels last; display levels, or linear flux.
         gaps: how many of them have no value in some band (NaN) and show sky instead.
+        blank: whether they show nothing where they are displayed; None where the pixels themselves tell.
     """
 
     digest: bytes
-    pixels: UInt8[np.ndarray, "height width band"]
+    pixels: UInt8[np.ndarray, "height width band"] | Float[np.ndarray, "height width band"]
     gaps: int = 0
+    blank: bool | None = None
 
 
 class Unreadable(NamedTuple):
@@ -75,6 +78,10 @@ class ImageSource(Protocol):
     @property
     def rendering(self) -> str:
         """Which pixels are made of those bytes, and in which order; empty where there is no choice."""
+
+    @property
+    def as_shown(self) -> ImageSource | None:
+        """The same pictures stretched for display, where these are linear flux; None where they are displayed."""
 
     @property
     def bands(self) -> int:
@@ -131,18 +138,19 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
     rows = np.zeros(len(source), dtype=ROW)
     unreadable: dict[int, Unreadable] = {}
     shape = (source.bands, size_px, size_px)
+    dtype = BYTES if source.as_shown is None else HALVES
 
-    def resized() -> Iterator[UInt8[np.ndarray, "band height width"]]:
+    def resized() -> Iterator[Shaped[np.ndarray, "band height width"]]:
         task = f"converting {source.name} to {size_px} px"
         for row, picture in enumerate(track(source.pictures(), task=task, total=len(source))):
             if isinstance(picture, Unreadable):
                 unreadable[row] = picture
-                yield np.zeros(shape, dtype=np.uint8)
+                yield np.zeros(shape, dtype=dtype)
             else:
                 rows[row] = row_of(picture)
-                yield resize(picture.pixels, size_px)
+                yield resize(picture.pixels, size_px).astype(dtype, copy=False)
 
-    _write_images(folder, (len(source), *shape), resized())
+    _write_images(folder, (len(source), *shape), resized(), dtype)
     np.save(folder / "rows.npy", rows)
     (folder / "unreadable.json").write_text(json.dumps(unreadable))
 
@@ -151,7 +159,8 @@ def row_of(picture: Picture) -> tuple[bytes, int, int, bool, int]:
     """Return what `ROW` records of a picture."""
     height, width, _ = picture.pixels.shape
     flat = picture.pixels.reshape(height * width, -1)
-    return picture.digest.hex().encode(), height, width, bool((flat == flat[0]).all()), picture.gaps
+    blank = bool((flat == flat[0]).all()) if picture.blank is None else picture.blank
+    return picture.digest.hex().encode(), height, width, blank, picture.gaps
 
 
 def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: Path) -> Images:

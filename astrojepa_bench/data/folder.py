@@ -28,8 +28,8 @@ class Folder(Dataset):
     of -1 or less mean unknown. Positions and fields of view come from FITS headers where the table has none.
 
     Images are cut to their central square, resampled to the size asked for, and cached. Flux (FITS and
-    NumPy of anything but bytes) is stretched for display first. What is wrong with single images or rows is
-    counted on the card.
+    NumPy of anything but bytes) is stretched for display first, or stays linear. What is wrong with single
+    images or rows is counted on the card.
 
     Args:
         path: folder or zip.
@@ -38,7 +38,8 @@ class Folder(Dataset):
         label: the label column, empty to read no labels.
         attributes: number columns to carry along as factors ("f_smooth,f_bar").
         stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
-            `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the header says so).
+            `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the header says so); `none`
+            leaves it linear, as float16 in its own unit, in the same splits.
         pool: more images for pretraining only (HDF5, zip or folder).
         anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named

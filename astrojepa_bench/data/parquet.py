@@ -44,7 +44,7 @@ class Parquet(Dataset):
         attributes: number columns to carry along as factors ("FLUX_R,SHAPE_R").
         stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
             `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the bands are these and the
-            scale is known).
+            scale is known); `none` leaves it linear, as float16 in its own unit, in the same splits.
         use_mask: whether pixels whose `mask` is false show sky; the Multimodal Universe's is true where a pixel is
             good, and false also near bright stars and beyond the edge of a brick.
         pool: more images for pretraining only (HDF5, zip, folder or Parquet).

@@ -6,41 +6,43 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from scipy.sparse import csr_array
 
 
 def resize(
-    pixels: UInt8[np.ndarray, "height width band"], size_px: int
-) -> UInt8[np.ndarray, "band size size"]:
+    pixels: UInt8[np.ndarray, "height width band"] | Float[np.ndarray, "height width band"], size_px: int
+) -> UInt8[np.ndarray, "band size size"] | Float[np.ndarray, "band size size"]:
     """Cut the central square out of an image and bring it to `size_px` pixels a side.
 
     Larger images are area-averaged (every output pixel is the mean of the sky it covers, so surface
     brightness is conserved); smaller ones are interpolated bilinearly between pixel centres. The weights
-    are integers and the arithmetic is exact, so that a rounding tie falls the same way everywhere.
+    are integers and the arithmetic of levels is exact, so that a rounding tie falls the same way everywhere;
+    flux is neither rounded nor clipped.
 
     Args:
-        pixels: one image, channels last.
+        pixels: one image, channels last: display levels, or linear flux.
         size_px: side of the result [pixel].
 
     Returns:
-        The image with channels first, rounded to the nearest level (ties upwards).
+        The image with channels first; levels are rounded to the nearest (ties upwards).
     """
     square = central_square(pixels)
     side, _, bands = square.shape
     if side == size_px:
         return np.ascontiguousarray(square.transpose(2, 0, 1))
     weights, whole = resampling_weights(side, size_px)
-    rows = weights @ square.reshape(side, side * bands).astype(weights.dtype)
+    wide = weights.dtype if square.dtype == np.uint8 else np.dtype(np.float64)
+    rows = weights @ square.reshape(side, side * bands).astype(wide)
     turned = np.ascontiguousarray(rows.reshape(size_px, side, bands).transpose(1, 2, 0))
     both = (weights @ turned.reshape(side, bands * size_px)).reshape(size_px, bands, size_px)
-    mean = (both + whole**2 // 2) // whole**2
-    return np.ascontiguousarray(mean.astype(np.uint8).transpose(1, 2, 0))
+    mean = (both + whole**2 // 2) // whole**2 if square.dtype == np.uint8 else both / whole**2
+    return np.ascontiguousarray(mean.astype(square.dtype).transpose(1, 2, 0))
 
 
 def central_square(
-    pixels: UInt8[np.ndarray, "height width band"],
-) -> UInt8[np.ndarray, "side side band"]:
+    pixels: Shaped[np.ndarray, "height width band"],
+) -> Shaped[np.ndarray, "side side band"]:
     """Cut out the largest central square: the galaxy is in the middle."""
     height, width = pixels.shape[:2]
     side = min(height, width)

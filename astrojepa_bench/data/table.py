@@ -68,10 +68,10 @@ def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir
     catalogue, converted = source.catalogue(), convert(source, size_px, cache_dir)
 
     def copies() -> Int[np.ndarray, "pair 2"]:
-        """Look at one size, whatever was asked for, so that splits are the same at all."""
+        """Look at one size and display, whatever was asked for, so that splits are the same at all."""
         if np.minimum(converted.rows["height"], converted.rows["width"]).max(initial=0) < LEAST_SIDE_PX:
             return np.empty((0, 2), dtype=np.int64)
-        return copies_among(convert(source, SIDE_PX, cache_dir).images, cache_dir)
+        return copies_among(convert(source.as_shown or source, SIDE_PX, cache_dir).images, cache_dir)
 
     selection = select(source.name, catalogue, converted, how.on_bad_image, copies)
     table = _table(selection, converted, name, how, cache_dir)
@@ -88,8 +88,10 @@ def _table(
     rows, chosen = selection.rows, selection.catalogue
     facts = chosen.facts(converted.images.shape[2])
     known = {fact: values for fact, values in facts.items() if not np.isnan(values).all()}
+    linear = [] if converted.images.dtype == np.uint8 else [converted.images.dtype.name]
     content = fingerprint(
-        CONVERSION, converted.images.shape[1:], converted.digests[rows], rows, chosen.label, selection.split,
+        CONVERSION, *linear, converted.images.shape[1:], converted.digests[rows], rows, chosen.label,
+        selection.split,
         *(part for fact in sorted(known) for part in (fact, known[fact])),
         *(part for fact in sorted(chosen.attributes) for part in (fact, chosen.attributes[fact])),
     )  # fmt: skip

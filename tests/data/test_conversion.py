@@ -39,6 +39,7 @@ class Arrays:
     name: str = "arrays"
     reads: int = 0
     rendering: str = ""
+    as_shown: None = None
 
     @property
     def files(self):

@@ -105,7 +105,7 @@ def only(error, action):
 
 
 def check_image(data):
-    for stretch in ("auto", "viewer", "asinh"):
+    for stretch in ("auto", "viewer", "asinh", "none"):
         found, _ = only(RefusedError, lambda stretch=stretch: glance(data, stretch))
         picture, _ = only(RefusedError, lambda stretch=stretch: decode(data, 3, stretch))
         assert picture is None or picture.pixels.shape[2] == 3

@@ -72,7 +72,7 @@ def record_of(seed=0, **changed):
 class Source:
     """Pictures from memory."""
 
-    name, rendering, bands = "pictures", "", 3
+    name, rendering, bands, as_shown = "pictures", "", 3, None
 
     def __init__(self, stand_in):
         self.files = {"": stand_in}

@@ -97,6 +97,11 @@ class ImageFiles:
         return fingerprint(DECODING, self.stretch, *map(spelt, self.names))
 
     @property
+    def as_shown(self) -> ImageFiles | None:
+        """The same files stretched for display, if they are linear flux."""
+        return replace(self, stretch="auto") if self.stretch == "none" else None
+
+    @property
     def bands(self) -> int:
         """1 if all images are grey, else what most of the others have (looks at every image)."""
         found, counts = np.unique(self.glances["bands"], return_counts=True)
@@ -148,7 +153,7 @@ class ImageFiles:
             dec=np.where(nowhere, seen["dec"], known.dec),
             field_arcsec=seen["field_arcsec"],
             bands=tuple(DISPLAY_ORDER) if (seen["stretch"] == "viewer").all() else (),
-            notes=(*known.notes, *_seen_notes(seen), *linked),
+            notes=(*known.notes, *_seen_notes(seen, self.stretch), *linked),
         )
 
 
@@ -169,8 +174,10 @@ def _listing(container: Container, columns: Columns) -> Listing:
     return without_repeats(listing, "the folder", columns.on_bad_image)
 
 
-def _seen_notes(seen: np.ndarray) -> Sequence[str]:
+def _seen_notes(seen: np.ndarray, stretch: Stretch) -> Sequence[str]:
     counts = {how: int((seen["stretch"] == how).sum()) for how in ("viewer", "asinh")}
+    if stretch == "none":
+        return [f"{sum(counts.values())} images are linear flux, in the unit of their files"]
     grey, colour = int((seen["bands"] == 1).sum()), int((seen["bands"] > 1).sum())
     return true_notes({
         f"{grey} grey images among {colour} in colour show the same in every band": grey and colour,

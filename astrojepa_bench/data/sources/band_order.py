@@ -39,6 +39,12 @@ class Reordered:
         return f"{self.source.rendering} bands {self.order}"
 
     @property
+    def as_shown(self) -> Reordered | None:
+        """The same pictures stretched for display, if they are linear flux."""
+        shown = self.source.as_shown
+        return None if shown is None else Reordered(shown, self.order)
+
+    @property
     def bands(self) -> int:
         """How many bands each picture has."""
         return self.source.bands
@@ -53,7 +59,7 @@ class Reordered:
                 yield picture
             else:
                 digest = hashlib.sha256(picture.digest + bytes(self.order)).digest()[: len(picture.digest)]
-                yield Picture(digest, picture.pixels[..., list(self.order)], picture.gaps)
+                yield Picture(digest, picture.pixels[..., list(self.order)], *picture[2:])
 
 
 def in_order_of(

@@ -1,9 +1,9 @@
-"""Which stretch turns linear flux into display pixels, and what do pixels without a value show?"""
+"""Which stretch, or none, turns flux into pixels, and what do pixels without a value show?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from astrojepa_bench.data.sources.container import RefusedError
 from astrojepa_bench.data.sources.stretch import viewer_stretch
 
-Stretch: TypeAlias = Literal["auto", "viewer", "asinh"]
+Stretch: TypeAlias = Literal["auto", "viewer", "asinh", "none"]
+Curve: TypeAlias = Literal["viewer", "asinh"]
 NATIVE_ARCSEC = 0.262  # pixel of the Legacy Surveys, for whose flux the viewer's stretch is made
 DISPLAY_ORDER = "zrg"  # red first
 SKY = 32 / 255  # where the viewer's stretch puts empty sky
@@ -24,6 +25,9 @@ NORMAL_QUARTILE = (
 )
 NO_FLUX = 1e20  # nothing shines so; it is a fill value
 NOTHING = 1e-60  # below this, ratios of fluxes overflow
+BRIGHTEST = float(np.finfo(np.float16).max)  # 65504
+FAINTEST = float(np.finfo(np.float16).smallest_normal)  # 6.1e-5; below it float16 loses digits
+DISPLAYED = "display levels, which are no linear flux: set dataset.stretch=auto"
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,70 @@ class Flux:
     pixel_arcsec: float = np.nan
 
 
-def chosen_stretch(stretch: Stretch, filters: str, pixel_arcsec: float) -> Literal["viewer", "asinh"]:
-    """Resolve `auto`: the viewer's stretch for g, r and z with a celestial header, else asinh."""
-    if stretch != "auto":
+class Planes(NamedTuple):
+    """Pixels made of flux.
+
+    Attributes:
+        values: display levels, or linear flux in its own unit.
+        gaps: how many pixels had no value in some band.
+        blank: whether the image shows nothing where it is stretched for display.
+    """
+
+    values: UInt8[np.ndarray, "band height width"] | Float[np.ndarray, "band height width"]
+    gaps: int
+    blank: bool
+
+
+def chosen_stretch(stretch: Stretch, filters: str, pixel_arcsec: float) -> Curve:
+    """Resolve `auto`: the viewer's stretch for g, r and z with a celestial header, else asinh.
+
+    So is `none`: linear flux is named, grouped and divided as it is when it is shown.
+    """
+    if stretch != "auto" and stretch != "none":
         return stretch
     legacy = sorted(filters) == sorted(DISPLAY_ORDER) and np.isfinite(pixel_arcsec)
     return "viewer" if legacy else "asinh"
+
+
+def planes_of(flux: Flux, stretch: Stretch, curve: Curve) -> Planes:
+    """Stretch flux for display, or with `none` leave it as it is, in the same order of bands.
+
+    Linear flux keeps its unit; where it has no value it gets the sky that its display shows there: 0 where the
+    viewer's stretch takes the sky to be off, else the band's own level.
+
+    Args:
+        flux: what was measured.
+        stretch: what was asked for.
+        curve: what is meant by that (`chosen_stretch`), or for display where it is `none`.
+
+    Raises:
+        RefusedError: it cannot be shown, or float16 cannot hold it.
+    """
+    shown, gaps = displayed(flux, curve)
+    blank = bool((shown == shown[:, :1, :1]).all())
+    if stretch != "none":
+        return Planes(shown, gaps, blank)
+    light, _ = _ordered(flux)
+    sky = [0.0 if curve == "viewer" else sky_level(band[~np.isnan(band)])[0] for band in light.values]
+    values = np.where(np.isnan(light.values), np.reshape(sky, (-1, 1, 1)), light.values)
+    _check_fits_float16(values)
+    return Planes(values, gaps, blank)
+
+
+def _check_fits_float16(values: Float[np.ndarray, "band height width"]) -> None:
+    """Refuse what is too bright or too faint for the precision in which flux is kept, at whatever size."""
+    size = np.abs(values)
+    over = int((size > BRIGHTEST).sum())
+    if over:
+        raise RefusedError(
+            f"{over} of {values.size} values of flux are beyond {BRIGHTEST:.0f}, the most that float16 holds, up "
+            f"to {size.max():.3g}: write it in a larger unit, or set dataset.stretch=auto"
+        )
+    if 0 < size.max() < FAINTEST:
+        raise RefusedError(
+            f"all {values.size} values of flux are below {FAINTEST:.1e}, where float16 loses digits, the largest "
+            f"{size.max():.3g}: write it in a smaller unit, or set dataset.stretch=auto"
+        )
 
 
 def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band height width"], int]:
@@ -65,10 +127,16 @@ def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band hei
     Raises:
         RefusedError: a band has no value at all, or the viewer's stretch is asked for and there are not three.
     """
+    shown, gaps = _ordered(flux)
+    how = chosen_stretch(stretch, flux.filters, flux.pixel_arcsec)
+    return _viewed(shown) if how == "viewer" else asinh_stretch(shown.values), gaps
+
+
+def _ordered(flux: Flux) -> tuple[Flux, int]:
+    """Return flux with NaN in all pixels without a value and its bands in order, and how many pixels these are."""
     known = np.abs(np.nan_to_num(flux.values, nan=np.inf)) < NO_FLUX
     if not known.any(axis=(1, 2)).all():
         raise RefusedError("a band has no value in any pixel")
-    how = chosen_stretch(stretch, flux.filters, flux.pixel_arcsec)
     gaps = int((~known.all(axis=0)).sum())
     light = np.where(known, flux.values, np.nan)
     light[np.abs(light) < NOTHING] = 0.0
@@ -76,7 +144,7 @@ def displayed(flux: Flux, stretch: Stretch) -> tuple[UInt8[np.ndarray, "band hei
     if sorted(flux.filters) == sorted(DISPLAY_ORDER):  # the header names them; others stay as they are
         order = [flux.filters.index(name) for name in DISPLAY_ORDER]
         shown = replace(flux, values=light[order], filters=DISPLAY_ORDER)
-    return _viewed(shown) if how == "viewer" else asinh_stretch(shown.values), gaps
+    return shown, gaps
 
 
 def _viewed(flux: Flux) -> UInt8[np.ndarray, "band height width"]:

@@ -88,6 +88,10 @@ class Hdf5File:
         return ""
 
     @property
+    def as_shown(self) -> None:
+        """None: these are display levels."""
+
+    @property
     def bands(self) -> int:
         """How many bands its images have."""
         return self.shape[3]

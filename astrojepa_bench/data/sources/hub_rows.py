@@ -120,6 +120,10 @@ class HubRows:
         """Which column, and how many rows of which splits."""
         return json.dumps([DECODING, self.columns["image"], *self.sizes.items()])
 
+    @property
+    def as_shown(self) -> None:
+        """None: these are display levels."""
+
     @cached_property
     def bands(self) -> int:
         """As many as the first image in colour has, 1 if all are grey."""

@@ -1,4 +1,4 @@
-"""How do the bytes of a JPEG, PNG, FITS or NumPy file become uint8 pixels?"""
+"""How do the bytes of a JPEG, PNG, FITS or NumPy file become pixels?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.fits_image import read_header, read_pixels
-from astrojepa_bench.data.sources.flux import Flux, Stretch, chosen_stretch, displayed
+from astrojepa_bench.data.sources.flux import DISPLAYED, Flux, Planes, Stretch, chosen_stretch, planes_of
 from astrojepa_bench.data.sources.image_shape import bands_first, sides_of
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".fits", ".fit", ".npy"})
@@ -33,7 +32,7 @@ class Glance(NamedTuple):
         bands: how many, 0 where the image cannot be read.
         ra, dec: of its centre [deg], NaN where unknown.
         field_arcsec: side of its central square on the sky, NaN where unknown.
-        stretch: how its flux will be shown, empty where it holds display pixels.
+        stretch: how its flux is shown for display, empty where it holds display pixels.
     """
 
     bands: int = 0
@@ -73,12 +72,15 @@ def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
     """Decode an image into so many bands; grey is repeated in each of them.
 
     Raises:
-        RefusedError: it is damaged, or has other bands.
+        RefusedError: it is damaged, has other bands, or holds display levels where flux is to stay linear.
     """
-    digest = hashlib.sha256(data)
+    digest, blank = hashlib.sha256(data), None
     if data.startswith((FITS_SIGNATURE, NUMPY_SIGNATURE)):
-        pixels, gaps, how = _science(data, stretch)
+        (planes, gaps, blank), how = _science(data, stretch)
+        pixels = planes.transpose(1, 2, 0)
         digest.update(how.encode())
+    elif stretch == "none":
+        raise RefusedError(DISPLAYED)
     else:
         with _raster(data) as image:
             if image.mode.startswith(DEEP_MODES):
@@ -89,11 +91,11 @@ def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
             pixels, gaps = shown.reshape(*shown.shape[:2], -1), 0
     if pixels.shape[2] not in (1, bands):
         raise RefusedError(f"has {pixels.shape[2]} bands, most others {bands}")
-    return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps)
+    return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps, blank)
 
 
-def _science(data: bytes, stretch: Stretch) -> tuple[UInt8[np.ndarray, "height width band"], int, str]:
-    """Read FITS or NumPy: bytes are display pixels, any other number is flux."""
+def _science(data: bytes, stretch: Stretch) -> tuple[Planes, str]:
+    """Read FITS or NumPy: bytes are display pixels, any other number is flux; say how that is displayed."""
     if data.startswith(FITS_SIGNATURE):
         found, values = read_pixels(data)
         planes, filters, scale = bands_first(values, already=True), found.filters, found.pixel_arcsec
@@ -103,11 +105,13 @@ def _science(data: bytes, stretch: Stretch) -> tuple[UInt8[np.ndarray, "height w
             array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
         planes, filters, scale = bands_first(array), "", np.nan
     if planes.dtype == np.uint8:
-        return planes.transpose(1, 2, 0), 0, ""
+        if stretch == "none":
+            raise RefusedError(DISPLAYED)
+        return Planes(planes, 0, bool((planes == planes[:, :1, :1]).all())), ""
     with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
         flux = Flux(planes.astype(np.float64), filters, scale)
-    pixels, gaps = displayed(flux, stretch)
-    return pixels.transpose(1, 2, 0), gaps, chosen_stretch(stretch, filters, scale)
+    curve = chosen_stretch(stretch, filters, scale)
+    return planes_of(flux, stretch, curve), curve
 
 
 def _numpy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:

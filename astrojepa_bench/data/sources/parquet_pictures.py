@@ -7,7 +7,6 @@ import io
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from PIL import Image
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.band_names import is_legacy, letters_of
 from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
-from astrojepa_bench.data.sources.flux import Flux, Stretch, chosen_stretch, displayed
+from astrojepa_bench.data.sources.flux import DISPLAYED, Curve, Flux, Stretch, chosen_stretch, planes_of
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import Sides, bands_first, sides_of
 from astrojepa_bench.data.sources.parquet_cells import array_of, bytes_of, names_of
@@ -70,12 +69,13 @@ class Showing:
             pixel_arcsec: side of its pixels on the sky, NaN where unknown.
 
         Raises:
-            RefusedError: it is missing, damaged, or has other bands.
+            RefusedError: it is missing, damaged, has other bands, or holds display levels where flux is to stay
+                linear.
         """
         if self.files is not None:
             return decode(bytes_of(cells.column(self.files.column), self.files), bands, self.stretch)
         planes = self._planes(cells)
-        digest = hashlib.sha256()
+        digest, gaps, blank = hashlib.sha256(), 0, None
         if planes.dtype.kind == "f":
             stretch = self.stretch_of(pixel_arcsec)
             digest.update(
@@ -83,18 +83,24 @@ class Showing:
             )
             digest.update(planes.tobytes())
             with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
-                planes, gaps = displayed(Flux(planes.astype(np.float64), self.filters, pixel_arcsec), stretch)
+                flux = Flux(planes.astype(np.float64), self.filters, pixel_arcsec)
+                planes, gaps, blank = planes_of(flux, self.stretch, stretch)
             pixels = planes.transpose(1, 2, 0)
+        elif self.stretch == "none":
+            raise RefusedError(DISPLAYED)
         else:
-            pixels, gaps = np.ascontiguousarray(planes.transpose(1, 2, 0)), 0
+            pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
             digest.update(pixels.tobytes())
         if pixels.shape[2] not in (1, bands):
             raise RefusedError(f"has {pixels.shape[2]} bands, most others {bands}")
-        return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps)
+        return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps, blank)
 
-    def stretch_of(self, pixel_arcsec: float) -> Literal["viewer", "asinh"]:
-        """Resolve `auto`: flux of other surveys has other units, which the viewer's stretch does not fit."""
-        if self.stretch == "auto" and not is_legacy(self.bands):
+    def stretch_of(self, pixel_arcsec: float) -> Curve:
+        """Resolve `auto`, and what `none` is displayed by.
+
+        Flux of other surveys has other units, which the viewer's stretch does not fit.
+        """
+        if self.stretch in ("auto", "none") and not is_legacy(self.bands):
             return "asinh"
         return chosen_stretch(self.stretch, self.filters, pixel_arcsec)
 

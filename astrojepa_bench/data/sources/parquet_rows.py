@@ -131,6 +131,13 @@ class ParquetRows:
         how = (show.image, show.bands, show.given, show.stretch, show.use_mask)
         return fingerprint(SHOWING, *how, *(spelt(shard.name) for shard in self.shards), self.known.rows)
 
+    @property
+    def as_shown(self) -> ParquetRows | None:
+        """The same rows stretched for display, if they are linear flux."""
+        if self.showing.stretch != "none":
+            return None
+        return replace(self, showing=replace(self.showing, stretch="auto"))
+
     @cached_property
     def bands(self) -> int:
         """As many as are named, else as many as the first image in colour has, 1 if all are grey."""
@@ -269,4 +276,7 @@ def _told(
         how = {showing.stretch_of(arcsec) for arcsec in np.unique(scale).tolist()}
         viewer, own = "as the Legacy Survey viewer does", "by each image's own sky and noise"
         bands = f" of bands {', '.join(map(shown, showing.bands))}" if showing.bands else ""
+        if showing.stretch == "none":
+            yield f"flux{bands} is linear, in its own unit"
+            return
         yield f"flux{bands} is stretched {' or '.join(viewer if each == 'viewer' else own for each in sorted(how))}"
