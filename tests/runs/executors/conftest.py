@@ -102,8 +102,9 @@ def slurm(tmp_path):
 
 
 @pytest.fixture
-def ray_nodes(tmp_path):
+def ray_nodes(tmp_path, monkeypatch):
     """Start three nodes of Ray with a processor each; yield their address and processes, the head's first."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # whatever token an earlier Ray left in the home folder
     if find_spec("ray") is None:
         missing_witness('no Ray here; pip install "astrojepa-bench[ray]"')
     port = free_ports(1)[0]
