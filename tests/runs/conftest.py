@@ -1,5 +1,8 @@
 """A tiny file of galaxies with planted classes, a tiny budget, and plugin files."""
 
+import time
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -94,3 +97,29 @@ def plugin(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(name="is_running")
+def lend_is_running():
+    """Return the function that tells whether there is such a process that has not ended."""
+
+    def is_running(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
+
+    return is_running
+
+
+@pytest.fixture(name="waited_for")
+def lend_waited_for():
+    """Return the function that waits until something happened."""
+
+    def waited_for(happened, patience_s=300):
+        until = time.monotonic() + patience_s
+        while not happened():
+            assert time.monotonic() < until, "it did not happen"
+            time.sleep(0.1)
+
+    return waited_for

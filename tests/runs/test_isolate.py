@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def test_cells_in_their_own_process_end_equal_and_a_crash_ends_no_other(galaxies
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-def test_the_process_of_a_cell_ends_with_its_command(galaxies, tmp_path, number):
+def test_the_process_of_a_cell_ends_with_its_command(galaxies, tmp_path, number, is_running, waited_for):
     """Else it would write behind the back of the next one. An interrupt ends with 130 and gives the lock back."""
     out = tmp_path / "out"
     with (tmp_path / "said.txt").open("w") as file:
@@ -97,21 +96,6 @@ def test_the_process_of_a_cell_ends_with_its_command(galaxies, tmp_path, number)
     assert code == (130 if number == signal.SIGINT else -number)
     assert number == signal.SIGKILL or list((out / "leases").iterdir()) == []
     assert "Traceback" not in (tmp_path / "said.txt").read_text()
-
-
-def is_running(pid):
-    """Whether there is such a process that has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def waited_for(happened, patience_s=300):
-    until = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import torch
 import astrojepa_bench as ab
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.executors import pool
-from astrojepa_bench.runs.executors.settings import ARITHMETIC
+from astrojepa_bench.runs.executors.settings import ARITHMETIC, THREADS
 from astrojepa_bench.runs.request import make_request, read_config
 
 MOVERS = Path(__file__).parents[1] / "trust" / "movers.py"
@@ -80,23 +79,9 @@ def test_jobs_equal_one_process_and_a_death_costs_its_own_cell(galaxies, tmp_pat
     ]
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def waited_for(happened, patience_s=300):
-    until = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-def test_no_job_outlives_its_command(galaxies, tmp_path, number):
+def test_no_job_outlives_its_command(galaxies, tmp_path, number, is_running, waited_for):
     """Ctrl-C ends all of them with 130 and gives their locks back; after a kill they end by themselves."""
     out, said = tmp_path / "out", tmp_path / "said.txt"
     with said.open("w") as file:
@@ -163,8 +148,8 @@ def test_threads_and_gpus_are_divided(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     chosen = [worker.variables["CUDA_VISIBLE_DEVICES"] for worker in pool.CellPool(request)._idle]
 
-    assert pool.THREADS in [setting.name for setting in ARITHMETIC]
-    assert shared._settings[pool.THREADS] == 2
+    assert THREADS in [setting.name for setting in ARITHMETIC]
+    assert shared._settings[THREADS] == 2
     assert [each["CUDA_VISIBLE_DEVICES"] for each in given] == ["0", "1", "0"]
     assert {each["OMP_NUM_THREADS"] for each in given} == {"2"}
     assert sorted(chosen) == ["3", "3", "5"]

@@ -24,7 +24,7 @@ from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.errand import LENGTH, Errand
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, is_same
+from astrojepa_bench.runs.executors.settings import compute_with
 from astrojepa_bench.runs.grid import cell_of
 
 _encode = json.JSONEncoder(default=str).encode  # bound now: a plugin may replace what `json` offers
@@ -117,10 +117,7 @@ class Bench:
         Raises:
             BenchError: a plugin or the galaxies cannot be loaded; or the cell is another one by now.
         """
-        for setting in ARITHMETIC:
-            wanted = errand.settings.get(setting.name)
-            if setting.name in errand.settings and not is_same(setting.read(), wanted):
-                setting.put(wanted)
+        compute_with(errand.settings)
         # In silence: all that could be said of plugins and galaxies was said when the command planned.
         if self._registry is None:
             self._registry = load_registry(errand.request.plugins)

@@ -23,7 +23,7 @@ from astrojepa_bench.runs.cell import CellResult, ended_elsewhere, is_finished, 
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.autopsy import Death, ending_of
 from astrojepa_bench.runs.executors.errand import Errand, packed
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, read_settings
+from astrojepa_bench.runs.executors.settings import read_arithmetic
 from astrojepa_bench.runs.executors.worker import Answer, Tell, Worker
 from astrojepa_bench.runs.failures import Ending
 from astrojepa_bench.runs.request import RunRequest
@@ -53,7 +53,7 @@ def run_cell_isolated(
     if not wait and is_locked(context.store.lease_path(identity.run_id)):
         raise LockedError(f"another process works on {cell.label}; wait for it to end, or stop it")
     began = time.perf_counter()
-    settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
+    settings = read_arithmetic()
     ask = asking(request, context.command, plan, index, total, identity.run_id, settings, wait=wait)
     with Worker({}) as worker:
         answer = ask(worker, _tell)

@@ -24,13 +24,12 @@ from astrojepa_bench.runs.cell import CellResult, run_cell
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.autopsy import Death
 from astrojepa_bench.runs.executors.isolated import asking, identity_to_run, settled
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, read_settings
+from astrojepa_bench.runs.executors.settings import read_arithmetic
 from astrojepa_bench.runs.executors.worker import PATIENCE_S, Answer, Worker
 from astrojepa_bench.runs.request import RunRequest
 
 LOOK_EVERY_S = 1.0
 """How often a cell that another command works on is looked at [s]."""
-THREADS = "torch's threads"
 
 
 @dataclass
@@ -71,8 +70,7 @@ class CellPool:
     def __init__(self, request: RunRequest) -> None:
         self._request = request
         threads = max(1, torch.get_num_threads() // request.jobs)
-        settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
-        self._settings = {**settings, THREADS: threads}
+        self._settings = read_arithmetic(threads)
         shared = {"OMP_NUM_THREADS": str(threads)}  # other libraries than torch read it
         gpus = [] if request.device == "cpu" else _gpus()
         own = [{"CUDA_VISIBLE_DEVICES": gpus[k % len(gpus)]} if gpus else {} for k in range(request.jobs)]

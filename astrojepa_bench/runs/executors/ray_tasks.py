@@ -35,7 +35,7 @@ from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.asked import RayCell, read_ray
 from astrojepa_bench.runs.executors.autopsy import Death
 from astrojepa_bench.runs.executors.isolated import asking, identity_to_run, record_ending, settled
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, read_settings
+from astrojepa_bench.runs.executors.settings import read_arithmetic
 from astrojepa_bench.runs.executors.worker import PATIENCE_S, Answer, Worker
 from astrojepa_bench.runs.failures import Ending
 from astrojepa_bench.runs.request import RunRequest
@@ -232,7 +232,6 @@ class _Queue:
 
     def _submit(self, index: int) -> None:
         there = {"executor": "local", "executor_options": (), "ray_address": None, "isolate": True}
-        settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
         threads = self._takes["num_cpus"]
         errand = RayErrand(
             request=self.request.model_copy(update=there | {"device": self.context.galaxies.device.type}),
@@ -241,7 +240,7 @@ class _Queue:
             index=index,
             total=len(self.cells),
             run_id=self.identities[index].run_id,
-            settings=settings | {"torch's threads": threads},
+            settings=read_arithmetic(threads),
             argv=tuple(sys.argv),
             folder=Path.cwd(),
             marker=self.marker,

@@ -138,11 +138,12 @@ _BACKENDS = (
     ("opt_einsum", ("enabled", "strategy")),
 )
 
+THREADS = "torch's threads"
 ARITHMETIC: tuple[Setting, ...] = (
     Setting("torch's gradients", torch.is_grad_enabled, torch.set_grad_enabled),
     Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
     Setting("torch's default device", torch.get_default_device, put_default_device),
-    Setting("torch's threads", torch.get_num_threads, torch.set_num_threads),
+    Setting(THREADS, torch.get_num_threads, torch.set_num_threads),
     Setting(
         "torch's deterministic algorithms",
         torch.get_deterministic_debug_mode,
@@ -168,6 +169,25 @@ ARITHMETIC: tuple[Setting, ...] = (
     ),
 )
 """What torch computes with: the settings that a process of its own is given too."""
+
+
+def read_arithmetic(threads: int | None = None) -> dict[str, object]:
+    """Read what torch computes with here, by name of the setting.
+
+    Args:
+        threads: of the process that is to compute with the rest of it; None: as many as this one.
+    """
+    found = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
+    return found if threads is None else {**found, THREADS: threads}
+
+
+def compute_with(arithmetic: Mapping[str, object]) -> None:
+    """Let torch compute with what another process read."""
+    for setting in ARITHMETIC:
+        wanted = arithmetic.get(setting.name)
+        if setting.name in arithmetic and not is_same(setting.read(), wanted):
+            setting.put(wanted)
+
 
 _TORCH = (
     Setting("torch's random state", torch.get_rng_state, torch.set_rng_state, worth_telling=False),

@@ -21,7 +21,7 @@ from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.runs.assemble import assemble
 from astrojepa_bench.runs.component import Cell, RunContext
 from astrojepa_bench.runs.executors.restoring import restored
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, is_same
+from astrojepa_bench.runs.executors.settings import compute_with
 from astrojepa_bench.runs.failures import Ending, Phase, classify
 from astrojepa_bench.runs.grid import cell_of
 from astrojepa_bench.runs.ranks.channel import Channel, Order
@@ -108,9 +108,7 @@ class _Following:
             BenchError: it is another one here, or plugins or galaxies cannot be loaded.
         """
         sys.argv[:] = order.argv
-        for setting in ARITHMETIC:
-            if setting.name in order.settings and not is_same(setting.read(), order.settings[setting.name]):
-                setting.put(order.settings[setting.name])
+        compute_with(order.settings)
         self.registry = self.registry or load_registry(order.request.plugins)
         known = self.contexts.get(order.plan)
         cell, context = cell_of(order.request, self.registry, order.plan, order.index, order.command, known)

@@ -17,7 +17,7 @@ from astrojepa_bench.ranks import Ranks, RanksPartedError, training_as
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import Failure
 from astrojepa_bench.runs.component import Cell, RunContext
-from astrojepa_bench.runs.executors.settings import ARITHMETIC, read_settings
+from astrojepa_bench.runs.executors.settings import read_arithmetic
 from astrojepa_bench.runs.failures import Ending, RankFailedError
 from astrojepa_bench.runs.plan import Plan
 from astrojepa_bench.runs.ranks.channel import Channel, Order
@@ -121,7 +121,7 @@ class Leader:
         if channel.is_broken:
             raise RankFailedError(_silent())
         run_id = RunIdentity.of(cell, context.galaxies, context.budget).run_id
-        settings = {setting.name: value for setting, value in read_settings(ARITHMETIC).items()}
+        settings = read_arithmetic()
         words = (self._request, self._command, self._number, index, run_id, settings, tuple(sys.argv))
         channel.tell(f"order/{number}", Order(*words))
         failed = [channel.told(f"ready/{number}/{rank}") for rank in range(1, self.size)]
