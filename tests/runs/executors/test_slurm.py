@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +224,62 @@ def issued(command, environment, folder):
     return done.stdout
 
 
+class Disturbed:
+    """An array of which three tasks are disturbed, each once, when it comes to its third step."""
+
+    def __init__(self, slurm, job, trained, waited_for):
+        self.slurm, self.job, self.trained, self.waited_for = slurm, job, trained, waited_for
+        self.left = {0: self.tell, 1: self.kill, 2: self.requeue}
+        self.hastened = {}
+
+    def says(self, *command):
+        return subprocess.run(command, env=self.slurm, capture_output=True, text=True, check=False).stdout
+
+    def tell(self, task, _):
+        """Make it a task that would end in two minutes, which is told so: Slurm looks every thirty seconds."""
+        self.says("scontrol", "update", f"JobId={task}", "TimeLimit=2")
+
+    def kill(self, task, pid):
+        os.kill(pid, signal.SIGKILL)
+        self.waited_for(lambda: "FAILED" in self.says("scontrol", "show", "job", task))
+        self.requeue(task, pid)
+
+    def requeue(self, task, _):
+        self.says("scontrol", "requeue", task)
+
+    def ended(self):
+        """Disturb what has come far enough; return whether all have ended."""
+        for seed, step, pid in self.trained():
+            if step >= 2 and seed in self.left:
+                self.left.pop(seed)(f"{self.job}_{seed + 1}", pid)
+        queue = self.says("squeue", "-o", "%i %r").splitlines()  # nothing, not even a header, where it fails
+        for line in queue:
+            if "BeginTime" in line:
+                self.hasten(line.split()[0])
+        assert len(queue) != 1 or not self.left, "a task ended before its third step"
+        return len(queue) == 1
+
+    def hasten(self, task):
+        """Let a task begin that would wait for two minutes.
+
+        Not at once: Slurm fails a task that begins in the very second in which its last life was ended.
+        """
+        if self.hastened.get(task, -60) < time.monotonic() - 30:
+            self.hastened[task] = time.monotonic()
+            self.says("scontrol", "update", f"JobId={task}", "StartTime=now+5", "TimeLimit=15")
+
+    def told(self):
+        return "\n".join(
+            self.says(*words) for words in (("squeue",), ("sinfo", "-R"), ("scontrol", "show", "job"))
+        )
+
+
+def logs_below(folder):
+    """Return how the logs of daemons and tasks end."""
+    logs = [path for path in sorted(folder.rglob("*.log")) if "munge" not in path.name]
+    return "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in logs)
+
+
 @pytest.mark.slow
 def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
     slurm, galaxies, numbers, trained, waited_for, tmp_path
@@ -237,41 +294,17 @@ def test_an_array_is_stopped_killed_and_requeued_and_every_cell_is_done_once(
     out = tmp_path / "a folder, 100% shared"
     asked = ("--executor", "slurm", "--executor-option", "cpus-per-task=1", "--executor-option", "time=15")
     answer = json.loads(issued(words(out, *asked, "--submit", "--json"), there, tmp_path))
-    job = answer["job"]
-
-    def slurm_says(*command):
-        return subprocess.run(command, env=slurm, capture_output=True, text=True, check=False).stdout
-
-    def kill_and_requeue(pid):
-        os.kill(pid, signal.SIGKILL)
-        waited_for(lambda: "FAILED" in slurm_says("scontrol", "show", "job", f"{job}_2"))
-        slurm_says("scontrol", "requeue", f"{job}_2")
-
-    # A task that would end in two minutes is told so at once: Slurm looks every thirty seconds.
-    disturb = {
-        0: lambda _: slurm_says("scontrol", "update", f"JobId={job}_1", "TimeLimit=2"),
-        1: kill_and_requeue,
-        2: lambda _: slurm_says("scontrol", "requeue", f"{job}_3"),
-    }
-
-    def all_ended():
-        for seed, step, pid in trained(steps):
-            if step >= 2 and seed in disturb:
-                disturb.pop(seed)(pid)
-        queue = slurm_says("squeue", "-h", "-o", "%i %r").splitlines()
-        for task in [
-            line.split()[0] for line in queue if "BeginTime" in line
-        ]:  # else it waits for two minutes
-            slurm_says("scontrol", "update", f"JobId={task}", "StartTime=now", "TimeLimit=15")
-        return not disturb and not queue
+    array = Disturbed(slurm, answer["job"], lambda: trained(steps), waited_for)
 
     assert (answer["tasks"], answer["cells"]) == (4, 4)
-    waited_for(all_ended, 500)
-    logs = "".join(path.read_text() for path in (out / "slurm").glob("*.log"))
+    try:
+        waited_for(array.ended, 900)
+    except AssertionError as error:
+        pytest.fail(f"{error}\n{steps.read_text()[-300:]}\n{array.told()}\n{logs_below(tmp_path)}")
     last = max(step for _, step, _ in trained(steps))
     lives = {seed: dict.fromkeys(pid for s, _, pid in trained(steps) if s == seed) for seed in range(4)}
 
-    assert numbers(out) == expected, logs[-3000:]
+    assert numbers(out) == expected, logs_below(tmp_path)
     assert Counter(seed for seed, step, _ in trained(steps) if step == last) == dict.fromkeys(range(4), 1)
     assert [len(lives[seed]) for seed in range(4)] == [2, 2, 2, 1]
     for seed in range(3):  # the second life goes on where the first ended
