@@ -26,6 +26,7 @@ from astrojepa_bench.errors import DataError
 
 OnBadImage: TypeAlias = Literal["fail", "skip"]
 ALL = "all their copies were dropped"
+SHOWN = 3  # classes that a note names
 FAR_OFF = 0.1  # of a share, beyond what rounding does to some dozens of galaxies
 COINCIDENT_ARCSEC = 1.0  # two entries nearer than this are one galaxy
 
@@ -94,7 +95,7 @@ def select(
     both = sky(alike=kept) if len(kept) else group
     split = assign_splits(chosen.label, both, chosen.split)
     notes += [*more, *_differences(chosen, converted.rows[rows]), *_divided(chosen, group, split)]
-    notes += [*_copied(alike, split), *_uneven(chosen, both, split)]
+    notes += [*_copied(alike, split), *_uneven(chosen, both, split), *_one_sided(chosen, split)]
     if len(np.unique(chosen.label[chosen.label >= 0])) == 1:  # it has served to divide the rows
         chosen = replace(chosen, label=np.full_like(chosen.label, -1))
     return Selection(rows, chosen, both, split, tuple(notes))
@@ -197,3 +198,17 @@ def _uneven(catalogue: Catalogue, groups: np.ndarray, split: np.ndarray) -> list
         f"the splits hold {told[0]} % (train / val / test) instead of {told[1]} %: galaxies that must stay "
         f"together come in groups of up to {largest}": far and largest > 1 and catalogue.split is None,
     })  # fmt: skip
+
+
+def _one_sided(catalogue: Catalogue, split: np.ndarray) -> list[str]:
+    """Note the classes all of whose galaxies are on one side: they are never learnt, or never reported on."""
+    known, notes = np.unique(catalogue.label[catalogue.label >= 0]), list[str]()
+    words = dict(zip(catalogue.label.tolist(), catalogue.kinds().tolist(), strict=True))
+    for side, loss in (("train", "probes learn nothing of it"), ("test", "nothing is reported on it")):
+        names = [
+            f"'{words[label]}'" for label in np.setdiff1d(known, catalogue.label[split == side]).tolist()
+        ]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        if names:
+            notes.append(f"no galaxy of class {', '.join(names[:SHOWN])}{more} is in {side}: {loss}")
+    return notes
