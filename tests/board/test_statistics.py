@@ -44,7 +44,7 @@ def test_one_seed_has_no_spread():
 
 
 def test_seeds_that_agree_are_no_certainty():
-    """Three seeds right of all 28 galaxies leave room for 88 %; without errors there is no interval; counts are exact."""
+    """Three seeds right of all 28 galaxies leave room for 88 %; what has no error has none; counts are exact."""
     error = binomial_se(1.0, 28)
     right, wrong = summarise([1.0] * 3, [error] * 3), summarise([0.0] * 3, [error] * 3)
 
