@@ -175,7 +175,7 @@ class _Taken:
     misfits: int
 
     def told(self, held: _Held) -> str:
-        """Say which part was taken and count what was left out; empty where the file holds nothing else."""
+        """Tell which part was taken and count what was left out; empty where the file holds nothing else."""
         others = (name for name in unwrapped(held.state) if not name.startswith(self.prefix))
         left = Counter(name.partition(".")[0] for name in others)
         left.update(held.beside)
@@ -259,7 +259,7 @@ def _is_head(name: str, wanted: Mapping[str, Tensor]) -> bool:
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> tuple[str, int]:
-    """Say why tensors do not fit a module, and count those that do not; empty and 0 where all do."""
+    """Phrase why tensors do not fit a module, and count those that do not; empty and 0 where all do."""
     missing = [name for name in wanted if name not in given]
     strange = [name for name in given if name not in wanted]
     odd = [name for name, value in wanted.items() if name in given and value.shape != given[name].shape]
