@@ -63,15 +63,12 @@ class NumberArray:
     def __setstate__(self, state: tuple[object, ...]) -> None:
         _, shape, kind, by_columns, data = state
         dtype = kind.plain if isinstance(kind, NumberType) else None
-        fits = isinstance(shape, tuple) and all(isinstance(side, int) and side >= 0 for side in shape)
-        if (
-            dtype is None
-            or not fits
-            or not isinstance(data, bytes)
-            or len(data) != prod(shape) * dtype.itemsize
-        ):
+        if dtype is None or not isinstance(shape, tuple) or not isinstance(data, bytes):
             return
-        found = np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
+        sides = [side for side in shape if isinstance(side, int) and side >= 0]
+        if len(sides) < len(shape) or len(data) != prod(sides) * dtype.itemsize:
+            return
+        found = np.frombuffer(data, dtype).reshape(sides, order="F" if by_columns else "C")
         self.values = torch.from_numpy(found.astype(dtype.newbyteorder("="), order="C"))
 
 

@@ -210,5 +210,5 @@ def _one_sided(catalogue: Catalogue, split: np.ndarray) -> list[str]:
         ]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         if names:
-            notes.append(f"no galaxy of class {', '.join(names[:SHOWN])}{more} is in {side}: {loss}")
+            notes.append(f"no galaxy of {', '.join(names[:SHOWN])}{more} is in {side}: {loss}")
     return notes
