@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 
 from astrojepa_bench.data.convert import Converted
 from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.splitting.copies import LEAST_SIDE_PX
 from astrojepa_bench.data.splitting.splits import (
     assign_splits,
     conflicting,
@@ -90,7 +91,13 @@ def select(
         sky_groups, converted.digests[rows], chosen.ra, chosen.dec, chosen.field_arcsec, declared=chosen.group
     )
     group = sky()
-    alike = np.empty((0, 2), dtype=np.int64) if placed(chosen.ra, chosen.dec).all() else among(copies(), rows)
+    is_placed, largest = placed(chosen.ra, chosen.dec).all(), _sides(converted.rows[rows]).max()
+    alike = np.empty((0, 2), dtype=np.int64) if is_placed else among(copies(), rows)
+    more += true_notes({
+        f"images of less than {LEAST_SIDE_PX} px show too little to look for copies of a galaxy": (
+            not is_placed and largest < LEAST_SIDE_PX
+        )
+    })  # fmt: skip
     kept = alike if chosen.split is None else alike[together(chosen.split, group, alike)]
     both = sky(alike=kept) if len(kept) else group
     split = assign_splits(chosen.label, both, chosen.split)
@@ -142,13 +149,20 @@ def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
     return replace(catalogue, label=kept), notes
 
 
+def _sides(rows: np.ndarray) -> Int[np.ndarray, " row"]:
+    """Return the side of the central square of each picture [pixel]."""
+    sides: Int[np.ndarray, " row"] = np.minimum(rows["height"], rows["width"])
+    return sides
+
+
 def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
-    sides = np.minimum(rows["height"], rows["width"])
+    sides, oblong = _sides(rows), rows["height"] != rows["width"]
     scales = np.unique(catalogue.field_arcsec[~np.isnan(catalogue.field_arcsec)])
     missing = int(np.isnan(catalogue.redshift).sum())
     return true_notes({
         f"images are {sides.min()} px": not np.ptp(sides),
         f"images are of {len(np.unique(sides))} sizes, {sides.min()} to {sides.max()} px": np.ptp(sides),
+        f"{oblong.sum()} images are not square: their central square is read": oblong.any(),
         f"images show {len(scales)} fields of view, {scales.min(initial=1e9):.4g} to "
         f"{scales.max(initial=0):.4g} arcsec": len(scales) > 1,
         f"{missing} galaxies have no redshift": 0 < missing < len(catalogue),
