@@ -1,8 +1,8 @@
 """Files that `torch.save` wrote, read on the CPU without running any code in them.
 
-Training scripts keep losses, settings and paths beside the weights, as objects of NumPy, argparse and pathlib.
-Torch refuses these, because it cannot vouch for the classes that make them. Stand-ins of our own are read in their
-place: they hold plain values and can do nothing. Whatever else a file asks for is refused by name.
+Training scripts keep losses, settings, paths and dates beside the weights, as objects of NumPy, argparse or
+Lightning. Torch refuses these, because it cannot vouch for the classes that make them. Stand-ins of our own are read
+in their place: they hold plain values and can do nothing. Whatever else a file asks for is refused by name.
 """
 
 from __future__ import annotations
@@ -80,6 +80,18 @@ class Settings(dict[str, object]):
             self.update({str(name): value for name, value in state.items()})
 
 
+class Plain:
+    """Stands for the dictionaries that scripts and Lightning keep settings in; a plain one is made instead."""
+
+    def __new__(cls, *_: object) -> dict[object, object]:  # type: ignore[misc]
+        """Return an empty dictionary, which is filled afterwards."""
+        return {}
+
+
+def _left_out(*_: object) -> None:
+    """Stand for what only tells about a training and is not read."""
+
+
 def _number(kind: object, data: object = b"") -> int | float | bool:
     """Stand for the function that makes NumPy's numbers while a file is read; return a plain one.
 
@@ -113,6 +125,14 @@ STAND_INS: tuple[tuple[Any, str], ...] = (
       for package in ("numpy.core", "numpy._core")  # NumPy 1 and 2 name the module apart
       for stand_in, name in ((_number, "scalar"), (_array, "_reconstruct"))),
     (Settings, "argparse.Namespace"),
+    (Plain, "collections.defaultdict"),
+    *((Plain, f"{module}.AttributeDict")
+      for module in ("pytorch_lightning.utilities.parsing", "lightning.pytorch.utilities.parsing",
+                     "lightning_fabric.utilities.data", "lightning.fabric.utilities.data")),
+    *((_left_out, f"{module}.{name}")
+      for module, names in (("builtins", ("dict", "float", "int", "list", "slice", "str")),
+                            ("datetime", ("date", "datetime", "timedelta", "timezone")))
+      for name in names),
     *((_path, f"{module}.{name}Path")
       for module in ("pathlib", "pathlib._local")
       for name in ("Posix", "Windows", "PurePosix", "PureWindows")),

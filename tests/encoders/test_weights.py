@@ -2,6 +2,8 @@
 
 import argparse
 import pickle
+from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +217,8 @@ def test_objects_of_scripts_are_read_as_plain_values(tmp_path):
         "loss": np.mean([0.25, 0.75]),
         "losses": np.array([1.0, 2.0]),
         "draws": np.random.RandomState(0).get_state(),
+        "counts": defaultdict(list, {"a": [1]}),
+        "began": datetime(2026, 11, 28, tzinfo=UTC),
         "words": np.array(["a"], dtype=object),
     }
     path = tmp_path / "w.pt"
@@ -223,6 +227,7 @@ def test_objects_of_scripts_are_read_as_plain_values(tmp_path):
 
     assert torch.equal(module[0].weight, source[0].weight)
     assert (found["args"], found["loss"]) == ({"num_heads": 3, "out": "/data/x"}, 0.5)
+    assert (found["counts"], found["began"]) == ({"a": [1]}, None)
     assert found["losses"].values.tolist() == [1.0, 2.0]
     assert found["words"].values is None
     arrays = {name: value.numpy() for name, value in source.state_dict().items()}
