@@ -1,8 +1,8 @@
 """Files that `torch.save` wrote, read on the CPU without running any code in them.
 
 Training scripts keep losses, settings, paths and dates beside the weights, as objects of NumPy, argparse or
-Lightning. Torch refuses these, because it cannot vouch for the classes that make them. Stand-ins of our own are read
-in their place: they hold plain values and can do nothing. Whatever else a file asks for is refused by name.
+Lightning. Torch refuses these, because it cannot vouch for the classes that make them. Stand-ins of our own are
+read in their place: they hold plain values and can do nothing. Whatever else a file asks for is refused by name.
 """
 
 from __future__ import annotations
