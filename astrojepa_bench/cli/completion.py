@@ -104,7 +104,7 @@ def _kinds(**_: object) -> list[str]:
 
 def _runs(parsed_args: Namespace, **_: object) -> list[str]:
     """List the ids of the runs below the folder in which they are looked up."""
-    out = getattr(parsed_args, "runs", None) or getattr(parsed_args, "out", None) or RUNS
+    out = getattr(parsed_args, "out", None) or RUNS
     return sorted(path.stem for path in Path(out).glob("runs/**/*.json"))
 
 

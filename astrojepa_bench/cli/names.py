@@ -89,6 +89,10 @@ def check_names(arguments: Namespace) -> None:
         DataError: the record of a run cannot be read, or has no scores.
         PluginError: a plugin that was asked for cannot be loaded.
     """
+    products = getattr(arguments, "products", ())
+    if products and arguments.needs_product and not any(getattr(arguments, word) for word in products):
+        flags = " or ".join(f"--{word} FILE" for word in products)
+        raise ConfigError(f"nothing is to be written; name a file with {flags}")
     typed = _typed(arguments)
     known = recalled(arguments) if typed or "target" in arguments else None
     if typed:
@@ -115,12 +119,8 @@ def refuse_target(target: str, datasets: Collection[str]) -> None:
 
 def _check_run(arguments: Namespace) -> None:
     """Refuse a run that is not there, before what opens it is imported."""
-    has_own_flag = "runs" in arguments  # where --out names a file to be written
-    try:
-        store = import_module("astrojepa_bench.results.store")  # for commands that open a run
-        store.find_run(arguments.run, arguments.runs if has_own_flag else arguments.out)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("--out", "--runs") if has_own_flag else str(error)) from None
+    store = import_module("astrojepa_bench.results.store")  # for commands that open a run
+    store.find_run(arguments.run, arguments.out)
 
 
 def _typed(arguments: Namespace) -> _Typed | None:

@@ -150,7 +150,7 @@ def test_unknown_runs_are_one_line(look, tmp_path):
     code, _, error = look("embed", "--out", tmp_path / "x.h5", "--runs", tmp_path, record="0000")
     assert code == 2
     assert "no run id starts with '0000'" in error
-    assert "--runs" in error
+    assert "--out" in error
     code, _, error = look("embed", "--out", tmp_path / "x.h5", record=tmp_path / "none.json")
     assert code == 2
     assert "none.json cannot be read" in error
