@@ -22,7 +22,7 @@ from io import TextIOWrapper
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.shared_arguments import common
 from astrojepa_bench.cli.stdout import own_stdout
-from astrojepa_bench.cli.verbs import VERBS, Verb
+from astrojepa_bench.cli.verbs import DATA_ACTIONS, VERBS, Verb
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError, named, nearest, said_by
 from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.launched import launched
@@ -94,6 +94,7 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
     if verb is not None and verb not in VERBS:
         raise ConfigError(f"unknown command '{verb}'; {nearest(verb, VERBS)}")
     parser = build_parser(VERBS if verb is None else [verb])
+    rest = _with_target(rest) if verb == "data" else rest
     if not rest:
         parser.print_help(sys.stderr)
         return 2
@@ -121,6 +122,17 @@ def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:
     parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
     common(parser)
     return parser.parse_known_args(words)
+
+
+def _with_target(words: list[str]) -> list[str]:
+    """Let `data ACTION -d DATA` mean `data ACTION DATA`: galaxies are named alike in every command."""
+    parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
+    parser.add_argument("-d", "--dataset")
+    given, rest = parser.parse_known_args(words)
+    place = next((number for number, word in enumerate(rest, start=1) if word in DATA_ACTIONS), None)
+    if given.dataset is None or place is None:
+        return words
+    return [*rest[:place], given.dataset, *rest[place:]]
 
 
 def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:

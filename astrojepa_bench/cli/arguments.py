@@ -1,7 +1,7 @@
 """The arguments of every command, one function a command; argparse and nothing else is imported.
 
 What several commands take stands in `shared_arguments.py`, what the actions of `leaderboard` take in
-`board_arguments.py`.
+`board_arguments.py`, what is asked of components and of the machine in `component_arguments.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
 from astrojepa_bench.cli.shared_arguments import writing as _writing
 
-COMPONENT_KINDS = ("masker", "objective", "encoder", "evaluator", "dataset")  # that `new` can write
 PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
 
 # --- runs ------------------------------------------------------------------------------------------------
@@ -48,7 +47,9 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     )
     names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
-    ruler.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: synthetic)")
+    ruler.add_argument(
+        "-d", "--dataset", metavar="DATA", help="galaxies, by name or path (default: synthetic)"
+    )
     ruler.add_argument("--data", action="append", metavar="KEY=PATH", help="files of a suite's data set")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
@@ -100,6 +101,9 @@ def reproduce(parser: ArgumentParser) -> None:
 
 Exit code 1: the run ended outside its prediction interval."""
     _run(parser)
+    parser.add_argument(
+        "-d", "--dataset", metavar="DATA", help="where the run's galaxies lie now, by name or path"
+    )
     _settings(parser, "KIND")
     _runs_folder(parser)
     parser.add_argument(
@@ -120,7 +124,9 @@ def score(parser: ArgumentParser) -> None:
         "-E", "--evaluator", action="append", required=True, metavar="NAME",
         help="evaluator, core or full (repeatable, or separated by commas)",
     )  # fmt: skip
-    parser.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: the run's)")
+    parser.add_argument(
+        "-d", "--dataset", metavar="DATA", help="galaxies, by name or path (default: the run's)"
+    )
     _settings(parser, "KIND")
     _runs_folder(parser)
     _cache(parser)
@@ -143,7 +149,10 @@ The file is read without running any code in it."""
         "--out", type=Path, default=RUNS, metavar="DIR", help="output folder (default: %(default)s)"
     )
     parser.add_argument(
-        "-d", "--dataset", metavar="NAME", help="galaxies to score it on (default: not scored)"
+        "-d",
+        "--dataset",
+        metavar="DATA",
+        help="galaxies to score it on, by name or path (default: not scored)",
     )
     parser.add_argument(
         "-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core (default) or full"
@@ -325,71 +334,3 @@ def report(parser: ArgumentParser) -> None:
   astrojepa-bench report 3f9a2c --page report.html
   astrojepa-bench report latest --out board -d my_images/ --page report.html"""
     _looking(parser, page="page to write: .html")
-
-
-# --- components and the machine --------------------------------------------------------------------------
-
-
-def catalogue(parser: ArgumentParser) -> None:
-    """Declare the arguments of `list`."""
-    parser.epilog = "examples:\n  astrojepa-bench list maskers\n  astrojepa-bench list --json"
-    parser.add_argument("kind", nargs="?", help="only this kind, such as maskers")
-    _json(parser)
-
-
-def show(parser: ArgumentParser) -> None:
-    """Declare the arguments of `show`."""
-    parser.epilog = "examples:\n  astrojepa-bench show masker:random\n  astrojepa-bench show 3f9a2c --json"
-    parser.add_argument(
-        "subject", metavar="NAME_OR_RECORD", help="a name, a record's .json, or the first letters of a run id"
-    )
-    _runs_folder(parser)
-    _json(parser)
-
-
-def new(parser: ArgumentParser) -> None:
-    """Declare the arguments of `new`."""
-    parser.epilog = """examples:
-  astrojepa-bench new masker ringlike
-  astrojepa-bench new objective contrast --standalone
-
-Writes astrojepa_ringlike.py and test_ringlike.py into the current folder; --standalone makes the folder
-astrojepa-contrast/, a project that can be installed. Existing files are never overwritten."""
-    parser.add_argument("kind", choices=COMPONENT_KINDS, help="which kind of component")
-    parser.add_argument(
-        "name", metavar="NAME", help="the name that users will type, such as ring or ring-like"
-    )
-    parser.add_argument("--standalone", action="store_true", help="make a project that can be installed")
-
-
-def check(parser: ArgumentParser) -> None:
-    """Declare the arguments of `check`."""
-    parser.epilog = """examples:
-  astrojepa-bench check brightness
-  astrojepa-bench check encoder:timm:resnet18
-  astrojepa-bench check --module astrojepa_ringlike.py
-  astrojepa-bench check hdf5 --set dataset.path=FILE.h5
-
-On the CPU, on synthetic galaxies, without a network. Datasets that draw galaxies draw 200."""
-    subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("name", nargs="?", metavar="NAME", help="a component, or kind:name")
-    subject.add_argument(
-        "--module", metavar="PATH", type=Path, help="every component of a plugin file or folder"
-    )
-    subject.add_argument("--all", action="store_true", help="every component that needs no option to be set")
-    _settings(parser, "KIND")
-    _json(parser)
-
-
-def completion(parser: ArgumentParser) -> None:
-    """Declare the arguments of `completion`."""
-    parser.epilog = """examples:
-  eval "$(astrojepa-bench completion bash)"             for ~/.bashrc; with zsh for ~/.zshrc
-  astrojepa-bench completion fish | source              for ~/.config/fish/config.fish"""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
-
-
-def doctor(parser: ArgumentParser) -> None:
-    """Declare the arguments of `doctor`."""
-    parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
-    _json(parser)

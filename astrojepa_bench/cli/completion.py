@@ -99,7 +99,7 @@ def _targets(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
 
 
 def _kinds(**_: object) -> list[str]:
-    return [f"{kind}s" for kind in (*KINDS, "suite")]
+    return [f"{kind}s" for kind in (*KINDS, "suite", "run")]
 
 
 def _runs(parsed_args: Namespace, **_: object) -> list[str]:

@@ -13,9 +13,20 @@ from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
 from astrojepa_bench.errors import ConfigError, StorageError
 from astrojepa_bench.runs.open_run import OpenRun, open_run
 
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+
 
 def execute(arguments: Namespace) -> int:
-    """Write the file, and print how it is read."""
+    """Write the file, and print how it is read.
+
+    Raises:
+        ConfigError: the file's name promises another format, or it cannot be written.
+    """
+    if arguments.weights.suffix.lower() in PICKLES:
+        raise ConfigError(
+            f"{arguments.weights} is named as torch's pickles are, and what is written is safetensors, which "
+            "torch.load cannot read; name it .safetensors"
+        )
     with plugins_at_work():
         run = open_run(arguments.run, out=arguments.out, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):

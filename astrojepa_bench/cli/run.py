@@ -16,6 +16,7 @@ from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.board.rules import keep_rules, refuse_other_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
@@ -107,6 +108,9 @@ def request_from(arguments: Namespace) -> RunRequest:
         ConfigError: something is unknown, missing or of the wrong type.
     """
     fields: dict[str, Any] = read_config(arguments.config) if arguments.config else {}
+    if arguments.dataset is None and isinstance(fields.get("dataset"), str):
+        arguments.dataset = fields["dataset"]
+        name_the_reader(arguments)  # of a path in the file, as of one on the command line
     flags = {
         "objectives": arguments.objective,
         "maskers": arguments.masker,

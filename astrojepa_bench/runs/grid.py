@@ -24,6 +24,7 @@ from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
 from astrojepa_bench.files import locked
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
+from astrojepa_bench.results.galaxy_places import GalaxyPlaces
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
@@ -116,6 +117,8 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     with running(here) as run_cells:
         for number, plan in enumerate(plans):
             context = led(_context(plan, here, device, command), here, number, plan, command)
+            fingerprint = context.galaxies.table.fingerprint
+            GalaxyPlaces(here.out).keep(fingerprint, plan.dataset.name, plan.dataset.options)
             certificate = _certificate(request.overlap, plans, context)
             found = run_cells(plan.cells, context, plan=number)
             results += (
