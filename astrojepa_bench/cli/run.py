@@ -19,6 +19,7 @@ from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.next_steps import next_steps
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
@@ -175,3 +176,4 @@ def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
     text = metrics_text if more else board_text  # columns have room for the core evaluators alone
     print(text(board, shutil.get_terminal_size((100, 24)).columns))
     print(f"\nLeaderboard: {page}")
+    print(next_steps(result.records, request.out))

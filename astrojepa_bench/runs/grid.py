@@ -32,6 +32,7 @@ from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
 from astrojepa_bench.runs.executors.dispatch import running
+from astrojepa_bench.runs.executors.expected import expecting
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.ranks.leader import led
@@ -120,7 +121,8 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
             fingerprint = context.galaxies.table.fingerprint
             GalaxyPlaces(here.out).keep(fingerprint, plan.dataset.name, plan.dataset.options)
             certificate = _certificate(request.overlap, plans, context)
-            found = run_cells(plan.cells, context, plan=number)
+            with expecting(plan.cells, context, here.jobs if here.executor == "local" else 0):
+                found = run_cells(plan.cells, context, plan=number)
             results += (
                 found if certificate is None else [_disclosed(each, certificate, context) for each in found]
             )
