@@ -10,12 +10,13 @@ A command goes through three steps, each before anything heavier is imported:
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -28,6 +29,10 @@ from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.launched import launched
 
 PROGRAM = "astrojepa-bench"
+LIGHT = frozenset(
+    {"catalogue", "completion", "leaderboard", "leaderboard_compare", "leaderboard_merge", "new", "show"}
+)
+"""Modules of verbs that import nothing which takes seconds."""
 LONGEST = 4_000  # characters of an error: a plugin may raise a megabyte of text
 
 
@@ -43,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand here
         import_module("astrojepa_bench.cli.completion").answer(build_parser())
     with own_stdout():  # in a process of its own
-        return _coded(sys.argv[1:], is_own_process=True)
+        code = _coded(sys.argv[1:], is_own_process=True)
+    gc.freeze()  # or Python would look through all of torch for cycles, three times, before it ends
+    return code
 
 
 def _coded(words: list[str], is_own_process: bool = False) -> int:
@@ -101,9 +108,14 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
     chosen = Namespace(**vars(parser.parse_args(rest)) | vars(given), is_own_process=is_own_process)
     with noting_interrupts():
         try:
-            import_module("astrojepa_bench.cli.data_path").name_the_reader(chosen)
-            import_module("astrojepa_bench.cli.names").check_names(chosen)
-            code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
+            with _uncollected() if is_own_process else nullcontext():
+                import_module("astrojepa_bench.cli.data_path").name_the_reader(chosen)
+                names = import_module("astrojepa_bench.cli.names")
+                names.check_names(chosen)
+                if chosen.does not in LIGHT:
+                    names.announce(chosen)
+                verb = import_module(f"astrojepa_bench.cli.{chosen.does}")
+            code: int = verb.execute(chosen)
             sys.stdout.flush()  # a reader that went away is noticed here and not at exit
             return code
         except BaseException as error:
@@ -115,6 +127,17 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
             if said is None:
                 raise
             raise PluginError(said) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector while modules are imported: it would take a quarter of the time for nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:

@@ -147,7 +147,7 @@ class _Pace:
 
 
 class PlainDisplay:
-    """Lines, for each task one now and then: when another tenth of it is done, or it was silent for long.
+    """Lines, for each task one soon and then one now and then: at each tenth of it, or when it was silent for long.
 
     Args:
         write: prints a line.
@@ -187,7 +187,9 @@ class PlainDisplay:
         if pace is None:
             return
         silent = self.now() - pace.spoke
-        is_due = silent >= self.quiet_s and (done - pace.told >= SHARE * pace.total or silent >= LONG_S)
+        is_due = silent >= self.quiet_s and (
+            pace.spoke == pace.began or done - pace.told >= SHARE * pace.total or silent >= LONG_S
+        )
         if left is None and not is_due:
             return
         pace.spoke, pace.told = self.now(), done
