@@ -110,6 +110,7 @@ def _runs(parsed_args: Namespace, **_: object) -> list[str]:
 
 _COMPLETERS: dict[str, Completer] = {
     **dict.fromkeys(KINDS, _names),
+    "dataset": _targets,
     "kind": _kinds,
     "name": _subjects,
     "run": lambda **given: [*_runs(**given), "latest"],

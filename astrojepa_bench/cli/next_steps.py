@@ -36,7 +36,7 @@ def next_steps(records: Sequence[RunRecord], out: Path) -> str:
     lines = ["Runs:"]
     lines += [f"  {each.run_id[:LETTERS]}  {each.title}, seed {each.seed}" for each in asked[:NAMED]]
     if len(records) > len(asked[:NAMED]):
-        lines.append(f"  and more: {shlex.join(['astrojepa-bench', 'list', 'runs', *folder])}")
+        lines.append(f"  all {len(records)}: {shlex.join(['astrojepa-bench', 'list', 'runs', *folder])}")
     if not asked:
         return "\n".join(lines)
     lines.append("Next:" if len(asked) == 1 else "Next, with the first of them:")

@@ -62,11 +62,15 @@ class TimeLeft:
         return max([sum(known) / self._at_once, *known], default=0.0)
 
     def _cost(self, cell: _Waiting) -> float | None:
-        """Return what cells of its kind took now, or before, or else what those like it in training took."""
+        """Return what cells of its kind took now, or before, or else what those like it in training took.
+
+        What only scores tells nothing of what trains; the other way round it is too much rather than too little.
+        """
         same = [seconds for each, seconds in self._took if each.kind == cell.kind]
         if same or cell.seconds is not None:
             return fmean(same) if same else cell.seconds
         like = [seconds for each, seconds in self._took if each.trains == cell.trains]
         like += [each.seconds for each in self._waiting if each.seconds and each.trains == cell.trains]
-        every = like or [seconds for _, seconds in self._took]
-        return fmean(every) if every else None
+        if not like and not cell.trains:
+            like = [seconds for _, seconds in self._took]
+        return fmean(like) if like else None

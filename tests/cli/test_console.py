@@ -213,6 +213,9 @@ def test_what_a_grid_still_takes_is_weighed_by_what_its_cells_cost():
     assert (left.done, left.total, left.seconds) == (3, 6, 100.0 + 20.0 + 1.0)
     assert TimeLeft([{**CELLS[0], "seconds": 30.0}, {**CELLS[1], "seconds": 50.0}], 2).seconds == 50.0
     assert TimeLeft([{**CELLS[0], "seconds": 30.0}], 0).seconds is None
+    floors_first = TimeLeft(CELLS, 1)
+    floors_first.ended("floor 0", 1.0)
+    assert floors_first.seconds is None  # nothing that trains has ended
 
 
 def test_the_time_left_of_a_grid_is_a_line_a_cell(plain):
