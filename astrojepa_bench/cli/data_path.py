@@ -29,15 +29,12 @@ def name_the_reader(arguments: Namespace) -> None:
                 f"-d {given}: nothing lies there; give a file or a folder of galaxies, or a name (list datasets)"
             )
         return
-    if not is_path and given in {each.name for each in catalogue_of(_lone(arguments)).offers("dataset")}:
+    # a copy where a configuration may name more plugins: then all are loaded later, with them
+    alone = Namespace(**vars(arguments)) if getattr(arguments, "config", None) else arguments
+    if not is_path and given in {each.name for each in catalogue_of(alone).offers("dataset")}:
         return
     announce(arguments)
     from astrojepa_bench.data.sources.layouts import recognise  # reads files: heavy, and seldom needed
 
     arguments.dataset, options = recognise(Path(given).expanduser())
     arguments.set = [*(f"dataset.{name}={value}" for name, value in options.items()), *arguments.set]
-
-
-def _lone(arguments: Namespace) -> Namespace:
-    """Copy the arguments where a configuration may name more plugins: then all are loaded later, with them."""
-    return Namespace(**vars(arguments)) if getattr(arguments, "config", None) else arguments

@@ -26,7 +26,7 @@ class _Left(TimeRemainingColumn):
         return Text(f"{text} left", style="progress.remaining")
 
 
-class _Pace(ProgressColumn):
+class _Speed(ProgressColumn):
     """Speed and whatever else there is to say, as far as there is room."""
 
     def render(self, task: Task) -> Text:
@@ -50,7 +50,7 @@ class LiveDisplay:
             BarColumn(bar_width=24 if is_wide else 10),
             _Count(table_column=Column(no_wrap=True)),
             _Left(table_column=Column(no_wrap=True)),
-            _Pace(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            _Speed(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=screen,
             transient=True,
             expand=True,

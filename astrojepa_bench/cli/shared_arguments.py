@@ -69,13 +69,12 @@ class _FolderOrProduct(Action):
     ) -> None:
         """Tell a folder from a file by what lies there and by the ending of its name."""
         path = Path(str(values))
-        is_folder = option_string == "--runs" or not path.suffix or path.is_dir()
-        setattr(given, "out" if is_folder else _product_of(path, parser.get_default("products")), path)
-
-
-def _product_of(path: Path, products: Sequence[str]) -> str:
-    """Choose the product whose ending a file has, or else the first: that one's check names the right endings."""
-    return next((word for word in products if path.suffix.lower() in ENDINGS[word]), products[0])
+        products: Sequence[str] = parser.get_default("products")
+        if option_string == "--runs" or not path.suffix or path.is_dir():
+            word = "out"
+        else:  # an ending that none has is the first one's: its check names the right ones
+            word = next((each for each in products if path.suffix.lower() in ENDINGS[each]), products[0])
+        setattr(given, word, path)
 
 
 def target(parser: ArgumentParser) -> None:
