@@ -243,22 +243,9 @@ def _caveats(
             f"{old} of {len(asked)} runs are of edition 1: recorded before a run's id covered all of its code. "
             "They are shown as they were scored, and no new run reuses them."
         )
-    return notes + _warnings(asked)
-
-
-def _warnings(asked: Sequence[RunRecord]) -> list[str]:
-    """Note what evaluators said of how many runs; of one or two entries among others also whose they are."""
-    said = dict[str, list[str]]()
-    for record in asked:
-        unscored = (f"{name} not scored: {why}" for name, why in record.not_scored.items())
-        for text in (*unscored, *record.warnings):
-            said.setdefault(text, []).append(record.title)
-    entries, notes = len({record.title for record in asked}), list[str]()
-    for text, titles in sorted(said.items()):
-        names = sorted({*titles})
-        whose = f" of {' and '.join(names)}" if len(names) < min(3, entries) else ""
-        notes.append(f"{text} ({len(titles)} run{'s' * (len(titles) > 1)}{whose})")
-    return notes
+    said = Counter(f"{name} not scored: {why}" for record in asked for name, why in record.not_scored.items())
+    said.update(warning for record in asked for warning in record.warnings)
+    return notes + [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]
 
 
 def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:

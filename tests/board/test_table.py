@@ -470,14 +470,6 @@ def test_warnings_of_evaluators_reach_the_reader(make_run):
     assert "C at the end of its grid (2 runs)" in section.notes
 
 
-def test_a_warning_of_few_among_many_names_them(make_run):
-    """What is wrong with a floor is not taken for a fault of what was run."""
-    warned = make_run(objective="floor-like", warnings=["knn: tap 'last' is constant"])
-    (section,) = build_board([warned, *(make_run(objective=name) for name in ("a", "b", "c"))]).sections
-
-    assert f"knn: tap 'last' is constant (1 run of {warned.title})" in section.notes
-
-
 def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):
     """Two fingerprints of one data set name the option in which they differ; one alone names none."""
 
