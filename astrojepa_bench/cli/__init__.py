@@ -112,8 +112,8 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
                 names.check_names(chosen)
                 if not chosen.does.startswith(LIGHT):
                     names.announce(chosen)
-                verb = import_module(f"astrojepa_bench.cli.{chosen.does}")
-            code: int = verb.execute(chosen)
+                module = import_module(f"astrojepa_bench.cli.{chosen.does}")
+            code: int = module.execute(chosen)
             sys.stdout.flush()  # a reader that went away is noticed here and not at exit
             return code
         except BaseException as error:
