@@ -16,8 +16,10 @@ from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.board.rules import keep_rules, refuse_other_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.next_steps import next_steps
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
@@ -107,6 +109,9 @@ def request_from(arguments: Namespace) -> RunRequest:
         ConfigError: something is unknown, missing or of the wrong type.
     """
     fields: dict[str, Any] = read_config(arguments.config) if arguments.config else {}
+    if arguments.dataset is None and isinstance(fields.get("dataset"), str):
+        arguments.dataset = fields["dataset"]
+        name_the_reader(arguments)  # of a path in the file, as of one on the command line
     flags = {
         "objectives": arguments.objective,
         "maskers": arguments.masker,
@@ -171,3 +176,4 @@ def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
     text = metrics_text if more else board_text  # columns have room for the core evaluators alone
     print(text(board, shutil.get_terminal_size((100, 24)).columns))
     print(f"\nLeaderboard: {page}")
+    print(next_steps(result.records, request.out))

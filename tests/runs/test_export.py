@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import astrojepa_bench as ab
 from astrojepa_bench.cli import main
+from astrojepa_bench.cli.export import execute
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
@@ -49,6 +51,9 @@ def test_readmes_lines_give_the_features_that_were_scored(
     monkeypatch.chdir(tmp_path)
     assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
     told = capsys.readouterr().out
+    (tmp_path / "any file").touch()
+    written = [tmp_path / "encoder.safetensors", *(tmp_path / "weights").glob("*.safetensors")]
+    assert {each.stat().st_mode for each in written} == {(tmp_path / "any file").stat().st_mode}
 
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     names = {"images": images}
@@ -69,6 +74,13 @@ def test_encoder_without_a_timm_form_says_so(trained, tmp_path, capsys):
     assert code == 2
     assert "encoder 'pixels' of run" in capsys.readouterr().err
     assert not (tmp_path / "encoder.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["encoder.pth", "encoder.PT", "pytorch_model.bin"])
+def test_a_name_that_torch_would_load_is_refused(name):
+    """What is written there is no pickle, and torch.load would fail over it."""
+    with pytest.raises(ConfigError, match=r"name it \.safetensors"):
+        execute(Namespace(weights=Path(name)))
 
 
 def test_json_is_all_that_is_printed(trained, tmp_path, capsys):
