@@ -148,7 +148,9 @@ class Suite(_Plain):
                 {each.grid for each in self.data.values() if each.grid} - {*self.grids}
             ),
             "a margin names data that are not there": bool({*self.margins} - {*self.data}),
-            "products are of a suite that runs on whatever is asked for, and this one names data": bool(self.data)
+            "products are of a suite that runs on whatever is asked for, and this one names data": bool(
+                self.data
+            )
             and bool(self.products),
             f"families holds others than {', '.join(FAMILIES)}": bool({*self.families} - {*FAMILIES}),
         }

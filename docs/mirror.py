@@ -1,7 +1,8 @@
 """Hook of MkDocs: the site has the pages of this repository, each under the path that it has here.
 
-So a link between two pages works on the site as it does in the repository, and MkDocs checks it. Files that pages link
-to and that are no pages (pictures, tables, scripts) are copied along. A notebook becomes a page with its pictures.
+So a link between two pages works on the site as it does in the repository, and MkDocs checks it. Files that pages
+link to and that are no pages (pictures, tables, scripts) are copied along. A notebook becomes a page with its
+pictures.
 """
 
 from __future__ import annotations

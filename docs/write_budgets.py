@@ -3,9 +3,8 @@
     python docs/write_budgets.py              # from what was measured; a test compares the README with this
     python docs/write_budgets.py --measure    # measure again, on two cores of this machine, which must be idle
 
-All of it is of the recommended recipe, the one entry of suite `features`. Minutes of a GPU are from the median rate of
-the committed records; minutes and memory of two cores from steps on images of noise, each size in a process of its own
-(`budgets.json`). What nobody has measured has no figure.
+All of it is of the recommended recipe, the one entry of suite `features`. Minutes of a GPU are from the median rate
+of the committed records; minutes and memory of two cores from steps on images of noise (`budgets.json`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import json
 import platform
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -41,41 +39,46 @@ MARKS = re.compile(r"(?<=<!-- budgets -->\n).*?(?=<!-- /budgets -->)", re.DOTALL
 CORES = 2
 PASSES = 300  # the longest published schedule: galaxies shown more often than that are few
 GALAXIES = 10_000  # for which the disk is told
-ON_CORES = ("small", "standard")  # `smoke` has the size of the first; the encoder of `long` is for a GPU
-STEPS = {"small": 12, "standard": 3}
+STEPS = 12  # of which the first is left out
 
 
 def table(registry: Registry) -> str:
     """Return the table and the lines below it."""
-    entry, measured, rate = entry_of(registry), json.loads(MEASURED.read_text()), gpu_rate(registry)
-    yardstick = count_image(encoder_of(registry, BUDGETS["small"])) * BUDGETS["small"].seen
+    cores, small = json.loads(MEASURED.read_text()), BUDGETS["small"]
+    runs = recorded(registry)
+    gpu_s = small.seen / median(each["cost"]["images_per_second"] for each in runs)
+    cores_s = small.seen * cores["seconds_an_image"]
+    batch = int(median(each["training"]["images_seen"] // each["training"]["steps"] for each in runs))
+    yardstick = small.seen * count_image(encoder_of(registry, small))
     lines = [
-        f"| budget | images shown | pixels | one GPU | {CORES} CPU cores | arithmetic | memory | disk | galaxies, at least |",
+        f"| budget | images shown | px | one GPU | {CORES} cores | arithmetic | memory | disk | least galaxies |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for budget in BUDGETS.values():
-        same = [name for name in measured["sizes"] if BUDGETS[name].encoder == budget.encoder]
-        cores = measured["sizes"][same[0]] if same else None
-        flops = count_image(encoder_of(registry, budget)) * budget.seen
+        work = budget.seen * count_image(encoder_of(registry, budget)) / yardstick
+        measured = (budget.encoder, budget.size_px) == (small.encoder, small.size_px)
+        about = "" if measured else "≈ "
         cells = [
             f"`{budget.name}`",
             f"{budget.seen:,}",
             f"{budget.size_px}",
-            duration(budget.seen / rate) if budget.encoder == BUDGETS["small"].encoder else "–",
-            "–" if cores is None else duration(budget.seen * cores["seconds_an_image"]),
-            f"{flops / yardstick:,.2g} ×" if flops < yardstick else f"{flops / yardstick:,.0f} ×",
-            "–" if cores is None else f"{cores['peak_bytes'] / 1e9:.1f} GB",
+            about + duration(gpu_s * work),
+            about + duration(cores_s * work),
+            f"× {work:,.2g}" if work < 1 else f"× {work:,.0f}",
+            f"{cores['peak_bytes'] / 1e9:.1f} GB" if measured else "–",
             f"{3 * budget.size_px**2 * GALAXIES / 1e9:.1f} GB",
-            f"{-(-budget.seen // PASSES):,}",
+            f"{max(-(-budget.seen // PASSES), round(batch / (1 - sum(split_shares(1))))):,}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    gpu = max(each["environment"]["device_name"] for each in runs)
+    entry = " + ".join(entry_of(registry))
     about = (
-        f"Training alone, `{' + '.join(entry)}`: on an {measured_gpu()} as the committed records have it, and on {CORES} cores "
-        f"of a {measured['processor']} (torch {measured['torch']}). Arithmetic is relative to `small`; `–`: not measured. "
-        f"Memory is what training holds beside the galaxies, disk what {GALAXIES:,} galaxies of three bands take in the "
-        f"cache. With fewer galaxies than in the last column each is shown more than {PASSES} times. About "
-        f"{labelled(0.05):,} labelled galaxies place an accuracy within ±5 points, {labelled(0.02):,} within ±2 (standard "
-        "error)."
+        f"Training alone, `{entry}`: on an {gpu} as the committed records have it, and on {CORES} cores of an "
+        f"{cores['processor']} (torch {cores['torch']}). `≈` follows from the arithmetic at the rate of `small` and "
+        "was not measured. Memory is what training holds beside the galaxies, disk what "
+        f"{GALAXIES:,} galaxies of three bands take in the cache. With fewer galaxies than in the last column a step "
+        f"is smaller than its recipe says, or each is shown more than {PASSES} times. About {labelled(0.05):,} labelled "
+        f"galaxies place an accuracy within ±5 points, {labelled(0.02):,} within ±2 (standard error)."
     )
     return "\n".join([*lines, "", about, ""])
 
@@ -89,7 +92,9 @@ def entry_of(registry: Registry) -> tuple[str, str]:
 def encoder_of(registry: Registry, budget: Budget) -> Encoder:
     """Build the encoder of a budget."""
     with scoped_global(0, "page"):
-        made: Encoder = registry.get("encoder", budget.encoder).factory(spec_of(budget), patch=budget.patch_px)
+        made: Encoder = registry.get("encoder", budget.encoder).factory(
+            spec_of(budget), patch=budget.patch_px
+        )
     return made
 
 
@@ -108,16 +113,6 @@ def recorded(registry: Registry) -> list[dict[str, Any]]:
         for each in found
         if each["environment"].get("device") == "cuda" and wanted == {name: each[name] for name in wanted}
     ]
-
-
-def gpu_rate(registry: Registry) -> float:
-    """Return how many images a second one GPU trained on."""
-    return median(each["cost"]["images_per_second"] for each in recorded(registry))
-
-
-def measured_gpu() -> str:
-    """Name the GPU."""
-    return str(max(each["environment"]["device_name"] for each in recorded(load_registry())))
 
 
 def labelled(standard_error: float) -> int:
@@ -142,8 +137,9 @@ def duration(seconds: float) -> str:
 # --- measuring ------------------------------------------------------------------------------------------------
 
 
-def measure(budget: Budget) -> dict[str, float]:
+def measure(budget: Budget) -> dict[str, float | str]:
     """Take steps of the recommended recipe as the loop takes them; the time of an image [s], and peak memory."""
+    torch.set_num_threads(CORES)
     registry = load_registry()
     objective, masker = entry_of(registry)
     encoder, offer = encoder_of(registry, budget), registry.get("objective", objective)
@@ -156,12 +152,16 @@ def measure(budget: Budget) -> dict[str, float]:
     trainer.rehearses = False
     built.train()
     taken = []
-    for step in range(STEPS[budget.name]):
+    for step in range(STEPS):
         began = time.perf_counter()
         trainer._step(step)
         taken.append(time.perf_counter() - began)
-    peak = 1024 * getrusage(RUSAGE_SELF).ru_maxrss
-    return {"seconds_an_image": round(median(taken[1:]) / trainer.batch_size, 6), "peak_bytes": peak}
+    return {
+        "processor": processor(),
+        "torch": torch.__version__.partition("+")[0],
+        "seconds_an_image": round(median(taken[1:]) / trainer.batch_size, 6),
+        "peak_bytes": 1024 * getrusage(RUSAGE_SELF).ru_maxrss,
+    }
 
 
 def noise(budget: Budget, count: int) -> GalaxyTable:
@@ -180,15 +180,6 @@ def noise(budget: Budget, count: int) -> GalaxyTable:
     )
 
 
-def measure_all() -> dict[str, object]:
-    """Measure each size in a process of its own, whose memory is its own."""
-    sizes = {}
-    for name in ON_CORES:
-        command = [sys.executable, __file__, "--size", name]
-        sizes[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return {"cores": CORES, "processor": processor(), "torch": torch.__version__.partition("+")[0], "sizes": sizes}
-
-
 def processor() -> str:
     """Name the processor."""
     facts = Path("/proc/cpuinfo")
@@ -197,11 +188,6 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["--size", name]:
-            torch.set_num_threads(CORES)
-            print(json.dumps(measure(BUDGETS[name])))
-        case asked:
-            if asked == ["--measure"]:
-                MEASURED.write_text(json.dumps(measure_all(), indent=1) + "\n")
-            README.write_text(MARKS.sub(lambda _: table(load_registry()), README.read_text()))
+    if sys.argv[1:] == ["--measure"]:
+        MEASURED.write_text(json.dumps(measure(BUDGETS["small"]), indent=1) + "\n")
+    README.write_text(MARKS.sub(lambda _: table(load_registry()), README.read_text()))

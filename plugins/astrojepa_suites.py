@@ -31,8 +31,8 @@ them and a report into the output folder. **Provisional:** `lejepa` with `random
 the entry; it is the masker that needs to know nothing of the galaxies.
 
 Run one with `astrojepa-bench run --suite NAME`; budget, encoder and evaluators are the user's, and so are galaxies
-and seeds of `masking`, `collapse` and `features`. With galaxies named (`-d DATASET`, `--set dataset.OPTION=VALUE`) `baseline`
-too is an experiment: the whole field on them, with any seeds.
+and seeds of `masking`, `collapse` and `features`. With galaxies named (`-d DATASET`, `--set dataset.OPTION=VALUE`)
+`baseline` too is an experiment: the whole field on them, with any seeds.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ COLLAPSE = Suite(
     ),
 )
 FEATURES = Suite(
-    summary="Own galaxies: train the recommended recipe (provisional), then write latents, map, anomalies and report.",
+    summary="Own galaxies: train the recipe that is recommended (provisional); latents, map, anomalies, report.",
     blocks=(Block(objectives=("lejepa",), maskers=("random",)),),
     products=("latents", "map", "anomalies", "report"),
 )

@@ -4,8 +4,8 @@ Install it with `pip install "astrojepa-bench[tensorboard]"`; from then on every
 
     tensorboard --logdir mine/tensorboard
 
-shows loss terms, images a second and effective rank while a run trains. Without TensorBoard this plugin does nothing.
-A run that is resumed goes on with its curves: what was written beyond the checkpoint is dropped.
+shows loss terms, images a second and effective rank while a run trains. Without TensorBoard this plugin does
+nothing. A run that is resumed goes on with its curves: what was written beyond the checkpoint is dropped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Curves:
             self._folders[cell] = Path(str(fields["out"])) / FOLDER / str(fields["run_id"])
         elif event.name == "step" and cell in self._folders:
             self._write(cell, fields)
-        elif event.name == "cell_ended" and self._folders.pop(cell, None) is not None and cell in self._writers:
+        elif (
+            event.name == "cell_ended" and self._folders.pop(cell, None) is not None and cell in self._writers
+        ):
             self._writers.pop(cell).close()
 
     def _write(self, cell: object, fields: Mapping[str, Any]) -> None:
@@ -48,7 +50,10 @@ class Curves:
 
             self._writers[cell] = SummaryWriter(str(self._folders[cell]), purge_step=step)
         numbers = {f"loss/{name}": value for name, value in fields["terms"].items()}
-        numbers |= {"images a second": fields["images_per_second"], "effective rank": fields["effective_rank"]}
+        numbers |= {
+            "images a second": fields["images_per_second"],
+            "effective rank": fields["effective_rank"],
+        }
         for name, value in numbers.items():
             if value is not None:
                 self._writers[cell].add_scalar(name, value, step)

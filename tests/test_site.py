@@ -14,7 +14,10 @@ import pytest
 import astrojepa_bench
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if ".template" not in path.name))
+PAGES = (
+    "README.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if ".template" not in path.name),
+)
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
@@ -49,7 +52,9 @@ def site(tmp_path_factory):
 @pytest.mark.slow
 def test_the_site_has_every_page_under_its_path_and_the_board_beside_its_own(site):
     """What is read in the repository is read there; the page that the board renders itself is left as it is."""
-    assert [name for name in PAGES if name != "README.md" and not (site / name).with_suffix(".html").exists()] == []
+    assert [
+        name for name in PAGES if name != "README.md" and not (site / name).with_suffix(".html").exists()
+    ] == []
     assert "Leaderboard" in (site / "leaderboard" / "README.html").read_text()
     board = (ROOT / "leaderboard" / "index.html").read_bytes()
     assert (site / "leaderboard" / "index.html").read_bytes() == board

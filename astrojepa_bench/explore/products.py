@@ -1,7 +1,7 @@
-"""What a suite promises of its runs: files that anybody can look at, written beside the board when the runs are done.
+"""What a suite promises of its runs: files that anybody can look at, beside the board, when the runs are done.
 
-Latents, map and anomalies are of every galaxy that was asked for. The report is of the test galaxies, since scores and
-confusion mean something on those alone.
+Latents, map and anomalies are of every galaxy that was asked for. The report is of the test galaxies, since scores
+and confusion mean something on those alone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FILES: Mapping[Product, tuple[str, ...]] = {
 }
 """Names of the files of a product, with a place for the letters of the run."""
 DRAWS = 4
-"""Masks under which each galaxy is predicted: ranked is by distance, and errors of all galaxies cost as much as training."""
+"""Masks under which each galaxy is predicted: they are ranked by distance, and errors of all are slow."""
 
 
 class OwnGalaxies(NamedTuple):
@@ -97,7 +97,8 @@ def write_products(
     if missing:
         run = open_run(record.run_id, out=store.out, registry=registry)
         run.objective.to(own.device)
-        tested = own_sample(run, registry, own.settings, own.cache)
+        with events.muted():  # they were loaded a moment ago, and all was said of them
+            tested = own_sample(run, registry, own.settings, own.cache)
         every = replace(tested, rows=np.arange(len(tested.table)), own=False)
         for name in events.track(missing, task="writing", total=len(missing), unit="products"):
             try:
@@ -128,5 +129,7 @@ WRITERS: Mapping[Product, Callable[[Sample, Sequence[Path]], object]] = {
     "latents": lambda sample, files: write_latents(sample, files[0]),
     "map": _write_map,
     "anomalies": _write_anomalies,
-    "report": lambda sample, files: write_atomically(files[0], report(sample).encode("utf-8", "backslashreplace")),
+    "report": lambda sample, files: write_atomically(
+        files[0], report(sample).encode("utf-8", "backslashreplace")
+    ),
 }

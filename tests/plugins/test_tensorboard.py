@@ -34,7 +34,11 @@ def test_each_run_has_its_curves_also_where_two_train_at_once_and_one_is_resumed
             for step in range(start, start + 4):
                 for cell, loss in (("[1/2]", 10.0), ("[2/2]", 20.0)):
                     terms = {"total": loss * start + step, "sigreg": 0.5}
-                    facts = {"terms": terms, "images_per_second": 9.0, "effective_rank": 7.0 if step > 1 else None}
+                    facts = {
+                        "terms": terms,
+                        "images_per_second": 9.0,
+                        "effective_rank": 7.0 if step > 1 else None,
+                    }
                     curves.hear(Event("step", {"step": step, "steps": 6, "cell": cell, **facts}))
             for cell in ("[1/2]", "[2/2]"):
                 curves.hear(Event("cell_ended", {"cell": cell}))

@@ -74,7 +74,9 @@ def test_a_suite_writes_what_it_promises_of_every_galaxy_once(tmp_path, images, 
 
 
 @pytest.mark.slow
-def test_what_a_few_galaxies_cannot_give_is_said_and_the_rest_is_written(tmp_path, images, tiny_of_64, capsys):
+def test_what_a_few_galaxies_cannot_give_is_said_and_the_rest_is_written(
+    tmp_path, images, tiny_of_64, capsys
+):
     """Three galaxies make no map."""
     for path in sorted(images.iterdir())[4:]:
         path.unlink()
