@@ -74,11 +74,11 @@ def table(registry: Registry) -> str:
     entry = " + ".join(entry_of(registry))
     about = (
         f"Training alone, `{entry}`: on an {gpu} as the committed records have it, and on {CORES} cores of an "
-        f"{cores['processor']} (torch {cores['torch']}). `≈` follows from the arithmetic at the rate of `small` and "
-        "was not measured. Memory is what training holds beside the galaxies, disk what "
-        f"{GALAXIES:,} galaxies of three bands take in the cache. With fewer galaxies than in the last column a step "
-        f"is smaller than its recipe says, or each is shown more than {PASSES} times. About {labelled(0.05):,} labelled "
-        f"galaxies place an accuracy within ±5 points, {labelled(0.02):,} within ±2 (standard error)."
+        f"{cores['processor']} (torch {cores['torch']}). `≈` follows from the arithmetic at the rate of `small` "
+        f"and was not measured. Memory is what training holds beside the galaxies, disk what {GALAXIES:,} galaxies "
+        "of three bands take in the cache. With fewer galaxies than in the last column a step is smaller than its "
+        f"recipe says, or each is shown more than {PASSES} times. About {labelled(0.05):,} labelled galaxies place "
+        f"an accuracy within ±5 points, {labelled(0.02):,} within ±2 (standard error)."
     )
     return "\n".join([*lines, "", about, ""])
 
