@@ -20,7 +20,7 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[1]
 PATTERNS = ("*.md", "docs/*.md", "docs/*.ipynb", "plugins/*.md", "leaderboard/*.md", "benchmarks/*.md")
-TEMPLATES = ("docs/scale.template.md",)  # of which a script writes a page
+STYLE = "docs/site.css"
 LINK = re.compile(r"\]\(([^)#:\s]+)")
 
 
@@ -30,9 +30,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     theirs = [file for file in files if Path(file.abs_src_path or "").parent != ROOT / "docs"]
     pages = sorted({path for pattern in PATTERNS for path in ROOT.glob(pattern)})
     found = {path.relative_to(ROOT).as_posix(): path for path in pages}
-    found = {name: path for name, path in found.items() if name not in TEMPLATES}
+    found = {name: path for name, path in found.items() if not name.endswith(".template.md")}
     linked = {normpath(join(dirname(name), link)) for name, path in found.items() for link in _links(path)}
-    files_of_them = {name: ROOT / name for name in sorted(linked - {*found}) if (ROOT / name).is_file()}
+    files_of_them = {name: ROOT / name for name in sorted({*linked, STYLE} - {*found}) if (ROOT / name).is_file()}
     notebooks = {name: found.pop(name) for name in [*found] if name.endswith(".ipynb")}
     ours = [_file(name, path, config) for name, path in {**found, **files_of_them}.items()]
     of_notebooks = (file for name, path in notebooks.items() for file in _page_of(name, path, config))

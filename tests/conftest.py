@@ -53,14 +53,6 @@ def pytest_xdist_auto_num_workers(config):
     return 2
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_curves():
-    """Write no curves while tests train: TensorBoard takes seconds to import, and its own test turns it on."""
-    import astrojepa_tensorboard  # not before the hook above
-
-    astrojepa_tensorboard.INSTALLED = False
-
-
 @pytest.fixture
 def uncompared(monkeypatch):
     """Load thousands of real galaxies without looking for copies, which takes seconds; see tests/data/splitting."""
