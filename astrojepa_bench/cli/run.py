@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from astrojepa_bench.board.render import read_board, write_board
@@ -167,9 +168,9 @@ def _products(result: GridResult, request: RunRequest, registry: Registry) -> Pr
     suite = None if request.suite is None else registry.suite(request.suite).suite
     if suite is None or not suite.products:
         return None
-    from astrojepa_bench.cli.products import made_of  # draws: heavy, and seldom needed
-
-    return made_of(result.records, suite, request, registry)
+    draws = import_module("astrojepa_bench.cli.products")  # heavy, and seldom needed
+    products: Products = draws.made_of(result.records, suite, request, registry)
+    return products
 
 
 def show(result: GridResult, request: RunRequest, products: Products | None, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ and confusion mean something on those alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +92,11 @@ def write_products(
     """
     short, made = record.run_id[:8], store.path(record).stat().st_mtime
     files = {name: [store.out / file.format(short) for file in FILES[name]] for name in dict.fromkeys(wanted)}
-    missing = [name for name in files if not all(_is_newer(path, made) for path in files[name])]
+    missing = [
+        name
+        for name, paths in files.items()
+        if not all(path.exists() and path.stat().st_mtime >= made for path in paths)
+    ]
     absent = list[str]()
     if missing:
         run = open_run(record.run_id, out=store.out, registry=registry)
@@ -102,34 +106,24 @@ def write_products(
         every = replace(tested, rows=np.arange(len(tested.table)), own=False)
         for name in events.track(missing, task="writing", total=len(missing), unit="products"):
             try:
-                WRITERS[name](tested if name == "report" else every, files[name])
+                _write(name, tested if name == "report" else every, files[name])
             except DataError as error:  # a few galaxies make no map, and may have a report
                 absent.append(f"no {name} of run {short}: {error}")
     return Products(tuple(path for paths in files.values() for path in paths if path.exists()), tuple(absent))
 
 
-def _is_newer(path: Path, than: float) -> bool:
-    return path.exists() and path.stat().st_mtime >= than
-
-
-def _write_map(sample: Sample, files: Sequence[Path]) -> None:
-    laid_out = make_map(sample)
-    for draw, path in zip((thumbnail_map_figure, map_figure), files, strict=True):
-        write_figure(draw(laid_out), path)
-
-
-def _write_anomalies(sample: Sample, files: Sequence[Path]) -> None:
-    table, mosaic = files
-    frame = anomaly_table(sample, draws=DRAWS)
-    write_table(frame, table)
-    write_figure(anomalies_figure(sample, frame), mosaic)
-
-
-WRITERS: Mapping[Product, Callable[[Sample, Sequence[Path]], object]] = {
-    "latents": lambda sample, files: write_latents(sample, files[0]),
-    "map": _write_map,
-    "anomalies": _write_anomalies,
-    "report": lambda sample, files: write_atomically(
-        files[0], report(sample).encode("utf-8", "backslashreplace")
-    ),
-}
+def _write(name: Product, sample: Sample, files: Sequence[Path]) -> None:
+    """Write one product of a sample."""
+    match name:
+        case "latents":
+            write_latents(sample, files[0])
+        case "map":
+            laid_out = make_map(sample)
+            write_figure(thumbnail_map_figure(laid_out), files[0])
+            write_figure(map_figure(laid_out), files[1])
+        case "anomalies":
+            frame = anomaly_table(sample, draws=DRAWS)
+            write_table(frame, files[0])
+            write_figure(anomalies_figure(sample, frame), files[1])
+        case "report":
+            write_atomically(files[0], report(sample).encode("utf-8", "backslashreplace"))
