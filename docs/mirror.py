@@ -32,7 +32,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     found = {path.relative_to(ROOT).as_posix(): path for path in pages}
     found = {name: path for name, path in found.items() if not name.endswith(".template.md")}
     linked = {normpath(join(dirname(name), link)) for name, path in found.items() for link in _links(path)}
-    files_of_them = {name: ROOT / name for name in sorted({*linked, STYLE} - {*found}) if (ROOT / name).is_file()}
+    files_of_them = {
+        name: ROOT / name for name in sorted({*linked, STYLE} - {*found}) if (ROOT / name).is_file()
+    }
     notebooks = {name: found.pop(name) for name in [*found] if name.endswith(".ipynb")}
     ours = [_file(name, path, config) for name, path in {**found, **files_of_them}.items()]
     of_notebooks = (file for name, path in notebooks.items() for file in _page_of(name, path, config))
@@ -41,7 +43,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Read GitHub's dialect: details hold Markdown, marks of claims are no text; a notebook is a page here."""
-    text = re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL).replace("<details>", '<details markdown="1">')
+    text = re.sub(r"(?<!`)<!--.*?-->(?!`)", "", markdown, flags=re.DOTALL).replace(
+        "<details>", '<details markdown="1">'
+    )
     return re.sub(r"(\]\([^):]+)\.ipynb\b", r"\1.md", text)
 
 
