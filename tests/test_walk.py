@@ -20,7 +20,7 @@ WRITTEN = re.findall(r"--(?:picture|table|page) (\S+)", SHELL)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Write 90 galaxies in two classes, a table with class and redshift, and three new galaxies; work beside them."""
+    """Write 90 galaxies of two classes, a table with class and redshift, and three new galaxies; work there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(BUDGETS, "small", Budget("small", 64, 8, 256, "vit-micro", "tests"))
     rng, lines = np.random.default_rng(0), ["file,class,redshift"]
