@@ -58,6 +58,7 @@ def _page_of(name: str, path: Path, config: MkDocsConfig) -> Iterator[File]:
     stem = Path(name).stem
     resources = {"unique_key": stem, "output_files_dir": f"{stem}_files"}
     text, told = MarkdownExporter().from_filename(str(path), resources=resources)
+    text = re.sub(r'<table [^>]*class="dataframe"[^>]*>', "<table>", text)  # the page's own look
     yield File.generated(config, str(Path(name).with_suffix(".md")), content=text)
     for picture, content in told["outputs"].items():
         yield File.generated(config, join(dirname(name), picture), content=content)
