@@ -17,12 +17,12 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.types import ImageSpec
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "looking.md").read_text()
 
 
-def readme_code():
-    """Return the Python of the README's section on exporting."""
-    section = README.split("## Take an encoder home")[1].split("\n## ")[0]
+def code_of_page():
+    """Return the Python of the section on exporting."""
+    section = PAGE.split("## Take an encoder home")[1].split("\n## ")[0]
     return "\n".join(re.findall(r"```python\n(.*?)```", section, re.S))
 
 
@@ -43,10 +43,10 @@ def trained(galaxies, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("objective", "encoder"), [("untrained", "vit-micro"), ("vicreg", "timm:test_resnet")]
 )
-def test_readmes_lines_give_the_features_that_were_scored(
+def test_lines_of_the_page_give_the_features_that_were_scored(
     trained, objective, encoder, tmp_path, monkeypatch, capsys
 ):
-    """The README's very code agrees with our encoder, batch statistics of training included."""
+    """The page's very code agrees with our encoder, batch statistics of training included."""
     path = trained(objective=objective, encoder=encoder)
     monkeypatch.chdir(tmp_path)
     assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
@@ -58,7 +58,7 @@ def test_readmes_lines_give_the_features_that_were_scored(
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     names = {"images": images}
     with torch.no_grad():
-        exec(readme_code(), names)
+        exec(code_of_page(), names)
         expected = ab.open_run(path).encoder.taps(images)["last"]
 
     torch.testing.assert_close(names["features"], expected, atol=1e-5, rtol=1e-5)
