@@ -157,37 +157,49 @@ def test_unknown_runs_are_one_line(look, tmp_path):
     assert "none.json cannot be read" in error
 
 
-def test_a_run_finds_its_own_galaxies_again(look, record_path, galaxies, tmp_path):
-    """The folder remembers where they lay; where they are gone, a line tells what lay where, and what to do."""
-    place, record = tmp_path / "moved", record_path.relative_to(record_path.parents[3])
-    shutil.copytree(record_path.parents[3], place)
+@pytest.fixture
+def moved(record_path, tmp_path):
+    """Copy the run's folder; give its record, and the file in which it remembers where its galaxies lie."""
+    shutil.copytree(record_path.parents[3], tmp_path / "moved")
+    record = tmp_path / "moved" / record_path.relative_to(record_path.parents[3])
+    return record, tmp_path / "moved" / ".index" / "galaxies"
+
+
+def test_where_galaxies_lay_is_told_when_they_are_gone(look, moved, galaxies, tmp_path):
+    """What was expected where, and how to tell the new place; a folder that remembers nothing asks for it."""
+    record, memory = moved
+    gone = tmp_path / "lay" / "tiny.h5"
+    memory.write_text(memory.read_text().replace(str(galaxies), str(gone)))
+    words = ("embed", "--latents", tmp_path / "x.npz")
+    for said in (f"galaxies of tiny.h5, which lay at {gone} and is gone", "records keep no folders"):
+        code, _, error = look(*words, files=False, record=record)
+        assert code == 2
+        assert f"{said}; give its path with --set dataset.path=FILE" in error
+        memory.unlink(missing_ok=True)
+
+
+@pytest.mark.slow
+def test_a_run_finds_its_own_galaxies_again(look, moved, tmp_path):
+    """Wherever the folder lies by then; told once, it is known from then on."""
+    record, memory = moved
     words = ("embed", "--latents", tmp_path / "x.npz", "--json")
-    assert json.loads(look(*words, files=False, record=place / record)[1])["galaxies"] == 42
-    [memory] = (place / ".index").glob("galaxies")
-    memory.write_text(memory.read_text().replace(str(galaxies), str(tmp_path / "lay" / "tiny.h5")))
-    code, _, error = look(*words, files=False, record=place / record)
-    assert code == 2
-    assert f"galaxies of tiny.h5, which lay at {tmp_path / 'lay' / 'tiny.h5'} and is gone" in error
-    assert "give its path with --set dataset.path=FILE" in error
-    assert look(*words, record=place / record)[0] == 0
-    assert look(*words, files=False, record=place / record)[0] == 0
+    assert json.loads(look(*words, files=False, record=record)[1])["galaxies"] == 42
     memory.unlink()
-    code, _, error = look(*words, files=False, record=place / record)
-    assert code == 2
-    assert "records keep no folders; give its path with --set dataset.path=FILE" in error
+    assert look(*words, files=False, record=record)[0] == 2
+    assert look(*words, record=record)[0] == 0
+    assert look(*words, files=False, record=record)[0] == 0
 
 
-def test_galaxies_that_lie_where_the_runs_lay_are_told_apart(look, record_path, galaxies, tmp_path):
+@pytest.mark.slow
+def test_galaxies_that_lie_where_the_runs_lay_are_told_apart(look, moved, galaxies, tmp_path):
     """By their fingerprint: nobody looks at others unawares."""
-    place, record = tmp_path / "copied", record_path.relative_to(record_path.parents[3])
-    shutil.copytree(record_path.parents[3], place)
+    record, memory = moved
     other = tmp_path / "tiny.h5"
     shutil.copy(galaxies, other)
     with h5py.File(other, "a") as file:
         file["images"][0] = 7
-    [memory] = (place / ".index").glob("galaxies")
     memory.write_text(memory.read_text().replace(str(galaxies), str(other)))
-    code, _, error = look("embed", "--latents", tmp_path / "x.npz", files=False, record=place / record)
+    code, _, error = look("embed", "--latents", tmp_path / "x.npz", files=False, record=record)
 
     assert code == 0
     assert "these are not the galaxies that run" in error
