@@ -21,6 +21,9 @@ from astrojepa_bench.errors import ContractError, DataError
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "pool")
 ANOMALY_KINDS = ("none", "physical", "artefact")
+ORIENTATION = np.dtype([("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?")])
+"""How a picture lies: where north is, counter-clockwise from up (NaN: unknown); whether east lies on its wrong side
+(a mirrored sky); whether the first row of its file is the lowest, as in FITS."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class GalaxyTable:
             unknown; objectives may be told them while they learn, and no evaluator is.
         block: so many rows behind one another are best read together, and all rows were put in random order before
             they were stored so; training then reads blocks. 0 where any order of reading is as good.
+        orientation: how each picture lies (`ORIENTATION`); None where first rows are on top and north is unknown.
     """
 
     images: Images
@@ -104,6 +108,7 @@ class GalaxyTable:
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     block: int = 0
+    orientation: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._check_lengths()
@@ -114,7 +119,8 @@ class GalaxyTable:
         columns = {
             "ids": self.ids, "split": self.split, "label": self.label, "anomaly": self.anomaly,
             "anomaly_type": self.anomaly_type, "redshift": self.redshift, "ra": self.ra, "dec": self.dec,
-            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors, **self.columns,
+            "pixel_scale": self.pixel_scale, "orientation": self.orientation, "group": self.group,
+            **self.factors, **self.columns,
         }  # fmt: skip
         for name, column in columns.items():
             if column is not None and len(column) != len(self.images):

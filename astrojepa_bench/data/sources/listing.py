@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,13 @@ class Columns:
         return (*self.attributes, *((self.label,) if self.label not in ("", LABEL) else ()))
 
 
-def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Columns) -> Listing:
+def listed(
+    table: str,
+    frame: pd.DataFrame,
+    images: Sequence[str],
+    asked: Columns,
+    galaxy_of: Mapping[str, str] = MappingProxyType({}),
+) -> Listing:
     """Match the rows of a table with images.
 
     Paths are relative to the table. Without a column `path` a row's image is the one named like its id;
@@ -71,6 +78,8 @@ def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Column
         frame: its rows.
         images: all images of the folder.
         asked: which columns to read.
+        galaxy_of: of each file of one band, the name among `images` that it and its other bands share; a table may
+            name either.
 
     Raises:
         DataError: the table has neither column, repeats an id, lacks a column that was asked for, or holds
@@ -92,14 +101,32 @@ def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Column
         ids = _filled(None if given is None else names_of(given), texts)
     elif given is not None:
         ids = _filled(names_of(given), [""] * len(frame))
-        names = _named_like(ids, images, asked.on_bad_image, found=_heading(table, frame))
+        names = _named_like(ids, [*images, *galaxy_of], asked.on_bad_image, found=_heading(table, frame))
     else:
         raise DataError(f"{shown(table)} has no column 'id' or 'path'; {_heading('', frame)}")
+    names = _of_galaxies(names, galaxy_of)
     known = _known(frame, ids, asked)
     unused = len(set(images) - set(names))
     notes = true_notes({f"{unused} images are not in {shown(table)} and were left out": unused})
     listing = Listing(tuple(names), replace(known, notes=(*known.notes, *notes)))
     return without_repeats(listing, shown(table), asked.on_bad_image)
+
+
+def _of_galaxies(names: Sequence[str], galaxy_of: Mapping[str, str]) -> list[str]:
+    """Name the galaxies whose bands a table names.
+
+    Raises:
+        DataError: it names several bands of one galaxy.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        galaxy = galaxy_of.get(name)
+        if galaxy is not None and first.setdefault(galaxy, name) != name:
+            raise DataError(
+                f"{shown(first[galaxy])} and {shown(name)} are bands of one galaxy and have a row each; give it "
+                f"one row, of id or path '{shown(without_suffix(galaxy))}'"
+            )
+    return [galaxy_of.get(name, name) for name in names]
 
 
 def without_repeats(listing: Listing, where: str, on_bad_image: OnBadImage) -> Listing:

@@ -21,7 +21,7 @@ from astrojepa_bench.data.sources.image_shape import Sides, bands_first, sides_o
 from astrojepa_bench.data.sources.parquet_cells import array_of, bytes_of, names_of
 from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces
 
-SHOWING = 1  # raise it whenever the same cell starts to give other pixels
+SHOWING = 2  # raise it whenever the same cell starts to give other pixels
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ class Showing:
             )
             digest.update(planes.tobytes())
             with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
-                flux = Flux(planes.astype(np.float64), self.filters, pixel_arcsec)
+                flux = Flux(
+                    planes.astype(np.float64), self.filters, pixel_arcsec, red_first=bool(self.filters)
+                )
                 planes, gaps, blank = planes_of(flux, self.stretch, stretch)
             pixels = planes.transpose(1, 2, 0)
         elif self.stretch == "none":
