@@ -6,29 +6,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.class_folders import by_folders
 from astrojepa_bench.data.sources.container import Container, RefusedError, escapes, shown, spelt
+from astrojepa_bench.data.sources.file_kinds import counted, sort_files
 from astrojepa_bench.data.sources.flux import DISPLAY_ORDER, Stretch
-from astrojepa_bench.data.sources.image_formats import SUFFIXES, Glance, decode, glance
+from astrojepa_bench.data.sources.image_formats import Glance, decode, glance
 from astrojepa_bench.data.sources.listing import Columns, Listing, listed, without_repeats
-from astrojepa_bench.data.sources.tables import find_table, read_table
+from astrojepa_bench.data.sources.tables import read_table
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
-GLANCE = np.dtype([("bands", "i1"), ("ra", "f8"), ("dec", "f8"), ("field_arcsec", "f8"), ("stretch", "U6")])
-DECODING = 1  # raise it whenever the same file starts to give other pixels or another position
+GLANCE = np.dtype(
+    [
+        ("bands", "i1"),
+        ("ra", "f8"),
+        ("dec", "f8"),
+        ("field_arcsec", "f8"),
+        ("stretch", "U6"),
+        ("side_px", "i4"),
+    ]
+)
+DECODING = 2  # raise it whenever the same file starts to give other pixels or another position
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """JPEG, PNG, FITS and NumPy images by name, in a folder or zip.
+    """Images by name, in a folder or zip: pictures, FITS and NumPy files.
 
     Attributes:
         container: where they lie.
@@ -36,6 +47,8 @@ class ImageFiles:
         known: what is known about them without opening them.
         stretch: how flux is shown.
         cache_dir: where what their headers say is kept, or None.
+        arcsec: side of a pixel of each image as a table or the user states it, NaN where unknown; None if nobody
+            does.
     """
 
     container: Container
@@ -43,6 +56,7 @@ class ImageFiles:
     known: Catalogue
     stretch: Stretch = "auto"
     cache_dir: Path | None = None
+    arcsec: Float[np.ndarray, " image"] | None = None
 
     @classmethod
     def opened(
@@ -65,14 +79,16 @@ class ImageFiles:
         """
         container = Container.opened(path)
         try:
-            names, known = _listing(container, columns or Columns())
+            names, known, arcsec = _listing(container, columns or Columns())
         except DataError as error:
             raise DataError(f"{path.name}: {error}") from None
         if not names:
+            found = f" (found {counted(container.names)})" if container.names else ""
             raise DataError(
-                f"{path} holds no image; expected JPEG or PNG, FITS or NumPy files, with or without a table.csv"
+                f"{path} holds no image; expected JPEG or PNG, FITS or NumPy files, TIFF, WebP or BMP{found}, with "
+                "or without a table.csv"
             )
-        return cls(container, names, known, stretch, cache_dir)
+        return cls(container, names, known, stretch, cache_dir, arcsec)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -146,32 +162,38 @@ class ImageFiles:
         known, seen = self.known, self.glances
         links = len(self.container.links.intersection(self.names))
         linked = true_notes({f"{links} images are symbolic links and were followed": links})
+        sides = np.where(seen["side_px"] > 0, seen["side_px"], np.nan)
+        stated = np.full(len(self), np.nan) if self.arcsec is None else self.arcsec * sides
         nowhere = np.isnan(known.ra) | np.isnan(known.dec)
         return replace(
             known,
             ra=np.where(nowhere, seen["ra"], known.ra),
             dec=np.where(nowhere, seen["dec"], known.dec),
-            field_arcsec=seen["field_arcsec"],
+            field_arcsec=np.where(np.isnan(stated), seen["field_arcsec"], stated),
             bands=tuple(DISPLAY_ORDER) if (seen["stretch"] == "viewer").all() else (),
             notes=(*known.notes, *_seen_notes(seen, self.stretch), *linked),
         )
 
 
 def _listing(container: Container, columns: Columns) -> Listing:
-    table = find_table(container.names, columns.table)
-    paths = {name: PurePosixPath(name) for name in container.names if name != table}
-    images = [name for name, path in paths.items() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
-    if table is not None:
+    files = sort_files(container, columns.table)
+    if files.table is not None:
         try:
             with container.reader() as read:
-                data = read(table)
+                data = read(files.table)
         except RefusedError as why:
-            raise DataError(f"{shown(table)} cannot be read ({why}); repair it") from None
-        return listed(table, read_table(table, data), images, columns)
-    if columns.required:
-        raise DataError(f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv")
-    listing = Listing(tuple(images), by_folders(images))
-    return without_repeats(listing, "the folder", columns.on_bad_image)
+            raise DataError(f"{shown(files.table)} cannot be read ({why}); repair it") from None
+        listing = listed(files.table, read_table(files.table, data), files.images, columns)
+    else:
+        if columns.required:
+            raise DataError(
+                f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv"
+            )
+        known, arcsec = by_folders(files.images), columns.arcsec
+        scale = None if arcsec is None else np.full(len(files.images), arcsec)
+        listing = without_repeats(Listing(files.images, known, scale), "the folder", columns.on_bad_image)
+    known = listing.known
+    return listing._replace(known=replace(known, notes=(*files.notes, *known.notes)))
 
 
 def _seen_notes(seen: np.ndarray, stretch: Stretch) -> Sequence[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.container import shown, spelt
-from astrojepa_bench.data.sources.image_formats import without_suffix
+from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.sources.tables import classes_of
 from astrojepa_bench.data.splitting.splits import SPELLINGS
 from astrojepa_bench.errors import DataError

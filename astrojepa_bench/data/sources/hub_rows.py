@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from PIL import Image
 
 from astrojepa_bench.data.convert import Picture, Unreadable
 from astrojepa_bench.data.sources.archive import DECODING
@@ -26,6 +25,7 @@ from astrojepa_bench.data.sources.hub_folder import read_inside
 from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
+from astrojepa_bench.data.sources.raster import look
 from astrojepa_bench.data.sources.tables import classes_of, texts_of
 from astrojepa_bench.errors import DataError, nearest
 from astrojepa_bench.events import track
@@ -267,7 +267,7 @@ def _side_px(cell: Cell, rooms: tuple[Path, ...]) -> float:
     try:
         if isinstance(cell, np.ndarray):
             return min(sides_of(cell.shape)[:2])
-        with guarded(), Image.open(io.BytesIO(_file(cell, rooms)), formats=("JPEG", "PNG")) as image:
-            return min(image.size)
+        seen = look(_file(cell, rooms))
+        return min(seen.width, seen.height)
     except RefusedError:
         return np.nan

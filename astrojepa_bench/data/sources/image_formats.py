@@ -1,28 +1,21 @@
-"""How do the bytes of a JPEG, PNG, FITS or NumPy file become pixels?"""
+"""How do the bytes of an image file become pixels: a picture (JPEG, PNG, TIFF, WebP, BMP), FITS or NumPy?"""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from astrojepa_bench.data.convert import Picture
-from astrojepa_bench.data.sources.container import RefusedError, guarded
+from astrojepa_bench.data.sources.container import RefusedError, guarded, unpacked
 from astrojepa_bench.data.sources.fits_image import read_header, read_pixels
 from astrojepa_bench.data.sources.flux import DISPLAYED, Flux, Planes, Stretch, chosen_stretch, planes_of
 from astrojepa_bench.data.sources.image_shape import bands_first, sides_of
+from astrojepa_bench.data.sources.raster import TURNED, look, read_raster
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".fits", ".fit", ".npy"})
 FITS_SIGNATURE, NUMPY_SIGNATURE = b"SIMPLE", b"\x93NUMPY"
-GREY_MODES = frozenset({"1", "L", "LA"})
-DEEP_MODES = ("I", "F")  # also "I;16" and its like: more than 8 bits would be cut off silently
 
 
 class Glance(NamedTuple):
@@ -33,6 +26,7 @@ class Glance(NamedTuple):
         ra, dec: of its centre [deg], NaN where unknown.
         field_arcsec: side of its central square on the sky, NaN where unknown.
         stretch: how its flux is shown for display, empty where it holds display pixels.
+        side_px: side of its central square [pixel], 0 where it cannot be read.
     """
 
     bands: int = 0
@@ -40,12 +34,7 @@ class Glance(NamedTuple):
     dec: float = np.nan
     field_arcsec: float = np.nan
     stretch: str = ""
-
-
-def without_suffix(name: str) -> str:
-    """Strip the suffix of an image's file name; "J0004.19" has none."""
-    path = PurePosixPath(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
+    side_px: int = 0
 
 
 def glance(data: bytes, stretch: Stretch) -> Glance:
@@ -54,18 +43,21 @@ def glance(data: bytes, stretch: Stretch) -> Glance:
     Raises:
         RefusedError: it is damaged, or no image of 1 to 5 bands.
     """
+    data = unpacked(data)
     if data.startswith(FITS_SIGNATURE):
         found = read_header(data)
         height, width, bands = sides_of(found.shape, bands_first=True)
         field = found.pixel_arcsec * min(height, width)
         how = "" if found.display else chosen_stretch(stretch, found.filters, found.pixel_arcsec)
-        return Glance(bands, found.ra, found.dec, field, how)
+        return Glance(bands, found.ra, found.dec, field, how, min(height, width))
     if data.startswith(NUMPY_SIGNATURE):
         shape, kind = _numpy_header(data)
         how = "" if kind == np.uint8 else chosen_stretch(stretch, "", np.nan)
-        return Glance(sides_of(shape).bands, stretch=how)
-    with _raster(data) as image:
-        return Glance(1 if image.mode in GREY_MODES else 3)
+        sides = sides_of(shape)
+        return Glance(sides.bands, stretch=how, side_px=min(sides[:2]))
+    seen = look(data)
+    how = chosen_stretch(stretch, "", np.nan) if seen.flux else ""
+    return Glance(seen.bands, stretch=how, side_px=min(seen.width, seen.height))
 
 
 def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
@@ -74,24 +66,26 @@ def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
     Raises:
         RefusedError: it is damaged, has other bands, or holds display levels where flux is to stay linear.
     """
-    digest, blank = hashlib.sha256(data), None
+    data = unpacked(data)
+    digest, blank, told = hashlib.sha256(data), None, 0
     if data.startswith((FITS_SIGNATURE, NUMPY_SIGNATURE)):
         (planes, gaps, blank), how = _science(data, stretch)
         pixels = planes.transpose(1, 2, 0)
         digest.update(how.encode())
-    elif stretch == "none":
-        raise RefusedError(DISPLAYED)
     else:
-        with _raster(data) as image:
-            if image.mode.startswith(DEEP_MODES):
-                raise RefusedError(f"mode {image.mode} is not 8 bits a band")
-            # A palette may carry transparency, which only RGBA holds.
-            full = image.convert("RGBA") if image.mode == "P" else image
-            shown = np.asarray(full.convert("L" if full.mode in GREY_MODES else "RGB"))
-            pixels, gaps = shown.reshape(*shown.shape[:2], -1), 0
+        (pixels, told), gaps = read_raster(data), 0
+        if pixels.dtype != np.uint8:
+            (planes, gaps, blank), how = _shown(pixels.transpose(2, 0, 1), "", np.nan, stretch)
+            pixels = planes.transpose(1, 2, 0)
+            digest.update(how.encode())
+        elif stretch == "none":
+            raise RefusedError(DISPLAYED)
+        if told & TURNED:
+            digest.update(b"turned upright")
     if pixels.shape[2] not in (1, bands):
         raise RefusedError(f"has {pixels.shape[2]} bands, most others {bands}")
-    return Picture(digest.digest()[:16], np.broadcast_to(pixels, (*pixels.shape[:2], bands)), gaps, blank)
+    shown = np.broadcast_to(pixels, (*pixels.shape[:2], bands))
+    return Picture(digest.digest()[:16], shown, gaps, blank, told)
 
 
 def _science(data: bytes, stretch: Stretch) -> tuple[Planes, str]:
@@ -108,6 +102,11 @@ def _science(data: bytes, stretch: Stretch) -> tuple[Planes, str]:
         if stretch == "none":
             raise RefusedError(DISPLAYED)
         return Planes(planes, 0, bool((planes == planes[:, :1, :1]).all())), ""
+    return _shown(planes, filters, scale, stretch)
+
+
+def _shown(planes: np.ndarray, filters: str, scale: float, stretch: Stretch) -> tuple[Planes, str]:
+    """Stretch flux as asked for, or leave it linear; say how it is displayed."""
     with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
         flux = Flux(planes.astype(np.float64), filters, scale)
     curve = chosen_stretch(stretch, filters, scale)
@@ -125,17 +124,3 @@ def _numpy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:
     if len(data) < file.tell() + int(np.prod(shape, dtype=object)) * kind.itemsize:
         raise RefusedError(f"cut short: {len(data)} bytes are no array {shape} of {kind}")
     return shape, kind
-
-
-@contextmanager
-def _raster(data: bytes) -> Iterator[Image.Image]:
-    with guarded(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:  # of these formats only: some others make the library start programs
-            image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-        except UnidentifiedImageError:
-            raise RefusedError("not a JPEG, PNG, FITS or NumPy image") from None
-        with image:
-            sides_of((image.height, image.width))
-            yield image

@@ -16,10 +16,10 @@ from pyarrow import compute, types
 
 from astrojepa_bench.data.sources.catalogue import Catalogue, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
-from astrojepa_bench.data.sources.listing import believable
 from astrojepa_bench.data.sources.parquet_cells import plain
 from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces, is_listed
 from astrojepa_bench.data.sources.parquet_table import CATALOGUE_ROWS, Shard, batches
+from astrojepa_bench.data.sources.table_columns import believable
 from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 
 from astrojepa_bench.data.convert import Converted
 from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.raster import told_notes
 from astrojepa_bench.data.splitting.splits import (
     assign_splits,
     conflicting,
@@ -122,7 +123,7 @@ def readable(
         f"{blank.sum()} images are blank and were left out": blank.any(),
         f"{gaps} images have pixels without a value (NaN), which show sky": gaps,
     }
-    return (converted.digests != b"") & ~blank, true_notes(notes)
+    return (converted.digests != b"") & ~blank, [*true_notes(notes), *told_notes(converted.rows["told"])]
 
 
 def true_notes(notes: Mapping[str, object]) -> list[str]:

@@ -1,0 +1,245 @@
+"""Which image does a row of a table mean: the one that it names, or the one that is named like its id?"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from astrojepa_bench.data.column_names import candidates
+from astrojepa_bench.data.sources.container import escapes, shown, spelt
+from astrojepa_bench.data.sources.file_kinds import without_suffix
+from astrojepa_bench.data.sources.tables import column_of, heads_of, ids_of, texts_of
+from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
+from astrojepa_bench.errors import DataError
+
+PLAIN = re.compile(r"(?!\w:)[^/\\.][^/\\]*(/[^/\\.][^/\\]*)*")  # a path that needs no tidying
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Rows and their images.
+
+    Attributes:
+        names: of files, one a row; empty where a row has none.
+        ids: of galaxies, one a row.
+        taken: names of columns by what they say.
+        notes: what was found otherwise than the table says.
+    """
+
+    names: tuple[str, ...]
+    ids: np.ndarray
+    taken: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def matched_images(
+    table: str, frame: pd.DataFrame, images: Sequence[str], on_bad_image: OnBadImage
+) -> Matched:
+    """Find the image of each row, and name the galaxies.
+
+    Args:
+        table: where it lies, relative to the folder.
+        frame: its rows.
+        images: all images of the folder.
+        on_bad_image: whether an id that fits two images ends everything, or the first is taken.
+
+    Raises:
+        DataError: the table has columns neither of paths nor of ids, or none that fits an image.
+    """
+    files = _Files(images, PurePosixPath(table).parent)
+    path = _path_column(frame, files)
+    ids, told = _id_column(frame)
+    taken = {role: name for role, name in (("id", ids), ("path", path)) if name}
+    if path:
+        texts = texts_of(_column(frame, path))
+        names = [files.stated(text) for text in texts]
+        called = _filled(None if not ids else ids_of(_column(frame, ids))[0], texts)
+    elif ids:
+        key = _key_column(frame, files, ids)
+        names = files.all_named_like(ids_of(_column(frame, key))[0], on_bad_image, _heading(table, frame))
+        called = _filled(ids_of(_column(frame, ids))[0], names if key != ids else [""] * len(frame))
+        taken |= {"path": key} if key != ids else {}
+    else:
+        raise DataError(f"{shown(table)} has no column 'id' or 'path'; {_heading('', frame)}")
+    return Matched(tuple(names), called, taken, (*told, *files.notes()))
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    column = column_of(frame, name)
+    if column is None:
+        raise DataError(f"column '{shown(name)}' stands several times in the table; rename all but one")
+    return column
+
+
+def _heading(table: str, frame: pd.DataFrame) -> str:
+    columns = ", ".join(map(shown, heads_of(frame)[:20]))
+    return f"{shown(table)} has no column 'path'; found {columns}" if table else f"found {columns}"
+
+
+def _path_column(frame: pd.DataFrame, files: _Files) -> str:
+    """Choose the column of paths: `path`, or another that names an image."""
+    for name in candidates("path", heads_of(frame)):
+        if name.lower() == "path" or files.knows_any(texts_of(_column(frame, name))):
+            return name
+    return ""
+
+
+def _id_column(frame: pd.DataFrame) -> tuple[str, list[str]]:
+    """Choose the column of ids: `id`, or the first of another usual name that names each row differently."""
+    notes: list[str] = []
+    for name in candidates("id", heads_of(frame)):
+        texts, told = ids_of(_column(frame, name))
+        repeated = len(texts) - len(set(texts))
+        if name.lower() == "id" or not repeated:
+            return name, [*notes, *told]
+        notes.append(f"column '{shown(name)}' repeats {repeated} of its values and is not taken for ids")
+    return "", notes
+
+
+def _key_column(frame: pd.DataFrame, files: _Files, ids: str) -> str:
+    """Choose the column that images are named like: that of ids, or another usual one that fits."""
+    for name in (ids, *candidates("id", heads_of(frame)), *candidates("path", heads_of(frame))):
+        if files.fits_any(texts_of(_column(frame, name))):
+            return name
+    return ids
+
+
+def _filled(ids: Sequence[str] | None, paths: Sequence[str]) -> np.ndarray:
+    """Return the ids, where they are empty the paths without suffix."""
+    ids = [""] * len(paths) if ids is None else ids
+    rows = enumerate(zip(ids, paths, strict=True), start=1)
+    return np.array([name or shown(without_suffix(path)) or f"row {row}" for row, (name, path) in rows])
+
+
+class _Files:
+    """Looks up images by what a table calls them.
+
+    Args:
+        images: all of the folder.
+        here: where the table lies.
+    """
+
+    def __init__(self, images: Sequence[str], here: PurePosixPath) -> None:
+        self.images, self.known = tuple(images), frozenset(images)
+        self.beside = "" if here == PurePosixPath() else f"{here}/"
+        self.here = here
+        self.otherwise: list[tuple[str, str]] = []
+        self._indexes: dict[str, dict[str, list[str]]] = {}
+
+    def notes(self) -> list[str]:
+        """Note which images were found under another name than the table's."""
+        said, found = self.otherwise[0] if self.otherwise else ("", "")
+        return true_notes({
+            f"{len(self.otherwise)} images were found under another name than the table's, first {shown(found)} "
+            f"for '{shown(said)}'": self.otherwise
+        })  # fmt: skip
+
+    def knows_any(self, texts: Iterable[str]) -> bool:
+        """Whether any text is the path of an image."""
+        return any(text and (self._tidied(text) in self.known or self._elsewhere(text)) for text in texts)
+
+    def fits_any(self, texts: Iterable[str]) -> bool:
+        """Whether an image is named like any of these."""
+        return any(text and self._like(text) for text in texts)
+
+    def stated(self, text: str) -> str:
+        """Return the image that a path means; the path itself where there is none."""
+        name = self._tidied(text)
+        if not text or name in self.known:
+            return name
+        found = self._elsewhere(text)
+        if not found:
+            return name
+        self.otherwise.append((text, found))
+        return found
+
+    def all_named_like(self, ids: Sequence[str], on_bad_image: OnBadImage, heading: str) -> list[str]:
+        """Find each id's image by its file name, with or without folder and suffix; empty where there is none.
+
+        Raises:
+            DataError: no id has an image, or one fits several and none is to be skipped.
+        """
+        exact = [self._index("named", _names_of)[_composed(each)] if each else [] for each in ids]
+        here = [found or self._like(each) for each, found in zip(ids, exact, strict=True)]
+        if not any(here):
+            raise DataError(f"no image is named like an id (first '{shown(ids[0])}'), and {heading}")
+        many = [places for places in here if len(places) > 1]
+        if many and on_bad_image == "fail":
+            raise DataError(
+                f"{len(many)} ids fit more than one image, first {shown(many[0][0])} and {shown(many[0][1])}; "
+                "add a column 'path'"
+            )
+        loose = zip(ids, exact, here, strict=True)
+        self.otherwise += [(each, places[0]) for each, found, places in loose if places and not found]
+        return [places[0] if places else "" for places in here]
+
+    def _like(self, text: str) -> list[str]:
+        """List the images that are named like a text, or but for case, or for zeros before a number."""
+        if not text:
+            return []
+        for index, key in (
+            (self._index("named", _names_of), _composed(text)),
+            (self._index("folded", _folded_names), _composed(text).casefold()),
+            (self._index("numbered", _numbers), text.lstrip("0") if text.isdecimal() else ""),
+        ):
+            if key and (found := index[key]):
+                return found
+        return []
+
+    def _elsewhere(self, text: str) -> str:
+        """Find the only image that a path may mean that does not lie where it says; empty where there is none."""
+        if not text or escapes(text):
+            return ""
+        tidied = self._tidied(text)
+        whole = self._index("whole", lambda name: {_composed(name).casefold()})
+        named = self._index("named", _names_of)
+        for found in (
+            [text] if text in self.known else [],
+            whole[_composed(tidied).casefold()],
+            whole[_composed(text).casefold()],
+            named[_composed(text)] if "/" not in text else [],
+        ):
+            if len(found) == 1:
+                return found[0]
+        return ""
+
+    def _tidied(self, path: str) -> str:
+        """Return a path relative to the folder; one that escapes it stays as it is: reading it is refused."""
+        if PLAIN.fullmatch(path):
+            return f"{self.beside}{path}"
+        return path if not path or escapes(path) else str(self.here / path)
+
+    def _index(self, name: str, keys: Callable[[str], set[str]]) -> dict[str, list[str]]:
+        if name not in self._indexes:
+            index: dict[str, list[str]] = defaultdict(list)
+            for image in self.images:
+                for key in keys(image):
+                    index[key].append(image)
+            self._indexes[name] = index
+        return self._indexes[name]
+
+
+def _names_of(image: str) -> set[str]:
+    """Return what an image may be called: its path or its name, with or without suffix."""
+    name = PurePosixPath(image).name
+    return {_composed(spelt(each)) for each in (image, without_suffix(image), name, without_suffix(name))}
+
+
+def _folded_names(image: str) -> set[str]:
+    return {name.casefold() for name in _names_of(image)}
+
+
+def _numbers(image: str) -> set[str]:
+    stem = without_suffix(PurePosixPath(image).name)
+    return {stem.lstrip("0")} if stem.isdecimal() else set()
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
