@@ -478,7 +478,7 @@ def test_a_file_that_repeats_is_held_once(tmp_path):
     path = write(tmp_path / "a.parquet", image)
     before = pa.total_allocated_bytes()
     rows = ParquetRows.opened(path)
-    assert next(rows.pictures()).reason == "not a JPEG, PNG, FITS or NumPy image"
+    assert next(rows.pictures()).reason == "not a JPEG, PNG, FITS or NumPy image, nor TIFF, WebP or BMP"
     assert pa.total_allocated_bytes() - before < 64 << 20
 
 
