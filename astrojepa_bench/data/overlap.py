@@ -90,8 +90,8 @@ def read_list(path: Path, cache_dir: Path) -> Listed:
 
 def _read_columns(path: Path) -> Listed:
     frame = read_table(path.name, read_at_most(path, LARGEST_FILE))
-    found = {role: candidates(role, heads_of(frame))[:1] for role in ("id", "ra", "dec")}
-    ids, ra, dec = (column_of(frame, name[0]) if name else None for name in found.values())
+    usual = {role: candidates(role, heads_of(frame))[:1] for role in ("id", "ra", "dec")}
+    ids, ra, dec = (column_of(frame, name[0]) if name else None for name in usual.values())
     if ids is None and (ra is None or dec is None):
         found = ", ".join(map(str, frame.columns[:8]))
         raise DataError(f"{path.name} has the columns {found}; expected id, or ra and dec [deg]")

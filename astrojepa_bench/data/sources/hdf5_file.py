@@ -70,7 +70,7 @@ class Hdf5File:
         _check_signature(path)
         asked = () if label is None else (label,)
         usual = [alias for role in USUAL.values() for name in ALIASES[role] for alias in (name, name.upper())]
-        examine(path, ("images", *COLUMNS, *usual, *asked))
+        examine(path, ("images", *COLUMNS, *usual, *BANDS, *asked))
         with reading(path), h5py.File(path) as file:
             shape = _image_shape(path, file, label)
             names = {*(name for name in COLUMNS if name in file), *asked}

@@ -66,7 +66,7 @@ def read_table(name: str, data: bytes) -> pd.DataFrame:
         raise DataError(f"{shown(name)} is not a {kind} table ({why}); repair it") from None
     if not len(frame):
         raise DataError(f"{shown(name)} has no rows; expected one an image")
-    told = {"units": {}, "notes": []} | frame.attrs
+    told = {"units": {}, "notes": [], **frame.attrs}
     frame = frame.rename(columns=lambda column: str(column).strip())
     frame.attrs.update(told)
     return frame
