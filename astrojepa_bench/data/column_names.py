@@ -129,7 +129,11 @@ def told_unused(columns: Iterable[str], taken: Mapping[str, str], where: str = "
     meant = {
         alias: role for role in reversed(open_roles) for alias in reversed(ALIASES[role]) if len(alias) > 2
     }
-    near = {name: difflib.get_close_matches(name.lower(), list(meant), n=1, cutoff=ALIKE) for name in unused}
+    known = {alias for aliases in ALIASES.values() for alias in aliases}
+    near = {
+        name: difflib.get_close_matches(name.lower(), list(meant), n=1, cutoff=ALIKE)
+        for name in unused if name.lower() not in known
+    }  # fmt: skip
     more = f" and {len(unused) - MOST_NAMED} more" if len(unused) > MOST_NAMED else ""
     of, listed = f" of {where}" if where else "", ", ".join(unused[:MOST_NAMED])
     return [

@@ -46,6 +46,7 @@ class Hdf5File:
         attributes: text attributes of the file.
         class_names: names per label column, where the file gives them.
         notes: which columns were read under another name, and which are not used.
+        flat: names of all columns.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Hdf5File:
     attributes: Mapping[str, str]
     class_names: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    flat: tuple[str, ...] = ()
 
     @classmethod
     def opened(cls, path: Path, label: str | None) -> Hdf5File:
@@ -75,11 +77,16 @@ class Hdf5File:
             shape = _image_shape(path, file, label)
             names = {*(name for name in COLUMNS if name in file), *asked}
             columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
-            more, notes = _under_other_names(file, columns, usual, shape[0])
+            flat = tuple(
+                _text(name)
+                for name, item in file.items()
+                if isinstance(item, h5py.Dataset) and item.shape == shape[:1]
+            )
+            more, notes = _under_other_names(file, columns, usual, flat)
             columns |= more
             words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
             attributes = {name.lower(): _text(value) for name, value in words.items()}
-            return cls(path, label, shape, columns, attributes, _class_names(file, names), notes)
+            return cls(path, label, shape, columns, attributes, _class_names(file, names), notes, flat)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -249,12 +256,9 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
 
 
 def _under_other_names(
-    file: h5py.File, columns: Mapping[str, np.ndarray], usual: Sequence[str], rows: int
+    file: h5py.File, columns: Mapping[str, np.ndarray], usual: Sequence[str], flat: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Read numbers that stand under another usual name than Galaxy10's, and note it, and what is not used."""
-    flat = [
-        _text(name) for name, item in file.items() if isinstance(item, h5py.Dataset) and item.shape == (rows,)
-    ]
     found: dict[str, np.ndarray] = {}
     taken, notes = {name: name for name in columns}, []
     for role, plain in USUAL.items():

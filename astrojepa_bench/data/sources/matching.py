@@ -187,7 +187,7 @@ class _Files:
         for index, key in (
             (self._index("named", _names_of), _composed(text)),
             (self._index("folded", _folded_names), _composed(text).casefold()),
-            (self._index("numbered", _numbers), text.lstrip("0") if text.isdecimal() else ""),
+            (self._index("numbered", _numbers), _number(text)),
         ):
             if key and (found := index[key]):
                 return found
@@ -195,6 +195,7 @@ class _Files:
 
     def _elsewhere(self, text: str) -> str:
         """Find the only image that a path may mean that does not lie where it says; empty where there is none."""
+        text = text.replace("\\", "/")  # as Windows writes it
         if not text or escapes(text):
             return ""
         tidied = self._tidied(text)
@@ -237,8 +238,12 @@ def _folded_names(image: str) -> set[str]:
 
 
 def _numbers(image: str) -> set[str]:
-    stem = without_suffix(PurePosixPath(image).name)
-    return {stem.lstrip("0")} if stem.isdecimal() else set()
+    return {_number(without_suffix(PurePosixPath(image).name))} - {""}
+
+
+def _number(text: str) -> str:
+    """Return a whole number without zeros before it, empty where it is none."""
+    return (text.lstrip("0") or "0") if text.isdecimal() else ""
 
 
 def _composed(text: str) -> str:

@@ -12,10 +12,13 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from astrojepa_bench.data.column_names import ALIASES
 from astrojepa_bench.data.sources.container import RefusedError, shown
 
 ECSV = "# %ECSV"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabulators", "|": "bars"}
+SPREADSHEET = re.compile(r"sep=([,;\t|])\s*$")
+USUAL = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 WINDOWS = "cp1252"  # what spreadsheets of western Europe write where they do not write UTF-8
 UNIT = re.compile(r"^# *- *\{.*?name: *'?\"?([^,'\"}]+).*?unit: *'?\"?([^,'\"}]+)")
@@ -51,10 +54,14 @@ def layout_of(data: bytes, separator: str = "") -> Layout:
     text, notes = _decoded(data)
     comments, body = _without_comments(text)
     heading = body.lstrip("\r\n").partition("\n")[0]
+    stated = SPREADSHEET.match(heading)
+    if stated and not separator:  # what a spreadsheet writes for itself, in a line of its own
+        separator, body = stated[1], body.partition("\n")[2]
+        heading = body.partition("\n")[0]
     units: dict[str, str] = {}
     if text.startswith(ECSV):
-        stated = [match[1] for match in map(DELIMITER.match, comments) if match]
-        separator = (stated or [" "])[0].replace("\\t", "\t")
+        delimiters = [match[1] for match in map(DELIMITER.match, comments) if match]
+        separator = (delimiters or [" "])[0].replace("\\t", "\t")
         units = {match[1].strip(): match[2].strip() for match in map(UNIT.match, comments) if match}
     elif not separator:
         separator = _separator(heading)
@@ -93,6 +100,12 @@ def _separator(heading: str) -> str:
     return max(counts, key=lambda sign: (counts[sign], sign == ","))
 
 
+def _names_columns(line: str) -> bool:
+    """Whether a line holds a name that a column of galaxies usually has."""
+    names = {name.strip(' "').lower() for name in line.split(_separator(line))}
+    return not names.isdisjoint(USUAL)
+
+
 def _without_comments(text: str) -> tuple[list[str], str]:
     """Cut off the lines at the top that begin with #; the last of them stays where it is the heading."""
     comments: list[str] = []
@@ -101,8 +114,7 @@ def _without_comments(text: str) -> tuple[list[str], str]:
     for line in stream:
         if not line.startswith("#"):
             last = comments[-1].lstrip("#").strip() if comments else ""
-            sign = _separator(line)
-            if last and line.count(sign) and last.count(sign) == line.count(sign):
+            if _names_columns(last) and not _names_columns(line):
                 return comments[:-1], f"{last}\n{text[at:]}"
             return comments, text[at:]
         comments.append(line.rstrip("\r\n"))
