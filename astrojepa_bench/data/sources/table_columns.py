@@ -41,7 +41,7 @@ FACTORS: Mapping[str, Mapping[str, float]] = {
 """What numbers of another unit are multiplied by."""
 
 
-class Read(NamedTuple):
+class Numbers(NamedTuple):
     """A column of numbers, and notes on it."""
 
     name: str
@@ -49,7 +49,7 @@ class Read(NamedTuple):
     notes: list[str]
 
 
-class Known(NamedTuple):
+class Stated(NamedTuple):
     """What the columns of a table say.
 
     Attributes:
@@ -65,7 +65,7 @@ class Known(NamedTuple):
     notes: Sequence[str]
 
 
-def columns_known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Known:
+def columns_known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Stated:
     """Read the columns of a table.
 
     Args:
@@ -82,12 +82,12 @@ def columns_known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Known
     tasks: Sequence[str] = [*FACTS, *attributes]
     if len(frame) > MANY:
         tasks = list(track(tasks, task=f"reading {len(frame):,} rows", total=len(tasks), unit="columns"))
-    read: dict[str, Read] = {}
+    read: dict[str, Numbers] = {}
     notes: list[str] = []
     for task in tasks:
         column = _named(frame, task) if task in attributes else None
         found, told = (
-            (Read(task, *numbers_of(column)), []) if column is not None else _fact(frame, task, asked)
+            (Numbers(task, *numbers_of(column)), []) if column is not None else _fact(frame, task, asked)
         )
         notes += told
         if found is not None:
@@ -114,7 +114,7 @@ def columns_known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Known
         **{role: found.name for role, found in read.items()},
         **words,
     }
-    return Known(known, scale, taken, [*notes, *more, *told])
+    return Stated(known, scale, taken, [*notes, *more, *told])
 
 
 def _named(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -125,7 +125,7 @@ def _named(frame: pd.DataFrame, name: str) -> pd.Series:
     return column
 
 
-def _fact(frame: pd.DataFrame, role: str, asked: Columns) -> tuple[Read | None, list[str]]:
+def _fact(frame: pd.DataFrame, role: str, asked: Columns) -> tuple[Numbers | None, list[str]]:
     """Read the first column that may hold a fact and does; None where none does, and why one was passed over."""
     names, notes, empty = candidates(role, heads_of(frame)), [], None
     if role == "pixel_scale" and asked.pixel_scale != AUTO:
@@ -136,7 +136,7 @@ def _fact(frame: pd.DataFrame, role: str, asked: Columns) -> tuple[Read | None, 
         if why:
             notes.append(f"column '{shown(name)}' is not taken for {role}: {why}")
             continue
-        found = _in_our_unit(frame, role, Read(name, values, told))
+        found = _in_our_unit(frame, role, Numbers(name, values, told))
         if not np.isnan(values).all():
             return found, notes
         empty = empty or found
@@ -158,13 +158,13 @@ def _no_fact(frame: pd.DataFrame, role: str, name: str, values: Float[np.ndarray
     return ""
 
 
-def _in_our_unit(frame: pd.DataFrame, role: str, found: Read) -> Read:
+def _in_our_unit(frame: pd.DataFrame, role: str, found: Numbers) -> Numbers:
     unit = frame.attrs.get("units", {}).get(found.name, "")
     factor = FACTORS.get(role, {}).get(unit.strip().lower())
     if factor is None:
         return found
     note = f"column '{shown(found.name)}' is in {unit}: multiplied by {factor:.6g}"
-    return Read(found.name, found.values * factor, [*found.notes, note])
+    return Numbers(found.name, found.values * factor, [*found.notes, note])
 
 
 def _labels(
