@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 from astrojepa_bench.data.sources.container import Container, RefusedError, shown, unpacked
 from astrojepa_bench.data.sources.fits_structure import BLOCK, CARD, check_structure
@@ -78,7 +80,7 @@ def sort_files(container: Container, wanted: str) -> Sorted:
     Raises:
         DataError: the table asked for is not there, or several could be meant.
     """
-    names = [name for name in container.names if not _is_hidden(name)]
+    names = [name for name in container.names if PurePosixPath(name).name[0] != "."]
     science = set(_fits_tables(container, [name for name in names if suffix_of(name).startswith(FITS)]))
     tables = [
         name for name in names if name in science or (kind_of_table(name) in TABLES and not _is_image(name))
@@ -86,37 +88,33 @@ def sort_files(container: Container, wanted: str) -> Sorted:
     table = _chosen(names, tables, wanted)
     images = [name for name in names if _is_image(name) and name not in science and name != table]
     others = sorted({*names} - {*images, *tables, table})
-    return Sorted(tuple(images), table, (*_told_tables(tables, table), *_told_others(others, images)))
+    left = [shown(name) for name in tables if name != table]
+    more = f"first {', '.join(left[:MOST_NAMED])}; dataset.table names the one that is"
+    notes = [f"{len(left)} tables were not read, {more}"] if left else []
+    return Sorted(tuple(images), table, (*notes, *_told_others(others, images)))
 
 
 def _is_image(name: str) -> bool:
     return suffix_of(name) in IMAGES
 
 
-def _is_hidden(name: str) -> bool:
-    return PurePosixPath(name).name.startswith(".")
-
-
 def _fits_tables(container: Container, names: Sequence[str]) -> Iterable[str]:
-    """Find the FITS files that hold a table and no image."""
+    """Find the FITS files that hold a table and no image, and those that are named like the table."""
     with container.reader() as read:
         for name, head in container.beginnings(names, HEAD_BYTES):
             usual = PurePosixPath(name).name.lower().removesuffix(suffix_of(name)) == TABLE
-            if usual or _may_be_table(head):
-                try:
+            if usual and not head.startswith(b"SIMPLE"):
+                yield name  # reading it will report what it is instead
+            elif usual or _may_be_table(head):
+                with suppress(RefusedError):
                     data = unpacked(read(name))
-                    check_structure(data, "table")
-                except RefusedError:
-                    if usual and not head.startswith(b"SIMPLE"):
-                        yield name  # reading it will report what it is instead
-                    continue
-                if not _holds_image(data):
-                    yield name
+                    if _holds(data, "table") and not _holds(data, "image"):
+                        yield name
 
 
-def _holds_image(data: bytes) -> bool:
+def _holds(data: bytes, kind: Literal["image", "table"]) -> bool:
     try:
-        check_structure(data, "image")
+        check_structure(data, kind)
     except RefusedError:
         return False
     return True
@@ -175,16 +173,6 @@ def _at_root(names: Sequence[str]) -> list[str]:
         (top,) = tops
         return [f"{top}/{name}" for name in _at_root([name.partition("/")[2] for name in names])]
     return [name for name in names if "/" not in name]
-
-
-def _told_tables(tables: Sequence[str], table: str | None) -> list[str]:
-    left = [name for name in tables if name != table]
-    named = ", ".join(map(shown, left[:MOST_NAMED]))
-    return (
-        [f"{len(left)} tables were not read, first {named}; dataset.table names the one that is"]
-        if left
-        else []
-    )
 
 
 def _told_others(others: Sequence[str], images: Sequence[str]) -> list[str]:

@@ -152,7 +152,7 @@ class HubRows:
         Raises:
             DataError: a column of numbers holds text, labels are no classes, or ids repeat.
         """
-        (names, label), told = self._classes(), list(self.notes)
+        names, label, told = self._classes()
         ids, more = self._ids()
         group, info, redshift = (
             self._column("group"),
@@ -163,9 +163,6 @@ class HubRows:
         if why:
             redshift = np.full(len(self), np.nan)
             told.append(f"column '{self.columns['redshift']}' is not taken for redshift: {why}")
-        labels = self._column("label")
-        if labels is not None and not self._has_names():
-            told += class_notes(labels)
         return replace(
             Catalogue.bare(ids),
             label=label,
@@ -178,7 +175,7 @@ class HubRows:
             group=None if group is None else np.array(texts_of(group)),
             licence=" ".join((info.license or UNSTATED).split()),
             citation=" ".join((info.citation or UNSTATED).split()),
-            notes=(*told, *more),
+            notes=(*self.notes, *told, *more),
         )
 
     def _cells(self) -> Iterator[Cell]:
@@ -225,19 +222,16 @@ class HubRows:
             )
         return names, notes
 
-    def _has_names(self) -> bool:
-        return getattr(self.rows.features[self.columns["label"]], "names", None) is not None
-
-    def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
+    def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"], list[str]]:
         column = self._column("label")
         if column is None:
-            return (), np.full(len(self), -1)
+            return (), np.full(len(self), -1), []
         names = getattr(self.rows.features[self.columns["label"]], "names", None)
         if names is not None:
             numbers = self._number("label")
-            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64)
+            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64), []
         try:
-            return classes_of(column)
+            return *classes_of(column), class_notes(column)
         except DataError as error:
             raise DataError(f"{self.name}: {error}") from None
 

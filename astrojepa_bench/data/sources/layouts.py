@@ -66,15 +66,10 @@ def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
         return layout, {"path": path}
     file = Hdf5File.opened(path, None)
     if "ans" not in file.columns:
-        return layout, {"path": path, "label": _label_of(file)}
+        for name in candidates("label", file.flat):  # under another usual name than Galaxy10's
+            with suppress(DataError):
+                Hdf5File.opened(path, name).labels(name)
+                return layout, {"path": path, "label": name}
+        return layout, {"path": path, "label": ""}
     release = release_of(file)
     return ("galaxy10", {"path": path, "release": release.name}) if release else (layout, {"path": path})
-
-
-def _label_of(file: Hdf5File) -> str:
-    """Find a column of class numbers under another usual name than Galaxy10's; empty where there is none."""
-    for name in candidates("label", file.flat):
-        with suppress(DataError):
-            Hdf5File.opened(file.path, name).labels(name)
-            return name
-    return ""

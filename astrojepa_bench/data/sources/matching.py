@@ -54,7 +54,9 @@ def matched_images(
         DataError: the table has columns neither of paths nor of ids, or none that fits an image.
     """
     files = _Files(images, PurePosixPath(table).parent)
-    path = _path_column(frame, files)
+    heads = heads_of(frame)
+    named = (name for name in candidates("path", heads) if files.knows_any(texts_of(_column(frame, name))))
+    path = next((name for name in heads if name.lower() == "path"), None) or next(named, "")
     ids, told = _id_column(frame)
     taken = {role: name for role, name in (("id", ids), ("path", path)) if name}
     if path:
@@ -62,7 +64,8 @@ def matched_images(
         names = [files.stated(text) for text in texts]
         called = _filled(None if not ids else ids_of(_column(frame, ids))[0], texts)
     elif ids:
-        key = _key_column(frame, files, ids)
+        fitting = (ids, *candidates("id", heads), *candidates("path", heads))
+        key = next((name for name in fitting if files.fits_any(texts_of(_column(frame, name)))), ids)
         names = files.all_named_like(ids_of(_column(frame, key))[0], on_bad_image, _heading(table, frame))
         called = _filled(ids_of(_column(frame, ids))[0], names if key != ids else [""] * len(frame))
         taken |= {"path": key} if key != ids else {}
@@ -83,14 +86,6 @@ def _heading(table: str, frame: pd.DataFrame) -> str:
     return f"{shown(table)} has no column 'path'; found {columns}" if table else f"found {columns}"
 
 
-def _path_column(frame: pd.DataFrame, files: _Files) -> str:
-    """Choose the column of paths: `path`, or another that names an image."""
-    for name in candidates("path", heads_of(frame)):
-        if name.lower() == "path" or files.knows_any(texts_of(_column(frame, name))):
-            return name
-    return ""
-
-
 def _id_column(frame: pd.DataFrame) -> tuple[str, list[str]]:
     """Choose the column of ids: `id`, or the first of another usual name that names each row differently."""
     notes: list[str] = []
@@ -101,14 +96,6 @@ def _id_column(frame: pd.DataFrame) -> tuple[str, list[str]]:
             return name, [*notes, *told]
         notes.append(f"column '{shown(name)}' repeats {repeated} of its values and is not taken for ids")
     return "", notes
-
-
-def _key_column(frame: pd.DataFrame, files: _Files, ids: str) -> str:
-    """Choose the column that images are named like: that of ids, or another usual one that fits."""
-    for name in (ids, *candidates("id", heads_of(frame)), *candidates("path", heads_of(frame))):
-        if files.fits_any(texts_of(_column(frame, name))):
-            return name
-    return ids
 
 
 def _filled(ids: Sequence[str] | None, paths: Sequence[str]) -> np.ndarray:
@@ -186,7 +173,10 @@ class _Files:
             return []
         for index, key in (
             (self._index("named", _names_of), _composed(text)),
-            (self._index("folded", _folded_names), _composed(text).casefold()),
+            (
+                self._index("folded", lambda name: {each.casefold() for each in _names_of(name)}),
+                _composed(text).casefold(),
+            ),
             (self._index("numbered", _numbers), _number(text)),
         ):
             if key and (found := index[key]):
@@ -231,10 +221,6 @@ def _names_of(image: str) -> set[str]:
     """Return what an image may be called: its path or its name, with or without suffix."""
     name = PurePosixPath(image).name
     return {_composed(spelt(each)) for each in (image, without_suffix(image), name, without_suffix(name))}
-
-
-def _folded_names(image: str) -> set[str]:
-    return {name.casefold() for name in _names_of(image)}
 
 
 def _numbers(image: str) -> set[str]:

@@ -175,12 +175,8 @@ class Schema:
         if plain:
             return [role] if role in plain else plain
         ended = [name for name in self.columns if role == "label" and name.lower().endswith(LABEL_END)]
-        flat = [name for name in usual if not self._is_nested(name) and not self._may_be_band(name)]
+        flat = [name for name in usual if not _is_nested(self.columns[name]) and not self._may_be_band(name)]
         return ended or flat[:1]
-
-    def _is_nested(self, name: str) -> bool:
-        depth, inner = levels(self.columns[name])
-        return bool(depth) or types.is_struct(inner) or types.is_map(inner)
 
     def _may_be_band(self, name: str) -> bool:
         """Whether a column `z` stands beside those of other bands, or `alpha` is no position."""
@@ -190,8 +186,7 @@ class Schema:
 
     def _flat(self, place: ColumnPlace, role: str) -> ColumnPlace:
         kind = self.type_of(place)
-        depth, inner = levels(kind)
-        if depth or types.is_struct(inner) or types.is_map(inner):
+        if _is_nested(kind):
             raise DataError(
                 f"{self.title}: column '{shown(str(place))}' holds {shown(str(kind))}; expected one value a "
                 f"galaxy: set dataset.{role} to another, or to none"
@@ -265,6 +260,11 @@ class Schema:
         many = f"columns {', '.join(map(shown, found[:9]))} can each hold images"
         none = f"no column holds images among {', '.join(map(shown, list(self.columns)[:20]))}"
         raise DataError(f"{self.title}: {many if found else none}; set dataset.image to the one that does")
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    depth, inner = levels(kind)
+    return bool(depth) or types.is_struct(inner) or types.is_map(inner)
 
 
 def _can_show(kind: pa.DataType) -> bool:

@@ -99,7 +99,8 @@ def read_raster(data: bytes) -> Raster:
         else:
             # A palette may carry transparency, which only RGBA holds.
             full = upright.convert("RGBA") if mode in ("P", "PA") else upright
-            told |= CLEAR * _has_clear_pixels(full)
+            alpha = full.getchannel("A").getextrema() if "A" in full.getbands() else None
+            told |= CLEAR * ("transparency" in full.info if alpha is None else alpha[0] < 255)  # type: ignore[operator]
             shown = np.asarray(full.convert("L" if full.mode in GREY_MODES else "RGB"))
         return Raster(shown.reshape(*shown.shape[:2], -1), told)
 
@@ -107,12 +108,6 @@ def read_raster(data: bytes) -> Raster:
 def _is_flux(image: Image.Image) -> bool:
     """Whether a picture holds counts or flux, of 32 bits, and no display levels."""
     return image.mode in DEEP_MODES and image.format == "TIFF"
-
-
-def _has_clear_pixels(image: Image.Image) -> bool:
-    if "A" not in image.getbands():
-        return "transparency" in image.info
-    return image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator] # of one channel, a pair of numbers
 
 
 def _channel_bits(image: Image.Image, data: bytes) -> int:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -44,7 +44,7 @@ POINTED = re.compile(r"\d+\.0*")
 SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+")
 COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 EXACT = float(1 << 53)  # beyond this, floating-point numbers skip whole ones
-LONGEST_NUMBER = 20  # digits
+DIGITS = 20  # of a number; a longer one is a word
 MISSING = frozenset({"na", "n/a", "none", "null", "-", "--", "?", "unknown", "nil", "<na>", "masked", "#n/a"})
 
 
@@ -252,7 +252,13 @@ def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " ro
         DataError: the column holds fractions, or too many different values to be classes.
     """
     texts = ["" if text.lower() in NAN else text for text in _composed(names_of(column))]
-    found = pd.Series(sorted({text for text in texts if text}, key=_natural), dtype=object)
+    whole = {
+        text: int(text) for text in set(texts) if text.isascii() and text.isdecimal() and len(text) < DIGITS
+    }
+    order = sorted(
+        {text for text in texts if text}, key=lambda text: (text not in whole, whole.get(text, 0), text)
+    )
+    found = pd.Series(order, dtype=object)
     if len(found) and not np.isnan(np.array(pd.to_numeric(found, errors="coerce"), dtype=float)).any():
         texts, names = _numbered(str(column.name), texts)
     else:
@@ -278,7 +284,10 @@ def class_notes(column: pd.Series) -> list[str]:
         if numbers and (int(float(text)) in (UNLABELLED,) or text[0] == "-")
     }
     odd = [text for text in sorted(words) if text.lower() in MISSING]
-    alike = [names for names in _by_case(words).values() if len(names) > 1]
+    folded = Counter(word.casefold() for word in words)
+    alike = [
+        [word for word in words if word.casefold() == each] for each, count in folded.items() if count > 1
+    ]
     return [
         *(f"{count} labels are '{text}' and mean unlabelled" for text, count in sorted(none.items())),
         *(
@@ -292,21 +301,9 @@ def class_notes(column: pd.Series) -> list[str]:
     ]  # fmt: skip
 
 
-def _by_case(words: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for word in words:
-        found.setdefault(word.casefold(), []).append(word)
-    return found
-
-
 def _composed(texts: Sequence[str]) -> list[str]:
     """Spell an accented letter as one sign, for some systems write it as two, in names of folders above all."""
     return [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
-
-
-def _natural(text: str) -> tuple[bool, int, str]:
-    digits = text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER
-    return not digits, int(text) if digits else 0, text
 
 
 def _numbered(name: str, texts: Sequence[str]) -> tuple[list[str], list[str]]:
