@@ -8,6 +8,7 @@ what was not taken at all, is said on the card.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -49,6 +50,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 BANDS = ("u", "g", "r", "i", "y")  # beside two of these a column `z` may be a band's brightness
 FAINTEST_REDSHIFT = 8.0  # no sample of galaxies lies farther in the median, and few magnitudes are smaller
+OTHER_SIGNS = re.compile(r"[^a-z0-9]+")  # "RA (deg)" is ra_deg
 ALIKE = 0.75  # of two names, as difflib measures it
 MOST_NAMED = 20
 
@@ -61,16 +63,16 @@ def candidates(role: str, columns: Sequence[str]) -> list[str]:
         columns: all names of a table.
 
     Example:
-        >>> candidates("redshift", ["Z", "photoz", "zeta"])
-        ['Z', 'photoz']
+        >>> candidates("redshift", ["Z", "photoz", "zeta"]), candidates("ra", ["RA (deg)"])
+        (['Z', 'photoz'], ['RA (deg)'])
     """
-    return [
+    spelt = {name: {name.lower(), OTHER_SIGNS.sub("_", name.lower()).strip("_")} for name in columns}
+    found = [
         name
         for alias in ALIASES[role]
-        for name in sorted(
-            (each for each in columns if each.lower() == alias), key=lambda each: each != alias
-        )
+        for name in sorted((each for each in spelt if alias in spelt[each]), key=lambda each: each != alias)
     ]
+    return list(dict.fromkeys(found))
 
 
 def is_band(

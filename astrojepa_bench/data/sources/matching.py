@@ -91,10 +91,12 @@ def _id_column(frame: pd.DataFrame) -> tuple[str, list[str]]:
     notes: list[str] = []
     for name in candidates("id", heads_of(frame)):
         texts, told = ids_of(_column(frame, name))
-        repeated = len(texts) - len(set(texts))
-        if name.lower() == "id" or not repeated:
+        filled = [text for text in texts if text]
+        repeated = len(filled) - len(set(filled))
+        if filled and (name.lower() == "id" or not repeated):
             return name, [*notes, *told]
-        notes.append(f"column '{shown(name)}' repeats {repeated} of its values and is not taken for ids")
+        why = f"repeats {repeated} of its values" if filled else "is empty"
+        notes.append(f"column '{shown(name)}' {why} and is not taken for ids")
     return "", notes
 
 

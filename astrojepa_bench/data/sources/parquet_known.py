@@ -116,8 +116,9 @@ def _passed_over(columns: dict[str, pd.Series], guessed: frozenset[str]) -> list
             classes_of(columns["label"])
         except DataError as error:
             why["label"] = str(error).partition("; ")[0]
-    if "id" in guessed and columns["id"].duplicated().any():
-        why["id"] = f"it repeats {columns['id'].duplicated().sum()} of its values"
+    repeated = int(columns["id"].dropna().duplicated().sum()) if "id" in guessed else 0
+    if repeated:
+        why["id"] = f"it repeats {repeated} of its values"
     if "redshift" in guessed and str(columns["redshift"].name).lower() == "z":
         why["redshift"] = is_band(_number(columns["redshift"], len(columns["redshift"]))[0], "", {})
     names = {role: str(columns[role].name) for role, reason in why.items() if reason}

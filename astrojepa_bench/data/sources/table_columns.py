@@ -172,6 +172,7 @@ def _labels(
 ) -> tuple[str, tuple[tuple[str, ...], Int[np.ndarray, " row"]], list[str]]:
     """Return the label column, its classes and notes; of columns that are only named like one, none that is not."""
     notes: list[str] = []
+    empty = ""
     for name in () if not asked else (asked,) if asked != LABEL else candidates(LABEL, heads_of(frame)):
         column = _named(frame, name)
         try:
@@ -183,8 +184,10 @@ def _labels(
                 raise
             notes.append(f"column '{shown(name)}' is not taken for labels: {str(error).partition('; ')[0]}")
             continue
-        return name, (names, classes), [*notes, *class_notes(column)]
-    return "", ((), bare.label), notes
+        if names or asked != LABEL:
+            return name, (names, classes), [*notes, *class_notes(column)]
+        empty = empty or name
+    return empty, ((), bare.label), notes
 
 
 def believable(
