@@ -283,8 +283,8 @@ def test_columns_with_other_names_are_taken_if_they_hold_what_they_say(tmp_path)
     """Ids keep 19 digits beside a gap; z among bands, a repeated name and a fraction `type` are passed over."""
     ids = [1237648720693755918 + row for row in range(COUNT - 1)]
     path = write(
-        tmp_path / "a.parquet", nested(), objid=pa.array([*ids, None], pa.int64()), z=NUMBERS / 99, label_of=NUMBERS,
-        **{"class": ["a", "NA"] * 12},
+        tmp_path / "a.parquet", nested(), objid=pa.array([*ids, None], pa.int64()), z=NUMBERS / 99,
+        label_of=NUMBERS, **{"class": ["a", "NA"] * 12},
     )  # fmt: skip
     known = ParquetRows.opened(path, Wanted()).catalogue()
     assert known.ids.tolist() == [*map(str, ids), str(COUNT - 1)]
