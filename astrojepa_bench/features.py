@@ -141,7 +141,7 @@ class Features:
 
     Attributes:
         train, val, test: the labelled splits (test holds the anomalies too, unlabelled).
-        classes: number of classes of the dataset.
+        classes: number of classes that some galaxy of the dataset belongs to; an unused name or number is none.
         seed: names the evaluator's random streams (k-means starts, label permutations).
         augmented_views: features (tap `last`) of several augmented views of a fixed sample of ordinary test
             galaxies; None unless requested.

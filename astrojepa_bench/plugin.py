@@ -13,7 +13,8 @@ from astrojepa_bench.encoders.morphology import centroid
 from astrojepa_bench.encoders.positions import sincos_positions
 from astrojepa_bench.encoders.profile import Profile
 from astrojepa_bench.encoders.projected import Projected
-from astrojepa_bench.encoders.weights import load_weights, read_state, read_torch
+from astrojepa_bench.encoders.torch_files import read_torch
+from astrojepa_bench.encoders.weights import load_weights, read_state
 from astrojepa_bench.errors import BenchError, ConfigError, ContractError, DataError, Unsuitable
 from astrojepa_bench.events import Event, track
 from astrojepa_bench.features import Features, TokenBatch

@@ -144,8 +144,13 @@ class GalaxyTable:
 
     @property
     def classes(self) -> int:
-        """Number of classes, by name or by label."""
+        """Number of class indices: labels are below it, whether or not a galaxy of each class is here."""
         return max(len(self.card.class_names), int(self.label.max(initial=-1)) + 1)
+
+    @property
+    def present(self) -> Int[np.ndarray, " class"]:
+        """Indices of the classes that some galaxy belongs to, ascending."""
+        return np.unique(self.label[self.label >= 0])
 
     def rows(self, *splits: Split) -> Int[np.ndarray, " row"]:
         """Row numbers of the given splits, in table order."""

@@ -44,7 +44,7 @@ OWN = "own"
 UNCOUNTED = frozenset({
     "checked", "data", "encoders.timm_library", "encoders.timm_model", "errors", "evaluators.shown", "events",
     "features", "files", "groups", "hookspecs", "importers", "metric", "options", "ranks", "recipe", "registry",
-    "roles", "streams", "suites", "types",
+    "roles", "streams", "suites", "types", "encoders.torch_files",
 })  # fmt: skip
 """Modules of the ruler without a version: PROTOCOL stands for roles and streams, a fingerprint for the galaxies."""
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import isqrt
 from pathlib import Path
@@ -61,6 +62,8 @@ OURS = {
     "context_encoder.": "context.",
 }
 KERNEL, POSITIONS = "patch_embed.proj.weight", "target_encoder.pos_embed"
+PARTS = ("patch_embed", "target_encoder", "context_encoder", "predictor", "mask_token")
+HEADS = {192: 3, 384: 6}  # of the published models, by width
 SURVEY = "Galaxy10 DECaLS"  # what the published models were trained on
 BANDS = ("z", "r", "g")
 CLASS_NAMES = (
@@ -208,7 +211,7 @@ def read_checkpoint(path: Path) -> Imported:
         ConfigError: there is no such file.
         DataError: it is damaged, would run code, or is no checkpoint of AstroJEPA.
     """
-    state = read_state(path, "import-checkpoint")
+    state = whole_model(read_state(path, "import-checkpoint"))
     missing = [name for name in (KERNEL, POSITIONS) if name not in state]
     if missing or state[KERNEL].ndim != 4 or state[POSITIONS].ndim != 3:
         found = ", ".join(sorted(state)[:3])
@@ -223,20 +226,21 @@ def read_checkpoint(path: Path) -> Imported:
             f"{path.name} has {patches} positions, which fill no square; give a checkpoint of square images"
         )
     around = what_is_around(path)
-    heads = heads_of(path, around)
+    heads, assumed = heads_of(path, around, width)
+    layout: dict[str, object] = {"patch": patch, "width": width, "heads": heads}
+    layout["depth"] = layers_of(state, "target_encoder")
+    predicts = all(
+        any(name.startswith(f"{part}.") for name in state) for part in ("context_encoder", "predictor")
+    )
+    predictor = {"depth": layers_of(state, "predictor"), "heads": heads} if predicts else {}
     half = (0.5,) * bands  # as published: x = (g - 0.5) / 0.5
     names = BANDS if bands == len(BANDS) else tuple(f"band {i}" for i in range(bands))
     return Imported(
-        objective="astrojepa",
-        masker="brightness-seed",
+        objective="astrojepa" if predicts else "frozen",
+        masker="brightness-seed" if predicts else "none",
         encoder="astrojepa-vit",
         dataset="galaxy10",
-        options={
-            "objective": {"weights": path, "depth": layers_of(state, "predictor"), "heads": heads},
-            "encoder": {
-                "patch": patch, "width": width, "depth": layers_of(state, "target_encoder"), "heads": heads
-            },
-        },
+        options={"objective": {"weights": path, **predictor}, "encoder": layout},
         spec=ImageSpec(names, side * patch, half, half),
         class_names=CLASS_NAMES,
         galaxies=SURVEY,
@@ -244,6 +248,9 @@ def read_checkpoint(path: Path) -> Imported:
         warnings=(
             f"{path.name}: trained elsewhere{progress_of(around)}, as published on {SURVEY} in a random split; "
             "it has most likely seen test galaxies of that survey, without their labels",
+            *([f"{path.name} does not say how many attention heads it has; {assumed}"] if assumed else []),
+            *([] if predicts else [f"{path.name} holds no predictor: it is scored, and predicts nothing"]),
+            *left_out_of(path, state),
         ),
     )  # fmt: skip
 
@@ -262,20 +269,41 @@ def what_is_around(path: Path) -> Mapping[str, object]:
     return found if isinstance(found, Mapping) else {}
 
 
-def heads_of(path: Path, around: Mapping[str, object]) -> int:
-    """Read the number of attention heads, which no tensor tells.
+def whole_model(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what stands before the published names, such as `model.`; nothing where there are none."""
+    fronts = (name.removesuffix(KERNEL) for name in state if name.endswith(KERNEL))
+    front = next((each for each in fronts if each + POSITIONS in state), "")
+    return {name.removeprefix(front): value for name, value in state.items() if name.startswith(front)}
+
+
+def left_out_of(path: Path, state: Mapping[str, Tensor]) -> list[str]:
+    """Name the parts of a file that are none of the published model."""
+    parts = Counter(name.partition(".")[0] for name in state)
+    others = {name: count for name, count in sorted(parts.items()) if name not in PARTS}
+    named = ", ".join(f"{name} ({count})" for name, count in others.items())
+    return [f"{path.name}: left out, by the number of tensors: {named}"] if others else []
+
+
+def heads_of(path: Path, around: Mapping[str, object], width: int) -> tuple[int, str]:
+    """Read the number of attention heads, which no tensor tells; without it, that of the published model so wide.
+
+    Returns:
+        The number, and what was assumed; nothing where the file says it.
 
     Raises:
-        DataError: the file does not say it.
+        DataError: the file does not say it, and no published model is as wide.
     """
-    config = around.get("config")
-    heads = config.get("num_heads") if isinstance(config, Mapping) else None
-    if not isinstance(heads, int):
-        raise DataError(
-            f"{path.name} does not say how many attention heads it has (config.num_heads), and its tensors cannot "
-            "tell; save the published dictionary around model_state_dict"
-        )
-    return heads
+    for key in ("config", "args", "hyper_parameters"):
+        config = around.get(key)
+        heads = config.get("num_heads") if isinstance(config, Mapping) else None
+        if isinstance(heads, int) and heads > 0:
+            return heads, ""
+    if width in HEADS:
+        return HEADS[width], f"the {HEADS[width]} of the published models of that width ({width}) are assumed"
+    raise DataError(
+        f"{path.name} does not say how many attention heads it has (config.num_heads), and its tensors cannot "
+        "tell; save the published dictionary around model_state_dict"
+    )
 
 
 def progress_of(around: Mapping[str, object]) -> str:

@@ -4,8 +4,9 @@ Nothing is trained. The weights of the run's encoder are read from a file and sc
 were trained here: the way onto the board for a model trained elsewhere, or for one of an earlier run.
 What it has seen, for how long and with which labels is not known here: its row compares features, not methods.
 
-The file must hold every tensor of the encoder and no other, in safetensors or as a torch state dict; it is read
-without running any code in it. Weights of timm enter encoders that speak timm's names.
+The file must hold every tensor of the encoder, in safetensors or as a torch state dict; it is read without
+running any code in it. What it holds besides, such as a head, or a student beside its teacher, is left out and
+named in a note. Weights of timm enter encoders that speak timm's names.
 
 Cost: none in training; one pass over the galaxies, as for every entry. Expected: what the weights were worth
 elsewhere, less what the change of survey costs.
@@ -42,7 +43,7 @@ class Frozen(Objective):
         encoder: takes the weights.
         grid: unused.
         classes: unused.
-        weights: safetensors or torch state-dict file of exactly this encoder.
+        weights: safetensors or torch state-dict file that holds this encoder.
     """
 
     masks = "ignored"

@@ -87,6 +87,14 @@ def test_classes_are_those_that_have_a_name_or_a_label(table):
     assert replace(table, label=np.full(5, -1)).classes == 0
 
 
+def test_classes_that_are_present_have_a_galaxy(table):
+    """Whatever number they bear, and however many names there are."""
+    names = replace(table.card, class_names=tuple("abcdefghij"))
+
+    assert replace(table, card=names, label=np.array([9, 1, -1, 9, -1])).present.tolist() == [1, 9]
+    assert not len(replace(table, label=np.full(5, -1)).present)
+
+
 def test_pretraining_sees_no_galaxy_that_is_judged(table):
     """Train and pool, in the order of the table."""
     pooled = replace(table, split=np.array(["pool", "val", "train", "pool", "test"]), group=None)

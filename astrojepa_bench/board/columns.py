@@ -38,8 +38,9 @@ class Column:
         scale: what values are multiplied with for display (100 for per cent).
         digits: decimals shown.
         priority: narrow tables drop the highest first.
-        style: `spread` shows the mean and its spread over seeds, `interval` a signed difference with its
-            95 % interval, `mean` the mean alone.
+        style: `spread` shows the mean and its spread over seeds (where all agree, the interval of the test
+            galaxies, which no number of seeds narrows), `interval` a signed difference with its 95 % interval,
+            `mean` the mean alone.
         place: where in a record the number stands; a `difference` is of two records and stands in none.
     """
 
@@ -75,8 +76,12 @@ class Column:
             return ""
         if self.style == "interval":
             return self.number(summary.mean, "+") + self._interval(summary)
-        spread = f" ± {self.number(summary.sd)}" if self.style == "spread" and summary.sd is not None else ""
-        return self.number(summary.mean) + spread
+        if self.style == "mean" or summary.sd is None:
+            return self.number(summary.mean)
+        seeds_agree = summary.sd == 0 and self.place == "scores"
+        return self.number(summary.mean) + (
+            self._interval(summary) if seeds_agree else f" ± {self.number(summary.sd)}"
+        )
 
     def number(self, value: float, sign: str = "") -> str:
         """Write one number of this column."""

@@ -21,6 +21,7 @@ from astrojepa_bench.versions import version_text
 
 ENOUGH_SEEDS = 3
 SHOWN_DIFFERENCES = 3
+TOLD = ("labels", "columns", "mirror_safe", "world_size")  # of an identity, beside options and code
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,19 @@ def make_row(
     """
     first = runs[0]
     trained = [run for run in runs if run.status in SCORED]
-    values = {c.key: [v for run in trained if (v := c.read(run, versions)) is not None] for c in columns}
-    values[rules.headline] = [score.value for _, score in scored(trained, versions, rules.headline)]
-    cells = {key: summarise(found) for key, found in values.items() if found}
+    counted = {
+        c.key: [value for run in trained if (value := c.read(run, versions)) is not None]
+        for c in columns
+        if c.place != "scores"
+    }
+    measured = {c.key: scored(trained, versions, c.key) for c in columns if c.place == "scores"}
+    measured[rules.headline] = scored(trained, versions, rules.headline)
+    cells = {key: summarise(found) for key, found in counted.items() if found}
+    cells |= {
+        key: summarise([score.value for _, score in found], [score.item_se for _, score in found])
+        for key, found in measured.items()
+        if found
+    }
     if lift is not None:
         cells[LIFT.key] = lift
     return Row(
@@ -188,7 +199,7 @@ def _why_unranked(runs: Sequence[RunRecord], is_measured: bool, headline: str) -
 
 
 def _facts(record: RunRecord) -> dict[str, object]:
-    """Flatten what can set two entries of one name apart."""
+    """Flatten what can set two entries of one name apart: options, what they were told, code."""
     options = {
         f"{kind}.{name}": value for kind, chosen in record.options.items() for name, value in chosen.items()
     }
@@ -198,7 +209,8 @@ def _facts(record: RunRecord) -> dict[str, object]:
     else:
         chains = record.identity["chain"]
         code = {f"{kind} version": version_text(chain) for kind, chain in chains.items()}
-    return {**options, **code}
+    told = {name: record.identity[name] for name in TOLD if record.identity.get(name) is not None}
+    return {**told, **options, **code}
 
 
 def _differences(fact: Mapping[str, object], keys: Sequence[str]) -> str:

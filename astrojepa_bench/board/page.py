@@ -46,9 +46,9 @@ from astrojepa_bench.board.text import (
     headline_of,
     runs_by_row,
     section_facts,
+    section_title,
     short_label,
     skipped_reasons,
-    told_apart,
     unranked_reasons,
     usual_encoder,
 )
@@ -146,7 +146,7 @@ def html_page(
     )  # fmt: skip
     templates.filters["px"] = lambda value: f"{value:g}"
     script = templates.get_template("page.js").render()
-    names = told_apart(board.sections)
+    names = [section_title(section) for section in board.sections]
     counts = _counts(board)
     is_whole = counts["entries"] <= MOST_DETAILED
     drawn = sum(2 for record in board.records if record.training.loss_curve)

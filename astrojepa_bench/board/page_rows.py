@@ -196,9 +196,9 @@ def _score(frame: Frame, summary: Summary | None) -> Shown:
 
 
 def interval_text(column: Column, summary: Summary) -> str:
-    """Write the interval of a mean; a single seed has none."""
+    """Write the interval of a mean; a single seed has none, nor have seeds that agree in what has no error."""
     if summary.low is None or summary.high is None:
-        return "unknown: one seed"
+        return "unknown: one seed" if summary.n == 1 else "unknown: all seeds agree"
     return f"[{column.number(summary.low)}, {column.number(summary.high)}]"
 
 

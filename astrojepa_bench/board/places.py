@@ -8,6 +8,9 @@ from astrojepa_bench.results.naming import differing, titled
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.training.budgets import is_flop_matched
 
+TELLING = {"effort": "budget ", "fingerprint": "galaxies ", "splits": "splits ", "protocol": "protocol "}
+CUT = 24  # characters of a hash are enough
+
 
 def budget_name(budget: str, few: int | None, effort: object = "") -> str:
     """Name a budget, whether its arithmetic was matched, and the number of pretraining galaxies where limited."""
@@ -68,3 +71,22 @@ def galaxy_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Cal
 
 def _fingerprint(record: RunRecord) -> str:
     return str(record.identity.get("fingerprint", ""))
+
+
+def told_apart(titles: Sequence[str], places: Sequence[object]) -> list[str]:
+    """Name each place by its title, and places of one title also by what sets them apart.
+
+    Args:
+        titles: of the places, in their order.
+        places: what has the attributes of `TELLING`.
+    """
+    named = list[str]()
+    for title, place in zip(titles, places, strict=True):
+        same = [other for other, t in zip(places, titles, strict=True) if t == title]
+        telling = []
+        for name, word in TELLING.items():
+            values = {str(getattr(each, name)) for each in same}
+            cut = CUT if len({value[:CUT] for value in values}) == len(values) else None
+            telling += [f"{word}{str(getattr(place, name))[:cut]}"] * (len(values) > 1)
+        named.append(", ".join([title, *telling]))
+    return named

@@ -32,11 +32,11 @@ from astrojepa_bench.board.text import (
     headline_of,
     rank_text,
     runs_by_row,
+    section_title,
     seeds_text,
     short_label,
     skipped_reasons,
     state_of,
-    told_apart,
     unranked_reasons,
     usual_encoder,
 )
@@ -175,13 +175,12 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
         "entry and the commands that make it again. Open it in a browser.",
         f"[{TABLE}]({TABLE}): one line a score. [{DATA}]({DATA}): the same board for programs.",
     ]
-    titles = told_apart(board.sections)
     said = "\n".join(f"- {text}" for text in findings)  # in Markdown, from the folder's own claims
     linked = "\n".join(f"- {link}" for link in links)
     left_out = _bullets([f"Left out: {line}" for line in board.damaged])
     blocks = ["# Leaderboard", left_out, said, linked, RULE, _LEGEND]
-    for section, title in zip(board.sections, titles, strict=True):
-        blocks += [f"## {markdown(title)}", *_blocks(board, section)]
+    for section in board.sections:
+        blocks += [f"## {markdown(section_title(section))}", *_blocks(board, section)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

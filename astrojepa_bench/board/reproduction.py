@@ -120,8 +120,14 @@ def _interval(
     if evidence is not None and gather(others, versions, rules, metric) is not None:
         return forecast(evidence.scores[entry_id], evidence.prior, alpha)
     own = [each.value for _, each in scored(entries.get(entry_id, ()), versions, metric)]
+    if len(own) < 2:
+        return None
     alone = Prior(0.0, 0.0)  # nobody else tells anything: its own seeds, which must not count twice
-    return forecast(moderated(own, alone), alone, alpha) if len(own) > 1 else None
+    agree = (
+        len(set(own)) == 1
+    )  # as where all are right of every galaxy: then only the test galaxies tell an error
+    floor = (score.item_se or 0.0) ** 2 if agree else 0.0
+    return forecast(moderated(own, alone, floor), alone, alpha)
 
 
 def _versions(record: RunRecord) -> dict[str, str]:

@@ -15,7 +15,7 @@ from functools import cache
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from astrojepa_bench.metric import binomial_se
+from astrojepa_bench.metric import Z, binomial_se
 
 CONFIDENCE = 0.95
 
@@ -28,7 +28,8 @@ class Summary:
         n: how many seeds.
         mean: over the seeds.
         sd: sample standard deviation (n - 1); None for one seed.
-        low, high: 95 % t interval of the mean; None for one seed.
+        low, high: 95 % interval of the mean: Student's t over the seeds or, where all seeds agree, that of the test
+            galaxies; None for one seed, and where nothing tells how sure the mean is.
     """
 
     n: int
@@ -38,8 +39,14 @@ class Summary:
     high: float | None = None
 
 
-def summarise(values: Sequence[float]) -> Summary:
+def summarise(values: Sequence[float], item_errors: Sequence[float | None] | None = None) -> Summary:
     """Summarise one value per seed.
+
+    Args:
+        values: one a seed.
+        item_errors: of measured scores, the standard error of each from its test galaxies, None where no formula
+            exists. Seeds that all agree, as where all are right of every galaxy, prove nothing by that: then these
+            errors make the interval, and without them there is none. None for counts, which are exact.
 
     Raises:
         ValueError: there are no values.
@@ -51,8 +58,19 @@ def summarise(values: Sequence[float]) -> Summary:
     if len(values) == 1:
         return Summary(1, mean)
     sd = statistics.stdev(values)
+    if sd == 0 and item_errors is not None:
+        return Summary(len(values), mean, sd, *_by_galaxies(mean, item_errors))
     half = _quantile(len(values) - 1) * sd / math.sqrt(len(values))
     return Summary(len(values), mean, sd, mean - half, mean + half)
+
+
+def _by_galaxies(mean: float, item_errors: Sequence[float | None]) -> tuple[float, float] | tuple[None, None]:
+    """Compute the interval of a mean in which seeds agree; at 0 and at 1 it has one side, as a share's has."""
+    known = [error for error in item_errors if error]
+    if not known:
+        return None, None
+    half = Z * statistics.fmean(known)
+    return (mean if mean == 0 else mean - half), (mean if mean == 1 else mean + half)
 
 
 @cache

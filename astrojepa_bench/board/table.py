@@ -25,7 +25,7 @@ from astrojepa_bench.board.composite import composite_of
 from astrojepa_bench.board.entries import Row, by_entry, labels_of, lifts_of, make_row
 from astrojepa_bench.board.families import GROUP
 from astrojepa_bench.board.judge import effects_across, judge
-from astrojepa_bench.board.places import budget_name, galaxy_names, place_names
+from astrojepa_bench.board.places import budget_name, galaxy_names, place_names, told_apart
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import resolvable_difference
 from astrojepa_bench.board.track import total
@@ -57,7 +57,8 @@ class Section:
         dataset, fingerprint, splits, budget, effort, protocol, device_class, precision: what all its runs share;
             `budget` names the number of pretraining galaxies where that was limited, and `effort` is the budget
             with its numbers, as it stands in their identities.
-        heading: its galaxies and budget, with the device where sections of several would share a heading.
+        heading: its galaxies and budget, with the device, or whatever else differs, where several sections would
+            share a heading.
         title: what its galaxies are called: as a suite says, or the dataset, with its options where it stands here
             with several.
         columns: the columns in which any of them has a number.
@@ -125,13 +126,15 @@ def build_board(records: Sequence[RunRecord], rules: Rules = DEFAULTS) -> Board:
     for record in ordered:
         groups.setdefault(Comparable.of(record), []).append(record)
     heading, title = place_names(ordered, rules.titles), galaxy_names(ordered, rules.titles)
+    keys = sorted(groups)
+    headings = told_apart([heading(groups[key][0]) for key in keys], keys)
     sections = tuple(
-        _section(key, groups[key], heading(groups[key][0]), title(groups[key][0]), rules)
-        for key in sorted(groups)
+        _section(key, groups[key], own, title(groups[key][0]), rules)
+        for key, own in zip(keys, headings, strict=True)
     )
     return Board(
         sections, tuple(ordered), rules,
-        factors=effects_across([(title(groups[key][0]), groups[key]) for key in sorted(groups)], rules),
+        factors=effects_across([(title(groups[key][0]), groups[key]) for key in keys], rules),
         track_record=total(each.verdicts.track_record for each in sections if each.verdicts),
     )  # fmt: skip
 
@@ -228,6 +231,12 @@ def _caveats(
     notes = [*_resolution(rows, asked), *_rarest(rows, asked)]
     if any(row.provisional for row in rows):
         notes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
+    agreeing = [cell for row in rows for cell in row.cells.values() if cell.sd == 0 and cell.low != cell.high]
+    if agreeing:
+        notes.append(
+            "Where all seeds of an entry agree, their spread tells nothing: its cell has the 95 % interval of the "
+            "test galaxies."
+        )
     if any(row.standing == "ceiling" for row in rows):
         notes.append("² uses labels: trained on the classes that it is scored on; not a contestant.")
     notes += [f"³ {row.label}: {row.disclosed}." for row in rows if row.disclosed]

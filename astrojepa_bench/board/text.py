@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.entries import Row
@@ -19,7 +19,7 @@ STANDING_OUT = ("equal", "inside")  # what a run that was repeated elsewhere may
 
 
 def section_title(section: Section) -> str:
-    """Return the title of a section: its galaxies, its budget, and its device where there are several."""
+    """Return the title of a section, which no other section of its board has."""
     return section.heading
 
 
@@ -125,22 +125,3 @@ def view_title(section: Section) -> str:
     """Name a section, and the encoder that its rows do not name."""
     usual = usual_encoder(section)
     return section_title(section) + (f", encoder {usual} unless another is named" if usual else "")
-
-
-def told_apart(sections: Sequence[Section]) -> list[str]:
-    """Title sections, and those of one title also by what sets them apart."""
-    titles = [section_title(section) for section in sections]
-    named = list[str]()
-    for title, section in zip(titles, sections, strict=True):
-        same = [other for other, t in zip(sections, titles, strict=True) if t == title]
-        facts = {
-            "effort": "budget ", "fingerprint": "galaxies ",
-            "splits": "splits ", "protocol": "protocol ",
-        }  # fmt: skip
-        telling = [
-            f"{word}{str(getattr(section, name))[:24]}"
-            for name, word in facts.items()
-            if len({str(getattr(each, name, "")) for each in same}) > 1
-        ]
-        named.append(", ".join([title, *telling]))
-    return named

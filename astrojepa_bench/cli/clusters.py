@@ -15,6 +15,7 @@ from astrojepa_bench.explore.clusters import (
     class_counts,
     cluster_table,
     clusters_figure,
+    counted_classes,
     find_clusters,
     title_of,
 )
@@ -43,5 +44,5 @@ def _facts(clusters: Clusters, picture: str) -> dict[str, object]:
         {"cluster": number, "galaxies": sum(row), "counts": row} for number, row in enumerate(counts.tolist())
     ]
     agreement = None if clusters.purity is None else dataclasses.asdict(clusters.purity)
-    classes = [*clusters.sample.classes, "unlabelled"]
+    classes = [*counted_classes(clusters.sample), "unlabelled"]
     return {"picture": picture, "classes": classes, "agreement": agreement, "clusters": rows}

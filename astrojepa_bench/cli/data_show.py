@@ -28,12 +28,12 @@ def execute(arguments: Namespace) -> int:
     facts = {
         "sheet": str(out),
         "galaxies": len(table),
-        "classes": table.classes,
+        "classes": len(table.present),
         "fingerprint": table.fingerprint,
     }
     if arguments.json:
         print(json.dumps(facts))
     else:
         odd = int((table.anomaly > 0).sum())
-        print(f"{out}: {len(table):,} galaxies in {table.classes} classes, {odd} of them anomalies")
+        print(f"{out}: {len(table):,} galaxies in {len(table.present)} classes, {odd} of them anomalies")
     return 0

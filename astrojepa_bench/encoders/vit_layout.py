@@ -47,7 +47,7 @@ def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     A table of positions is dropped only where it equals ours: learned positions are not fixed ones.
     """
-    if KERNEL not in state:
+    if not {KERNEL, BIAS} <= state.keys():
         return dict(state)
     given = {"embed.weight": state[KERNEL].flatten(1), "embed.bias": state[BIAS]}
     renamed = {KERNEL, BIAS} | ({POSITIONS} if _are_ours(state.get(POSITIONS)) else set())

@@ -164,7 +164,7 @@ def same_galaxies(found: Arrays, ids: np.ndarray) -> bool:
 
 def _with_facts(table: GalaxyTable, taps: Mapping[Split, TapFeatures], seed: int) -> Features:
     parts = {split: split_features(table, table.rows(split), taps[split]) for split in ENCODED}
-    return Features(parts["train"], parts["val"], parts["test"], table.classes, seed)
+    return Features(parts["train"], parts["val"], parts["test"], len(table.present), seed)
 
 
 def split_features(table: GalaxyTable, rows: Int[np.ndarray, " row"], features: TapFeatures) -> SplitFeatures:

@@ -178,9 +178,9 @@ def curve_point(
 
 
 def _error(success: Float[np.ndarray, " galaxy"]) -> float:
-    """Return the standard error of a mean over galaxies of how often each was right, Wilson's where all agree."""
+    """Return the standard error of a mean over galaxies of how often each was right, a share's where all agree."""
     mean, n = float(success.mean()), len(success)
-    return float(success.std()) / math.sqrt(n) if 0 < mean < 1 else binomial_se(mean, n)
+    return float(success.std()) / math.sqrt(n) if np.ptp(success) > 0 else binomial_se(mean, n)
 
 
 def _shortages(shots: int, label: Int[np.ndarray, " galaxy"]) -> Iterator[str]:

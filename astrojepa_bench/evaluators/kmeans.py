@@ -23,7 +23,7 @@ PERMUTATIONS = 100
 
 
 class KMeans(Evaluator):
-    """k-means with as many clusters as classes, fitted on train without labels, scored on test.
+    """k-means with as many clusters as classes that occur, fitted on train without labels, scored on test.
 
     Measures whether the classes are the most prominent groups in the features (tap `last`, as they come:
     neither standardised nor normalised). Centres come from all ordinary train galaxies; each labelled test

@@ -144,10 +144,10 @@ _PROBES: Mapping[str, _ShiftProbe] = {
 def _paired_error(here: np.ndarray, there: np.ndarray, label: Rows) -> float:
     """Return the standard error of a difference of accuracies on the same galaxies.
 
-    Where no galaxy changes sides it is that of the share which does: the drop cannot be larger.
+    Where no galaxy changes sides it is that of the share which does: the drop cannot be larger. So where all do.
     """
     difference = (here == label).astype(float) - (there == label)
-    if not difference.any():
+    if np.ptp(difference) == 0:
         return binomial_se(0.0, len(difference))
     return float(difference.std(ddof=1)) / math.sqrt(len(difference))
 

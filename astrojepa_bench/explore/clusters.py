@@ -77,8 +77,8 @@ def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
 
     Args:
         sample: the galaxies.
-        number: how many clusters; if None as many as classes, and without labels 10, or one for every five
-            galaxies where that is fewer.
+        number: how many clusters; if None as many as classes that occur, and without labels 10, or one for every
+            five galaxies where that is fewer.
 
     Raises:
         ConfigError: fewer than 1, or more than reference galaxies.
@@ -86,7 +86,7 @@ def find_clusters(sample: Sample, number: int | None = None) -> Clusters:
     """
     features, reference = sample.latents, sample.reference
     most = len(reference)
-    usual = min(sample.table.classes or min(UNLABELLED, max(1, most // MEMBERS)), most)
+    usual = min(len(sample.table.present) or min(UNLABELLED, max(1, most // MEMBERS)), most)
     asked = usual if number is None else number
     if not 1 <= asked <= most:
         raise ConfigError(f"asked for {asked} clusters of {most} galaxies; give 1 to {most}")
@@ -124,22 +124,29 @@ def cluster_members(clusters: Clusters) -> pd.DataFrame:
 def cluster_table(clusters: Clusters) -> pd.DataFrame:
     """Count the galaxies of each class in each cluster: one row a cluster, the largest first.
 
-    Columns: `cluster`, `galaxies`, one for each class, and `unlabelled`.
+    Columns: `cluster`, `galaxies`, one for each class that occurs, and `unlabelled`.
     """
     counts = class_counts(clusters)
-    frame = pd.DataFrame(counts, columns=[*clusters.sample.classes, "unlabelled"])
+    frame = pd.DataFrame(counts, columns=[*counted_classes(clusters.sample), "unlabelled"])
     # Duplicates allowed: a class may be called anything, "galaxies" as well.
     frame.insert(0, "galaxies", counts.sum(axis=1), allow_duplicates=True)
     frame.insert(0, "cluster", np.arange(clusters.number), allow_duplicates=True)
     return frame
 
 
+def counted_classes(sample: Sample) -> list[str]:
+    """Name the classes that some galaxy of the table belongs to."""
+    return [sample.classes[label] for label in sample.table.present.tolist()]
+
+
 def class_counts(clusters: Clusters) -> Int[np.ndarray, "cluster class"]:
-    """Count the galaxies of each class in each cluster; the last column counts those without a label."""
-    sample = clusters.sample
-    labels, unlabelled = sample.table.label[sample.rows], len(sample.classes)
+    """Count the galaxies of each class that occurs, cluster by cluster; the last column is of no class."""
+    sample, present = clusters.sample, clusters.sample.table.present
+    labels, unlabelled = sample.table.label[sample.rows], len(present)
     counts = np.zeros((clusters.number, unlabelled + 1), dtype=np.int64)
-    np.add.at(counts, (clusters.cluster, np.where(labels < 0, unlabelled, labels)), 1)
+    np.add.at(
+        counts, (clusters.cluster, np.where(labels < 0, unlabelled, np.searchsorted(present, labels))), 1
+    )
     return counts
 
 
@@ -147,7 +154,7 @@ def class_counts(clusters: Clusters) -> Int[np.ndarray, "cluster class"]:
 def clusters_figure(clusters: Clusters) -> Figure:
     """Draw the share of each class in each cluster, and the galaxies nearest to its centre."""
     sample, labelled = clusters.sample, clusters.purity is not None
-    classes = len(sample.classes) if labelled else 0
+    classes = len(sample.table.present) if labelled else 0
     left = max(0.55 * classes, 2.5) if labelled else 1.0
     width = left + 1.2 + EXAMPLES * CELL_IN
     figure = new_figure(width, clusters.number * CELL_IN + (2.4 if labelled else 1.4), title_of(clusters))
@@ -196,7 +203,7 @@ def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         return
-    names, counts = clusters.sample.classes, every[:, :-1]
+    names, counts = counted_classes(clusters.sample), every[:, :-1]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     highest = float(shares.max(initial=0))
     axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=max(highest, 1e-9), aspect="auto")

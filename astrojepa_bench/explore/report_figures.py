@@ -71,7 +71,9 @@ def confusion_of(predictions: Arrays, table: GalaxyTable) -> Int[np.ndarray, "tr
 
 @styled
 def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[str], probe: str) -> Figure:
-    """Draw a confusion matrix: each row sums to 100 % of a true class."""
+    """Draw a confusion matrix: each row sums to 100 % of a true class; who neither is nor is named is left out."""
+    met = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    counts, classes = counts[np.ix_(met, met)], [classes[number] for number in met.tolist()]
     side = max(4.5, 0.62 * len(classes) + 2.2)
     figure = new_figure(side + 0.6, side, f"True class, and class by {probe}")
     axes = figure.subplots()

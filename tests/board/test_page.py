@@ -17,7 +17,7 @@ from astrojepa_bench.board.page_details import run_command
 from astrojepa_bench.board.render import page
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import build_board
-from astrojepa_bench.board.text import state_of, told_apart
+from astrojepa_bench.board.text import state_of
 from astrojepa_bench.board.verdicts import Comparison, FactorEffect, TrackRecord, Verdicts
 from astrojepa_bench.cli import build_parser
 from astrojepa_bench.cli.run import request_from
@@ -264,7 +264,7 @@ def again(verdict):
 def test_sections_of_one_title_are_told_apart(make_run):
     """Tabs of one name say what differs."""
     board = build_board([make_run(), make_run(splits="other")])
-    titles = told_apart(board.sections)
+    titles = [section.heading for section in board.sections]
 
     assert len(set(titles)) == 2
     assert all("splits" in title for title in titles)

@@ -9,6 +9,7 @@ from scipy.stats import t as student_t
 from astrojepa_bench.board.inference import fit_prior
 from astrojepa_bench.board.reproduction import judge_rerun
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.metric import binomial_se
 from astrojepa_bench.results.correct import encode_bits
 
 RULES = Rules()
@@ -66,6 +67,22 @@ def test_interval_is_that_of_the_next_seed(make_run):
     edge = with_linear(record, 0.70 + 1.001 * half)
     assert judge_rerun(record, edge, records, RULES).verdict == "outside"
     assert judge_rerun(record, with_linear(record, 0.70 + 0.999 * half), records, RULES).verdict == "inside"
+
+
+def test_seeds_that_are_all_right_forecast_no_certainty(make_run):
+    """Three seeds found all 608 galaxies: a fourth may miss one, and 40 it may not."""
+    runs = [make_run(seed=seed, linear=1.0) for seed in range(3)]
+    error = binomial_se(1.0, 608)
+    runs = [
+        run.model_copy(update={"scores": [s.model_copy(update={"item_se": error}) for s in run.scores]})
+        for run in runs
+    ]
+    verdicts = [
+        judge_rerun(runs[0], with_linear(runs[0], 1 - missed / 608), runs, RULES).verdict
+        for missed in (1, 40)
+    ]
+
+    assert verdicts == ["inside", "outside"]
 
 
 def test_a_score_beside_the_headline_can_fall_outside(make_run):

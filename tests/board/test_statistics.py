@@ -43,6 +43,19 @@ def test_one_seed_has_no_spread():
     assert (found.sd, found.low, found.high) == (None, None, None)
 
 
+def test_seeds_that_agree_are_no_certainty():
+    """Three seeds right of all 28 galaxies leave room for 88 %; what has no error has none; counts are exact."""
+    error = binomial_se(1.0, 28)
+    right, wrong = summarise([1.0] * 3, [error] * 3), summarise([0.0] * 3, [error] * 3)
+
+    assert (right.low, right.high) == pytest.approx(wilson(1.0, 28))
+    assert (wrong.low, wrong.high) == pytest.approx(wilson(0.0, 28))
+    assert summarise([0.6] * 3, [0.05] * 3).low == pytest.approx(0.6 - 1.96 * 0.05, abs=1e-4)
+    assert summarise([1.0] * 3, [None] * 3).low is None
+    assert summarise([0.6, 0.7], [0.05] * 2) == summarise([0.6, 0.7])
+    assert summarise([400.0] * 3).low == 400
+
+
 def test_the_order_of_seeds_changes_no_bit():
     """Sums are exactly rounded."""
     sample = [0.1, 0.7, 1e-9, 0.3]

@@ -6,8 +6,10 @@ import pytest
 from scipy import stats
 
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import wilson
 from astrojepa_bench.board.table import build_board
-from astrojepa_bench.board.text import section_facts, section_title
+from astrojepa_bench.board.text import headline_of, section_facts, section_title
+from astrojepa_bench.metric import binomial_se
 
 
 def rows_of(records):
@@ -24,6 +26,37 @@ def test_seeds_of_an_entry_become_one_row(six_entries):
     assert best.cells["linear.accuracy"].mean == pytest.approx(0.74)
     assert best.cells["linear.accuracy"].sd == pytest.approx(0.01)
     assert not best.provisional
+
+
+def test_seeds_that_are_all_right_are_not_certain(make_run):
+    """No cell has an interval of width 0, and the note says what stands there."""
+    runs = [make_run(seed=seed, linear=1.0) for seed in range(3)]
+    runs = [
+        run.model_copy(
+            update={"scores": [s.model_copy(update={"item_se": binomial_se(1.0, s.n)}) for s in run.scores]}
+        )
+        for run in runs
+    ]
+    (section,) = build_board(runs).sections
+    cell, column = section.rows[0].cells["linear.accuracy"], headline_of(section)
+
+    assert (cell.low, cell.high) == pytest.approx(wilson(1.0, 608))
+    assert column.text(cell) == "100.0 [99.4, 100.0]"
+    assert any("all seeds of an entry agree" in note for note in section.notes)
+    bare = build_board([make_run(seed=seed, linear=1.0) for seed in range(3)]).sections[0]
+    assert column.text(bare.rows[0].cells["linear.accuracy"]) == "100.0"  # nothing tells how sure it is
+
+
+def test_entries_told_other_labels_say_so(make_run):
+    """Two numbers of labels are two rows, named by what they were told and not by a hash."""
+    runs = [make_run(linear=0.7 + n / 1e4) for n in (50, 500)]
+    runs = [
+        run.model_copy(
+            update={"run_id": str(n), "entry_id": str(n), "identity": {**run.identity, "labels": n}}
+        )
+        for run, n in zip(runs, (50, 500), strict=True)
+    ]
+    assert sorted(rows_of(runs)) == [f"alpha + random + vit-micro (labels={n})" for n in (50, 500)]
 
 
 def test_contestants_are_ordered_by_accuracy(make_run):

@@ -1,14 +1,21 @@
 """Weights from files: all of them, into the right places, and never by running code."""
 
+import argparse
 import pickle
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from astrojepa_bench.encoders.torch_files import read_torch
 from astrojepa_bench.encoders.weights import load_weights
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.events import listening
 
 
 def small(bands=3, width=4):
@@ -116,3 +123,121 @@ def test_file_without_names_is_refused(tmp_path):
     torch.save(torch.zeros(3), tmp_path / "w.pt")
     with pytest.raises(DataError, match="no tensors by name"):
         load_weights(small(), tmp_path / "w.pt", "encoder 'x'")
+
+
+# --- what checkpoints hold besides --------------------------------------------------------------------------
+
+
+def loaded(content, path, module=None):
+    """Load what a file holds into a fresh module; return it, and the notes that were told."""
+    module, told = small() if module is None else module, []
+    save_file(content, path) if path.suffix == ".safetensors" else torch.save(content, path)
+    with listening(lambda event: told.append(event.fields["text"])):
+        load_weights(module, path, "encoder 'x'")
+    return module, told
+
+
+def renamed(state, front):
+    return {front + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "front", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."]
+)
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_wrappers_of_training_are_taken_off(tmp_path, front, name):
+    """DataParallel and torch.compile put words before every name; nothing is left out by that."""
+    source = small()
+    module, told = loaded(renamed(source.state_dict(), front), tmp_path / name)
+
+    assert torch.equal(module[0].weight, source[0].weight)
+    assert told == []
+
+
+def test_wrappers_in_the_middle_of_names_are_taken_off(tmp_path):
+    """A module of which only one part was compiled."""
+    state = {name.replace("0.", "0._orig_mod."): value for name, value in small().state_dict().items()}
+    module, _ = loaded({"state_dict": state}, tmp_path / "w.pt")
+
+    assert torch.equal(module[0].weight, state["0._orig_mod.weight"])
+
+
+def test_the_averaged_part_is_taken_and_the_rest_is_counted(tmp_path):
+    """Student and teacher fit alike; optimiser and head are named, and nothing of them is read."""
+    student, teacher = small(), small()
+    content = {
+        "student": renamed(student.state_dict(), "module.backbone."),
+        "teacher": {**renamed(teacher.state_dict(), "backbone."), "head.weight": torch.zeros(2, 2)},
+        "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 0.1}]},
+        "epoch": 3,
+    }
+    module, (told,) = loaded(content, tmp_path / "w.pt")
+
+    assert torch.equal(module[0].weight, teacher[0].weight)
+    assert "took 'teacher.backbone'" in told
+    assert "optimizer (1), student (7), teacher (1)" in told
+
+
+def test_a_head_is_left_out_and_named(tmp_path):
+    """What stands behind the encoder changes nothing in it."""
+    source = small()
+    head = {"fc.weight": torch.zeros(2, 4), "fc.bias": torch.zeros(2), "mask_token": torch.zeros(4)}
+    module, told = loaded({"model": {**source.state_dict(), **head}}, tmp_path / "w.pt")
+
+    assert torch.equal(module[0].weight, source[0].weight)
+    assert told == ["encoder 'x': weights w.pt: left out, by the number of tensors: fc (2), mask_token (1)"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"2.weight": torch.zeros(2)}, r"unknown 2\.weight"),  # a deeper network is another one
+        ({"cls_token": torch.zeros(2)}, "unknown cls_token"),
+        ({"0.scale": torch.zeros(2)}, r"unknown 0\.scale"),
+    ],
+)
+def test_what_changes_an_encoder_is_not_left_out(tmp_path, more, said):
+    """Weights without it would be scored as if they were whole."""
+    with pytest.raises(DataError, match=said):
+        loaded({**small().state_dict(), **more}, tmp_path / "w.pt")
+
+
+def test_of_two_parts_that_fit_alike_none_is_guessed(tmp_path):
+    """Nothing says which of two is meant."""
+    content = renamed(small().state_dict(), "query.") | renamed(small().state_dict(), "key.")
+    with pytest.raises(DataError, match=r"hold 2 parts that fit \('key', 'query'\)"):
+        loaded(content, tmp_path / "w.pt")
+
+
+def test_objects_of_scripts_are_read_as_plain_values(tmp_path):
+    """Settings, paths, numbers and arrays beside the weights; arrays may also be the weights."""
+    source = small()
+    around = {
+        "args": argparse.Namespace(num_heads=3, out=Path("/data/x")),
+        "loss": np.mean([0.25, 0.75]),
+        "losses": np.array([1.0, 2.0]),
+        "draws": np.random.RandomState(0).get_state(),
+        "counts": defaultdict(list, {"a": [1]}),
+        "began": datetime(2026, 11, 28, tzinfo=UTC),
+        "words": np.array(["a"], dtype=object),
+    }
+    path = tmp_path / "w.pt"
+    module, _ = loaded({"state_dict": source.state_dict(), **around}, path)
+    found = read_torch(path)
+
+    assert torch.equal(module[0].weight, source[0].weight)
+    assert (found["args"], found["loss"]) == ({"num_heads": 3, "out": "/data/x"}, 0.5)
+    assert (found["counts"], found["began"]) == ({"a": [1]}, None)
+    assert found["losses"].values.tolist() == [1.0, 2.0]
+    assert found["words"].values is None
+    arrays = {name: value.numpy() for name, value in source.state_dict().items()}
+    assert torch.equal(loaded(arrays, tmp_path / "a.pt")[0][0].weight, source[0].weight)
+
+
+def test_what_a_file_asks_for_is_named_where_it_is_refused(tmp_path):
+    """Who saved a whole object learns which."""
+    torch.save({"weight": Trap(tmp_path / "ran")}, tmp_path / "w.pt")
+    with pytest.raises(DataError, match=r"running code in it \(it asks for \w*\.?open\)"):
+        load_weights(small(), tmp_path / "w.pt", "encoder 'x'")
+
+    assert not (tmp_path / "ran").exists()

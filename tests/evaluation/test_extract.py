@@ -8,7 +8,7 @@ from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.encoders.vit import ViTMicro
 from astrojepa_bench.evaluation import extract
 from astrojepa_bench.registry import load_registry
-from astrojepa_bench.types import ImageSpec
+from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
 CPU = torch.device("cpu")
 
@@ -46,6 +46,20 @@ def test_features_are_those_of_a_batch_of_the_published_size(name, count):
         with torch.no_grad():
             expected = encoder.taps(images.batch(batch))
         assert all(torch.equal(found[tap][batch], values) for tap, values in expected.items())
+
+
+def test_classes_of_features_are_those_that_have_a_galaxy():
+    """k-means makes as many clusters: three of the numbers 0, 1 and 9, whatever names there are."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 3, 16, 16), dtype=np.uint8)
+    spec = ImageSpec(("z", "r", "g"), 16, (0.5,) * 3, (0.3,) * 3)
+    names = tuple(map(str, range(12)))
+    table = GalaxyTable(
+        pixels, np.array(names), np.repeat(["train", "val", "test"], 4), spec, Card("x", "", "", names), "f00d",
+        np.array([0, 1, 9, -1] * 3), np.zeros(12, dtype=int), np.full(12, ""),
+    )  # fmt: skip
+    found = extract.compute_features(ViTMicro(spec).eval(), table, DeviceImages(pixels, CPU), 0)
+
+    assert (found.classes, table.classes) == (3, 12)
 
 
 def test_no_piece_is_a_small_rest():

@@ -15,6 +15,7 @@ from astrojepa_bench.evaluators.few_shot import curve_point
 from astrojepa_bench.evaluators.kmeans import KMeans
 from astrojepa_bench.evaluators.knn import KNN
 from astrojepa_bench.evaluators.linear import Linear
+from astrojepa_bench.evaluators.metrics.calibration import nll_score
 from astrojepa_bench.evaluators.metrics.classification import (
     accuracy_score,
     balanced_accuracy_score,
@@ -145,6 +146,15 @@ def test_few_shot_probes_that_are_always_right_are_not_certain():
 
     assert found["accuracy_5"].item_se == binomial_se(1.0, 30)
     assert found["balanced_accuracy_5"].item_se == pytest.approx(np.sqrt(2) * binomial_se(1.0, 15) / 2)
+
+
+def test_few_shot_probes_of_a_single_galaxy_are_not_certain():
+    """A galaxy that half of the draws find tells of no other; nor does the log-loss of one tell its error."""
+    hits = np.array([[True] * 2, [False] * 2])
+    found = by_metric(curve_point(5, hits, np.arange(2), np.arange(2)))
+
+    assert found["accuracy_5"].item_se == binomial_se(0.5, 2)
+    assert nll_score("x", np.array([0]), np.log([[0.5, 0.5]]), np.array([0, 1])).item_se is None
 
 
 @pytest.mark.parametrize("shift", [50.0, -50.0])

@@ -14,6 +14,7 @@ from astrojepa_bench.explore.clusters import (
     find_clusters,
 )
 from astrojepa_bench.explore.figures import picture_bytes
+from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of
 from astrojepa_bench.explore.sample import Sample
 
 
@@ -34,6 +35,23 @@ def test_planted_groups_are_found(planted, groups):
     assert counts["galaxies"].tolist() == [40, 20]
     assert counts.iloc[:, 2:].to_numpy().tolist() == [[40, 0, 0], [0, 20, 0]]
     assert cluster_members(clusters)["cluster"].tolist() == group.tolist()
+
+
+def test_numbers_and_names_without_a_galaxy_are_no_classes(planted, groups, table):
+    """Classes 0 and 9 of ten names are two: two clusters, two columns, and two rows of a confusion matrix."""
+    latents, group = groups
+    sample = planted(latents, label=9 * group)
+    named = replace(sample.table, card=replace(table.card, class_names=tuple("abcdefghij")))
+    named = replace(named, label=np.where(np.arange(len(named)) < 60, named.label, -1))
+    sample.__dict__["table"] = named
+    clusters = find_clusters(sample)
+    answers = {"ids": named.ids[:60].astype(str), "class": named.label[:60]}
+
+    assert (clusters.number, clusters.purity.purity) == (2, 1)
+    assert cluster_table(clusters).columns.tolist() == ["cluster", "galaxies", "a", "j", "unlabelled"]
+    assert cluster_table(clusters).iloc[:, 2:].to_numpy().tolist() == [[40, 0, 0], [0, 20, 0]]
+    figure = confusion_figure(confusion_of(answers, named), sample.classes, "a probe")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "j"]
 
 
 def test_shuffled_labels_are_at_chance(planted, groups):

@@ -1,12 +1,13 @@
 """A checkpoint of AstroJEPA becomes a run that opens, predicts and is scored like any other."""
 
 import pickle
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from astrojepa_checkpoint import BANDS, CLASS_NAMES, SURVEY, read_checkpoint
+from astrojepa_checkpoint import BANDS, CLASS_NAMES, SURVEY, heads_of, read_checkpoint
 from torch import nn
 
 from astrojepa_bench import open_run
@@ -201,6 +202,45 @@ def test_a_run_imported_without_galaxies_is_scored_later(checkpoint, galaxies, t
     assert set(found) == {path.stem, expected.run_id}
     assert found[expected.run_id].scores == expected.scores
     assert open_run(Store(later).path(found[expected.run_id])).classes == 2
+
+
+def test_names_behind_wrappers_are_read_and_what_is_left_out_is_told(tmp_path, original):
+    """A model within a training module, compiled, with a head that the zoo does not have."""
+    state = {f"model._orig_mod.{name}": value for name, value in original.state_dict().items()}
+    state["model.head.weight"] = torch.zeros(2, WIDTH)
+    found = read_checkpoint(saved(tmp_path / "odd.pth", original, model_state_dict=state))
+
+    assert found.options["encoder"] == {"patch": 8, "width": 24, "depth": 2, "heads": 3}
+    assert found.warnings[1] == "odd.pth: left out, by the number of tensors: head (1)"
+
+
+def test_a_checkpoint_without_a_predictor_is_scored_and_predicts_nothing(tmp_path, original, capsys):
+    """Heads missing: the encoder is whole and is read, and the record says what is not there."""
+    kept = ("patch_embed.", "target_encoder.")
+    state = {name: value for name, value in original.state_dict().items() if name.startswith(kept)}
+    path = saved(tmp_path / "half.pth", original, model_state_dict=state)
+    assert main(["import-checkpoint", str(path), "--out", str(tmp_path / "zoo"), "--json"]) == 0
+    (record,) = Store(tmp_path / "zoo").records()
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    part = original.target_encoder
+    with torch.no_grad():
+        tokens = original.patch_embed["proj"](2 * images - 1).flatten(2).transpose(1, 2)
+        expected = part.norm(part.blocks(tokens + part.pos_embed)).mean(dim=1)
+        found = open_run(Store(tmp_path / "zoo").path(record)).encoder.taps(images)["last"]
+
+    assert (record.objective, record.encoder) == ("frozen", "astrojepa-vit")
+    assert any("holds no predictor" in warning for warning in record.warnings)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(192, 3), (384, 6)])
+def test_published_widths_have_the_published_heads(width, heads):
+    """Nothing in the tensors tells; the warning says that it is assumed."""
+    found, assumed = heads_of(Path("x.pth"), {}, width)
+
+    assert found == heads
+    assert f"the {heads} of the published models" in assumed
+    assert heads_of(Path("x.pth"), {"args": {"num_heads": 8}}, width) == (8, "")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from astrojepa_bench.data.convert import Converted
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.raster import told_notes
+from astrojepa_bench.data.splitting.copies import LEAST_SIDE_PX
 from astrojepa_bench.data.splitting.splits import (
     assign_splits,
     conflicting,
@@ -28,6 +29,7 @@ from astrojepa_bench.errors import DataError
 
 OnBadImage: TypeAlias = Literal["fail", "skip"]
 ALL = "all their copies were dropped"
+SHOWN = 3  # classes that a note names
 FAR_OFF = 0.1  # of a share, beyond what rounding does to some dozens of galaxies
 COINCIDENT_ARCSEC = 1.0  # two entries nearer than this are one galaxy
 
@@ -93,12 +95,18 @@ def select(
         sky_groups, converted.digests[rows], chosen.ra, chosen.dec, chosen.field_arcsec, declared=chosen.group
     )
     group = sky()
-    alike = np.empty((0, 2), dtype=np.int64) if placed(chosen.ra, chosen.dec).all() else among(copies(), rows)
+    is_placed, largest = placed(chosen.ra, chosen.dec).all(), _sides(converted.rows[rows]).max()
+    alike = np.empty((0, 2), dtype=np.int64) if is_placed else among(copies(), rows)
+    more += true_notes({
+        f"images of less than {LEAST_SIDE_PX} px show too little to look for copies of a galaxy": (
+            not is_placed and largest < LEAST_SIDE_PX
+        )
+    })  # fmt: skip
     kept = alike if chosen.split is None else alike[together(chosen.split, group, alike)]
     both = sky(alike=kept) if len(kept) else group
     split = assign_splits(chosen.label, both, chosen.split)
     notes += [*more, *_differences(chosen, converted.rows[rows]), *_divided(chosen, group, split)]
-    notes += [*_copied(alike, split), *_uneven(chosen, both, split)]
+    notes += [*_copied(alike, split), *_uneven(chosen, both, split), *_one_sided(chosen, split)]
     if len(np.unique(chosen.label[chosen.label >= 0])) == 1:  # it has served to divide the rows
         chosen = replace(chosen, label=np.full_like(chosen.label, -1))
     return Selection(rows, chosen, both, split, tuple(notes))
@@ -145,13 +153,20 @@ def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
     return replace(catalogue, label=kept), notes
 
 
+def _sides(rows: np.ndarray) -> Int[np.ndarray, " row"]:
+    """Return the side of the central square of each picture [pixel]."""
+    sides: Int[np.ndarray, " row"] = np.minimum(rows["height"], rows["width"])
+    return sides
+
+
 def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
-    sides = np.minimum(rows["height"], rows["width"])
+    sides, oblong = _sides(rows), rows["height"] != rows["width"]
     scales = np.unique(catalogue.field_arcsec[~np.isnan(catalogue.field_arcsec)])
     missing = int(np.isnan(catalogue.redshift).sum())
     return true_notes({
         f"images are {sides.min()} px": not np.ptp(sides),
         f"images are of {len(np.unique(sides))} sizes, {sides.min()} to {sides.max()} px": np.ptp(sides),
+        f"{oblong.sum()} images are not square: their central square is read": oblong.any(),
         f"images show {len(scales)} fields of view, {scales.min(initial=1e9):.4g} to "
         f"{scales.max(initial=0):.4g} arcsec": len(scales) > 1,
         f"{missing} galaxies have no redshift": 0 < missing < len(catalogue),
@@ -201,3 +216,17 @@ def _uneven(catalogue: Catalogue, groups: np.ndarray, split: np.ndarray) -> list
         f"the splits hold {told[0]} % (train / val / test) instead of {told[1]} %: galaxies that must stay "
         f"together come in groups of up to {largest}": far and largest > 1 and catalogue.split is None,
     })  # fmt: skip
+
+
+def _one_sided(catalogue: Catalogue, split: np.ndarray) -> list[str]:
+    """Note the classes all of whose galaxies are on one side: they are never learnt, or never reported on."""
+    known, notes = np.unique(catalogue.label[catalogue.label >= 0]), list[str]()
+    words = dict(zip(catalogue.label.tolist(), catalogue.kinds().tolist(), strict=True))
+    for side, loss in (("train", "probes learn nothing of it"), ("test", "nothing is reported on it")):
+        names = [
+            f"'{words[label]}'" for label in np.setdiff1d(known, catalogue.label[split == side]).tolist()
+        ]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        if names:
+            notes.append(f"no galaxy of {', '.join(names[:SHOWN])}{more} is in {side}: {loss}")
+    return notes

@@ -23,7 +23,8 @@ def nll_score(
 ) -> Score:
     """Score the mean negative log-probability of the true class [nat].
 
-    Chance is that of a guess which states the class shares of train for every galaxy.
+    Chance is that of a guess which states the class shares of train for every galaxy. A single galaxy has no
+    standard error.
 
     Args:
         evaluator: whose score it is.
@@ -35,7 +36,7 @@ def nll_score(
     losses = -log_probability[np.arange(n), truth]
     shares = np.bincount(train) / len(train)
     chance = float(-np.log(shares[truth]).mean())
-    error = float(losses.std()) / math.sqrt(n)
+    error = float(losses.std()) / math.sqrt(n) if n > 1 else None
     return Score(evaluator, "nll", float(losses.mean()), False, n, chance, error)
 
 

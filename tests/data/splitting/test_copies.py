@@ -217,3 +217,15 @@ def test_many_copies_do_not_hide_other_copies_from_each_other():
 
     assert len(set(groups[:40].tolist())) == 1
     assert not np.isin(groups[40:], groups[:40]).any()
+
+
+def test_a_class_that_lies_in_one_field_is_told(tmp_path):
+    """Its galaxies train or are tested, all of them; of classes that reach both sides nothing is said."""
+    ra, label = np.append(150 + np.arange(40) / 360, np.linspace(0, 100, 60)), np.repeat([1, 0], [40, 60])
+    images = np.random.default_rng(0).integers(0, 255, (100, 8, 8, 3), dtype=np.uint8)
+    path = write(tmp_path / "a.h5", images, ans=label, ra=ra, dec=np.repeat([2.0, -40.0], [40, 60]))
+    notes = Hdf5(path=path).load(8, tmp_path / "cache").card.notes
+
+    assert [note for note in notes if "no galaxy of" in note] == [
+        "no galaxy of 'class 1' is in test: nothing is reported on it"
+    ]
