@@ -21,6 +21,9 @@ from astrojepa_bench.errors import ContractError, DataError
 Split: TypeAlias = Literal["train", "val", "test", "pool"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "pool")
 ANOMALY_KINDS = ("none", "physical", "artefact")
+ORIENTATION = np.dtype([("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?")])
+"""How a picture lies: where north is, counter-clockwise from up (NaN: unknown); whether east lies on its wrong side
+(a mirrored sky); whether the first row of its file is the lowest, as in FITS."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class GalaxyTable:
         anomaly: index into `ANOMALY_KINDS`; anything but 0 lies in `test` and has no label.
         anomaly_type: name of the anomaly ("lens"), empty for ordinary galaxies.
         redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if all are unknown.
+        orientation: how each picture lies (`ORIENTATION`); None where first rows are on top and north is unknown.
         group: sky group; rows of one group show overlapping sky and share a split. None: every row is its own.
         factors: physical truth by name (simulated galaxies), NaN where undefined.
         columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
@@ -100,6 +104,7 @@ class GalaxyTable:
     ra: np.ndarray | None = None
     dec: np.ndarray | None = None
     pixel_scale: np.ndarray | None = None
+    orientation: np.ndarray | None = None
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -114,7 +119,8 @@ class GalaxyTable:
         columns = {
             "ids": self.ids, "split": self.split, "label": self.label, "anomaly": self.anomaly,
             "anomaly_type": self.anomaly_type, "redshift": self.redshift, "ra": self.ra, "dec": self.dec,
-            "pixel_scale": self.pixel_scale, "group": self.group, **self.factors, **self.columns,
+            "pixel_scale": self.pixel_scale, "orientation": self.orientation, "group": self.group,
+            **self.factors, **self.columns,
         }  # fmt: skip
         for name, column in columns.items():
             if column is not None and len(column) != len(self.images):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astrojepa_bench.cli.data_target import load_target
 from astrojepa_bench.cli.printing import print
-from astrojepa_bench.data.look.sheet import contact_sheet
+from astrojepa_bench.data.look.sheet import contact_sheet, sheet_note
 from astrojepa_bench.errors import ConfigError
 
 
@@ -30,10 +30,12 @@ def execute(arguments: Namespace) -> int:
         "galaxies": len(table),
         "classes": len(table.present),
         "fingerprint": table.fingerprint,
+        "caption": sheet_note(table, range(len(table))),
     }
     if arguments.json:
         print(json.dumps(facts))
     else:
         odd = int((table.anomaly > 0).sum())
         print(f"{out}: {len(table):,} galaxies in {len(table.present)} classes, {odd} of them anomalies")
+        print(facts["caption"])
     return 0

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from astrojepa_bench.data.convert import band_statistics, convert, fingerprint, stack
 from astrojepa_bench.data.sources.archive import ImageFiles
 from astrojepa_bench.data.sources.band_order import in_order_of
-from astrojepa_bench.data.sources.catalogue import FACTS, Source
+from astrojepa_bench.data.sources.catalogue import FACTS, Source, unknown_orientation
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_rows import saved_rows
 from astrojepa_bench.data.sources.layouts import layout_of
@@ -45,6 +45,7 @@ class Extra:
         kinds: name of each anomaly, empty in a pool.
         facts: the columns of `FACTS`.
         source: base name of where they came from.
+        orientation: how each picture lies, or None where that is unknown.
         notes: what was left out, and why.
     """
 
@@ -56,13 +57,15 @@ class Extra:
     kinds: np.ndarray
     facts: Mapping[str, Float[np.ndarray, " galaxy"]]
     source: str
+    orientation: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def kept(self, keep: Bool[np.ndarray, " galaxy"], *notes: str) -> Extra:
         """Keep the marked galaxies, and add notes."""
         columns = {name: getattr(self, name)[keep] for name in ("rows", "content", "ids", "kinds")}
         facts = {name: column[keep] for name, column in self.facts.items()}
-        return replace(self, **columns, facts=facts, notes=(*self.notes, *notes))
+        lying = None if self.orientation is None else self.orientation[keep]
+        return replace(self, **columns, facts=facts, orientation=lying, notes=(*self.notes, *notes))
 
 
 def with_extras(
@@ -163,10 +166,18 @@ class _SourceReader:
         extra = Extra(
             role, converted.images, np.arange(len(catalogue)), content=converted.digests, kinds=kinds,
             ids=np.array([f"{role}/{name}" for name in catalogue.ids.tolist()]),
-            facts=catalogue.facts(converted.images.shape[2]), source=path.name,
+            facts=catalogue.facts(converted.images.shape[2]), source=path.name, orientation=catalogue.orientation,
         )  # fmt: skip
         if reordered is not None:
             notes.append(f"bands {', '.join(catalogue.bands)} were put in the order {', '.join(self.names)}")
+        elif self.bands > 1 and (catalogue.bands or self.names) and not (catalogue.bands and self.names):
+            named, other = (
+                ("its", "those of the dataset") if catalogue.bands else ("the dataset's", "its own")
+            )
+            bands = ", ".join(catalogue.bands or self.names)
+            notes.append(
+                f"{named} bands are {bands}, and {other} have no names: they are taken to be in one order"
+            )
         return extra.kept(seen, *(f"{role}: {note}" for note in (*catalogue.notes, *notes)))
 
 
@@ -222,6 +233,8 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
     images = stack(parts, fingerprint(content, table.images.shape), cache_dir)
     facts = {name: _joined(table, extras, name, every) for name in FACTS}
     splits = {"pool": "pool", "anomaly": "test"}
+    lying = [(table.orientation, len(table)), *((extra.orientation, len(extra.rows)) for extra in extras)]
+    known = [unknown_orientation(count) if each is None else each for each, count in lying]
     split = _after(table.split, [np.full(len(e.rows), splits[e.role], dtype="<U5") for e in extras])
     anomaly = [np.full(len(e.rows), PHYSICAL if e.role == "anomaly" else 0) for e in extras]
     ids = [extra.ids for extra in extras]
@@ -233,7 +246,7 @@ def _appended(table: GalaxyTable, extras: Sequence[Extra], cache_dir: Path) -> G
         anomaly_type=_after(table.anomaly_type, [extra.kinds for extra in extras]),
         group=None if table.group is None else _after(table.group.astype(str), ids),
         factors={name: _after(column, [np.full(more, np.nan)]) for name, column in table.factors.items()},
-        columns={}, block=0,
+        orientation=None if all(each is None for each, _ in lying) else np.concatenate(known), columns={}, block=0,
         **{name: None if np.isnan(column).all() else column for name, column in facts.items()},
     )  # fmt: skip
 

@@ -24,6 +24,10 @@ class Folder(Dataset):
     Without `path` the image of a row is the one named like its id; without `id` the id is the path. Without a
     table, folders are classes (`spiral/x.jpg`), and outer ones may be splits (`train/spiral/x.jpg`).
 
+    Files of single bands whose names differ by the filter alone (`x_g.fits`, `x_r.fits`; also FILTER and OBJECT or
+    position in their headers) are one galaxy, and so are the extensions of a FITS file that name filters; masks,
+    weights and errors are not read. Bands that have names are put in order of wavelength, the reddest first.
+
     Labels are words or whole numbers; empty, NaN and, among numbers, 255 and negative ones mean unlabelled.
     A `split` must be train, val or test in every row: an empty one is refused rather than guessed. Redshifts
     of -1 or less mean unknown. Positions and fields of view come from FITS headers where the table has none.
@@ -42,6 +46,7 @@ class Folder(Dataset):
         stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
             `asinh` (each image by its own sky and noise), or `auto` (`viewer` where the header says so); `none`
             leaves it linear, as float16 in its own unit, in the same splits.
+        bands: names of bands ("g,r,z") in their order, where files do not name them, else which of them to show.
         pool: more images for pretraining only (HDF5, zip or folder).
         anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
@@ -63,6 +68,7 @@ class Folder(Dataset):
         label: str = "label",
         attributes: tuple[str, ...] = (),
         stretch: Stretch = "auto",
+        bands: tuple[str, ...] = (),
         pool: Path | None = None,
         anomalies: Path | None = None,
         mirror_safe: bool | None = None,
@@ -72,7 +78,7 @@ class Folder(Dataset):
     ) -> None:
         self.path = Path(path).expanduser()
         self.columns = Columns(table, label, attributes, on_bad_image, str(pixel_scale))
-        self.stretch = stretch
+        self.stretch, self.bands = stretch, bands
         self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
@@ -82,5 +88,5 @@ class Folder(Dataset):
             DataError: the folder, a table or an image cannot be used.
             ConfigError: the cache cannot be written.
         """
-        files = ImageFiles.opened(self.path, self.columns, self.stretch, cache_dir)
+        files = ImageFiles.opened(self.path, self.columns, self.stretch, cache_dir, self.bands)
         return make_table(files, self.path.stem, self.handling, size_px, cache_dir)

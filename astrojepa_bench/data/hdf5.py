@@ -20,11 +20,13 @@ class Hdf5(Dataset):
     class and never parts overlapping sky (see `assign_splits`). Unlabelled galaxies train. Blank images are
     left out, and galaxies that occur twice under different labels are dropped; a class with a single galaxy
     becomes unlabelled; with one class only, labels are unused. Each of these is counted on the card. Bands are
-    named by the file's attribute `bands` ("z,r,g"), where it has one.
+    named by the file's attribute or dataset `bands` ("z,r,g"), where it has one, and put in order of wavelength,
+    the reddest first.
 
     Args:
         path: the file.
         label: name of the label column, empty to read no labels; 255 and NaN mean unlabelled.
+        bands: names of bands ("g,r,z") in their order, where the file names none, else which of them to show.
         pool: more images for pretraining only (HDF5, zip or folder).
         anomalies: known anomalies for the test set only (HDF5, zip or folder).
         mirror_safe: whether a mirrored galaxy keeps its label; by default it does, unless a class is named
@@ -41,6 +43,7 @@ class Hdf5(Dataset):
         *,
         path: Path,
         label: str = "ans",
+        bands: tuple[str, ...] = (),
         pool: Path | None = None,
         anomalies: Path | None = None,
         mirror_safe: bool | None = None,
@@ -49,7 +52,7 @@ class Hdf5(Dataset):
     ) -> None:
         self.path = Path(path).expanduser()
         self.label = label
-        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
+        self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns, bands)
 
     def load(self, size_px: int, cache_dir: Path) -> GalaxyTable:
         """Read, split and convert the file, and add pool and anomalies.

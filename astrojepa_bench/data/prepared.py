@@ -18,11 +18,11 @@ from astrojepa_bench.data.manifest import AGAIN, INDEX, Manifest, check_sum, sha
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.roles import Dataset
-from astrojepa_bench.types import GalaxyTable, Images
+from astrojepa_bench.types import ORIENTATION, GalaxyTable, Images
 
 FACTS = ("redshift", "ra", "dec", "pixel_scale")
 WORDS = ("id", "split", "anomaly_type", "group")
-FACTOR, COLUMN = "factor ", "column "  # and the name of one
+FACTOR, COLUMN, LYING = "factor ", "column ", "orientation "  # and the name of one
 
 
 class Prepared(Dataset):
@@ -89,6 +89,7 @@ def index_of(table: GalaxyTable, order: Int[np.ndarray, " galaxy"]) -> pa.Table:
         **{name: getattr(table, name) for name in FACTS},
         **{FACTOR + name: column for name, column in table.factors.items()},
         **{COLUMN + name: column for name, column in table.columns.items()},
+        **({} if table.orientation is None else {LYING + n: table.orientation[n] for n in ORIENTATION.names or ()}),
     }  # fmt: skip
     known = {name: _to_arrow(column[order]) for name, column in columns.items() if column is not None}
     return pa.table({**known, "source_row": pa.array(order)})
@@ -128,8 +129,18 @@ def _facts(found: Mapping[str, np.ndarray]) -> dict[str, Any]:
         **{name: found[name] for name in ("split", "label", "anomaly", "anomaly_type")},
         **{name: found.get(name) for name in ("group", *FACTS)},
         "factors": {n.removeprefix(FACTOR): found[n] for n in found if n.startswith(FACTOR)},
+        "orientation": _orientation(found),
         "columns": {n.removeprefix(COLUMN): found[n] for n in found if n.startswith(COLUMN)},
     }
+
+
+def _orientation(found: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if not any(name.startswith(LYING) for name in found):
+        return None
+    lying = np.zeros(len(found["id"]), dtype=ORIENTATION)
+    for name in ORIENTATION.names or ():
+        lying[name] = found[LYING + name]
+    return lying
 
 
 def _from_arrow(column: pa.Array) -> np.ndarray:

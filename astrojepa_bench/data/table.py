@@ -19,6 +19,7 @@ from astrojepa_bench.data.convert import (
     stack,
 )
 from astrojepa_bench.data.extras import with_extras
+from astrojepa_bench.data.sources.band_order import reddest_first
 from astrojepa_bench.data.sources.catalogue import Source
 from astrojepa_bench.data.sources.container import spelt
 from astrojepa_bench.data.splitting.copies import LEAST_SIDE_PX, copies_among
@@ -42,6 +43,7 @@ class Handling:
             which spirals wind.
         on_bad_image: whether an unreadable image ends everything or is left out.
         columns: file of further numbers by galaxy.
+        bands: what the user calls the bands, or which of them to show; of a source that does not see to it itself.
     """
 
     pool: Path | None = None
@@ -49,6 +51,7 @@ class Handling:
     mirror_safe: bool | None = None
     on_bad_image: OnBadImage = "fail"
     columns: Path | None = None
+    bands: tuple[str, ...] = ()
 
 
 def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir: Path) -> GalaxyTable:
@@ -65,13 +68,14 @@ def make_table(source: Source, name: str, how: Handling, size_px: int, cache_dir
         DataError: the source, the pool or the anomalies cannot be used.
         ConfigError: the cache cannot be written.
     """
-    catalogue, converted = source.catalogue(), convert(source, size_px, cache_dir)
+    pictures, catalogue = reddest_first(source, source.catalogue(), how.bands)
+    converted = convert(pictures, size_px, cache_dir)
 
     def copies() -> Int[np.ndarray, "pair 2"]:
         """Look at one size and display, whatever was asked for, so that splits are the same at all."""
         if np.minimum(converted.rows["height"], converted.rows["width"]).max(initial=0) < LEAST_SIDE_PX:
             return np.empty((0, 2), dtype=np.int64)
-        return copies_among(convert(source.as_shown or source, SIDE_PX, cache_dir).images, cache_dir)
+        return copies_among(convert(pictures.as_shown or pictures, SIDE_PX, cache_dir).images, cache_dir)
 
     selection = select(source.name, catalogue, converted, how.on_bad_image, copies)
     table = _table(selection, converted, name, how, cache_dir)
@@ -103,7 +107,8 @@ def _table(
         images=images, ids=chosen.ids, split=selection.split, fingerprint=content,
         spec=_spec(images, selection.split, mirror_safe, chosen.bands), card=card, label=chosen.label,
         anomaly=np.zeros(len(rows), dtype=np.int64), anomaly_type=np.full(len(rows), "", dtype="<U1"),
-        group=selection.group, factors=chosen.attributes, columns={}, block=0, **known,
+        orientation=chosen.orientation, group=selection.group,
+        factors=chosen.attributes, columns={}, block=0, **known,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import adjusted_mutual_info_score
 
+from astrojepa_bench.data.look.lying import compasses_differ
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluators.kmeans import PERMUTATIONS, contingency, purity
 from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch, nearest_centre
@@ -166,7 +167,7 @@ def clusters_figure(clusters: Clusters) -> Figure:
     nearest = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(clusters.number)]
     shown = [sample.rows[member].tolist() for member in nearest]
     every = [row for rows in shown for row in rows]
-    each = scales_differ(sample.table, every)
+    each, turned = scales_differ(sample.table, every), compasses_differ(sample.table, every)
     for cluster, rows in enumerate(shown):
         for place, row in enumerate(rows):
             draw_galaxy(
@@ -174,6 +175,7 @@ def clusters_figure(clusters: Clusters) -> Figure:
                 sample.table,
                 row,
                 bar=each or cluster == place == 0,
+                arrows=turned or cluster == place == 0,
             )
     read = "number and colour: share of the cluster's labelled galaxies" if labelled else "no labels known"
     notes = (display_note(sample.table), scale_note(sample.table, every), provenance_note(sample))

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from astrojepa_bench.data.look.sheet import as_rgb
+from astrojepa_bench.data.look.colours import as_rgb
+from astrojepa_bench.data.look.lying import colours_of, compass, orientation_note
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.escaping import plain
 from astrojepa_bench.explore.sample import Sample
@@ -31,6 +32,14 @@ SEQUENTIAL = "cividis"
 DPI = 150
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 BARS_ARCSEC = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
+ARROW = {
+    "arrowstyle": "->",
+    "color": "white",
+    "linewidth": 0.8,
+    "shrinkA": 0,
+    "shrinkB": 0,
+    "mutation_scale": 6,
+}
 LONGEST_BAR = 0.4  # of the image's side
 # Names come from data: a dollar sign in one does not begin a formula.
 styled = rc_context({"text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "astrojepa-bench"})
@@ -65,18 +74,10 @@ def display_note(table: GalaxyTable) -> str:
         >>> display_note(table)  # doctest: +SKIP
         'R=z G=r B=g, row 0 at the top'
     """
-    bands = table.spec.bands
-    if bands == ("red", "green", "blue"):
-        channels = "colours as in the files"  # their filters are unknown
-    elif len(bands) == 1:
-        channels = f"grey={bands[0]}"
-    elif len(bands) == 2:
-        channels = f"R={bands[0]} G=mean B={bands[1]}"
-    else:  # an image whose pixels are the numbers of its bands shows which of them are displayed
-        numbers = np.arange(len(bands), dtype=np.uint8)[:, None, None]
-        red, green, blue = as_rgb(numbers, bands)[0, 0].tolist()
-        channels = f"R={bands[red]} G={bands[green]} B={bands[blue]}"
-    return f"{channels}, row 0 at the top"
+    colours = colours_of(table.spec.bands)
+    words = {"grey": "grey", "red": "R", "green": "G", "blue": "B"}
+    channels = " ".join(f"{words[colour]}={band}" for colour, band in colours.items())
+    return f"{channels or 'colours as in the files'}, {orientation_note(table, range(len(table)))}"
 
 
 def rgb(table: GalaxyTable, row: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -110,6 +111,26 @@ def draw_bar(axes: Axes, table: GalaxyTable, row: int) -> None:
     start, height = 0.06 * size, 0.93 * size
     axes.plot([start, start + length / scale], [height, height], color="white", linewidth=1.5)
     axes.text(start, height - 0.03 * size, f"{length:g}″", color="white", fontsize=6, va="bottom")
+
+
+def draw_compass(axes: Axes, table: GalaxyTable, row: int) -> None:
+    """Draw arrows to the north and east into a picture whose axes count pixels; nothing where they are unknown."""
+    found, size = compass(table, row), table.spec.size_px
+    if found is None:
+        return
+    x, y = 0.82 * size, 0.18 * size
+    for letter, (right, down) in zip("NE", found, strict=True):
+        tip = (x + 0.1 * size * right, y + 0.1 * size * down)
+        axes.annotate("", tip, (x, y), arrowprops=ARROW)
+        axes.text(
+            x + 0.15 * size * right,
+            y + 0.15 * size * down,
+            letter,
+            color="white",
+            fontsize=6,
+            ha="center",
+            va="center",
+        )
 
 
 def scale_note(table: GalaxyTable, rows: Sequence[int]) -> str:

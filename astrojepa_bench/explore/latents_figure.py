@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from astrojepa_bench.data.look.sheet import as_rgb
+from astrojepa_bench.data.look.colours import as_rgb
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.figures import (
     SEQUENTIAL,

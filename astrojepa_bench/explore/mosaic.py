@@ -11,10 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from astrojepa_bench.data.look.lying import compasses_differ
 from astrojepa_bench.explore.figures import (
     annotate,
     display_note,
     draw_bar,
+    draw_compass,
     new_figure,
     pixel_scale,
     provenance_note,
@@ -30,11 +32,15 @@ COLUMNS = 5
 CELL_IN = 1.7
 
 
-def draw_galaxy(axes: Axes, table: GalaxyTable, row: int, caption: str = "", *, bar: bool = True) -> None:
-    """Draw one galaxy without axes, with a caption above and a scale bar inside."""
+def draw_galaxy(
+    axes: Axes, table: GalaxyTable, row: int, caption: str = "", *, bar: bool = True, arrows: bool = True
+) -> None:
+    """Draw one galaxy without axes, with a caption above, a scale bar and arrows inside."""
     axes.imshow(rgb(table, row), origin="upper")
     if bar:
         draw_bar(axes, table, row)
+    if arrows:
+        draw_compass(axes, table, row)
     axes.set(xlim=(-0.5, table.spec.size_px - 0.5), ylim=(table.spec.size_px - 0.5, -0.5))
     axes.set_axis_off()
     axes.set_title(caption, fontsize=6.5, pad=2)
@@ -53,10 +59,13 @@ def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], 
     lines = max(1, math.ceil(len(rows) / COLUMNS))
     figure = new_figure(COLUMNS * CELL_IN, lines * (CELL_IN + 0.3) + 0.8, title)
     cells = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
-    each = scales_differ(sample.table, rows)
+    each, turned = scales_differ(sample.table, rows), compasses_differ(sample.table, rows)
     for place, axes in enumerate(cells):
         if place < len(rows):
-            draw_galaxy(axes, sample.table, rows[place], captions[place], bar=each or place == 0)
+            first = place == 0
+            draw_galaxy(
+                axes, sample.table, rows[place], captions[place], bar=each or first, arrows=turned or first
+            )
         else:
             axes.set_axis_off()
     notes = (display_note(sample.table), scale_note(sample.table, rows), provenance_note(sample))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt8
+from jaxtyping import Int
 from PIL import Image, ImageDraw, ImageFont
 
+from astrojepa_bench.data.look.colours import as_rgb
 from astrojepa_bench.data.look.describe import class_name
-from astrojepa_bench.data.sources.flux import asinh_stretch
+from astrojepa_bench.data.look.lying import Compass, colours_of, compass, compasses_differ, orientation_note
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import GalaxyTable
 
@@ -21,7 +22,8 @@ GAP_PX = 2
 TITLE_PX = 32
 UNLABELLED_COLUMNS = 8
 BAR_ARCSEC = 10.0
-REDDEST_FIRST = "yzirgu"  # filters by wavelength
+ARROW_PX, LETTER_PX, LINE_PX, CHARACTER_PX = 14, 20, 13, 6
+SMALL = 3  # characters of a line at least
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class SheetColumn:
 def contact_sheet(table: GalaxyTable, per_class: int = 6) -> Image.Image:
     """Draw `per_class` galaxies of every class, then of every kind of anomaly, one column each.
 
-    Redshift and magnitude are printed where known, and a bar of 10 arcsec where the pixel scale is.
-    Galaxies are taken evenly along the table. Without labels, columns are filled in table order.
+    Redshift and magnitude are printed where known, and a bar of 10 arcsec where the pixel scale is. Arrows point
+    to the north and east where the files say where these are. Below stands which band is red. Galaxies are taken
+    evenly along the table. Without labels, columns are filled in table order.
 
     Args:
         table: any dataset of 1 to 5 bands.
@@ -47,14 +50,20 @@ def contact_sheet(table: GalaxyTable, per_class: int = 6) -> Image.Image:
     """
     columns = sheet_columns(table, per_class)
     tallest = max(len(column.rows) for column in columns)
-    pitch = CELL_PX + GAP_PX
-    sheet = Image.new("RGB", (len(columns) * pitch - GAP_PX, TITLE_PX + tallest * pitch - GAP_PX), "white")
+    every = [row for column in columns for row in column.rows.tolist()]
+    pitch, each = CELL_PX + GAP_PX, compasses_differ(table, every)
+    width, height = len(columns) * pitch - GAP_PX, TITLE_PX + tallest * pitch - GAP_PX
+    below = footer(table, every, width)
+    sheet = Image.new("RGB", (width, height + LINE_PX * len(below) + GAP_PX), "white")
+    _write(sheet, (2, height + 1), "\n".join(below), "black")
     for number, column in enumerate(columns):
         _write(sheet, (number * pitch + 2, 2), "\n".join(textwrap.wrap(column.title, 21)[:2]), "black")
         for place, row in enumerate(column.rows.tolist()):
             cell = _cell(table, row)
             if number == place == 0:
                 _scale_bar(cell, table, row)
+            if each or number == place == 0:
+                _arrows(cell, compass(table, row))
             sheet.paste(cell, (number * pitch, TITLE_PX + place * pitch))
     return sheet
 
@@ -86,26 +95,6 @@ def _spaced(chosen: np.ndarray, number: int) -> Int[np.ndarray, " row"]:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int))]
 
 
-def as_rgb(
-    image: Shaped[np.ndarray, "band height width"], bands: Sequence[str]
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Show 1 to 5 bands in colour, flux stretched by its own sky and noise.
-
-    One band is grey, two have their mean as green, of more than three some are left out. Where all
-    band names are filters, the reddest is red; three bands, or unknown names, keep their order.
-    """
-    if image.dtype != np.uint8:
-        image = asinh_stretch(image.astype(np.float32))
-    if len(image) == 2:
-        mean = image.mean(axis=0).astype(np.uint8)
-        return np.stack([image[0], mean, image[1]], axis=-1)
-    order = list(range(len(image)))
-    if len(image) > 3 and all(name in REDDEST_FIRST for name in bands):
-        order.sort(key=lambda number: REDDEST_FIRST.index(bands[number]))
-    chosen = [order[0], order[len(order) // 2], order[-1]]
-    return np.ascontiguousarray(image[chosen].transpose(1, 2, 0))
-
-
 def _cell(table: GalaxyTable, row: int) -> Image.Image:
     pixels = as_rgb(np.asarray(table.images[row]), table.spec.bands)
     cell = Image.fromarray(pixels).resize((CELL_PX, CELL_PX), Image.Resampling.BICUBIC)
@@ -119,6 +108,34 @@ def caption(table: GalaxyTable, row: int) -> str:
     if "magnitude_r" in table.factors:  # that in the band z would read like a redshift
         parts.append(("r", float(table.factors["magnitude_r"][row]), 1))
     return " ".join(f"{name}={value:.{digits}f}" for name, value, digits in parts if isfinite(value))
+
+
+def sheet_note(table: GalaxyTable, rows: Sequence[int]) -> str:
+    """Return which band is shown in which colour, and how the pictures lie."""
+    colours = ", ".join(f"{colour}: {band}" for colour, band in colours_of(table.spec.bands).items())
+    return f"{colours or 'colours as in the files'}; {orientation_note(table, rows)}"
+
+
+def footer(table: GalaxyTable, rows: Sequence[int], width_px: int) -> list[str]:
+    """Return the lines below a sheet of some width."""
+    return textwrap.wrap(sheet_note(table, rows), max(SMALL, width_px // CHARACTER_PX))
+
+
+def _arrows(cell: Image.Image, found: Compass | None) -> None:
+    """Draw arrows to the north and east, of one length, into the upper right corner."""
+    if found is None:
+        return
+    draw, (x, y) = ImageDraw.Draw(cell), (CELL_PX - 30, 30)
+    for letter, (right, down) in zip("NE", found, strict=True):
+        tip = (x + ARROW_PX * right, y + ARROW_PX * down)
+        draw.line([(x, y), tip], fill="white", width=1)
+        for side in (1, -1):
+            draw.line(
+                [tip, (tip[0] - 4 * right + side * 3 * down, tip[1] - 4 * down - side * 3 * right)],
+                fill="white",
+            )
+        place = (x + LETTER_PX * right, y + LETTER_PX * down)
+        draw.text(place, letter, fill="white", font=ImageFont.load_default(11), anchor="mm")
 
 
 def _scale_bar(cell: Image.Image, table: GalaxyTable, row: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from astrojepa_bench.data.sources.filters import red_first
 from astrojepa_bench.data.sources.flux import DISPLAY_ORDER
 from astrojepa_bench.errors import DataError
 
-BLUE_TO_RED = "ugrizyjhk"
-FILTER = re.compile(rf"(?:(?P<survey>[a-z0-9]+)[-_. ])?(?P<letter>[{BLUE_TO_RED}])")
+FILTER = re.compile(r"(?:(?P<survey>[a-z0-9]+)[-_. ])?(?P<letter>[ugrizyjhk])")
 NANOMAGGIES = frozenset({"", "des", "decam", "decals", "ls", "legacysurvey"})  # whose flux is in that unit
 
 
@@ -30,14 +30,6 @@ def is_legacy(names: Sequence[str]) -> bool:
     found = [FILTER.fullmatch(name.strip().lower()) for name in names]
     surveys = {match["survey"] or "" for match in found if match}
     return sorted(letters_of(names)) == sorted(DISPLAY_ORDER) and surveys <= NANOMAGGIES
-
-
-def red_first(names: Sequence[str]) -> tuple[str, ...]:
-    """Order bands by wavelength, the reddest first as in a display image; unknown names stay as they are."""
-    letters = letters_of(names)
-    if not letters:
-        return tuple(names)
-    return tuple(sorted(names, key=lambda name: -BLUE_TO_RED.index(letters_of([name]))))
 
 
 def chosen_bands(wanted: Sequence[str], stated: Sequence[str], title: str) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
-"""Pictures of a source with their bands in the order of another."""
+"""Pictures of a source with their bands in another order: the reddest first, or that of another source."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrojepa_bench.data.convert import ImageSource, Picture, Unreadable
+from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.container import RefusedError
+from astrojepa_bench.data.sources.filters import filter_of
+from astrojepa_bench.data.sources.layers import order_of
 from astrojepa_bench.errors import DataError
 
 
@@ -17,7 +21,7 @@ class Reordered:
 
     Attributes:
         source: the pictures.
-        order: which of its bands is the first, the second, and so on.
+        order: which of its bands is the first, the second, and so on; those that are not named are left out.
     """
 
     source: ImageSource
@@ -47,7 +51,7 @@ class Reordered:
     @property
     def bands(self) -> int:
         """How many bands each picture has."""
-        return self.source.bands
+        return len(self.order)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -68,7 +72,7 @@ def in_order_of(
     """Return a source with its bands in the wanted order; None where it has that, or either states no names.
 
     Args:
-        wanted: names of the bands in the order they are to have; empty where unknown.
+        wanted: names of the bands in the order they are to have; empty where unknown. "DES-G" and "g" are the same.
         source: the pictures.
         stated: names of its bands; empty where it does not tell them.
         title: what to call it in a message.
@@ -76,10 +80,35 @@ def in_order_of(
     Raises:
         DataError: both name their bands, and the names are not the same.
     """
-    if not wanted or not stated or wanted == stated:
+    ours, theirs = [filter_of(name) for name in wanted], [filter_of(name) for name in stated]
+    if not wanted or not stated or ours == theirs:
         return None
-    if sorted(wanted) != sorted(stated):
+    if sorted(ours) != sorted(theirs):
         raise DataError(
             f"{title} has bands {', '.join(stated)}, the dataset {', '.join(wanted)}; give images of those bands"
         )
-    return Reordered(source, tuple(stated.index(name) for name in wanted))
+    return Reordered(source, tuple(theirs.index(name) for name in ours))
+
+
+def reddest_first(
+    source: ImageSource, catalogue: Catalogue, given: tuple[str, ...] = ()
+) -> tuple[ImageSource, Catalogue]:
+    """Put the bands of a source in order of wavelength, as a display image has them, where they are named.
+
+    Args:
+        source: the pictures.
+        catalogue: what is known of them, the names of their bands among it.
+        given: what the user calls the bands, or which of them to show.
+
+    Raises:
+        DataError: a band that is asked for is not there, or the names are more or fewer than the bands.
+    """
+    try:
+        names, order = order_of(catalogue.bands, source.bands, given)
+    except RefusedError as why:
+        raise DataError(f"{source.name} {why}; set dataset.bands to its bands") from None
+    if order == list(range(source.bands)):
+        return source, replace(catalogue, bands=names)
+    before = ", ".join(catalogue.bands or given)
+    note = f"bands {before} were put in the order {', '.join(names)}, the reddest first"
+    return Reordered(source, tuple(order)), replace(catalogue, bands=names, notes=(*catalogue.notes, note))

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.convert import ImageSource
+from astrojepa_bench.types import ORIENTATION
 
 UNSTATED = "see the source"
 LEAST_REDSHIFT = -1.0  # this and anything below is no redshift
@@ -30,6 +31,7 @@ class Catalogue:
         group: name of what must share a split, empty where alone; or None.
         attributes: further numbers by name, NaN where unknown.
         bands: names of the bands in channel order, empty where the source does not tell them.
+        orientation: how each picture lies (`ORIENTATION`), None where first rows are on top and north unknown.
         licence, citation: as the source states them.
         notes: what was found wrong and what was done about it.
     """
@@ -45,6 +47,7 @@ class Catalogue:
     group: np.ndarray | None = None
     attributes: Mapping[str, Float[np.ndarray, " galaxy"]] = field(default_factory=dict)
     bands: tuple[str, ...] = ()
+    orientation: np.ndarray | None = None
     licence: str = UNSTATED
     citation: str = UNSTATED
     notes: tuple[str, ...] = ()
@@ -75,11 +78,18 @@ class Catalogue:
 
     def kept(self, keep: Bool[np.ndarray, " galaxy"], *notes: str) -> Catalogue:
         """Keep the marked galaxies, and add notes."""
-        columns = ("ids", "label", "redshift", "ra", "dec", "field_arcsec", "split", "group")
+        columns = ("ids", "label", "redshift", "ra", "dec", "field_arcsec", "split", "group", "orientation")
         present = [name for name in columns if getattr(self, name) is not None]
         changes: dict[str, Any] = {name: getattr(self, name)[keep] for name in present}
         attributes = {name: column[keep] for name, column in self.attributes.items()}
         return replace(self, **changes, attributes=attributes, notes=(*self.notes, *notes))
+
+
+def unknown_orientation(count: int) -> np.ndarray:
+    """Return `ORIENTATION` of pictures with their first row on top of which nobody tells where north is."""
+    found = np.zeros(count, dtype=ORIENTATION)
+    found["north_deg"] = np.nan
+    return found
 
 
 def measured(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:

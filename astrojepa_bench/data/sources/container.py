@@ -208,7 +208,7 @@ def _carefully(read: Read, name: str) -> bytes:
     if escapes(name):
         raise RefusedError("escapes the folder")
     with guarded():
-        return read(name)
+        return unpacked(read(name))
 
 
 def _from_folder(folder: Path, name: str) -> bytes:

@@ -11,6 +11,7 @@ from astrojepa_bench.data.sources.container import RefusedError, shown
 
 BLOCK, CARD = 2880, 80
 MOST_CARDS = 20_000  # of a header; a long history takes a thousand
+MOST_UNITS = 300
 MOST_AXES = 9
 MOST_FIELDS = 999
 LARGEST_AXIS = 1 << 40
@@ -20,13 +21,16 @@ COUNTS = re.compile(r"Z?NAXIS\d*|Z?BITPIX|PCOUNT|GCOUNT|TFIELDS|ZTILE\d+")
 BITS = frozenset({8, 16, 32, 64, -32, -64})
 
 
-def check_structure(data: bytes, wanted: Literal["image", "table"]) -> None:
-    """Go through all headers up to the first image or table; astropy must not meet one that was not checked.
+def check_structure(data: bytes, wanted: Literal["image", "table"]) -> int:
+    """Go through all headers, or those up to the first table; astropy must not meet one that was not checked.
+
+    Returns:
+        How many bytes these extensions take.
 
     Raises:
         RefusedError: there is none, or a header has no end or states a structure that the file cannot have.
     """
-    at = 0
+    at = units = found = 0
     while data[at : at + len(BEGINNINGS[0])] == BEGINNINGS[at > 0]:
         counts, start = _header(data, at)
         size, left = _data_bytes(counts), len(data) - start
@@ -36,13 +40,15 @@ def check_structure(data: bytes, wanted: Literal["image", "table"]) -> None:
         if tile > LARGEST_TILE:
             raise RefusedError(f"a tile claims {tile} values; expected at most {LARGEST_TILE}")
         is_table = "TFIELDS" in counts and "ZNAXIS" not in counts
-        if (
-            is_table
-            if wanted == "table"
-            else not is_table and counts.get("ZNAXIS", counts.get("NAXIS", 0)) >= 2
-        ):
-            return
         at = start + -(-size // BLOCK) * BLOCK
+        if is_table and wanted == "table":
+            return at
+        found += not is_table and counts.get("ZNAXIS", counts.get("NAXIS", 0)) >= 2
+        units += 1
+        if units > MOST_UNITS:
+            raise RefusedError(f"it has more than {MOST_UNITS} extensions; cut out the galaxy")
+    if found and wanted == "image":
+        return at
     raise RefusedError(f"the FITS file holds no {wanted}" if at else "it does not begin as FITS does")
 
 

@@ -38,11 +38,13 @@ class Flux:
         values: any unit; NaN where unknown. First row on top.
         filters: one letter a band ("grz"), or empty.
         pixel_arcsec: side of a pixel on the sky, NaN where unknown.
+        red_first: whether the reddest band is known to come first.
     """
 
     values: Float[np.ndarray, "band height width"]
     filters: str = ""
     pixel_arcsec: float = np.nan
+    red_first: bool = False
 
 
 class Planes(NamedTuple):
@@ -151,7 +153,7 @@ def _viewed(flux: Flux) -> UInt8[np.ndarray, "band height width"]:
     if len(flux.values) != 3:
         raise RefusedError(f"the viewer's stretch needs 3 bands g, r, z; found {len(flux.values)}")
     native = (NATIVE_ARCSEC / flux.pixel_arcsec) ** 2 if np.isfinite(flux.pixel_arcsec) else 1.0
-    ordered = flux.values if flux.filters == DISPLAY_ORDER else flux.values[::-1]
+    ordered = flux.values if flux.red_first or flux.filters == DISPLAY_ORDER else flux.values[::-1]
     return viewer_stretch((np.nan_to_num(ordered) * native).astype(np.float32))  # the sky is 0
 
 

@@ -15,6 +15,8 @@ from astrojepa_bench.data.column_names import ALIASES, BANDS, candidates, is_ban
 from astrojepa_bench.data.convert import Picture, reading
 from astrojepa_bench.data.given import check_affordable, check_regular
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.data.sources.container import shown
+from astrojepa_bench.data.sources.filters import split_names
 from astrojepa_bench.data.sources.hdf5_watch import examine
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, MOST_PIXELS
 from astrojepa_bench.errors import DataError, nearest
@@ -32,6 +34,8 @@ USUAL = {
     "redshift": "redshift",
     "pxscale": "pixel_scale",
 }  # numbers with other usual names
+# An attribute or dataset of one of these names may list the bands.
+NAMING = ("bands", "band", "band_names", "filters", "filter", "channels")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Hdf5File:
         _check_signature(path)
         asked = () if label is None else (label,)
         usual = [alias for role in USUAL.values() for name in ALIASES[role] for alias in (name, name.upper())]
-        examine(path, ("images", *COLUMNS, *usual, *BANDS, *asked))
+        examine(path, ("images", *COLUMNS, *NAMING, *usual, *BANDS, *asked))
         with reading(path), h5py.File(path) as file:
             shape = _image_shape(path, file, label)
             names = {*(name for name in COLUMNS if name in file), *asked}
@@ -86,6 +90,7 @@ class Hdf5File:
             columns |= more
             words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
             attributes = {name.lower(): _text(value) for name, value in words.items()}
+            attributes |= {"bands": ",".join(named)} if (named := _band_names(file, shape[3])) else {}
             return cls(path, label, shape, columns, attributes, _class_names(file, names), notes, flat)
 
     def __len__(self) -> int:
@@ -131,7 +136,9 @@ class Hdf5File:
             measured(self.number(name)) for name in ("redshift", "ra", "dec", "pxscale")
         )
         stated = [self.attributes.get(key) for key in ("citation", "reference", "survey")]
-        bands = tuple(name.strip() for name in self.attributes.get("bands", "").split(","))
+        named = self.attributes.get("bands", "")
+        bands = split_names(named, self.bands)
+        unused = f"'bands' is '{shown(named)}', and images have {self.bands}: these names are not used"
         return replace(
             bare,
             label=bare.label if self.label is None else self.labels(self.label),
@@ -141,10 +148,10 @@ class Hdf5File:
             dec=dec,
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
             split=self.columns.get("split"),
-            bands=bands if all(bands) and len(bands) == self.bands else (),
+            bands=bands,
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
             citation=next((text for text in stated if text), UNSTATED),
-            notes=self.notes,
+            notes=(*self.notes, *((unused,) if named and not bands else ())),
         )
 
     def naming_kinds(self) -> Hdf5File:
@@ -296,6 +303,27 @@ def _class_names(file: h5py.File, columns: Iterable[str]) -> dict[str, tuple[str
         for name, owner in owners.items()
     }
     return {name: tuple(map(_text, np.atleast_1d(each[0]).tolist())) for name, each in found.items() if each}
+
+
+def _band_names(file: h5py.File, bands: int) -> tuple[str, ...]:
+    """Find names of so many bands in the attributes of the file or of its images, or in a short column."""
+    for owner in (file.attrs, file["images"].attrs, file):
+        for name in NAMING:
+            found = owner.get(name)
+            if isinstance(found, h5py.Dataset):
+                found = (
+                    found[()] if found.size <= MOST_BANDS and h5py.check_string_dtype(found.dtype) else None
+                )
+            if found is None:
+                continue
+            texts = [
+                _text(each).strip()
+                for each in np.atleast_1d(np.asarray(found, dtype=object)).ravel().tolist()
+            ]
+            names = split_names(texts[0], bands) if len(texts) == 1 else tuple(texts)
+            if len(names) == bands and all(names):
+                return names
+    return ()
 
 
 def _rows_at_once(images: h5py.Dataset) -> int:

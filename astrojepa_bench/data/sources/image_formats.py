@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.container import RefusedError, guarded, unpacked
-from astrojepa_bench.data.sources.fits_image import read_header, read_pixels
-from astrojepa_bench.data.sources.flux import DISPLAYED, Flux, Planes, Stretch, chosen_stretch, planes_of
+from astrojepa_bench.data.sources.fits_image import read_header
+from astrojepa_bench.data.sources.flux import Stretch, chosen_stretch
 from astrojepa_bench.data.sources.image_shape import bands_first, sides_of
+from astrojepa_bench.data.sources.layers import (
+    BandPlanes,
+    arranged,
+    displayed_layers,
+    layers_of_fits,
+    order_of,
+)
 from astrojepa_bench.data.sources.raster import TURNED, look, read_raster
 
 FITS_SIGNATURE, NUMPY_SIGNATURE = b"SIMPLE", b"\x93NUMPY"
@@ -26,6 +34,12 @@ class Glance(NamedTuple):
         ra, dec: of its centre [deg], NaN where unknown.
         field_arcsec: side of its central square on the sky, NaN where unknown.
         stretch: how its flux is shown for display, empty where it holds display pixels.
+        names: of the bands as they are shown, with commas; empty where nobody tells them.
+        unread: further images of the file that are not read, in a few words.
+        north_deg: direction of north in the picture, counter-clockwise from up, NaN where unknown.
+        mirrored: whether east lies on its wrong side.
+        bottom_up: whether the file counts rows from the bottom.
+        in_survey_unit: whether flux is in the unit of the Legacy Surveys, as far as the header tells.
         side_px: side of its central square [pixel], 0 where it cannot be read.
     """
 
@@ -34,11 +48,22 @@ class Glance(NamedTuple):
     dec: float = np.nan
     field_arcsec: float = np.nan
     stretch: str = ""
+    names: str = ""
+    unread: str = ""
+    north_deg: float = np.nan
+    mirrored: bool = False
+    bottom_up: bool = False
+    in_survey_unit: bool = False
     side_px: int = 0
 
 
-def glance(data: bytes, stretch: Stretch) -> Glance:
+def glance(data: bytes, stretch: Stretch, given: Sequence[str] = ()) -> Glance:
     """Look at an image's header.
+
+    Args:
+        data: the file.
+        stretch: how flux is shown.
+        given: what the user calls the bands, or which of them are to be shown.
 
     Raises:
         RefusedError: it is damaged, or no image of 1 to 5 bands.
@@ -46,71 +71,66 @@ def glance(data: bytes, stretch: Stretch) -> Glance:
     data = unpacked(data)
     if data.startswith(FITS_SIGNATURE):
         found = read_header(data)
-        height, width, bands = sides_of(found.shape, bands_first=True)
-        field = found.pixel_arcsec * min(height, width)
-        how = "" if found.display else chosen_stretch(stretch, found.filters, found.pixel_arcsec)
-        return Glance(bands, found.ra, found.dec, field, how, min(height, width))
+        sky = found.sky
+        names, order = order_of(found.bands, found.shape[0], given)
+        letters = "".join(names) if found.in_survey_unit else ""
+        how = "" if found.display else chosen_stretch(stretch, letters, sky.pixel_arcsec)
+        return Glance(
+            len(order), sky.ra, sky.dec, sky.pixel_arcsec * min(found.shape[1:]), how, ",".join(names),
+            found.unread, sky.north_deg, sky.mirrored, bottom_up=True, in_survey_unit=found.in_survey_unit,
+            side_px=min(found.shape[1:]),
+        )  # fmt: skip
     if data.startswith(NUMPY_SIGNATURE):
         shape, kind = _numpy_header(data)
-        how = "" if kind == np.uint8 else chosen_stretch(stretch, "", np.nan)
-        sides = sides_of(shape)
-        return Glance(sides.bands, stretch=how, side_px=min(sides[:2]))
-    seen = look(data)
-    how = chosen_stretch(stretch, "", np.nan) if seen.flux else ""
-    return Glance(seen.bands, stretch=how, side_px=min(seen.width, seen.height))
+        height, width, bands = sides_of(shape)
+        flux = kind != np.uint8
+    else:
+        bands, width, height, flux = look(data)
+    names, order = order_of((), bands, given)
+    how = chosen_stretch(stretch, "", np.nan) if flux else ""
+    return Glance(len(order), stretch=how, names=",".join(names), side_px=min(height, width))
 
 
-def decode(data: bytes, bands: int, stretch: Stretch) -> Picture:
-    """Decode an image into so many bands; grey is repeated in each of them.
+def decode(data: bytes, bands: int, stretch: Stretch, given: Sequence[str] = ()) -> Picture:
+    """Decode an image into so many bands, the reddest first where they are named; grey is repeated in each of them.
+
+    Args:
+        data: the file.
+        bands: how many to show.
+        stretch: how flux is shown.
+        given: what the user calls the bands, or which of them are to be shown.
 
     Raises:
         RefusedError: it is damaged, has other bands, or holds display levels where flux is to stay linear.
     """
     data = unpacked(data)
-    digest, blank, told = hashlib.sha256(data), None, 0
-    if data.startswith((FITS_SIGNATURE, NUMPY_SIGNATURE)):
-        (planes, gaps, blank), how = _science(data, stretch)
-        pixels = planes.transpose(1, 2, 0)
-        digest.update(how.encode())
-    else:
-        (pixels, told), gaps = read_raster(data), 0
-        if pixels.dtype != np.uint8:
-            (planes, gaps, blank), how = _shown(pixels.transpose(2, 0, 1), "", np.nan, stretch)
-            pixels = planes.transpose(1, 2, 0)
-            digest.update(how.encode())
-        elif stretch == "none":
-            raise RefusedError(DISPLAYED)
-        if told & TURNED:
-            digest.update(b"turned upright")
+    digest, layers = hashlib.sha256(data), arranged(science_layers(data), given)
+    (planes, gaps, blank), how = displayed_layers(layers, stretch)
+    pixels = planes.transpose(1, 2, 0)
+    turned = " turned upright" if layers.told & TURNED else ""
+    digest.update(f"{how}{layers.reading}{turned}".encode())
     if pixels.shape[2] not in (1, bands):
         raise RefusedError(f"has {pixels.shape[2]} bands, most others {bands}")
     shown = np.broadcast_to(pixels, (*pixels.shape[:2], bands))
-    return Picture(digest.digest()[:16], shown, gaps, blank, told)
+    return Picture(digest.digest()[:16], shown, gaps, blank, layers.told)
 
 
-def _science(data: bytes, stretch: Stretch) -> tuple[Planes, str]:
-    """Read FITS or NumPy: bytes are display pixels, any other number is flux; say how that is displayed."""
+def science_layers(data: bytes) -> BandPlanes:
+    """Read the planes of a file as they lie there; those of a photograph upright.
+
+    Raises:
+        RefusedError: it is damaged, or no image of 1 to 5 bands.
+    """
+    data = unpacked(data)
     if data.startswith(FITS_SIGNATURE):
-        found, values = read_pixels(data)
-        planes, filters, scale = bands_first(values, already=True), found.filters, found.pixel_arcsec
-    else:
-        _numpy_header(data)  # or a header could ask for more memory than there is
-        with guarded():
-            array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
-        planes, filters, scale = bands_first(array), "", np.nan
-    if planes.dtype == np.uint8:
-        if stretch == "none":
-            raise RefusedError(DISPLAYED)
-        return Planes(planes, 0, bool((planes == planes[:, :1, :1]).all())), ""
-    return _shown(planes, filters, scale, stretch)
-
-
-def _shown(planes: np.ndarray, filters: str, scale: float, stretch: Stretch) -> tuple[Planes, str]:
-    """Stretch flux as asked for, or leave it linear; say how it is displayed."""
-    with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
-        flux = Flux(planes.astype(np.float64), filters, scale)
-    curve = chosen_stretch(stretch, filters, scale)
-    return planes_of(flux, stretch, curve), curve
+        return layers_of_fits(data)
+    if not data.startswith(NUMPY_SIGNATURE):
+        pixels, told = read_raster(data)
+        return BandPlanes(pixels.transpose(2, 0, 1), told=told)
+    _numpy_header(data)  # or a header could ask for more memory than there is
+    with guarded():
+        array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+    return BandPlanes(bands_first(array))
 
 
 def _numpy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:

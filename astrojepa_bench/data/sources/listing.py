@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from astrojepa_bench.data.column_names import told_names, told_unused
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.container import shown
-from astrojepa_bench.data.sources.file_kinds import NONE
+from astrojepa_bench.data.sources.file_kinds import NONE, without_suffix
 from astrojepa_bench.data.sources.matching import matched_images
 from astrojepa_bench.data.sources.table_columns import AUTO, LABEL, LARGEST_ARCSEC, columns_known
 from astrojepa_bench.data.sources.tables import heads_of
@@ -80,7 +81,13 @@ class Columns:
         return arcsec
 
 
-def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Columns) -> Listing:
+def listed(
+    table: str,
+    frame: pd.DataFrame,
+    images: Sequence[str],
+    asked: Columns,
+    galaxy_of: Mapping[str, str] = MappingProxyType({}),
+) -> Listing:
     """Match the rows of a table with images.
 
     Paths are relative to the table. Without a column of paths a row's image is the one named like its id;
@@ -91,22 +98,42 @@ def listed(table: str, frame: pd.DataFrame, images: Sequence[str], asked: Column
         frame: its rows.
         images: all images of the folder.
         asked: which columns to read.
+        galaxy_of: of each file of one band, the name among `images` that it and its other bands share; a table may
+            name either.
 
     Raises:
         DataError: the table has neither column, repeats an id, lacks a column that was asked for, or holds
             something else than expected.
     """
-    matched = matched_images(table, frame, images, asked.on_bad_image)
+    matched = matched_images(table, frame, [*images, *galaxy_of], asked.on_bad_image)
+    names = _of_galaxies(matched.names, galaxy_of)
     known = columns_known(frame, matched.ids, asked)
     taken = {**matched.taken, **known.taken}
-    unused = len(set(images) - set(matched.names))
+    unused = len(set(images) - set(names))
     notes = [
         *frame.attrs.get("notes", ()), *told_names(taken), *matched.notes, *known.notes,
         *told_unused(heads_of(frame), taken, shown(table)),
         *true_notes({f"{unused} images are not in {shown(table)} and were left out": unused}),
     ]  # fmt: skip
-    listing = Listing(matched.names, replace(known.catalogue, notes=tuple(notes)), known.arcsec)
+    listing = Listing(tuple(names), replace(known.catalogue, notes=tuple(notes)), known.arcsec)
     return without_repeats(listing, shown(table), asked.on_bad_image)
+
+
+def _of_galaxies(names: Sequence[str], galaxy_of: Mapping[str, str]) -> list[str]:
+    """Name the galaxies whose bands a table names.
+
+    Raises:
+        DataError: it names several bands of one galaxy.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        galaxy = galaxy_of.get(name)
+        if galaxy is not None and first.setdefault(galaxy, name) != name:
+            raise DataError(
+                f"{shown(first[galaxy])} and {shown(name)} are bands of one galaxy and have a row each; give it "
+                f"one row, of id or path '{shown(without_suffix(galaxy))}'"
+            )
+    return [galaxy_of.get(name, name) for name in names]
 
 
 def without_repeats(listing: Listing, where: str, on_bad_image: OnBadImage) -> Listing:

@@ -82,7 +82,9 @@ class Showing:
             )
             digest.update(planes.tobytes())
             with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
-                flux = Flux(planes.astype(np.float64), self.filters, pixel_arcsec)
+                flux = Flux(
+                    planes.astype(np.float64), self.filters, pixel_arcsec, red_first=bool(self.filters)
+                )
                 planes, gaps, blank = planes_of(flux, self.stretch, stretch)
             pixels = planes.transpose(1, 2, 0)
         elif self.stretch == "none":

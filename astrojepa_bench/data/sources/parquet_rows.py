@@ -17,11 +17,13 @@ from pyarrow import types
 from astrojepa_bench.data.column_names import told_unused
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.band_names import chosen_bands
-from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.catalogue import Catalogue, unknown_orientation
 from astrojepa_bench.data.sources.container import RefusedError, shown, spelt
 from astrojepa_bench.data.sources.flux import Stretch
+from astrojepa_bench.data.sources.image_formats import FITS_SIGNATURE
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, Sides
 from astrojepa_bench.data.sources.listing import Listing, without_repeats
+from astrojepa_bench.data.sources.parquet_cells import bytes_of
 from astrojepa_bench.data.sources.parquet_columns import (
     AUTO,
     BESIDE,
@@ -172,7 +174,10 @@ class ParquetRows:
         """Return what the columns say, and how much sky the images show."""
         show = self.showing
         names = tuple(show.filters) or show.bands
-        return replace(self.known.catalogue, field_arcsec=self.known.scale * self.sides_px, bands=names)
+        return replace(
+            self.known.catalogue, field_arcsec=self.known.scale * self.sides_px, bands=names,
+            orientation=self._lying(),
+        )  # fmt: skip
 
     @cached_property
     def sides_px(self) -> Float[np.ndarray, " row"]:
@@ -212,6 +217,20 @@ class ParquetRows:
                 yield self.showing.sides(cells)
             except RefusedError:  # reading it in full will report why
                 yield None
+
+    def _lying(self) -> np.ndarray | None:
+        """Return how images lie; those that are FITS files, as the first is, count their rows from the bottom."""
+        files = self.showing.files
+        for _, cells in self._cells() if files is not None else ():
+            with suppress(RefusedError):
+                if files is not None and bytes_of(cells.column(files.column), files).startswith(
+                    FITS_SIGNATURE
+                ):
+                    lying = unknown_orientation(len(self))
+                    lying["bottom_up"] = True
+                    return lying
+            break
+        return None
 
     def _cells(self) -> Iterator[Cell]:
         at, show = 0, self.showing

@@ -7,13 +7,15 @@ import pytest
 from PIL import Image
 
 from astrojepa_bench.cli import main
+from astrojepa_bench.data.look.colours import as_rgb
 from astrojepa_bench.data.look.sheet import (
     CELL_PX,
     GAP_PX,
+    LINE_PX,
     TITLE_PX,
-    as_rgb,
     caption,
     contact_sheet,
+    footer,
     sheet_columns,
 )
 from astrojepa_bench.errors import DataError
@@ -41,7 +43,8 @@ def test_any_table_can_be_shown(bands, labels):
     """One to five bands, with or without labels, give a sheet of the size its columns need."""
     table = made_table(bands=bands, labels=labels)
     columns, sheet = len(sheet_columns(table, 3)), contact_sheet(table, 3)
-    assert sheet.size == (columns * (CELL_PX + GAP_PX) - GAP_PX, TITLE_PX + 3 * (CELL_PX + GAP_PX) - GAP_PX)
+    width, height = columns * (CELL_PX + GAP_PX) - GAP_PX, TITLE_PX + 3 * (CELL_PX + GAP_PX) - GAP_PX
+    assert sheet.size == (width, height + LINE_PX * len(footer(table, [0], width)) + GAP_PX)
     assert np.asarray(sheet).std() > 10
 
 
