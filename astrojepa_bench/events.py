@@ -20,7 +20,8 @@ class Event:
 
     Attributes:
         name: `task_started`, `task_advanced`, `task_ended` (any slow task), `step` (one optimiser
-            step), `cell_started`, `cell_ended` (one run of the grid), `note` (a line for the reader).
+            step), `cells_expected` (before the cells of a plan run: their labels and seconds), `cell_started`,
+            `cell_ended` (one run of the grid), `note` (a line for the reader).
         fields: the facts, by name; where several cells run at once, `cell` says of which (`[3/8]`).
     """
 

@@ -16,12 +16,14 @@ Names are looked up when a suite is run, so that a suite may name components of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FAMILIES = ("lift", "masker", "objective", "all")
 """Which differences are judged together, narrowest first."""
+Product = Literal["latents", "map", "anomalies", "report"]
+"""What can be written of a run when it is done."""
 
 
 class _Plain(BaseModel):
@@ -112,6 +114,7 @@ class Suite(_Plain):
         groups: group of each objective or encoder, for records older than groups.
         evaluators: what scores the runs unless the user names others.
         published: figures of others that a board may show (`leaderboard build --published SUITE`).
+        products: what is written of its runs when they are done; only without `data`, on whatever is asked for.
     """
 
     summary: str
@@ -129,6 +132,7 @@ class Suite(_Plain):
     groups: dict[str, str] = {}
     evaluators: tuple[str, ...] = ("core",)
     published: tuple[Published, ...] = ()
+    products: tuple[Product, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -144,6 +148,10 @@ class Suite(_Plain):
                 {each.grid for each in self.data.values() if each.grid} - {*self.grids}
             ),
             "a margin names data that are not there": bool({*self.margins} - {*self.data}),
+            "products are of a suite that runs on whatever is asked for, and this one names data": bool(
+                self.data
+            )
+            and bool(self.products),
             f"families holds others than {', '.join(FAMILIES)}": bool({*self.families} - {*FAMILIES}),
         }
         found = [fault for fault, holds in faults.items() if holds]

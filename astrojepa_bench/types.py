@@ -82,13 +82,13 @@ class GalaxyTable:
         anomaly: index into `ANOMALY_KINDS`; anything but 0 lies in `test` and has no label.
         anomaly_type: name of the anomaly ("lens"), empty for ordinary galaxies.
         redshift, ra, dec, pixel_scale: NaN where unknown [-, deg, deg, arcsec/px]; None if all are unknown.
-        orientation: how each picture lies (`ORIENTATION`); None where first rows are on top and north is unknown.
         group: sky group; rows of one group show overlapping sky and share a split. None: every row is its own.
         factors: physical truth by name (simulated galaxies), NaN where undefined.
         columns: further numbers by name, one or several a galaxy (spectra, features of another model), NaN where
             unknown; objectives may be told them while they learn, and no evaluator is.
         block: so many rows behind one another are best read together, and all rows were put in random order before
             they were stored so; training then reads blocks. 0 where any order of reading is as good.
+        orientation: how each picture lies (`ORIENTATION`); None where first rows are on top and north is unknown.
     """
 
     images: Images
@@ -104,11 +104,11 @@ class GalaxyTable:
     ra: np.ndarray | None = None
     dec: np.ndarray | None = None
     pixel_scale: np.ndarray | None = None
-    orientation: np.ndarray | None = None
     group: np.ndarray | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     block: int = 0
+    orientation: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._check_lengths()

@@ -112,7 +112,9 @@ def usual_recipe() -> dict[str, object]:
 def told(name: str, value: object) -> str:
     """Write a value of a recipe as a person would."""
     words = {"batch_size": "galaxies", "betas": "β"}.get(name, name.replace("_", " "))
-    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+    if isinstance(value, float):
+        return f"{words} {value:g}"
+    return f"{words} `{value}`" if "*" in str(value) else f"{words} {value}"  # no stars of Markdown
 
 
 def table(offers: list[Offer]) -> str:

@@ -25,9 +25,14 @@ published method, the same without its moving-average teacher and stopped gradie
 (Balestriero & LeCun 2025, arXiv 2511.08544; the claim of the AstroJEPA zoo). Expected, and found in three of three
 seeds with version 4 of `ijepa`: only the one that has neither ends `collapsed`.
 
+**features.** The recommended recipe for one's own galaxies: `astrojepa-bench run --suite features -d my_images/`
+trains it, scores what can be scored, and then writes the latents of every galaxy, their map, the most anomalous of
+them and a report into the output folder. **Provisional:** `lejepa` with `random` until the first full board names
+the entry; it is the masker that needs to know nothing of the galaxies.
+
 Run one with `astrojepa-bench run --suite NAME`; budget, encoder and evaluators are the user's, and so are galaxies
-and seeds of `masking` and `collapse`. With galaxies named (`-d DATASET`, `--set dataset.OPTION=VALUE`) `baseline`
-too is an experiment: the whole field on them, with any seeds.
+and seeds of `masking`, `collapse` and `features`. With galaxies named (`-d DATASET`, `--set dataset.OPTION=VALUE`)
+`baseline` too is an experiment: the whole field on them, with any seeds.
 """
 
 from __future__ import annotations
@@ -105,9 +110,14 @@ COLLAPSE = Suite(
         ),
     ),
 )
+FEATURES = Suite(
+    summary="Own galaxies: train the recipe that is recommended (provisional); latents, map, anomalies, report.",
+    blocks=(Block(objectives=("lejepa",), maskers=("random",)),),
+    products=("latents", "map", "anomalies", "report"),
+)
 
 
 @hookimpl
 def astrojepa_suites() -> Mapping[str, Suite]:
     """Offer the suites."""
-    return {"baseline": BASELINE, "masking": MASKING, "collapse": COLLAPSE}
+    return {"baseline": BASELINE, "masking": MASKING, "collapse": COLLAPSE, "features": FEATURES}

@@ -19,7 +19,8 @@ from astrojepa_bench.testing.conformance import Conformance
 ROOT = Path(__file__).parents[1]
 RULER = ROOT / "astrojepa_bench"
 GUIDE = (ROOT / "plugins" / "README.md").read_text()
-GUIDES = ["README.md", "CONTRIBUTING.md", "plugins/README.md", "docs/architecture.md", "docs/frozen.md"]
+PAGES = ("architecture", "commands", "frozen", "looking", "own-galaxies", "python", "recipes")
+GUIDES = ["README.md", "CONTRIBUTING.md", "plugins/README.md", *(f"docs/{page}.md" for page in PAGES)]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("astrojepa_")]
 
 

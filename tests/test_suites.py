@@ -60,6 +60,8 @@ def test_unknown_suite_is_answered_with_the_nearest(offered):
         ("{'mine': Suite(summary='s', blocks=[Block(objectives='a')])}", "objectives"),
         ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'], masks=['b'])])}", "masks"),
         ("{'mine': Suite(summary='s', grids={'all': []})}", "grids"),
+        ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'])], products=['maps'])}", "products"),
+        (board("seeds=[1], products=['map']"), "products are of a suite that runs on whatever is asked for"),
         ("{'mine': Suite(summary='s', blocks=[Block(objectives=['a'])], seeds=[1])}", "belong to data"),
         (board("seeds=[]"), "data without seeds"),
         (board("seeds=[1, 2], tuning_seeds=[2]"), "used for tuning and for the board"),

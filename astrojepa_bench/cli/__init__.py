@@ -10,24 +10,27 @@ A command goes through three steps, each before anything heavier is imported:
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from io import TextIOWrapper
 
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.shared_arguments import common
 from astrojepa_bench.cli.stdout import own_stdout
-from astrojepa_bench.cli.verbs import VERBS, Verb
+from astrojepa_bench.cli.verbs import DATA_ACTIONS, VERBS, Verb
 from astrojepa_bench.errors import BenchError, ConfigError, PluginError, named, nearest, said_by
 from astrojepa_bench.interrupts import interrupted, noting_interrupts
 from astrojepa_bench.launched import launched
 
 PROGRAM = "astrojepa-bench"
+LIGHT = ("catalogue", "completion", "leaderboard", "new", "show")
+"""How the modules of verbs begin that import nothing which takes seconds."""
 LONGEST = 4_000  # characters of an error: a plugin may raise a megabyte of text
 
 
@@ -43,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand here
         import_module("astrojepa_bench.cli.completion").answer(build_parser())
     with own_stdout():  # in a process of its own
-        return _coded(sys.argv[1:], is_own_process=True)
+        code = _coded(sys.argv[1:], is_own_process=True)
+    gc.freeze()  # or Python would look through all of torch for cycles, three times, before it ends
+    return code
 
 
 def _coded(words: list[str], is_own_process: bool = False) -> int:
@@ -94,15 +99,21 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
     if verb is not None and verb not in VERBS:
         raise ConfigError(f"unknown command '{verb}'; {nearest(verb, VERBS)}")
     parser = build_parser(VERBS if verb is None else [verb])
+    rest = _with_target(rest) if verb == "data" else rest
     if not rest:
         parser.print_help(sys.stderr)
         return 2
     chosen = Namespace(**vars(parser.parse_args(rest)) | vars(given), is_own_process=is_own_process)
     with noting_interrupts():
         try:
-            import_module("astrojepa_bench.cli.data_path").name_the_reader(chosen)
-            import_module("astrojepa_bench.cli.names").check_names(chosen)
-            code: int = import_module(f"astrojepa_bench.cli.{chosen.does}").execute(chosen)
+            with _uncollected() if is_own_process else nullcontext():
+                import_module("astrojepa_bench.cli.data_path").name_the_reader(chosen)
+                names = import_module("astrojepa_bench.cli.names")
+                names.check_names(chosen)
+                if not chosen.does.startswith(LIGHT):
+                    names.announce(chosen)
+                module = import_module(f"astrojepa_bench.cli.{chosen.does}")
+            code: int = module.execute(chosen)
             sys.stdout.flush()  # a reader that went away is noticed here and not at exit
             return code
         except BaseException as error:
@@ -116,11 +127,33 @@ def _dispatch(words: list[str], is_own_process: bool) -> int:
             raise PluginError(said) from error
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector while modules are imported: it would take a quarter of the time for nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def parse_common(words: Sequence[str]) -> tuple[Namespace, list[str]]:
     """Read the flags that every command takes, wherever they stand, and return the other words."""
     parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
     common(parser)
     return parser.parse_known_args(words)
+
+
+def _with_target(words: list[str]) -> list[str]:
+    """Let `data ACTION -d DATA` mean `data ACTION DATA`: galaxies are named alike in every command."""
+    parser = ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
+    parser.add_argument("-d", "--dataset")
+    given, rest = parser.parse_known_args(words)
+    place = next((number for number, word in enumerate(rest, start=1) if word in DATA_ACTIONS), None)
+    if given.dataset is None or place is None:
+        return words
+    return [*rest[:place], given.dataset, *rest[place:]]
 
 
 def build_parser(names: Iterable[str] = VERBS) -> ArgumentParser:

@@ -18,23 +18,23 @@ SHOWN = 10
 
 def execute(arguments: Namespace) -> int:
     """Write table and mosaic, and print the first rows."""
-    check_format(arguments.out, TABLE_FORMATS)
+    check_format(arguments.table, TABLE_FORMATS)
     check_score(arguments.by)
     check_draws(arguments.draws)
-    mosaic: Path = arguments.out.with_suffix(".png")
+    mosaic: Path = arguments.table.with_suffix(".png")
     with looking(arguments) as sample:
         frame = anomaly_table(sample, arguments.by, arguments.draws)
-        write_table(frame, arguments.out)
+        write_table(frame, arguments.table)
         write_figure(anomalies_figure(sample, frame, arguments.by), mosaic)
     columns = ["rank", "index", "id", "class", *frame.columns.intersection(["anomaly_type", "redshift"])]
     first = frame[[*columns, arguments.by]].head(SHOWN)
     if arguments.json:
         top = json.loads(first.to_json(orient="records"))
-        made = {"table": str(arguments.out), "mosaic": str(mosaic)}
+        made = {"table": str(arguments.table), "mosaic": str(mosaic)}
         print(json.dumps({**made, "galaxies": len(frame), "draws": arguments.draws, "top": top}))
     else:
         print(first.to_string(index=False))
         print(
-            f"\n{arguments.out}: {len(frame):,} galaxies, the most anomalous first; {mosaic}: the first of them"
+            f"\n{arguments.table}: {len(frame):,} galaxies, the most anomalous first; {mosaic}: the first of them"
         )
     return 0

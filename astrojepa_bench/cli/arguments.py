@@ -1,7 +1,7 @@
 """The arguments of every command, one function a command; argparse and nothing else is imported.
 
 What several commands take stands in `shared_arguments.py`, what the actions of `leaderboard` take in
-`board_arguments.py`.
+`board_arguments.py`, what is asked of components and of the machine in `component_arguments.py`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from astrojepa_bench.cli.shared_arguments import overlap as _overlap
 from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
 from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
+from astrojepa_bench.cli.shared_arguments import writing as _writing
 
-COMPONENT_KINDS = ("masker", "objective", "encoder", "evaluator", "dataset")  # that `new` can write
 PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
 
 # --- runs ------------------------------------------------------------------------------------------------
@@ -47,7 +47,9 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     )
     names.add_argument("--suite", metavar="NAME", help="a named grid instead of -o and -m (list suites)")
     ruler = parser.add_argument_group("how it is measured")
-    ruler.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: synthetic)")
+    ruler.add_argument(
+        "-d", "--dataset", metavar="DATA", help="galaxies, by name or path (default: synthetic)"
+    )
     ruler.add_argument("--data", action="append", metavar="KEY=PATH", help="files of a suite's data set")
     ruler.add_argument("-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core or full")
     ruler.add_argument("--budget", metavar="NAME", help="smoke, small (default), standard or long")
@@ -99,8 +101,11 @@ def reproduce(parser: ArgumentParser) -> None:
 
 Exit code 1: the run ended outside its prediction interval."""
     _run(parser)
+    parser.add_argument(
+        "-d", "--dataset", metavar="DATA", help="where the run's galaxies lie now, by name or path"
+    )
     _settings(parser, "KIND")
-    _runs_folder(parser, "--out")
+    _runs_folder(parser)
     parser.add_argument(
         "--record", action="store_true", help="write the verdict into the record, and rebuild its board"
     )
@@ -119,9 +124,11 @@ def score(parser: ArgumentParser) -> None:
         "-E", "--evaluator", action="append", required=True, metavar="NAME",
         help="evaluator, core or full (repeatable, or separated by commas)",
     )  # fmt: skip
-    parser.add_argument("-d", "--dataset", metavar="NAME", help="dataset (default: the run's)")
+    parser.add_argument(
+        "-d", "--dataset", metavar="DATA", help="galaxies, by name or path (default: the run's)"
+    )
     _settings(parser, "KIND")
-    _runs_folder(parser, "--out")
+    _runs_folder(parser)
     _cache(parser)
     _device(parser)
     _json(parser, "print only JSON: record and board")
@@ -142,7 +149,10 @@ The file is read without running any code in it."""
         "--out", type=Path, default=RUNS, metavar="DIR", help="output folder (default: %(default)s)"
     )
     parser.add_argument(
-        "-d", "--dataset", metavar="NAME", help="galaxies to score it on (default: not scored)"
+        "-d",
+        "--dataset",
+        metavar="DATA",
+        help="galaxies to score it on, by name or path (default: not scored)",
     )
     parser.add_argument(
         "-E", "--evaluator", action="append", metavar="NAME", help="evaluator, core (default) or full"
@@ -156,10 +166,9 @@ The file is read without running any code in it."""
 
 def export(parser: ArgumentParser) -> None:
     """Declare the arguments of `export`."""
-    parser.epilog = "example:\n  astrojepa-bench export 3f9a2c --out encoder.safetensors"
+    parser.epilog = "example:\n  astrojepa-bench export 3f9a2c --weights encoder.safetensors"
     _run(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    _runs_folder(parser, "--runs")
+    _writing(parser, weights="file to write: .safetensors")
     _json(parser)
 
 
@@ -177,10 +186,12 @@ def data_info(parser: ArgumentParser) -> None:
 def data_show(parser: ArgumentParser) -> None:
     """Declare the arguments of `data show`."""
     parser.epilog = """examples:
-  astrojepa-bench data show synthetic --out sheet.png
+  astrojepa-bench data show synthetic --picture sheet.png
   astrojepa-bench data show galaxies.h5"""
     _target(parser)
-    parser.add_argument("--out", type=Path, help="picture to write (default: TARGET.png)")
+    parser.add_argument(
+        "--picture", "--out", type=Path, metavar="FILE", help="picture to write (default: TARGET.png)"
+    )
     parser.add_argument("--per-class", type=int, default=6, metavar="N", help="galaxies of each class")
 
 
@@ -195,7 +206,7 @@ def data_overlap(parser: ArgumentParser) -> None:
     """Declare the arguments of `data overlap`."""
     parser.epilog = """examples:
   astrojepa-bench data overlap galaxies.h5 their_images.zip
-  astrojepa-bench data overlap galaxy10 pretrained_on.csv --radius 3 --out overlap.json
+  astrojepa-bench data overlap galaxy10 pretrained_on.csv --radius 3 --certificate overlap.json
 
 LIST is a table (CSV, Parquet, FITS) with a column id, or ra and dec, or all three; a text file with an id a line;
 or images (HDF5, zip, folder). `run --overlap overlap.json` discloses what was found."""
@@ -208,7 +219,9 @@ or images (HDF5, zip, folder). `run --overlap overlap.json` discloses what was f
         metavar="ARCSEC",
         help="positions as near as this are one galaxy's (default: 5)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="certificate to write")
+    parser.add_argument(
+        "--certificate", "--out", type=Path, metavar="FILE", help="certificate to write: .json"
+    )
 
 
 def data_prepare(parser: ArgumentParser) -> None:
@@ -249,18 +262,19 @@ def data_fetch(parser: ArgumentParser) -> None:
 def embed(parser: ArgumentParser) -> None:
     """Declare the arguments of `embed`."""
     parser.epilog = """examples:
-  astrojepa-bench embed 3f9a2c --out latents.h5
-  astrojepa-bench embed RECORD.json -d folder --set dataset.path=images --out latents.fits"""
-    _looking(parser, "latents to write: .h5, .npz, .parquet or .fits")
+  astrojepa-bench embed 3f9a2c --latents latents.h5
+  astrojepa-bench embed latest --out board -d my_images/ --latents latents.fits"""
+    _looking(parser, latents="latents to write: .h5, .npz, .parquet or .fits")
 
 
 def anomalies(parser: ArgumentParser) -> None:
     """Declare the arguments of `anomalies`."""
     parser.epilog = """examples:
-  astrojepa-bench anomalies 3f9a2c --out odd.csv
-  astrojepa-bench anomalies RECORD.json -d hdf5 --set dataset.path=X.h5 --by max_mse --out odd.fits"""
+  astrojepa-bench anomalies 3f9a2c --table odd.csv
+  astrojepa-bench anomalies latest --out board -d my_images/ --by max_mse --table odd.fits"""
     _looking(
-        parser, "table to write: .csv, .parquet, .fits or .vot; the mosaic is written next to it as .png"
+        parser,
+        table="table to write: .csv, .parquet, .fits or .vot; the mosaic is written next to it as .png",
     )
     parser.add_argument(
         "--by",
@@ -276,18 +290,18 @@ def anomalies(parser: ArgumentParser) -> None:
 
 def latents(parser: ArgumentParser) -> None:
     """Declare the arguments of `latents`."""
-    parser.epilog = "example:\n  astrojepa-bench latents 3f9a2c --index 3 --out latents.png"
-    _looking(parser, PICTURE)
+    parser.epilog = "example:\n  astrojepa-bench latents 3f9a2c --index 3 --picture latents.png"
+    _looking(parser, picture=PICTURE)
     _index(parser, "galaxy")
 
 
 def latent_map(parser: ArgumentParser) -> None:
     """Declare the arguments of `map`."""
     parser.epilog = """examples:
-  astrojepa-bench map 3f9a2c --out map.png
-  astrojepa-bench map 3f9a2c --method pca --colour redshift --out map.pdf
-  astrojepa-bench map 3f9a2c --thumbnails --out map.png"""
-    _looking(parser, PICTURE)
+  astrojepa-bench map 3f9a2c --picture map.png
+  astrojepa-bench map 3f9a2c --method pca --colour redshift --picture map.pdf
+  astrojepa-bench map latest --out board --thumbnails --picture map.png"""
+    _looking(parser, picture=PICTURE)
     parser.add_argument("--method", default="tsne", metavar="NAME", help="tsne (default), umap or pca")
     look = parser.add_mutually_exclusive_group()
     look.add_argument(
@@ -299,8 +313,8 @@ def latent_map(parser: ArgumentParser) -> None:
 
 def clusters(parser: ArgumentParser) -> None:
     """Declare the arguments of `clusters`."""
-    parser.epilog = "example:\n  astrojepa-bench clusters 3f9a2c --out clusters.png"
-    _looking(parser, PICTURE)
+    parser.epilog = "example:\n  astrojepa-bench clusters 3f9a2c --picture clusters.png"
+    _looking(parser, picture=PICTURE)
     parser.add_argument(
         "--clusters", type=int, metavar="K",
         help="number of clusters (default: one per class; without labels 10 or fewer)",
@@ -309,82 +323,14 @@ def clusters(parser: ArgumentParser) -> None:
 
 def neighbours(parser: ArgumentParser) -> None:
     """Declare the arguments of `neighbours`."""
-    parser.epilog = "example:\n  astrojepa-bench neighbours 3f9a2c --index 3 --out neighbours.png"
-    _looking(parser, PICTURE)
+    parser.epilog = "example:\n  astrojepa-bench neighbours 3f9a2c --index 3 --picture neighbours.png"
+    _looking(parser, picture=PICTURE)
     _index(parser, "query")
 
 
 def report(parser: ArgumentParser) -> None:
     """Declare the arguments of `report`."""
     parser.epilog = """examples:
-  astrojepa-bench report 3f9a2c --out report.html
-  astrojepa-bench report RECORD.json -d hdf5 --set dataset.path=FILE.h5 --out report.html"""
-    _looking(parser, "page to write: .html")
-
-
-# --- components and the machine --------------------------------------------------------------------------
-
-
-def catalogue(parser: ArgumentParser) -> None:
-    """Declare the arguments of `list`."""
-    parser.epilog = "examples:\n  astrojepa-bench list maskers\n  astrojepa-bench list --json"
-    parser.add_argument("kind", nargs="?", help="only this kind, such as maskers")
-    _json(parser)
-
-
-def show(parser: ArgumentParser) -> None:
-    """Declare the arguments of `show`."""
-    parser.epilog = "examples:\n  astrojepa-bench show masker:random\n  astrojepa-bench show 3f9a2c --json"
-    parser.add_argument(
-        "subject", metavar="NAME_OR_RECORD", help="a name, a record's .json, or the first letters of a run id"
-    )
-    _runs_folder(parser, "--out")
-    _json(parser)
-
-
-def new(parser: ArgumentParser) -> None:
-    """Declare the arguments of `new`."""
-    parser.epilog = """examples:
-  astrojepa-bench new masker ringlike
-  astrojepa-bench new objective contrast --standalone
-
-Writes astrojepa_ringlike.py and test_ringlike.py into the current folder; --standalone makes the folder
-astrojepa-contrast/, a project that can be installed. Existing files are never overwritten."""
-    parser.add_argument("kind", choices=COMPONENT_KINDS, help="which kind of component")
-    parser.add_argument(
-        "name", metavar="NAME", help="the name that users will type, such as ring or ring-like"
-    )
-    parser.add_argument("--standalone", action="store_true", help="make a project that can be installed")
-
-
-def check(parser: ArgumentParser) -> None:
-    """Declare the arguments of `check`."""
-    parser.epilog = """examples:
-  astrojepa-bench check brightness
-  astrojepa-bench check encoder:timm:resnet18
-  astrojepa-bench check --module astrojepa_ringlike.py
-  astrojepa-bench check hdf5 --set dataset.path=FILE.h5
-
-On the CPU, on synthetic galaxies, without a network. Datasets that draw galaxies draw 200."""
-    subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("name", nargs="?", metavar="NAME", help="a component, or kind:name")
-    subject.add_argument(
-        "--module", metavar="PATH", type=Path, help="every component of a plugin file or folder"
-    )
-    subject.add_argument("--all", action="store_true", help="every component that needs no option to be set")
-    _settings(parser, "KIND")
-    _json(parser)
-
-
-def completion(parser: ArgumentParser) -> None:
-    """Declare the arguments of `completion`."""
-    parser.epilog = """examples:
-  eval "$(astrojepa-bench completion bash)"             for ~/.bashrc; with zsh for ~/.zshrc
-  astrojepa-bench completion fish | source              for ~/.config/fish/config.fish"""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
-
-
-def doctor(parser: ArgumentParser) -> None:
-    """Declare the arguments of `doctor`."""
-    parser.epilog = "examples:\n  astrojepa-bench doctor\n  astrojepa-bench doctor --json"
-    _json(parser)
+  astrojepa-bench report 3f9a2c --page report.html
+  astrojepa-bench report latest --out board -d my_images/ --page report.html"""
+    _looking(parser, page="page to write: .html")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from astrojepa_bench.cli.shared_arguments import RUNS, json_flag, runs_folder
+from astrojepa_bench.cli.shared_arguments import json_flag, runs_folder
 
 
 def build(parser: ArgumentParser) -> None:
@@ -46,7 +46,7 @@ An entry is objective+masker, perhaps +encoder, each with options in brackets wh
 or the first letters of its id. Levels of a factor are averaged over complete grids."""
     parser.add_argument("a", metavar="A", help="entry, or masker:NAME, or objective:NAME")
     parser.add_argument("b", metavar="B", help="what A is compared with")
-    runs_folder(parser, "--out")
+    runs_folder(parser)
     json_flag(parser)
 
 
@@ -63,8 +63,8 @@ Records that --out holds already take part. Where anything contradicts, nothing 
 
 def _folder(parser: ArgumentParser, action: str) -> None:
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=RUNS, metavar="DIR",
-        help="output folder with records below runs/ (default: %(default)s)",
-    )  # fmt: skip
+        "folder", nargs="?", type=Path, metavar="DIR", help="output folder; or name it with --out"
+    )
+    runs_folder(parser)
     json_flag(parser)
     parser.set_defaults(action=action)

@@ -1,4 +1,4 @@
-"""`list`: what is on offer, from which plugin, and which plugins could not be used."""
+"""`list`: what is on offer, from which plugin, and which plugins could not be used; or the runs of a folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 import textwrap
 from argparse import Namespace
+from importlib import import_module
 from typing import TypeAlias
 
 from rich import box
@@ -25,6 +26,11 @@ Row: TypeAlias = tuple[str, str, str, str, str, str]
 
 def execute(arguments: Namespace) -> int:
     """Print every offer; failures follow, or go to stderr with --json."""
+    if arguments.kind == "runs":
+        code: int = import_module("astrojepa_bench.cli.list_runs").execute(
+            arguments
+        )  # what is on offer needs none
+        return code
     catalogue = catalogue_of(arguments)
     kind = arguments.kind and arguments.kind.lower().removesuffix("s")
     components = () if kind == "suite" else catalogue.offers(kind)

@@ -24,17 +24,17 @@ from astrojepa_bench.explore.figures import check_picture, write_figure
 
 def execute(arguments: Namespace) -> int:
     """Write the picture and print what is in the clusters."""
-    check_picture(arguments.out)
+    check_picture(arguments.picture)
     with looking(arguments) as sample:
         clusters = find_clusters(sample, arguments.clusters)
-        write_figure(clusters_figure(clusters), arguments.out)
+        write_figure(clusters_figure(clusters), arguments.picture)
     if arguments.json:
-        print(json.dumps(_facts(clusters, str(arguments.out))))
+        print(json.dumps(_facts(clusters, str(arguments.picture))))
     else:
         frame = cluster_table(clusters)
         headers = list(map(str, frame.columns))
         print(tabulate(frame.to_numpy().tolist(), headers=headers, tablefmt="simple"))
-        print(f"\n{arguments.out}: {title_of(clusters)}")
+        print(f"\n{arguments.picture}: {title_of(clusters)}")
     return 0
 
 

@@ -99,17 +99,18 @@ def _targets(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
 
 
 def _kinds(**_: object) -> list[str]:
-    return [f"{kind}s" for kind in (*KINDS, "suite")]
+    return [f"{kind}s" for kind in (*KINDS, "suite", "run")]
 
 
 def _runs(parsed_args: Namespace, **_: object) -> list[str]:
     """List the ids of the runs below the folder in which they are looked up."""
-    out = getattr(parsed_args, "runs", None) or getattr(parsed_args, "out", None) or RUNS
+    out = getattr(parsed_args, "out", None) or RUNS
     return sorted(path.stem for path in Path(out).glob("runs/**/*.json"))
 
 
 _COMPLETERS: dict[str, Completer] = {
     **dict.fromkeys(KINDS, _names),
+    "dataset": _targets,
     "kind": _kinds,
     "name": _subjects,
     "run": lambda **given: [*_runs(**given), "latest"],

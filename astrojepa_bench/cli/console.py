@@ -16,11 +16,14 @@ from typing import Any, Protocol, Self
 from astrojepa_bench.cli.live import LiveDisplay
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.stdout import plugins_at_work
+from astrojepa_bench.cli.time_left import TimeLeft
 from astrojepa_bench.escaping import plain, plain_value
 from astrojepa_bench.events import Event, listening
 from astrojepa_bench.registry import Registry
 
-QUIET_S = 5.0  # in a pipe, a task speaks at most this often; a log of hours stays readable
+QUIET_S = 5.0  # in a pipe, a task speaks at most this often,
+SHARE = 0.1  # and only when so much more of it is done,
+LONG_S = 30.0  # or when it was silent for so long; a log of hours stays readable
 
 
 class Display(Protocol):
@@ -35,11 +38,11 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """Show a line that stays."""
 
-    def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
+    def begin(self, task: str, total: float, unit: str, done: float = 0.0, left: str | None = None) -> None:
         """Show that a task begins, or goes on where an earlier process left it."""
 
-    def move(self, task: str, done: float, remark: str) -> None:
-        """Show how far a task is."""
+    def move(self, task: str, done: float, remark: str, left: str | None = None) -> None:
+        """Show how far a task is, and the time that it has left where that is known better than by its speed."""
 
     def end(self, task: str) -> None:
         """Show that a task ended."""
@@ -55,6 +58,8 @@ class ConsoleListener:
     def __init__(self, display: Display) -> None:
         self.display = display
         self._done: dict[str, float] = {}
+        self._grid: tuple[str, TimeLeft] | None = None
+        self._cells: dict[str, str] = {}  # what runs now, by its place where several do
 
     def __enter__(self) -> Self:
         self.display.start()
@@ -100,20 +105,33 @@ class ConsoleListener:
         if fields["step"] >= fields["steps"]:
             self._end(task)
 
+    def _hear_cells_expected(self, fields: Mapping[str, Any]) -> None:
+        left = TimeLeft(fields["cells"], fields["at_once"])
+        if left.done < left.total:
+            self._grid = fields["task"], left
+            self._done[fields["task"]] = left.done
+            self.display.begin(fields["task"], left.total, "cells", left.done, _about(left.seconds))
+
     def _hear_cell_started(self, fields: Mapping[str, Any]) -> None:
+        self._cells[fields.get("cell", "")] = fields["label"]
         self.display.say(f"[{fields['index']}/{fields['total']}] {fields['label']}")
 
     def _hear_cell_ended(self, fields: Mapping[str, Any]) -> None:
         mine = _of_cell(fields, "")
-        for task in [
-            each for each in self._done if each.startswith(mine)
-        ]:  # a cell that failed leaves them open
-            self._end(task)
+        grid = self._grid and self._grid[0]
+        for task in [each for each in self._done if each.startswith(mine) and each != grid]:
+            self._end(task)  # a cell that failed leaves them open
+        self._cells.pop(fields.get("cell", ""), None)
         summary = f": {fields['summary']}" if fields.get("summary") else ""
         self.display.say(f"    {fields['label']}: {fields['status']} in {_clock(fields['seconds'])}{summary}")
+        if self._grid is not None:
+            task, left = self._grid
+            left.ended(fields["label"], fields["seconds"])
+            self.display.move(task, left.done, "", _about(left.seconds))
 
     def _hear_note(self, fields: Mapping[str, Any]) -> None:
-        self.display.say(str(fields["text"]))
+        label = self._cells.get(fields.get("cell", ""))
+        self.display.say(f"    {label}: {fields['text']}" if label else str(fields["text"]))
 
 
 @dataclass
@@ -125,10 +143,11 @@ class _Pace:
     began: float
     spoke: float
     start: float
+    told: float
 
 
 class PlainDisplay:
-    """Lines, at most one every few seconds per task.
+    """Lines, for each task one soon and then one now and then: at each tenth of it, or when it was silent for long.
 
     Args:
         write: prints a line.
@@ -157,17 +176,26 @@ class PlainDisplay:
         """Print a line."""
         self.write(text)
 
-    def begin(self, task: str, total: float, unit: str, done: float = 0.0) -> None:
+    def begin(self, task: str, total: float, unit: str, done: float = 0.0, left: str | None = None) -> None:
         """Remember when a task began; short ones never speak."""
         now = self.now()
-        self._paces[task] = _Pace(total, unit, now, now, done)
+        self._paces[task] = _Pace(total, unit, now, now, done, done)
 
-    def move(self, task: str, done: float, remark: str) -> None:
-        """Print how far a task is, unless it spoke just now."""
+    def move(self, task: str, done: float, remark: str, left: str | None = None) -> None:
+        """Print how far a task is, unless it spoke just now; whose time left is told speaks at each move."""
         pace = self._paces.get(task)
-        if pace is None or self.now() - pace.spoke < self.quiet_s:
+        if pace is None:
             return
-        pace.spoke = self.now()
+        silent = self.now() - pace.spoke
+        is_due = silent >= self.quiet_s and (
+            pace.spoke == pace.began or done - pace.told >= SHARE * pace.total or silent >= LONG_S
+        )
+        if left is None and not is_due:
+            return
+        pace.spoke, pace.told = self.now(), done
+        if left is not None:
+            self.say(f"    {task}: {done:,.0f}/{pace.total:,.0f}, {left} left")
+            return
         rate = (done - pace.start) / (pace.spoke - pace.began)
         left = _clock((pace.total - done) / rate) if rate > 0 else "unknown time"
         counted = f"{done:,.0f}/{pace.total:,.0f} {pace.unit}, {rate:,.3g}/s, {left} left"
@@ -209,6 +237,11 @@ def progress(registry: Registry | None = None) -> Iterator[None]:
 def _of_cell(fields: Mapping[str, Any], task: str) -> str:
     """Name a task after its cell, where several run at once."""
     return f"{fields['cell']} {task}" if "cell" in fields else task
+
+
+def _about(seconds: float | None) -> str:
+    """Write how long a grid still takes."""
+    return "unknown time" if seconds is None else f"about {_clock(seconds)}"
 
 
 def _clock(seconds: float) -> str:

@@ -29,8 +29,8 @@ def execute(arguments: Namespace) -> int:
         listed = read_list(arguments.list.expanduser(), cache)
         found = find_overlap(table, listed, arguments.radius, cache)
     certificate = Certificate.of(table, listed, found, arguments.radius)
-    if arguments.out is not None:
-        with replacing(arguments.out.expanduser()) as draft:
+    if arguments.certificate is not None:
+        with replacing(arguments.certificate.expanduser()) as draft:
             draft.write_text(certificate.to_json())
     if arguments.json:
         print(json.dumps(certificate.model_dump(mode="json"), indent=2))
@@ -43,6 +43,6 @@ def execute(arguments: Namespace) -> int:
         for side, rows in ((side, table.rows(side)) for side in SIDES)
     ]
     print(tabulate(lines, headers=["", "galaxies", *WAYS.values(), "seen"]))
-    if arguments.out is not None:
-        print(f"\nCertificate: {arguments.out}")
+    if arguments.certificate is not None:
+        print(f"\nCertificate: {arguments.certificate}")
     return 0

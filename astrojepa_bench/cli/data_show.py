@@ -17,13 +17,13 @@ def execute(arguments: Namespace) -> int:
     if arguments.per_class < 1:
         raise ConfigError(f"--per-class {arguments.per_class} shows nothing; give 1 or more")
     _, table = load_target(arguments)
-    out: Path = arguments.out or Path(f"{Path(arguments.target).stem}.png")
+    out: Path = arguments.picture or Path(f"{Path(arguments.target).stem}.png")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(table, arguments.per_class).save(out)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot write {out} ({error}); name a picture such as sheet.png with --out"
+            f"cannot write {out} ({error}); name a picture such as sheet.png with --picture"
         ) from None
     facts = {
         "sheet": str(out),

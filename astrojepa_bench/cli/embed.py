@@ -13,12 +13,12 @@ from astrojepa_bench.explore.tables import check_format
 
 def execute(arguments: Namespace) -> int:
     """Write the latents and print where they are."""
-    check_format(arguments.out, LATENT_FORMATS)
+    check_format(arguments.latents, LATENT_FORMATS)
     with looking(arguments) as sample:
-        write_latents(sample, arguments.out)
-        facts = {"latents": str(arguments.out), "galaxies": len(sample), "dim": sample.latents.shape[1]}
+        write_latents(sample, arguments.latents)
+        facts = {"latents": str(arguments.latents), "galaxies": len(sample), "dim": sample.latents.shape[1]}
     if arguments.json:
         print(json.dumps(facts))
     else:
-        print(f"{arguments.out}: {facts['dim']} features of {sample.title}")
+        print(f"{arguments.latents}: {facts['dim']} features of {sample.title}")
     return 0

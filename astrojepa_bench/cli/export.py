@@ -13,11 +13,22 @@ from astrojepa_bench.encoders.timm_model import HasTimmForm, TimmModel
 from astrojepa_bench.errors import ConfigError, StorageError
 from astrojepa_bench.runs.open_run import OpenRun, open_run
 
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+
 
 def execute(arguments: Namespace) -> int:
-    """Write the file, and print how it is read."""
+    """Write the file, and print how it is read.
+
+    Raises:
+        ConfigError: the file's name promises another format, or it cannot be written.
+    """
+    if arguments.weights.suffix.lower() in PICKLES:
+        raise ConfigError(
+            f"{arguments.weights} is named as torch's pickles are, and what is written is safetensors, which "
+            "torch.load cannot read; name it .safetensors"
+        )
     with plugins_at_work():
-        run = open_run(arguments.run, out=arguments.runs, registry=registry_of(arguments))
+        run = open_run(arguments.run, out=arguments.out, registry=registry_of(arguments))
     if not isinstance(run.encoder, HasTimmForm):
         raise ConfigError(
             f"encoder '{run.record.encoder}' of run {run.record.run_id} is not a timm model; "
@@ -26,13 +37,15 @@ def execute(arguments: Namespace) -> int:
     model = run.encoder.as_timm()
     about = {"bands": list(run.spec.bands), "size_px": run.spec.size_px, "run": run.record.run_id}
     try:
-        model.write(arguments.out, about)
+        model.write(arguments.weights, about)
     except StorageError as error:
-        raise ConfigError(f"--out {arguments.out}: {error.reason}; give a file that can be written") from None
+        raise ConfigError(
+            f"--weights {arguments.weights}: {error.reason}; give a file that can be written"
+        ) from None
     if arguments.json:
-        print(json.dumps({"file": str(arguments.out), **model.facts(), **about}))
+        print(json.dumps({"file": str(arguments.weights), **model.facts(), **about}))
     else:
-        _show(run, model, arguments.out)
+        _show(run, model, arguments.weights)
     return 0
 
 

@@ -14,7 +14,7 @@ from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
 
 def execute(arguments: Namespace) -> int:
     """Write the picture and print where it is."""
-    check_picture(arguments.out)
+    check_picture(arguments.picture)
     check_method(arguments.method)
     with looking(arguments) as sample:
         if arguments.colour is not None:
@@ -24,8 +24,12 @@ def execute(arguments: Namespace) -> int:
             figure = thumbnail_map_figure(latent_map)
         else:
             figure = map_figure(latent_map, arguments.colour)
-        write_figure(figure, arguments.out)
-    facts = {"picture": str(arguments.out), "galaxies": len(latent_map.index), "method": latent_map.method}
+        write_figure(figure, arguments.picture)
+    facts = {
+        "picture": str(arguments.picture),
+        "galaxies": len(latent_map.index),
+        "method": latent_map.method,
+    }
     print(
         json.dumps(facts) if arguments.json else "{picture}: {galaxies:,} galaxies, {method}".format(**facts)
     )

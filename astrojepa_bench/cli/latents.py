@@ -13,13 +13,15 @@ from astrojepa_bench.explore.latents_figure import latents_figure
 
 def execute(arguments: Namespace) -> int:
     """Write the picture and print where it is."""
-    check_picture(arguments.out)
+    check_picture(arguments.picture)
     with looking(arguments) as sample:
         row = sample.row_of(arguments.index)
-        write_figure(latents_figure(sample, arguments.index), arguments.out)
+        write_figure(latents_figure(sample, arguments.index), arguments.picture)
     name = str(sample.table.ids[row])
-    facts = {"picture": str(arguments.out), "index": arguments.index, "id": name}
+    facts = {"picture": str(arguments.picture), "index": arguments.index, "id": name}
     print(
-        json.dumps(facts) if arguments.json else f"{arguments.out}: galaxy {name} (index {arguments.index})"
+        json.dumps(facts)
+        if arguments.json
+        else f"{arguments.picture}: galaxy {name} (index {arguments.index})"
     )
     return 0

@@ -20,6 +20,8 @@ from astrojepa_bench.results.migrate import migrate
 
 def execute(arguments: Namespace) -> int:
     """Build, check or migrate; checking exits with 3 where the board and its records disagree."""
+    if arguments.folder is None:
+        arguments.folder = arguments.out
     if arguments.action == "migrate":
         return _migrate(arguments)
     if arguments.action == "check":

@@ -230,6 +230,8 @@ def _entries_of(suite: Suite) -> Iterator[str]:
         grid = galaxies.grid or next(iter(suite.grids), "of the suite")
         margin = f", a difference matters from {suite.margins[key]:.1%} on" if key in suite.margins else ""
         yield f"on {key} ({galaxies.title}): grid {grid}{margin}"
+    if suite.products:
+        yield f"of each entry's first run is written: {', '.join(suite.products)}"
     if suite.seeds:
         yield f"with seeds {', '.join(map(str, suite.seeds))}"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from astrojepa_bench.cli.listed import OfferCatalogue
+from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.remembered import Memory
 from astrojepa_bench.cli.stdout import plugins_at_work
 from astrojepa_bench.errors import ConfigError, nearest
@@ -29,6 +30,7 @@ _Typed: TypeAlias = tuple[Mapping[Kind, list[str]], Settings, str | None]
 def registry_of(arguments: Namespace) -> Registry:
     """Load the plugins that a command may use: what is installed and its `--plugin` files, once a command."""
     if "registry" not in arguments:
+        announce(arguments)
         # Not above: bars are drawn on a terminal alone, and by what few commands need.
         shown = (
             import_module("astrojepa_bench.cli.console").progress() if sys.stderr.isatty() else nullcontext()
@@ -40,6 +42,13 @@ def registry_of(arguments: Namespace) -> Registry:
                 arguments.memory.keep(OfferCatalogue.of(arguments.registry))
     registry: Registry = arguments.registry
     return registry
+
+
+def announce(arguments: Namespace) -> None:
+    """Tell, once a command, that what takes seconds is imported now; before the first of it is."""
+    if getattr(arguments, "is_own_process", False) and "is_announced" not in arguments:
+        arguments.is_announced = True
+        print("importing torch and plugins, which takes some seconds ...", file=sys.stderr, flush=True)
 
 
 def recalled(arguments: Namespace) -> OfferCatalogue | None:
@@ -89,6 +98,10 @@ def check_names(arguments: Namespace) -> None:
         DataError: the record of a run cannot be read, or has no scores.
         PluginError: a plugin that was asked for cannot be loaded.
     """
+    products = getattr(arguments, "products", ())
+    if products and arguments.needs_product and not any(getattr(arguments, word) for word in products):
+        flags = " or ".join(f"--{word} FILE" for word in products)
+        raise ConfigError(f"nothing is to be written; name a file with {flags}")
     typed = _typed(arguments)
     known = recalled(arguments) if typed or "target" in arguments else None
     if typed:
@@ -115,12 +128,9 @@ def refuse_target(target: str, datasets: Collection[str]) -> None:
 
 def _check_run(arguments: Namespace) -> None:
     """Refuse a run that is not there, before what opens it is imported."""
-    has_own_flag = "runs" in arguments  # where --out names a file to be written
-    try:
-        store = import_module("astrojepa_bench.results.store")  # for commands that open a run
-        store.find_run(arguments.run, arguments.runs if has_own_flag else arguments.out)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("--out", "--runs") if has_own_flag else str(error)) from None
+    announce(arguments)
+    store = import_module("astrojepa_bench.results.store")  # for commands that open a run
+    store.find_run(arguments.run, arguments.out)
 
 
 def _typed(arguments: Namespace) -> _Typed | None:

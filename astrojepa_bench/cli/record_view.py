@@ -1,4 +1,4 @@
-"""Run records, found by a file or the first letters of an id, and printed."""
+"""Run records, found by a file, the first letters of an id or `latest`, and printed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.training.budgets import is_flop_matched
 
 
-def print_found(subject: str, out: Path, as_json: bool) -> bool:
+def print_found(subject: str, out: Path, as_json: bool, curves: bool = False) -> bool:
     """Print the record that a subject names, and return whether there is one.
 
     Args:
-        subject: a record's file, or the first letters of its id.
+        subject: a record's file, the first letters of its id, or `latest`.
         out: output folder in which ids are looked up.
         as_json: as the record's file is.
+        curves: whether the curves of its training are printed too.
 
     Raises:
         ConfigError: several ids begin so.
@@ -27,7 +28,9 @@ def print_found(subject: str, out: Path, as_json: bool) -> bool:
     """
     store = Store(out)
     named = [Path(subject)] if subject.endswith(".json") else store.paths()
-    if not subject.endswith(".json"):
+    if subject == "latest":
+        named = [store.locate(subject)]
+    elif not subject.endswith(".json"):
         named = [path for path in named if path.stem.startswith(subject)]
     records = [store.read(path) for path in named]
     if len(records) > 1:
@@ -37,15 +40,24 @@ def print_found(subject: str, out: Path, as_json: bool) -> bool:
         if as_json:
             print(record.to_json(), end="")
         else:
-            _print_record(record)
+            _print_record(record, curves)
     return bool(records)
 
 
-def _print_record(record: RunRecord) -> None:
+def _print_record(record: RunRecord, curves: bool) -> None:
     facts = record.facts()
     print(*_headlines(record), sep="\n  ")
+    print("  scores")
+    for score in record.scores:
+        print(f"    {score_line(score)}")
+    for warning in record.warnings:
+        print(f"  warning: {warning}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
-        known = {k: v for k, v in facts[block].items() if k != "loss_curve" and v not in (None, {}, [], "")}
+        known = {
+            name: value
+            for name, value in facts[block].items()
+            if value not in (None, {}, [], "") and (curves or not name.endswith(("_curve", "_curves")))
+        }
         if known:
             print(f"  {block}")
         for name, value in known.items():
@@ -53,11 +65,6 @@ def _print_record(record: RunRecord) -> None:
     scored_by = {name: known["plugin"] for name, known in record.evaluators.items() if known.get("plugin")}
     if scored_by:
         print(f"  scored by\n    {_value_text(scored_by)}")
-    print("  scores")
-    for score in record.scores:
-        print(f"    {score_line(score)}")
-    for warning in record.warnings:
-        print(f"  warning: {warning}")
 
 
 def _headlines(record: RunRecord) -> list[str]:

@@ -14,15 +14,15 @@ from astrojepa_bench.results.store import write_atomically
 
 def execute(arguments: Namespace) -> int:
     """Write the page and print where it is."""
-    if arguments.out.suffix.lower() not in (".html", ".htm"):
+    if arguments.page.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(
-            f"--out {arguments.out}: '{arguments.out.suffix}' is not an HTML page; use a name that ends in .html"
+            f"{arguments.page}: '{arguments.page.suffix}' is not an HTML page; use a name that ends in .html"
         )
     with looking(arguments) as sample:
         page = report(sample).encode("utf-8", "backslashreplace")
-    write_atomically(arguments.out, page)
-    facts = {"report": str(arguments.out), "galaxies": len(sample), "bytes": len(page)}
+    write_atomically(arguments.page, page)
+    facts = {"report": str(arguments.page), "galaxies": len(sample), "bytes": len(page)}
     print(
-        json.dumps(facts) if arguments.json else f"{arguments.out}: {len(page) / 1e6:.1f} MB, {sample.title}"
+        json.dumps(facts) if arguments.json else f"{arguments.page}: {len(page) / 1e6:.1f} MB, {sample.title}"
     )
     return 0

@@ -17,6 +17,7 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.files import locked
+from astrojepa_bench.results.galaxy_places import GalaxyPlaces
 from astrojepa_bench.results.record import SCORED
 from astrojepa_bench.results.store import find_run
 from astrojepa_bench.runs.grid import choose_device
@@ -37,7 +38,16 @@ def execute(arguments: Namespace) -> int:
     command = shlex.join(["astrojepa-bench", *sys.argv[1:]])
     with progress(registry):
         cache = arguments.cache or default_cache()
-        done = rerun(record, registry, settings_of(arguments), cache, device, command)
+        done = rerun(
+            record,
+            registry,
+            settings_of(arguments),
+            cache,
+            device,
+            command,
+            dataset=arguments.dataset,
+            places=GalaxyPlaces(store.out).of(record),
+        )
     if done.again.status not in {*SCORED, "diverged"}:
         said = done.again.failure.message if done.again.failure else done.again.skip_reason
         raise DataError(

@@ -10,14 +10,17 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.board.rules import keep_rules, refuse_other_rules, rules_of
 from astrojepa_bench.cli.board_view import board_text
 from astrojepa_bench.cli.console import progress
+from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.next_steps import next_steps
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
@@ -31,6 +34,9 @@ from astrojepa_bench.runs.grid import GridResult, device_of, plan_grid, run_grid
 from astrojepa_bench.runs.ranks.leader import leading
 from astrojepa_bench.runs.request import EVALUATOR_SETS, RunRequest, make_request, read_config
 from astrojepa_bench.runs.suite_board import board_suite
+
+if TYPE_CHECKING:
+    from astrojepa_bench.explore.products import Products
 
 
 def execute(arguments: Namespace) -> int:
@@ -55,12 +61,13 @@ def execute(arguments: Namespace) -> int:
     try:
         with leading(request), _judged(request, registry), progress(registry):
             result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
+            products = _products(result, request, registry)
     except Exception:
         with suppress(Exception):  # what was finished before is not kept from the board, and the error counts
             if any(path.stat().st_mtime >= began for path in Store(request.out).paths()):
                 write_board(request.out)
         raise
-    show(result, request, as_json=arguments.json)
+    show(result, request, products, as_json=arguments.json)
     return 0 if result.all_well else 1
 
 
@@ -78,7 +85,9 @@ def _hand_to_slurm(request: RunRequest, registry: Registry, arguments: Namespace
     store = Store(request.out)
     records = tuple(record for each in planned if (record := store.recall(each.run_id)))
     result = GridResult(records, tuple(store.path(record) for record in records))
-    show(result, request, as_json=arguments.json)
+    with progress(registry):
+        products = _products(result, request, registry)
+    show(result, request, products, as_json=arguments.json)
     return 0 if result.all_well else 1
 
 
@@ -107,6 +116,9 @@ def request_from(arguments: Namespace) -> RunRequest:
         ConfigError: something is unknown, missing or of the wrong type.
     """
     fields: dict[str, Any] = read_config(arguments.config) if arguments.config else {}
+    if arguments.dataset is None and isinstance(fields.get("dataset"), str):
+        arguments.dataset = fields["dataset"]
+        name_the_reader(arguments)  # of a path in the file, as of one on the command line
     flags = {
         "objectives": arguments.objective,
         "maskers": arguments.masker,
@@ -156,7 +168,17 @@ def _places(texts: Iterable[str], configured: object) -> object:
     return {**configured, **places} if isinstance(configured, dict) else configured
 
 
-def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
+def _products(result: GridResult, request: RunRequest, registry: Registry) -> Products | None:
+    """Write what a suite promises of its runs; None where it promises nothing."""
+    suite = None if request.suite is None else registry.suite(request.suite).suite
+    if suite is None or not suite.products:
+        return None
+    draws = import_module("astrojepa_bench.cli.products")  # heavy, and seldom needed
+    products: Products = draws.made_of(result.records, suite, request, registry)
+    return products
+
+
+def show(result: GridResult, request: RunRequest, products: Products | None, *, as_json: bool) -> None:
     """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
     with locked(Store(request.out).lease_path("board")):  # or an older one could be written after a newer one
         board = read_board(request.out)
@@ -165,9 +187,13 @@ def show(result: GridResult, request: RunRequest, *, as_json: bool) -> None:
         print(f"left out: {line}", file=sys.stderr)
     if as_json:
         paths = [str(path) for path in result.paths]
-        print(json.dumps({"records": paths, "trained": [*result.trained], "board": str(page)}))
+        made = {} if products is None else {"products": [str(path) for path in products.paths]}
+        print(json.dumps({"records": paths, "trained": [*result.trained], "board": str(page), **made}))
         return
     more = set(request.evaluators) - {"core", *EVALUATOR_SETS["core"]}
     text = metrics_text if more else board_text  # columns have room for the core evaluators alone
     print(text(board, shutil.get_terminal_size((100, 24)).columns))
     print(f"\nLeaderboard: {page}")
+    for line in () if products is None else products.lines:
+        print(line)
+    print(next_steps(result.records, request.out))

@@ -24,7 +24,7 @@ def looking(arguments: Namespace) -> Iterator[Sample]:
     registry = registry_of(arguments)
     with progress(registry):
         settings, device = settings_of(arguments), choose_device(arguments.device)
-        run = open_run(arguments.run, out=arguments.runs, registry=registry)
+        run = open_run(arguments.run, out=arguments.out, registry=registry)
         run.objective.to(device)
         if arguments.dataset is None:
             yield own_sample(run, registry, settings, arguments.cache)

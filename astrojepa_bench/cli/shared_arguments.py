@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, _ArgumentGroup
+from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
+from collections.abc import Sequence
 from pathlib import Path
 
 RUNS = Path("astrojepa-runs")
+ENDINGS = {
+    "picture": (".png", ".pdf", ".svg", ".jpg", ".jpeg"),
+    "page": (".html", ".htm"),
+    "table": (".csv", ".parquet", ".fits", ".vot"),
+    "latents": (".h5", ".npz", ".parquet", ".fits"),
+    "weights": (".safetensors",),
+}
+"""What a command can write, by the word of its flag: `--out FILE` means the product whose ending the file has."""
 
 
 def common(parser: ArgumentParser) -> None:
@@ -19,18 +28,53 @@ def common(parser: ArgumentParser) -> None:
     group.add_argument("--strict-plugins", action="store_true", help="stop at the first plugin that fails")
 
 
-def looking(parser: ArgumentParser, out: str) -> None:
-    """Declare the arguments of commands that look at a run; `out` describes what is written."""
+def looking(parser: ArgumentParser, **products: str) -> None:
+    """Declare the arguments of commands that look at a run.
+
+    Args:
+        parser: of the command.
+        products: what the command can write, by the words of `ENDINGS`, each with its help; the first is what an
+            unknown ending is taken for.
+    """
     one_run(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
+    writing(parser, **products)
     parser.add_argument(
-        "-d", "--dataset", metavar="NAME", help="galaxies (default: the run's own test galaxies)"
+        "-d", "--dataset", metavar="DATA", help="galaxies, by name or path (default: the run's test galaxies)"
     )
     settings(parser, "dataset")
-    runs_folder(parser, "--runs")
     cache(parser)
     device(parser)
     json_flag(parser)
+
+
+def writing(parser: ArgumentParser, **products: str) -> None:
+    """Declare what a command that opens a run writes, and with `--out` the folder that the run lies in.
+
+    `--out FILE` may stand for the flag of a product: a name with an ending, where no folder lies, is a file.
+    """
+    for word, what in products.items():
+        parser.add_argument(f"--{word}", type=Path, metavar="FILE", help=what)
+    parser.add_argument(
+        "--out", "--runs", type=Path, default=RUNS, metavar="DIR", action=_FolderOrProduct,
+        help="output folder that the run lies in (default: %(default)s)",
+    )  # fmt: skip
+    parser.set_defaults(products=tuple(products), needs_product=True)
+
+
+class _FolderOrProduct(Action):
+    """Keep a folder of runs as `out`, and a file under the word of what it is."""
+
+    def __call__(
+        self, parser: ArgumentParser, given: Namespace, values: object, option_string: str | None = None
+    ) -> None:
+        """Tell a folder from a file by what lies there and by the ending of its name."""
+        path = Path(str(values))
+        products: Sequence[str] = parser.get_default("products")
+        if option_string == "--runs" or not path.suffix or path.is_dir():
+            word = "out"
+        else:  # an ending that none has is the first one's: its check names the right ones
+            word = next((each for each in products if path.suffix.lower() in ENDINGS[each]), products[0])
+        setattr(given, word, path)
 
 
 def target(parser: ArgumentParser) -> None:
@@ -38,7 +82,7 @@ def target(parser: ArgumentParser) -> None:
     parser.add_argument(
         "target",
         metavar="TARGET",
-        help="a dataset (see `list datasets`), an HDF5 or Parquet file, a folder or a zip",
+        help="a dataset (see `list datasets`), an HDF5 or Parquet file, a folder or a zip; or -d TARGET",
     )
     parser.add_argument("--size", type=int, default=64, metavar="PX", help="image size (default: 64)")
     settings(parser, "dataset")
@@ -54,14 +98,14 @@ def one_run(parser: ArgumentParser) -> None:
     )
 
 
-def runs_folder(parser: ArgumentParser, flag: str) -> None:
+def runs_folder(parser: ArgumentParser) -> None:
     """Declare the folder in which run ids are looked up."""
     parser.add_argument(
-        flag,
+        "--out",
         type=Path,
         default=RUNS,
         metavar="DIR",
-        help="where run ids are looked up (default: %(default)s)",
+        help="output folder, with records below runs/ (default: %(default)s)",
     )
 
 

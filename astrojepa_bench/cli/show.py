@@ -23,9 +23,9 @@ from astrojepa_bench.options import KINDS
 def execute(arguments: Namespace) -> int:
     """Print the record that the subject names, or else the components and suites of that name."""
     subject = arguments.subject
-    if subject.endswith(".json") or re.fullmatch("[0-9a-f]+", subject):
+    if subject.endswith(".json") or re.fullmatch("[0-9a-f]+|latest", subject):
         records = import_module("astrojepa_bench.cli.record_view")  # components are shown without it
-        if records.print_found(subject, arguments.out, arguments.json):
+        if records.print_found(subject, arguments.out, arguments.json, curves=arguments.curves):
             return 0
     components, suites = _named(arguments)
     if arguments.json:

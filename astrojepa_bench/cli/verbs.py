@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from astrojepa_bench.cli import arguments, board_arguments
+from astrojepa_bench.cli import arguments, board_arguments, component_arguments
 
 
 class Verb(NamedTuple):
@@ -106,13 +106,13 @@ VERBS: Mapping[str, Verb] = {
     ),
     "list": Verb(  # a module called list would hide the builtin here
         "catalogue",
-        "List datasets, encoders, maskers, objectives, evaluators and suites, with sources and options.",
-        arguments.catalogue,
+        "List datasets, encoders, maskers, objectives, evaluators and suites, with options; or runs (list runs).",
+        component_arguments.catalogue,
     ),
     "show": Verb(
         "show",
-        "Explain one component or suite (brightness, masker:none), or print one run record (file or run id).",
-        arguments.show,
+        "Explain one component or suite (brightness, masker:none), or print one run (file, run id or latest).",
+        component_arguments.show,
     ),
     "export": Verb(
         "export",
@@ -177,21 +177,21 @@ VERBS: Mapping[str, Verb] = {
     "new": Verb(
         "new",
         "Write a working plugin to start from: masker, objective, encoder, evaluator or dataset.",
-        arguments.new,
+        component_arguments.new,
     ),
     "check": Verb(
         "check",
         "Check a component against the rules of its role; exit 1 if it breaks one.",
-        arguments.check,
+        component_arguments.check,
     ),
     "completion": Verb(
         "completion",
         "Print what makes a shell complete commands, names and options: bash, zsh or fish.",
-        arguments.completion,
+        component_arguments.completion,
     ),
     "doctor": Verb(
         "doctor",
         "Check this machine: Python, packages, devices, cache and plugins.",
-        arguments.doctor,
+        component_arguments.doctor,
     ),
 }

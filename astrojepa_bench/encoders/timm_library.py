@@ -5,8 +5,12 @@ What asks for a model pays for it, and whoever looks at galaxies, or reads a lis
 
 from __future__ import annotations
 
+import gc
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from astrojepa_bench.events import track
 
 if TYPE_CHECKING:
     from timm import create_model, get_pretrained_cfg, is_model, list_models, model_entrypoint
@@ -37,5 +41,14 @@ def __getattr__(name: str) -> object:
 
 def load() -> None:
     """Import it now: that sets a variable of the environment, a filter and a name of torch, by no cell's doing."""
-    for home in {"timm", *_HOMES.values()}:
-        import_module(home)
+    homes = sorted({"timm", *_HOMES.values()})
+    if sys.modules.keys() >= {*homes}:
+        return
+    was_on = gc.isenabled()
+    gc.disable()  # what is imported stays, and looking through it again and again takes a third of the time
+    try:
+        for home in track(homes, task="importing timm", total=len(homes), unit="modules"):
+            import_module(home)
+    finally:
+        if was_on:
+            gc.enable()

@@ -47,7 +47,15 @@ class TimmModel:
         }
         metadata = {METADATA: json.dumps({**self.facts(), **(about or {})})}
         with replacing(path, sum(value.nbytes for value in state.values())) as draft:
-            save_file(state, draft, metadata=metadata)
+            write_tensors(state, draft, metadata)
+
+
+def write_tensors(state: Mapping[str, Tensor], draft: Path, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file with the rights of any new file: the library makes it for its owner alone."""
+    draft.touch()
+    rights = draft.stat().st_mode
+    save_file(dict(state), draft, metadata=dict(metadata))
+    draft.chmod(rights)
 
 
 @runtime_checkable

@@ -152,7 +152,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix.lower() not in PICTURES:
         raise ConfigError(
-            f"--out {path}: '{path.suffix}' is not a picture format; use one of {', '.join(PICTURES)}"
+            f"{path}: '{path.suffix}' is not a picture format; use one of {', '.join(PICTURES)}"
         )
 
 

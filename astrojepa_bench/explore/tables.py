@@ -88,7 +88,7 @@ def check_format(path: Path, formats: Collection[str]) -> None:
         ConfigError: unknown ending; names the known ones.
     """
     if path.suffix.lower() not in formats:
-        raise ConfigError(f"--out {path}: unknown ending '{path.suffix}'; use one of {', '.join(formats)}")
+        raise ConfigError(f"{path}: unknown ending '{path.suffix}'; use one of {', '.join(formats)}")
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> Path:

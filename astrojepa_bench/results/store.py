@@ -5,7 +5,7 @@ out/runs/<dataset>/<objective>+<masker>/<run id>.json   the truth
 out/galaxies/<fingerprint>.csv                          of which test galaxies its bits are, with their classes
 out/weights/  out/checkpoints/  out/features/           by run id, ignored by git
 out/leases/                                             who works on a run just now
-out/.index/                                             which records were read before, and what they hold
+out/.index/                                             which records were read before, and where galaxies lay
 ```
 """
 
@@ -188,7 +188,8 @@ class Store:
         """Find the one record file whose run id starts with some letters, or whose id before it was migrated does.
 
         Args:
-            prefix: the letters; or `latest`, for the scored run that was made last.
+            prefix: the letters; or `latest`, for the scored run that was made last: a floor only where there is
+                nothing else, since floors come after the entries that they frame.
 
         Raises:
             ConfigError: there is none, or more than one.
@@ -199,7 +200,8 @@ class Store:
                 raise ConfigError(
                     f"there is no scored run below {self.runs}; name the output folder with --out"
                 )
-            return self.path(max(scored, key=lambda each: (each.provenance.created_utc, each.run_id)))
+            asked_for = [record for record in scored if record.standing != "floor"] or scored
+            return self.path(max(asked_for, key=lambda each: (each.provenance.created_utc, each.run_id)))
         found = {path.stem: path for path in self.paths() if path.stem.startswith(prefix)}
         found |= {old: path for old, path in self._formerly.items() if old.startswith(prefix)}
         if len(set(found.values())) == 1:

@@ -24,6 +24,7 @@ from astrojepa_bench.errors import ConfigError, DataError, Unsuitable
 from astrojepa_bench.files import locked
 from astrojepa_bench.registry import Registry
 from astrojepa_bench.results.certificate import Certificate, starts_from_weights
+from astrojepa_bench.results.galaxy_places import GalaxyPlaces
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
 from astrojepa_bench.results.store import Store
@@ -31,6 +32,7 @@ from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.cell import CellResult, is_finished, unscored
 from astrojepa_bench.runs.component import Cell, Component, RunContext, why_unsuitable
 from astrojepa_bench.runs.executors.dispatch import running
+from astrojepa_bench.runs.executors.expected import expecting
 from astrojepa_bench.runs.executors.restoring import restored
 from astrojepa_bench.runs.plan import Plan, dealt, make_plan
 from astrojepa_bench.runs.ranks.leader import led
@@ -116,8 +118,11 @@ def run_grid(request: RunRequest, registry: Registry, command: str) -> GridResul
     with running(here) as run_cells:
         for number, plan in enumerate(plans):
             context = led(_context(plan, here, device, command), here, number, plan, command)
+            fingerprint = context.galaxies.table.fingerprint
+            GalaxyPlaces(here.out).keep(fingerprint, plan.dataset.name, plan.dataset.options)
             certificate = _certificate(request.overlap, plans, context)
-            found = run_cells(plan.cells, context, plan=number)
+            with expecting(plan.cells, context, here.jobs if here.executor == "local" else 0):
+                found = run_cells(plan.cells, context, plan=number)
             results += (
                 found if certificate is None else [_disclosed(each, certificate, context) for each in found]
             )

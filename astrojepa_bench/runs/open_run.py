@@ -19,6 +19,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.events import emit
 from astrojepa_bench.options import Kind, Settings, settings_for
 from astrojepa_bench.registry import Registry, load_registry
+from astrojepa_bench.results.galaxy_places import GalaxyPlaces, Places
 from astrojepa_bench.results.identity import split_hash
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store, find_run
@@ -174,24 +175,33 @@ def reopen_galaxies(
         ConfigError: a file is needed and was not given, or an option is unknown.
         DataError: the galaxies cannot be read.
     """
-    component, left_out = recorded_dataset(run.record, registry, settings, dataset)
+    places = GalaxyPlaces(run.store.out)
+    component, left_out = recorded_dataset(run.record, registry, settings, dataset, places.of(run.record))
     galaxies = load_galaxies(component, run.spec.size_px, cache, device, resident_bytes)
-    return Reopened(galaxies, difference(run.record, galaxies, left_out))
+    differing = difference(run.record, galaxies, left_out)
+    if differing is None:
+        places.keep(galaxies.table.fingerprint, component.name, component.options)
+    return Reopened(galaxies, differing)
 
 
 def recorded_dataset(
-    record: RunRecord, registry: Registry, settings: Settings, dataset: str | None = None
+    record: RunRecord,
+    registry: Registry,
+    settings: Settings,
+    dataset: str | None = None,
+    places: Places | None = None,
 ) -> tuple[Component, dict[str, object]]:
     """Resolve the dataset of a run again: options as they are recorded, files as they are given now.
 
-    A record keeps the names of files and no folders. A file that is not given is taken where it lies in the
-    current folder; it is left out where the dataset can do without it.
+    A record keeps the names of files and no folders. A file that is not given is taken where the output folder
+    remembers it, or where it lies in the current folder; it is left out where the dataset can do without it.
 
     Args:
         record: of the run.
         registry: offers the dataset.
         settings: options of the dataset, over those recorded.
         dataset: name of the dataset, where another one holds the same galaxies by now.
+        places: where its output folder says that these galaxies lie.
 
     Returns:
         The dataset, and the recorded options that were left out.
@@ -202,20 +212,27 @@ def recorded_dataset(
     offer = registry.get("dataset", dataset or record.dataset)
     given = settings_for(settings, offer)
     recorded = record.options.get("dataset", {}) if offer.name == record.dataset else {}
+    known = {  # of what the run had, where this is its dataset
+        name: place
+        for name, place in (places or {}).get(offer.name, {}).items()
+        if offer.has(name) and (offer.name != record.dataset or recorded.get(name) is not None)
+    }
+    given = {**{name: place for name, place in known.items() if Path(place).exists()}, **given}
     files = [option for option in offer.options if "Path" in option.type and option.name not in given]
     lost = [each for each in files if each.name in recorded and recorded[each.name] is not None]
     lost = [each for each in lost if not Path(recorded[each.name]).expanduser().exists()]
     for option in files:
         if option.required and (option in lost or option.name not in recorded):
-            name = recorded.get(option.name, "a file")
+            name, last = recorded.get(option.name, "a file"), known.get(option.name)
+            lay = " and records keep no folders" if last is None else f", which lay at {last} and is gone"
             raise ConfigError(
-                f"run {record.run_id} was scored on galaxies of {name} and records keep no folders; give "
+                f"run {record.run_id} was scored on galaxies of {name}{lay}; give "
                 f"its path with --set dataset.{option.name}=FILE, or name other galaxies with -d DATASET"
             )
     left_out = {option.name for option in lost}
     kept = {option: value for option, value in recorded.items() if option not in left_out}
     component = Component.of(offer, {"dataset": {**kept, **given}})
-    return component, {name: recorded[name] for name in sorted(left_out)}
+    return component, {name: known.get(name, recorded[name]) for name in sorted(left_out)}
 
 
 def difference(record: RunRecord, galaxies: Galaxies, left_out: dict[str, object]) -> str | None:

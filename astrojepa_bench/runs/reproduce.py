@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from astrojepa_bench.data.galaxies import Galaxies
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.options import Kind, Settings, check_all_used, settings_for
 from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.galaxy_places import Places
 from astrojepa_bench.results.identity import RunIdentity, canonical_json
 from astrojepa_bench.results.record import Reproduction, RunRecord
 from astrojepa_bench.results.store import Store
@@ -46,7 +46,15 @@ class Rerun:
 
 
 def rerun(
-    record: RunRecord, registry: Registry, settings: Settings, cache: Path, device: torch.device, command: str
+    record: RunRecord,
+    registry: Registry,
+    settings: Settings,
+    cache: Path,
+    device: torch.device,
+    command: str,
+    *,
+    dataset: str | None = None,
+    places: Places | None = None,
 ) -> Rerun:
     """Train and score a run again; nothing of its own folder is read or changed.
 
@@ -57,6 +65,8 @@ def rerun(
         cache: folder of converted galaxies.
         device: where to train.
         command: the command line or call that asked for it.
+        dataset: name of the dataset, where another one holds the same galaxies by now.
+        places: where its output folder says that they lie.
 
     Raises:
         ConfigError: a component is not installed, an option is unknown, a file was not given, or the run was
@@ -77,8 +87,15 @@ def rerun(
         for name, known in record.evaluators.items()
     )
     parts = [part.offer for part in cell.components.values()]
-    check_all_used(settings, [registry.get("dataset", record.dataset), *parts])
-    galaxies = _galaxies(record, registry, settings, budget.size_px, cache, device)
+    check_all_used(settings, [registry.get("dataset", dataset or record.dataset), *parts])
+    try:
+        component, left_out = recorded_dataset(record, registry, settings, dataset, places)
+    except ConfigError as error:  # only its own galaxies will do here
+        raise ConfigError(str(error).replace(", or name other galaxies with -d DATASET", "")) from None
+    galaxies = load_galaxies(component, budget.size_px, cache, device)
+    differing = difference(record, galaxies, left_out) if record.identity.get("fingerprint") else None
+    if differing is not None:
+        raise DataError(f"{differing}; its files are given with --set dataset.path=FILE and the like")
     identity = RunIdentity.of(cell, galaxies, budget)
     _refuse_another_run(record, identity)
     with tempfile.TemporaryDirectory(prefix="astrojepa-reproduce-") as scratch, _threads_of(record, device):
@@ -131,27 +148,6 @@ def _component(
                 f"path with --set {kind}.{name}=FILE"
             )
     return Component.of(offer, {kind: {**recorded, **given}}, {"patch": budget.patch_px})
-
-
-def _galaxies(
-    record: RunRecord, registry: Registry, settings: Settings, size_px: int, cache: Path, device: torch.device
-) -> Galaxies:
-    """Load the galaxies of a run.
-
-    Raises:
-        ConfigError: their file was not given.
-        DataError: they are others.
-    """
-    try:
-        dataset, left_out = recorded_dataset(record, registry, settings)
-    except ConfigError as error:  # only its own galaxies will do here
-        raise ConfigError(str(error).replace(", or name other galaxies with -d DATASET", "")) from None
-    galaxies = load_galaxies(dataset, size_px, cache, device)
-    if record.identity.get("fingerprint"):
-        differing = difference(record, galaxies, left_out)
-        if differing is not None:
-            raise DataError(f"{differing}; its files are given with --set dataset.path=FILE and the like")
-    return galaxies
 
 
 def _refuse_another_run(record: RunRecord, identity: RunIdentity) -> None:

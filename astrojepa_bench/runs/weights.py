@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.checked import described
+from astrojepa_bench.encoders.timm_model import write_tensors
 from astrojepa_bench.errors import ContractError, DataError, named
 from astrojepa_bench.files import replacing
 from astrojepa_bench.options import legible
@@ -67,7 +68,7 @@ def write_weights(path: Path, objective: Objective, facts: DataFacts) -> None:
     # The seal stands among the facts: of several entries, safetensors writes any first.
     about = {"seal": BLANK.decode(), **_FACTS.dump_python(facts, mode="json")}
     with replacing(path, sum(value.nbytes for value in state.values())) as draft:
-        save_file(state, draft, metadata={"galaxies": json.dumps(about, ensure_ascii=False)})
+        write_tensors(state, draft, {"galaxies": json.dumps(about, ensure_ascii=False)})
         fill_seal(draft)
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from astrojepa_bench.cli.console import ConsoleListener, PlainDisplay, console_listener
 from astrojepa_bench.cli.live import LiveDisplay
+from astrojepa_bench.cli.time_left import TimeLeft
 from astrojepa_bench.events import emit, listening, track
 
 
@@ -38,13 +39,25 @@ def step(number, steps=9, **more):
 
 
 def test_slow_task_speaks_at_most_every_few_seconds(plain, clock):
-    """A log of a task of 99 s has a line every 5 s and the end, with rate and time left."""
+    """A log of a task of 99 s has a line after 5 s, one each tenth and the end, with rate and time left."""
     for _ in track(range(99), task="drawing", total=99, unit="galaxies"):
         clock.seconds += 1
 
-    assert len(plain) == 20
+    assert len(plain) == 11
     assert plain[0] == "    drawing: 5/99 galaxies, 1/s, 1:34 left"
     assert plain[-1] == "    drawing: done in 1:39"
+
+
+def test_a_task_of_hours_is_never_silent_for_long(plain, clock):
+    """Ten minutes in which hardly anything happens are a line each half; a file each 0.1 s is no line a file."""
+    for _ in track(range(600), task="reading", total=10**6, unit="files"):
+        clock.seconds += 1
+    lines = len(plain)
+    for _ in track(range(1000), task="hashing", total=1000, unit="files"):
+        clock.seconds += 0.1
+
+    assert lines == 20 + 1
+    assert len(plain) - lines == 10 + 1
 
 
 def test_short_task_leaves_no_line(plain):
@@ -155,6 +168,74 @@ def test_terminal_shows_bars_with_rate_and_keeps_lines():
     shown = screen.getvalue()
     for words in ("drawing [r]", "4/10 galaxies", "812 images/s, total 0.25", "[2/6] done"):
         assert words in shown
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_bars_keep_count_and_time_left_at_any_width(width):
+    """On a terminal of 80 columns too, however long the names and however much there is to say."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    with ConsoleListener(LiveDisplay(console)) as listener, listening(listener):
+        step(
+            1,
+            40_000,
+            run="lejepa(batch_size=32) + brightness + vit-micro",
+            terms={"total": 0.25, "sigreg": 9.1},
+        )
+        step(
+            9_876, 40_000, images_per_second=812.4, effective_rank=31.44, terms={"total": 0.25, "sigreg": 9.1}
+        )
+
+    shown = screen.getvalue()
+    assert "9,876/40,000 steps" in shown
+    assert " left" in shown
+    assert "\u2501" in shown or "\u2578" in shown or "\u257a" in shown
+    assert (
+        max(len(line) for line in shown.replace("\r", "\n").splitlines()) < width + 20
+    )  # and codes of the terminal
+
+
+CELLS = [
+    {"label": f"{kind} {seed}", "kind": kind, "trains": kind != "floor", "seconds": None}
+    for kind in ("deep", "flat", "floor")
+    for seed in (0, 1)
+]
+
+
+def test_what_a_grid_still_takes_is_weighed_by_what_its_cells_cost():
+    """A floor that ended in a second does not promise that what trains for minutes does."""
+    left = TimeLeft(CELLS, 1)
+    assert left.seconds is None
+    left.ended("deep 0", 100.0)
+    assert left.seconds == 5 * 100.0  # nothing else is known
+    left.ended("flat 0", 20.0)
+    left.ended("floor 0", 1.0)
+    assert (left.done, left.total, left.seconds) == (3, 6, 100.0 + 20.0 + 1.0)
+    assert TimeLeft([{**CELLS[0], "seconds": 30.0}, {**CELLS[1], "seconds": 50.0}], 2).seconds == 50.0
+    assert TimeLeft([{**CELLS[0], "seconds": 30.0}], 0).seconds is None
+    floors_first = TimeLeft(CELLS, 1)
+    floors_first.ended("floor 0", 1.0)
+    assert floors_first.seconds is None  # nothing that trains has ended
+
+
+def test_the_time_left_of_a_grid_is_a_line_a_cell(plain):
+    """In a pipe too; what was done before counts as done."""
+    emit("cells_expected", task="cells of tiny", cells=[{**CELLS[0], "seconds": 0.0}, *CELLS[1:]], at_once=1)
+    emit("cell_ended", label="deep 1", status="ok", summary="", seconds=60.0)
+
+    assert plain[-1] == "    cells of tiny: 2/6, about 4:00 left"
+
+
+def test_notes_name_the_cell_that_they_are_about(plain):
+    """What is wrong with a floor is not taken for a fault of the user."""
+    emit("cell_started", index=1, total=2, label="untrained + majority", cell="[1/2]")
+    emit("cell_started", index=2, total=2, label="alpha + random", cell="[2/2]")
+    emit("note", text="knn is not scored: constant", cell="[1/2]")
+    emit("cell_ended", label="untrained + majority", status="ok", summary="", seconds=1.0, cell="[1/2]")
+    emit("note", text="of the whole grid")
+
+    assert "    untrained + majority: knn is not scored: constant" in plain
+    assert plain[-1] == "of the whole grid"
 
 
 def test_a_task_that_never_spoke_does_not_say_that_it_is_done():

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from astrojepa_bench.cli import main
-from astrojepa_bench.cli.arguments import COMPONENT_KINDS as KINDS
+from astrojepa_bench.cli.component_arguments import COMPONENT_KINDS as KINDS
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The commands that look at a run: each writes what it says it wrote, the same each time, and errs in one line."""
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -146,17 +147,50 @@ def test_errors_are_one_line(look, tmp_path, monkeypatch, words, message):
 
 
 def test_unknown_runs_are_one_line(look, tmp_path):
-    """By id, by file, and by files of galaxies that were not given."""
+    """By id, and by file."""
     code, _, error = look("embed", "--out", tmp_path / "x.h5", "--runs", tmp_path, record="0000")
     assert code == 2
     assert "no run id starts with '0000'" in error
-    assert "--runs" in error
+    assert "--out" in error
     code, _, error = look("embed", "--out", tmp_path / "x.h5", record=tmp_path / "none.json")
     assert code == 2
     assert "none.json cannot be read" in error
-    code, _, error = look("embed", "--out", tmp_path / "x.h5", files=False)
+
+
+def test_a_run_finds_its_own_galaxies_again(look, record_path, galaxies, tmp_path):
+    """The folder remembers where they lay; where they are gone, a line tells what lay where, and what to do."""
+    place, record = tmp_path / "moved", record_path.relative_to(record_path.parents[3])
+    shutil.copytree(record_path.parents[3], place)
+    words = ("embed", "--latents", tmp_path / "x.npz", "--json")
+    assert json.loads(look(*words, files=False, record=place / record)[1])["galaxies"] == 42
+    [memory] = (place / ".index").glob("galaxies")
+    memory.write_text(memory.read_text().replace(str(galaxies), str(tmp_path / "lay" / "tiny.h5")))
+    code, _, error = look(*words, files=False, record=place / record)
     assert code == 2
+    assert f"galaxies of tiny.h5, which lay at {tmp_path / 'lay' / 'tiny.h5'} and is gone" in error
     assert "give its path with --set dataset.path=FILE" in error
+    assert look(*words, record=place / record)[0] == 0
+    assert look(*words, files=False, record=place / record)[0] == 0
+    memory.unlink()
+    code, _, error = look(*words, files=False, record=place / record)
+    assert code == 2
+    assert "records keep no folders; give its path with --set dataset.path=FILE" in error
+
+
+def test_galaxies_that_lie_where_the_runs_lay_are_told_apart(look, record_path, galaxies, tmp_path):
+    """By their fingerprint: nobody looks at others unawares."""
+    place, record = tmp_path / "copied", record_path.relative_to(record_path.parents[3])
+    shutil.copytree(record_path.parents[3], place)
+    other = tmp_path / "tiny.h5"
+    shutil.copy(galaxies, other)
+    with h5py.File(other, "a") as file:
+        file["images"][0] = 7
+    [memory] = (place / ".index").glob("galaxies")
+    memory.write_text(memory.read_text().replace(str(galaxies), str(other)))
+    code, _, error = look("embed", "--latents", tmp_path / "x.npz", files=False, record=place / record)
+
+    assert code == 0
+    assert "these are not the galaxies that run" in error
 
 
 def test_a_missing_extra_is_told_before_anything_is_opened(look, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,19 @@ import torch
 
 import astrojepa_bench as ab
 from astrojepa_bench.cli import main
+from astrojepa_bench.cli.export import execute
 from astrojepa_bench.encoders.projected import Projected
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.store import Store
 from astrojepa_bench.types import ImageSpec
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "looking.md").read_text()
 
 
-def readme_code():
-    """Return the Python of the README's section on exporting."""
-    section = README.split("## Take an encoder home")[1].split("\n## ")[0]
+def code_of_page():
+    """Return the Python of the section on exporting."""
+    section = PAGE.split("## Take an encoder home")[1].split("\n## ")[0]
     return "\n".join(re.findall(r"```python\n(.*?)```", section, re.S))
 
 
@@ -41,19 +43,22 @@ def trained(galaxies, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("objective", "encoder"), [("untrained", "vit-micro"), ("vicreg", "timm:test_resnet")]
 )
-def test_readmes_lines_give_the_features_that_were_scored(
+def test_lines_of_the_page_give_the_features_that_were_scored(
     trained, objective, encoder, tmp_path, monkeypatch, capsys
 ):
-    """The README's very code agrees with our encoder, batch statistics of training included."""
+    """The page's very code agrees with our encoder, batch statistics of training included."""
     path = trained(objective=objective, encoder=encoder)
     monkeypatch.chdir(tmp_path)
     assert main(["export", path.stem[:8], "--runs", str(tmp_path), "--out", "encoder.safetensors"]) == 0
     told = capsys.readouterr().out
+    (tmp_path / "any file").touch()
+    written = [tmp_path / "encoder.safetensors", *(tmp_path / "weights").glob("*.safetensors")]
+    assert {each.stat().st_mode for each in written} == {(tmp_path / "any file").stat().st_mode}
 
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     names = {"images": images}
     with torch.no_grad():
-        exec(readme_code(), names)
+        exec(code_of_page(), names)
         expected = ab.open_run(path).encoder.taps(images)["last"]
 
     torch.testing.assert_close(names["features"], expected, atol=1e-5, rtol=1e-5)
@@ -69,6 +74,13 @@ def test_encoder_without_a_timm_form_says_so(trained, tmp_path, capsys):
     assert code == 2
     assert "encoder 'pixels' of run" in capsys.readouterr().err
     assert not (tmp_path / "encoder.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["encoder.pth", "encoder.PT", "pytorch_model.bin"])
+def test_a_name_that_torch_would_load_is_refused(name):
+    """What is written there is no pickle, and torch.load would fail over it."""
+    with pytest.raises(ConfigError, match=r"name it \.safetensors"):
+        execute(Namespace(weights=Path(name)))
 
 
 def test_json_is_all_that_is_printed(trained, tmp_path, capsys):

@@ -110,8 +110,6 @@ class CellPool:
                 todo.append(_Task(index, cell, identity, f"[{index}/{len(cells)}]"))
         if not todo:
             return [results[index] for index in sorted(results)]
-        bar = f"cells of {context.galaxies.name}"
-        events.emit("task_started", task=bar, total=len(todo), unit="cells")
         while todo or self._busy:
             while self._idle and (task := _next_free(todo, context)) is not None:
                 todo.remove(task)
@@ -124,11 +122,9 @@ class CellPool:
                 results[task.index] = settled(
                     answer, task.cell, context, task.identity, task.began, task.tell
                 )
-                events.emit("task_advanced", task=bar, advance=1)
             except LockedError:
                 _leave_until_later(task)
                 todo.append(task)
-        events.emit("task_ended", task=bar)
         return [results[index] for index in sorted(results)]
 
     def _hand_out(self, task: _Task, command: str, plan: int, total: int) -> None:

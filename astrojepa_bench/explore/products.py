@@ -1,0 +1,129 @@
+"""What a suite promises of its runs: files that anybody can look at, beside the board, when the runs are done.
+
+Latents, map and anomalies are of every galaxy that was asked for. The report is of the test galaxies, since scores
+and confusion mean something on those alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from astrojepa_bench import events
+from astrojepa_bench.errors import DataError
+from astrojepa_bench.explore.anomalies import anomaly_table
+from astrojepa_bench.explore.figures import write_figure
+from astrojepa_bench.explore.latents import write_latents
+from astrojepa_bench.explore.map import make_map
+from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
+from astrojepa_bench.explore.mosaic import anomalies_figure
+from astrojepa_bench.explore.report import report
+from astrojepa_bench.explore.sample import Sample, own_sample
+from astrojepa_bench.explore.tables import write_table
+from astrojepa_bench.options import Settings
+from astrojepa_bench.registry import Registry
+from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.store import Store, write_atomically
+from astrojepa_bench.runs.open_run import open_run
+from astrojepa_bench.suites import Product
+
+FILES: Mapping[Product, tuple[str, ...]] = {
+    "latents": ("latents-{}.h5",),
+    "map": ("map-{}.png", "map-points-{}.png"),
+    "anomalies": ("anomalies-{}.csv", "anomalies-{}.png"),
+    "report": ("report-{}.html",),
+}
+"""Names of the files of a product, with a place for the letters of the run."""
+DRAWS = 4
+"""Masks under which each galaxy is predicted: they are ranked by distance, and errors of all are slow."""
+
+
+class OwnGalaxies(NamedTuple):
+    """Where the galaxies of a run are found again.
+
+    Attributes:
+        settings: options of the dataset, its files among them.
+        cache: folder of converted galaxies.
+        device: what they are encoded on.
+    """
+
+    settings: Settings
+    cache: Path
+    device: torch.device
+
+
+class Products(NamedTuple):
+    """What there is of a run.
+
+    Attributes:
+        paths: the files, those included that were there already.
+        absent: why a product cannot be had of these galaxies, a line each.
+    """
+
+    paths: tuple[Path, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """Say what there is, for a reader."""
+        return [*(f"Written: {path}" for path in self.paths), *self.absent]
+
+
+def write_products(
+    record: RunRecord, wanted: Sequence[Product], store: Store, registry: Registry, own: OwnGalaxies
+) -> Products:
+    """Write what is missing of a run's products into its output folder, or is older than its record.
+
+    Args:
+        record: of a finished run.
+        wanted: which products.
+        store: the output folder.
+        registry: offers its components.
+        own: where its galaxies are.
+
+    Raises:
+        ConfigError: the galaxies lie in files that were not given, or a file cannot be written.
+        DataError: the galaxies cannot be read.
+    """
+    short, made = record.run_id[:8], store.path(record).stat().st_mtime
+    files = {name: [store.out / file.format(short) for file in FILES[name]] for name in dict.fromkeys(wanted)}
+    missing = [
+        name
+        for name, paths in files.items()
+        if not all(path.exists() and path.stat().st_mtime >= made for path in paths)
+    ]
+    absent = list[str]()
+    if missing:
+        run = open_run(record.run_id, out=store.out, registry=registry)
+        run.objective.to(own.device)
+        with events.muted():  # they were loaded a moment ago, and all was said of them
+            tested = own_sample(run, registry, own.settings, own.cache)
+        every = replace(tested, rows=np.arange(len(tested.table)), own=False)
+        for name in events.track(missing, task="writing", total=len(missing), unit="products"):
+            try:
+                _write(name, tested if name == "report" else every, files[name])
+            except DataError as error:  # a few galaxies make no map, and may have a report
+                absent.append(f"no {name} of run {short}: {error}")
+    return Products(tuple(path for paths in files.values() for path in paths if path.exists()), tuple(absent))
+
+
+def _write(name: Product, sample: Sample, files: Sequence[Path]) -> None:
+    """Write one product of a sample."""
+    match name:
+        case "latents":
+            write_latents(sample, files[0])
+        case "map":
+            laid_out = make_map(sample)
+            write_figure(thumbnail_map_figure(laid_out), files[0])
+            write_figure(map_figure(laid_out), files[1])
+        case "anomalies":
+            frame = anomaly_table(sample, draws=DRAWS)
+            write_table(frame, files[0])
+            write_figure(anomalies_figure(sample, frame), files[1])
+        case "report":
+            write_atomically(files[0], report(sample).encode("utf-8", "backslashreplace"))
