@@ -39,7 +39,7 @@ GLANCE = np.dtype([
     ("unread", "U40"), ("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?"), ("in_survey_unit", "?"),
     ("side_px", "i4"),
 ])  # fmt: skip
-DECODING = 2  # raise it whenever the same file starts to give other pixels or another position
+DECODING = 3  # raise it whenever the same file starts to give other pixels or another position
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class ImageFiles:
         """What the images' headers say, one entry of `GLANCE` each; 0 bands where they are illegible."""
         if self.cache_dir is None:
             return self._looked()
-        key = fingerprint("glances", self.rendering, content_digest(self.files, self.cache_dir))
+        key = fingerprint("glances", GLANCE.descr, self.rendering, content_digest(self.files, self.cache_dir))
         entry = cached(
             self.cache_dir, key, lambda folder: np.save(folder / "rows.npy", self._looked()), "glances"
         )
