@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from astrojepa_bench.data.sources.container import shown
+
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "id": (
         "id", "object_id", "objid", "obj_id", "objectid", "galaxy_id", "gal_id", "galaxyid", "dr7objid", "dr8objid",
@@ -112,7 +114,7 @@ def told_names(taken: Mapping[str, str]) -> list[str]:
     Args:
         taken: names of columns by what they say.
     """
-    words = [f"{role} ({name})" for role, name in taken.items() if name.lower() != role]
+    words = [f"{role} ({shown(name)})" for role, name in taken.items() if name.lower() != role]
     return [f"columns read under other names: {', '.join(words)}"] if words else []
 
 
@@ -137,10 +139,10 @@ def told_unused(columns: Iterable[str], taken: Mapping[str, str], where: str = "
         for name in unused if name.lower() not in known
     }  # fmt: skip
     more = f" and {len(unused) - MOST_NAMED} more" if len(unused) > MOST_NAMED else ""
-    of, listed = f" of {where}" if where else "", ", ".join(unused[:MOST_NAMED])
+    of, listed = f" of {where}" if where else "", ", ".join(map(shown, unused[:MOST_NAMED]))
     return [
         *(
-            f"column '{name}'{of} is not used; did you mean {meant[found[0]]}?"
+            f"column '{shown(name)}'{of} is not used; did you mean {meant[found[0]]}?"
             for name, found in near.items() if found
         ),
         f"{len(unused)} columns{of} are not used: {listed}{more}",

@@ -61,7 +61,7 @@ def matched_images(
     taken = {role: name for role, name in (("id", ids), ("path", path)) if name}
     if path:
         texts = texts_of(_column(frame, path))
-        names = [files.stated(text) for text in texts]
+        names = files.all_stated(texts)
         called = _filled(None if not ids else ids_of(_column(frame, ids))[0], texts)
     elif ids:
         fitting = (ids, *candidates("id", heads), *candidates("path", heads))
@@ -138,16 +138,16 @@ class _Files:
         """Whether an image is named like any of these."""
         return any(text and self._like(text) for text in texts)
 
-    def stated(self, text: str) -> str:
-        """Return the image that a path means; the path itself where there is none."""
-        name = self._tidied(text)
-        if not text or name in self.known:
-            return name
-        found = self._elsewhere(text)
-        if not found:
-            return name
-        self.otherwise.append((text, found))
-        return found
+    def all_stated(self, texts: Sequence[str]) -> list[str]:
+        """Return the image that each path means; the path itself where there is none that no other path names."""
+        names = [self._tidied(text) for text in texts]
+        named = self.known.intersection(names)
+        for row, text in enumerate(texts):
+            found = "" if names[row] in named else self._elsewhere(text)
+            if found and found not in named:
+                self.otherwise.append((text, found))
+                names[row] = found
+        return names
 
     def all_named_like(self, ids: Sequence[str], on_bad_image: OnBadImage, heading: str) -> list[str]:
         """Find each id's image by its file name, with or without folder and suffix; empty where there is none.
@@ -156,7 +156,13 @@ class _Files:
             DataError: no id has an image, or one fits several and none is to be skipped.
         """
         exact = [self._index("named", _names_of)[_composed(each)] if each else [] for each in ids]
-        here = [found or self._like(each) for each, found in zip(ids, exact, strict=True)]
+        named = {
+            name for found in exact for name in found
+        }  # of two ids that differ in case, neither takes both
+        here = [
+            found or [name for name in self._like(each) if name not in named]
+            for each, found in zip(ids, exact, strict=True)
+        ]
         if not any(here):
             raise DataError(f"no image is named like an id (first '{shown(ids[0])}'), and {heading}")
         many = [places for places in here if len(places) > 1]
