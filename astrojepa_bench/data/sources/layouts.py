@@ -15,7 +15,7 @@ from astrojepa_bench.data.given import check_regular
 from astrojepa_bench.data.manifest import MANIFEST
 from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
-from astrojepa_bench.data.sources.file_kinds import TABLES, kind_of_table
+from astrojepa_bench.data.sources.file_kinds import FITS, TABLES, kind_of_table
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_library import SAVED
 from astrojepa_bench.data.sources.parquet_files import holds_parquet, is_parquet
@@ -46,7 +46,12 @@ def layout_of(path: Path) -> Layout:
         return "hdf5"
     if is_zip(path):
         return "folder"
-    if kind_of_table(path.name) in TABLES:
+    kind = kind_of_table(path.name)
+    if kind in FITS:
+        raise DataError(
+            f"{path} is a single FITS file; give the folder in which all images (and their table) lie"
+        )
+    if kind in TABLES:
         raise DataError(
             f"{path} is a table; give the folder in which it and its images lie, with dataset.table={path.name}"
         )

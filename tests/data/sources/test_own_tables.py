@@ -3,6 +3,7 @@
 import gzip
 import io
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from astropy.table import MaskedColumn, Table
 from astrojepa_bench.data.column_names import candidates, told_unused
 from astrojepa_bench.data.sources.container import Container
 from astrojepa_bench.data.sources.file_kinds import sort_files
+from astrojepa_bench.data.sources.layouts import recognise
 from astrojepa_bench.data.sources.listing import Columns
 from astrojepa_bench.data.sources.matching import matched_images
 from astrojepa_bench.data.sources.table_columns import columns_known
@@ -328,3 +330,14 @@ def test_a_table_among_fits_images_is_told_by_what_it_holds(tmp_path):
     assert (found.table, len(found.images)) == ("catalogue.fits", COUNT)
     (folder / "catalogue.fits").rename(folder / "g99.FITS")
     assert sort_files(Container.opened(folder), "").table == "g99.FITS"
+
+
+def test_a_path_is_read_as_what_it_is(tmp_path):
+    """A table alone is refused with the way out; an HDF5 file's classes are found under another name."""
+    (tmp_path / "x.csv").write_text("id\n1\n")
+    with pytest.raises(DataError, match=r"x.csv is a table; give the folder in which it and its images lie"):
+        recognise(tmp_path / "x.csv")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.zeros((4, 8, 8, 3), np.uint8)
+        file["class"], file["type"] = [0, 1, 0, 3], [0.5, 1, 2, 3]
+    assert recognise(tmp_path / "a.h5") == ("hdf5", {"path": tmp_path / "a.h5", "label": "class"})
