@@ -47,16 +47,12 @@ def layout_of(path: Path) -> Layout:
     if is_zip(path):
         return "folder"
     kind = kind_of_table(path.name)
-    if kind in FITS:
-        raise DataError(
-            f"{path} is a single FITS file; give the folder in which all images (and their table) lie"
-        )
-    if kind in TABLES:
-        raise DataError(
-            f"{path} is a table; give the folder in which it and its images lie, with dataset.table={path.name}"
-        )
+    folder = "give the folder in which all images (and their table) lie"
+    found = "a single FITS file" if kind in FITS else "a table" if kind in TABLES else ""
     raise DataError(
-        f"{path} is neither an HDF5 file nor a zip nor a folder of images nor Parquet; give one of these"
+        f"{path} is {found}; {folder}"
+        if found
+        else f"{path} is neither an HDF5 file nor a zip nor a folder of images nor Parquet; give one of these"
     )
 
 

@@ -335,7 +335,7 @@ def test_a_table_among_fits_images_is_told_by_what_it_holds(tmp_path):
 def test_a_path_is_read_as_what_it_is(tmp_path):
     """A table alone is refused with the way out; an HDF5 file's classes are found under another name."""
     (tmp_path / "x.csv").write_text("id\n1\n")
-    with pytest.raises(DataError, match=r"x.csv is a table; give the folder in which it and its images lie"):
+    with pytest.raises(DataError, match=r"x.csv is a table; give the folder in which all images"):
         recognise(tmp_path / "x.csv")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"] = np.zeros((4, 8, 8, 3), np.uint8)
