@@ -2,7 +2,8 @@
 
 An HDF5, Parquet or NumPy (`.npz`) file holds one array a column, of one number a galaxy or several, and their names
 as `id` (`ids`); without names the row number is the name, as it is in an HDF5 file of images. What `embed` writes
-is such a file. Labels are no columns, and what the table knows itself (redshift, position) stays as it is.
+is such a file. Labels are no columns, and what the table knows itself (redshift, position) stays as it is. What is
+not read, and who has no row, is counted on the card.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ from typing import TypeAlias
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from jaxtyping import Int
 from pyarrow import parquet, types
 
+from astrojepa_bench.data.column_names import ALIASES, candidates
 from astrojepa_bench.data.given import check_affordable, check_regular
 from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
 from astrojepa_bench.data.sources.hdf5_watch import examine
+from astrojepa_bench.data.sources.tables import texts_of
+from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.declarations import is_text
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import GalaxyTable
 
 IDS = ("id", "ids")
+EXACT = 1 << 24  # whole numbers beyond this are rounded as 32-bit floating-point ones
 NO_COLUMNS = frozenset(
     {*IDS, "index", "label", "labels", "class", "ans", "split", "anomaly", "anomaly_type", "group"}
 )
@@ -48,8 +54,8 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
         return table
     path = Path(path).expanduser()
     arrays = _read(path)
-    names = next((_words(arrays[name]) for name in IDS if name in arrays), None)
-    known = {*NO_COLUMNS, *table.numbers}
+    named, names = _names(arrays, table)
+    known = {*NO_COLUMNS, *table.numbers, named}
     columns = {
         name: each
         for name, each in arrays.items()
@@ -67,7 +73,39 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
     if ragged is not None:
         raise DataError(f"{path.name}: '{ragged}' has {len(columns[ragged])} rows for {len(names)} ids")
     places = _places(path, table, names)
-    return replace(table, columns={name: _placed(each, places) for name, each in columns.items()})
+    card = replace(
+        table.card, notes=(*table.card.notes, *_told(path, arrays, {*columns, *known}, columns, places))
+    )
+    return replace(table, columns={name: _placed(each, places) for name, each in columns.items()}, card=card)
+
+
+def _names(arrays: _Arrays, table: GalaxyTable) -> tuple[str, list[str] | None]:
+    """Find the column of names and what it holds; another than `id` counts only where it names a galaxy."""
+    own = {name.removeprefix("pool/") for name in table.ids.tolist()}
+    for name in (*(name for name in IDS if name in arrays), *candidates("id", list(arrays))):
+        if arrays[name].ndim == 1:
+            words = texts_of(pd.Series(arrays[name]))
+            if name in IDS or not own.isdisjoint(words):
+                return name, words
+    return "", None
+
+
+def _told(
+    path: Path,
+    arrays: _Arrays,
+    known: set[str],
+    columns: _Arrays,
+    places: Int[np.ndarray, " galaxy"],
+) -> list[str]:
+    """Note what of a file is not read, who has no row in it, and which numbers are rounded."""
+    left = [shown(name) for name in arrays if name not in known]
+    whole = (each for each in columns.values() if each.dtype.kind in "iu" and each.size)
+    rounded = sum(int((np.abs(each.astype(np.float64)) > EXACT).sum()) for each in whole)
+    return true_notes({
+        f"{len(left)} columns of {path.name} are no numbers by galaxy, and not read: {', '.join(left[:9])}": left,
+        f"{(places < 0).sum()} galaxies have no row in {path.name}": (places < 0).any(),
+        f"{rounded} whole numbers in {path.name} are beyond 2^24 and were rounded to 32 bits": rounded,
+    })  # fmt: skip
 
 
 def _places(path: Path, table: GalaxyTable, names: list[str]) -> Int[np.ndarray, " galaxy"]:
@@ -96,12 +134,6 @@ def _placed(column: np.ndarray, places: Int[np.ndarray, " galaxy"]) -> np.ndarra
     values = np.full((len(places), *column.shape[1:]), np.nan, dtype=np.float32)
     values[places >= 0] = column[places[places >= 0]]
     return np.where(np.isfinite(values), values, np.float32(np.nan))
-
-
-def _words(values: np.ndarray) -> list[str]:
-    return [
-        each.decode(errors="replace") if isinstance(each, bytes) else str(each) for each in values.tolist()
-    ]
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -167,6 +199,8 @@ def _from_arrow(name: str, column: pa.Array) -> np.ndarray:
         known = np.flatnonzero(np.asarray(column.is_valid()))
         values[known] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
         return values
+    if types.is_integer(column.type) and column.null_count and name.lower() in ALIASES["id"]:
+        column = column.cast(pa.string())  # or ids of 19 digits would pass through floating point
     found: np.ndarray = column.to_numpy(zero_copy_only=False)
     return found
 

@@ -28,8 +28,10 @@ from astrojepa_bench.seals import fault_of_folder, seal_folder
 from astrojepa_bench.types import Images
 
 CONVERSION = 1  # raise it whenever the same source starts to give other pixels
-LAYOUT = 3  # raise it whenever an entry of the cache holds other files
-ROW = np.dtype([("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?"), ("gaps", "i4")])
+LAYOUT = 4  # raise it whenever an entry of the cache holds other files
+ROW = np.dtype(
+    [("digest", "S32"), ("height", "i4"), ("width", "i4"), ("blank", "?"), ("gaps", "i4"), ("told", "u4")]
+)
 BYTES, HALVES = np.dtype(np.uint8), np.dtype(np.float16)
 MEBIBYTE = 1 << 20
 ROWS_AT_ONCE = 256
@@ -44,12 +46,14 @@ class Picture(NamedTuple):
         pixels: channels last; display levels, or linear flux.
         gaps: how many of them have no value in some band (NaN) and show sky instead.
         blank: whether they show nothing where they are displayed; None where the pixels themselves tell.
+        told: what was converted before they were these (see `sources.raster.TOLD`).
     """
 
     digest: bytes
     pixels: UInt8[np.ndarray, "height width band"] | Float[np.ndarray, "height width band"]
     gaps: int = 0
     blank: bool | None = None
+    told: int = 0
 
 
 class Unreadable(NamedTuple):
@@ -100,8 +104,8 @@ class Converted:
 
     Attributes:
         images: memory-mapped, channels first; black where a picture cannot be read.
-        rows: hash, size [pixel], blankness and gaps of each picture as the source holds it (see `ROW`); the
-            hash is empty where it cannot be read.
+        rows: hash, size [pixel], blankness, gaps and conversion of each picture as the source holds it (see
+            `ROW`); the hash is empty where it cannot be read.
         unreadable: which pictures those are, by row number.
     """
 
@@ -155,12 +159,12 @@ def _convert_into(folder: Path, source: ImageSource, size_px: int) -> None:
     (folder / "unreadable.json").write_text(json.dumps(unreadable))
 
 
-def row_of(picture: Picture) -> tuple[bytes, int, int, bool, int]:
+def row_of(picture: Picture) -> tuple[bytes, int, int, bool, int, int]:
     """Return what `ROW` records of a picture."""
     height, width, _ = picture.pixels.shape
     flat = picture.pixels.reshape(height * width, -1)
     blank = bool((flat == flat[0]).all()) if picture.blank is None else picture.blank
-    return picture.digest.hex().encode(), height, width, blank, picture.gaps
+    return picture.digest.hex().encode(), height, width, blank, picture.gaps, picture.told
 
 
 def stack(parts: Sequence[tuple[np.ndarray, np.ndarray]], key: str, cache_dir: Path) -> Images:

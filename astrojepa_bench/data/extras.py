@@ -18,8 +18,9 @@ from astrojepa_bench.data.sources.catalogue import FACTS, Source, unknown_orient
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_rows import saved_rows
 from astrojepa_bench.data.sources.layouts import layout_of
-from astrojepa_bench.data.sources.listing import LABEL, Columns
+from astrojepa_bench.data.sources.listing import Columns
 from astrojepa_bench.data.sources.parquet_rows import ParquetRows, Wanted
+from astrojepa_bench.data.sources.table_columns import LABEL
 from astrojepa_bench.data.splitting.leaks import Part, showing
 from astrojepa_bench.data.splitting.selection import OnBadImage, readable
 from astrojepa_bench.data.splitting.splits import sky_groups

@@ -15,13 +15,14 @@ from astrojepa_bench.types import GalaxyTable
 
 
 class Folder(Dataset):
-    """Galaxies from images (JPEG, PNG, FITS, NumPy) in a folder or zip.
+    """Galaxies from images (pictures, FITS, NumPy) in a folder or zip.
 
-    A table among them (CSV, Parquet or FITS) may have any of the columns `id`, `path` (relative to the
-    table), `label`, `redshift`, `ra`, `dec`, `group` (what must share a split) and `split`; all may be empty
-    or missing. Without `path` the image of a row is the one named like its id; without `id` the id is the
-    path. Without a table, folders are classes (`spiral/x.jpg`), and outer ones may be splits
-    (`train/spiral/x.jpg`).
+    Pictures are JPEG, PNG, TIFF, WebP and BMP. A table among them (CSV, TSV, ECSV, Parquet, FITS or VOTable) may
+    have any of the columns `id`, `path` (relative to the table), `label`, `redshift`, `ra`, `dec`, `pixel_scale`
+    (arcsec), `group` (what must share a split) and `split`; all may be empty or missing, and most have other
+    usual names too (`class`, `z`, `file`); the card names those that were taken and those that are not used.
+    Without `path` the image of a row is the one named like its id; without `id` the id is the path. Without a
+    table, folders are classes (`spiral/x.jpg`), and outer ones may be splits (`train/spiral/x.jpg`).
 
     Files of single bands whose names differ by the filter alone (`x_g.fits`, `x_r.fits`; also FILTER and OBJECT or
     position in their headers) are one galaxy, and so are the extensions of a FITS file that name filters; masks,
@@ -31,14 +32,15 @@ class Folder(Dataset):
     A `split` must be train, val or test in every row: an empty one is refused rather than guessed. Redshifts
     of -1 or less mean unknown. Positions and fields of view come from FITS headers where the table has none.
 
-    Images are cut to their central square, resampled to the size asked for, and cached. Flux (FITS and
-    NumPy of anything but bytes) is stretched for display first, or stays linear. What is wrong with single
-    images or rows is counted on the card.
+    Images are cut to their central square, resampled to the size asked for, and cached. Photographs are turned
+    upright as their EXIF orientation says. Flux (FITS, NumPy of anything but bytes, TIFF of 32 bits) is stretched
+    for display first, or stays linear. What is wrong with single images or rows is counted on the card, and so
+    are files that are not read.
 
     Args:
         path: folder or zip.
-        table: name of the table in it; by default `table.csv`, `table.parquet` or `table.fits` nearest the
-            root, else the only CSV or Parquet file at the root.
+        table: name of the table in it, `none` for none; by default `table.csv` (or its like) nearest the root,
+            else the only table at the root, whatever its name.
         label: the label column, empty to read no labels.
         attributes: number columns to carry along as factors ("f_smooth,f_bar").
         stretch: how flux is shown: `viewer` (three bands g, r, z in nanomaggies, as the Legacy Survey viewer),
@@ -52,6 +54,8 @@ class Folder(Dataset):
         on_bad_image: an unreadable image or repeated id ends everything (`fail`) or is left out (`skip`).
         columns: file of further numbers by galaxy (HDF5, Parquet or npz, `id` names them) for objectives that ask
             for them, such as spectra or features of another model.
+        pixel_scale: arcsec per pixel of the images as they lie, or the column that holds it; `auto` finds it by
+            name, `none` reads none.
     """
 
     version: ClassVar[int | None] = 1
@@ -70,9 +74,10 @@ class Folder(Dataset):
         mirror_safe: bool | None = None,
         on_bad_image: OnBadImage = "fail",
         columns: Path | None = None,
+        pixel_scale: float | str = "auto",
     ) -> None:
         self.path = Path(path).expanduser()
-        self.columns = Columns(table, label, attributes, on_bad_image)
+        self.columns = Columns(table, label, attributes, on_bad_image, str(pixel_scale))
         self.stretch, self.bands = stretch, bands
         self.handling = Handling(pool, anomalies, mirror_safe, on_bad_image, columns)
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
+from astrojepa_bench.data.column_names import candidates
 from astrojepa_bench.data.convert import convert, file_sha256, fingerprint
 from astrojepa_bench.data.extras import open_source
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.data.sources.container import LARGEST_FILE
+from astrojepa_bench.data.sources.file_kinds import kind_of_table
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.listing import Columns
-from astrojepa_bench.data.sources.tables import READERS, column_of, names_of, numbers_of, read_table
+from astrojepa_bench.data.sources.tables import (
+    READERS,
+    column_of,
+    heads_of,
+    ids_of,
+    numbers_of,
+    read_table,
+)
 from astrojepa_bench.data.splitting.copies import image_digests
 from astrojepa_bench.data.splitting.leaks import Part, showing
 from astrojepa_bench.data.splitting.registration import SIDE_PX
@@ -66,7 +75,7 @@ def read_list(path: Path, cache_dir: Path) -> Listed:
     Raises:
         DataError: nothing is there, nothing reads it, or it holds neither ids nor positions nor images.
     """
-    suffix = PurePosixPath(path.name).suffix.lower()
+    suffix = kind_of_table(path.name)
     if path.is_file() and suffix == TEXT:
         lines = read_at_most(path, LARGEST_FILE).decode("utf-8", "replace").splitlines()
         return Listed(path.name, file_sha256(path), _named(line.strip() for line in lines), *_nowhere())
@@ -81,12 +90,13 @@ def read_list(path: Path, cache_dir: Path) -> Listed:
 
 def _read_columns(path: Path) -> Listed:
     frame = read_table(path.name, read_at_most(path, LARGEST_FILE))
-    ids, ra, dec = (column_of(frame, name) for name in ("id", "ra", "dec"))
+    usual = {role: candidates(role, heads_of(frame))[:1] for role in ("id", "ra", "dec")}
+    ids, ra, dec = (column_of(frame, name[0]) if name else None for name in usual.values())
     if ids is None and (ra is None or dec is None):
         found = ", ".join(map(str, frame.columns[:8]))
         raise DataError(f"{path.name} has the columns {found}; expected id, or ra and dec [deg]")
     where = _nowhere() if ra is None or dec is None else (numbers_of(ra)[0], numbers_of(dec)[0])
-    return Listed(path.name, file_sha256(path), _named([] if ids is None else names_of(ids)), *where)
+    return Listed(path.name, file_sha256(path), _named([] if ids is None else ids_of(ids)[0]), *where)
 
 
 def _named(texts: Iterable[str]) -> np.ndarray:

@@ -65,6 +65,18 @@ def test_columns_are_found_by_id(table, tmp_path, ending):
     assert set(found.numbers) == {"redshift", "spectrum", "mass"}
 
 
+def test_ids_keep_their_digits_and_the_card_counts_the_rest(table, tmp_path):
+    """19-digit ids of a Parquet column with a gap; who has no row, and what is not read, is counted."""
+    ids = [1237648720693755918, 1237648720693755919]
+    long = GalaxyTable(**{**vars(table), "ids": np.array([*map(str, ids), "c", "pool/x"])})
+    frame = pd.DataFrame({"objid": pd.array([*ids, None], dtype="Int64"), "mass": MASS, "text": IDS})
+    frame.to_parquet(tmp_path / "more.parquet")
+    found = with_columns(long, tmp_path / "more.parquet")
+    np.testing.assert_array_equal(found.columns["mass"], np.float32([1, np.nan, np.nan, np.nan]))
+    assert "2 galaxies have no row in more.parquet" in found.card.notes
+    assert "1 columns of more.parquet are no numbers by galaxy, and not read: text" in found.card.notes
+
+
 def test_a_pool_never_takes_the_numbers_of_the_table(table, tmp_path):
     """Row 1 of a pool is not row 1 of the table, which may be a test galaxy."""
     numbered = GalaxyTable(**{**vars(table), "ids": np.array(["0", "1", "2", "pool/1"])})

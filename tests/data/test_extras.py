@@ -233,12 +233,12 @@ def test_grey_folder_has_one_band(table, tmp_path):
 
 
 def spoilt(folder):
-    """A folder where one image is cut short, one is text, one is 16-bit and one is listed but absent."""
+    """A folder where one image is cut short, one is text, one is a GIF and one is listed but absent."""
     write_folder(folder, pixels(6, 24, seed=1), {})
     whole = (folder / "images" / "1.png").read_bytes()
     (folder / "images" / "1.png").write_bytes(whole[: len(whole) // 2])
     (folder / "images" / "2.png").write_text("404 not found")
-    Image.fromarray(np.zeros((5, 5), dtype=np.uint16)).save(folder / "images" / "3.png")
+    Image.fromarray(np.zeros((5, 5), dtype=np.uint8)).save(folder / "images" / "3.png", "GIF")
     (folder / "images" / "4.png").unlink()
     return folder
 

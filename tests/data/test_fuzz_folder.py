@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -42,6 +43,9 @@ def celestial(values):
 IMAGES = {
     "png": saved(lambda file: Image.fromarray(PIXELS).save(file, "PNG")),
     "jpg": saved(lambda file: Image.fromarray(PIXELS).save(file, "JPEG")),
+    "tif": saved(lambda file: Image.fromarray(PIXELS).save(file, "TIFF", compression="tiff_lzw")),
+    "webp": saved(lambda file: Image.fromarray(PIXELS).save(file, "WEBP")),
+    "bmp": saved(lambda file: Image.fromarray(PIXELS).save(file, "BMP")),
     "npy": saved(lambda file: np.save(file, FLUX)),
     "fits": saved(lambda file: celestial(FLUX).writeto(file)),
     "fit": saved(
@@ -61,6 +65,7 @@ FRAME = pd.DataFrame({
 TABLES = {
     "csv": FRAME.to_csv(index=False).encode(),
     "parquet": saved(FRAME.to_parquet),
+    "vot": saved(lambda file: Table.from_pandas(FRAME).write(file, format="votable")),
     "fits": saved(
         lambda file: fits.BinTableHDU.from_columns([
             fits.Column(name, "8A" if FRAME[name].dtype == object or name in ("id", "path", "label") else "D",

@@ -125,6 +125,19 @@ def test_declared_split_and_facts_are_kept(tmp_path):
     assert nothing.ra is nothing.dec is nothing.redshift is nothing.pixel_scale is None
 
 
+def test_numbers_are_found_under_other_names(tmp_path):
+    """Redshift as Z and scale as pixscale; a brightness z is left alone; what is not used is named."""
+    z, other = np.linspace(0.1, 0.2, 24), np.linspace(16, 18, 24)
+    table = load(write(tmp_path / "a.h5", Z=z, pixscale=np.full(24, 0.4), objid=np.arange(24), mass=other))
+    np.testing.assert_array_equal(table.redshift, z)
+    np.testing.assert_allclose(table.pixel_scale, 0.8)
+    assert "columns read under other names: redshift (Z), pxscale (pixscale)" in table.card.notes
+    assert "2 columns are not used: mass, objid" in table.card.notes
+    bands = load(write(tmp_path / "b.h5", z=other, g=other + 1, r=other))
+    assert bands.redshift is None
+    assert "column 'z' is not taken for redshift: its median is 17" in bands.card.notes
+
+
 def test_pixel_scale_follows_the_resampling(tmp_path):
     """Halving the number of pixels doubles the angle each covers, counted on the central square."""
     images = pixels(side=24)[:, :, 6:18]

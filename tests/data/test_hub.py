@@ -387,6 +387,23 @@ def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
     assert not datasets.config.HF_HUB_OFFLINE
 
 
+def test_columns_are_found_under_other_names_and_ids_keep_their_digits(tmp_path):
+    """19-digit ids beside an empty cell, a class NA, a redshift z; what is not used is named."""
+    ids = [1237648720693755918 + 7 * row for row in range(23)]
+    names = {"objid": datasets.Value("int64"), "class": TEXT, "z": datasets.Value("float64"), "n": UNNAMED}
+    values = {"objid": [*ids, None], "class": ["NA", "b"] * 12, "z": [0.25] * 24, "n": [1] * 24}
+    one = datasets.Dataset.from_dict(
+        {"image": cells(pixels()), **values}, features=datasets.Features({"image": datasets.Image(), **names})
+    )
+    one.save_to_disk(str(tmp_path / "a"))
+    table = load(tmp_path / "a")
+    assert table.ids.tolist() == [*map(str, ids), "all/23"]
+    assert table.card.class_names == ("NA", "b")
+    assert set(table.redshift) == {0.25}
+    assert "columns read under other names: label (class), redshift (z), id (objid)" in table.card.notes
+    assert "1 columns are not used: n" in table.card.notes
+
+
 def test_saved_folder_is_a_pool_with_or_without_labels(tmp_path):
     """Another catalogue's data set joins pretraining as it was saved, whatever columns it has."""
     images = pixels(30)

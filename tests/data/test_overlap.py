@@ -68,8 +68,8 @@ def test_positions_are_matched_as_astropy_does(placed, tmp_path, radius):
 
 def test_a_list_of_nothing_comparable_is_refused(placed, tmp_path):
     """A table without ids and positions, and positions where the galaxies have none."""
-    pd.DataFrame({"name": ["a"], "ra": [1.0]}).to_csv(tmp_path / "l.csv", index=False)
-    with pytest.raises(DataError, match="has the columns name, ra; expected id, or ra and dec"):
+    pd.DataFrame({"title": ["a"], "ra": [1.0]}).to_csv(tmp_path / "l.csv", index=False)
+    with pytest.raises(DataError, match="has the columns title, ra; expected id, or ra and dec"):
         read_list(tmp_path / "l.csv", tmp_path)
     pd.DataFrame({"ra": [1.0], "dec": [1.0]}).to_csv(tmp_path / "p.csv", index=False)
     bare = Hdf5(path=write(tmp_path / "b.h5")).load(6, tmp_path / "cache")

@@ -279,6 +279,36 @@ def test_columns_are_found_and_named_on_the_card(tmp_path):
     )
 
 
+def test_columns_with_other_names_are_taken_if_they_hold_what_they_say(tmp_path):
+    """Ids keep 19 digits beside a gap; z among bands, a repeated name and a fraction `type` are passed over."""
+    ids = [1237648720693755918 + row for row in range(COUNT - 1)]
+    path = write(
+        tmp_path / "a.parquet", nested(), objid=pa.array([*ids, None], pa.int64()), z=NUMBERS / 99,
+        label_of=NUMBERS, **{"class": ["a", "NA"] * 12},
+    )  # fmt: skip
+    known = ParquetRows.opened(path, Wanted()).catalogue()
+    assert known.ids.tolist() == [*map(str, ids), str(COUNT - 1)]
+    assert known.class_names == ("NA", "a")
+    np.testing.assert_array_equal(known.redshift, NUMBERS / 99)
+    assert "1 columns are not used: label_of" in known.notes
+    path = write(
+        tmp_path / "b.parquet",
+        nested(),
+        name=["x"] * COUNT,
+        type=NUMBERS / 7,
+        z=NUMBERS,
+        g=NUMBERS,
+        r=NUMBERS,
+    )
+    known = ParquetRows.opened(path, Wanted()).catalogue()
+    assert known.ids[1] == "1"
+    assert set(known.label) == {-1}
+    assert np.isnan(known.redshift).all()
+    told = " ".join(known.notes)
+    assert "'type' is not taken for label" in told
+    assert "'name' is not taken for id: it repeats 23 of its values" in told
+
+
 NUMBERS = np.arange(COUNT)
 COLUMNS = {
     "two images": ({"a": nested(), "b": nested()}, {}, "columns a, b can each hold images; set dataset.image"),
@@ -478,7 +508,7 @@ def test_a_file_that_repeats_is_held_once(tmp_path):
     path = write(tmp_path / "a.parquet", image)
     before = pa.total_allocated_bytes()
     rows = ParquetRows.opened(path)
-    assert next(rows.pictures()).reason == "not a JPEG, PNG, FITS or NumPy image"
+    assert next(rows.pictures()).reason == "not a JPEG, PNG, FITS or NumPy image, nor TIFF, WebP or BMP"
     assert pa.total_allocated_bytes() - before < 64 << 20
 
 

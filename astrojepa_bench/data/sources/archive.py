@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.band_files import BandFiles
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.class_folders import by_folders
 from astrojepa_bench.data.sources.container import Container, Read, RefusedError, escapes, shown, spelt
+from astrojepa_bench.data.sources.file_kinds import counted, sort_files
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.galaxy_files import GalaxyFiles, files_by_galaxy
-from astrojepa_bench.data.sources.image_formats import SUFFIXES, Glance, decode, glance
+from astrojepa_bench.data.sources.image_formats import Glance, decode, glance
 from astrojepa_bench.data.sources.joined_bands import JoinedBands
 from astrojepa_bench.data.sources.listing import Columns, Listing, listed, without_repeats
 from astrojepa_bench.data.sources.seen import (
@@ -27,7 +29,7 @@ from astrojepa_bench.data.sources.seen import (
     told_of_bands,
     told_of_headers,
 )
-from astrojepa_bench.data.sources.tables import find_table, read_table
+from astrojepa_bench.data.sources.tables import read_table
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
@@ -35,13 +37,14 @@ from astrojepa_bench.events import track
 GLANCE = np.dtype([
     ("bands", "i1"), ("ra", "f8"), ("dec", "f8"), ("field_arcsec", "f8"), ("stretch", "U6"), ("names", "U64"),
     ("unread", "U40"), ("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?"), ("in_survey_unit", "?"),
+    ("side_px", "i4"),
 ])  # fmt: skip
-DECODING = 2  # raise it whenever the same file starts to give other pixels or another position
+DECODING = 3  # raise it whenever the same file starts to give other pixels or another position
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """JPEG, PNG, FITS and NumPy images by name, in a folder or zip.
+    """Images by name, in a folder or zip: pictures, FITS and NumPy files.
 
     Attributes:
         container: where they lie.
@@ -49,6 +52,8 @@ class ImageFiles:
         known: what is known about them without opening them.
         stretch: how flux is shown.
         cache_dir: where what their headers say is kept, or None.
+        arcsec: side of a pixel of each image as a table or the user states it, NaN where unknown; None if nobody
+            does.
         given: what the user calls the bands, or which of them are to be shown.
         joined: files of the galaxies that have one a band, or None.
     """
@@ -58,6 +63,7 @@ class ImageFiles:
     known: Catalogue
     stretch: Stretch = "auto"
     cache_dir: Path | None = None
+    arcsec: Float[np.ndarray, " image"] | None = None
     given: tuple[str, ...] = ()
     joined: BandFiles | None = None
 
@@ -84,14 +90,16 @@ class ImageFiles:
         """
         container = Container.opened(path)
         try:
-            (names, known), files = _listing(container, columns or Columns(), bands, cache_dir)
+            (names, known, arcsec), files = _listing(container, columns or Columns(), bands, cache_dir)
         except DataError as error:
             raise DataError(f"{path.name}: {error}") from None
         if not names:
+            found = f" (found {counted(container.names)})" if container.names else ""
             raise DataError(
-                f"{path} holds no image; expected JPEG or PNG, FITS or NumPy files, with or without a table.csv"
+                f"{path} holds no image; expected JPEG or PNG, FITS or NumPy files, TIFF, WebP or BMP{found}, with "
+                "or without a table.csv"
             )
-        return cls(container, names, known, stretch, cache_dir, bands, files.joined)
+        return cls(container, names, known, stretch, cache_dir, arcsec, bands, files.joined)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -144,7 +152,7 @@ class ImageFiles:
         """What the images' headers say, one entry of `GLANCE` each; 0 bands where they are illegible."""
         if self.cache_dir is None:
             return self._looked()
-        key = fingerprint("glances", self.rendering, content_digest(self.files, self.cache_dir))
+        key = fingerprint("glances", GLANCE.descr, self.rendering, content_digest(self.files, self.cache_dir))
         entry = cached(
             self.cache_dir, key, lambda folder: np.save(folder / "rows.npy", self._looked()), "glances"
         )
@@ -206,12 +214,14 @@ class ImageFiles:
         known, seen, names = self.known, self.glances, self.band_names
         links = len(self.container.links.intersection(self._held))
         linked = true_notes({f"{links} images are symbolic links and were followed": links})
+        sides = np.where(seen["side_px"] > 0, seen["side_px"], np.nan)
+        stated = np.full(len(self), np.nan) if self.arcsec is None else self.arcsec * sides
         nowhere = np.isnan(known.ra) | np.isnan(known.dec)
         return replace(
             known,
             ra=np.where(nowhere, seen["ra"], known.ra),
             dec=np.where(nowhere, seen["dec"], known.dec),
-            field_arcsec=seen["field_arcsec"],
+            field_arcsec=np.where(np.isnan(stated), seen["field_arcsec"], stated),
             bands=names,
             orientation=orientation_of(seen),
             notes=(
@@ -227,23 +237,23 @@ class ImageFiles:
 def _listing(
     container: Container, columns: Columns, bands: Sequence[str], cache_dir: Path | None
 ) -> tuple[Listing, GalaxyFiles]:
-    table = find_table(container.names, columns.table)
-    paths = {name: PurePosixPath(name) for name in container.names if name != table}
-    images = [name for name, path in paths.items() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
-    files = files_by_galaxy(container, images, bands, cache_dir)
-    if table is not None:
+    found = sort_files(container, columns.table)
+    files = files_by_galaxy(container, found.images, bands, cache_dir)
+    if found.table is not None:
         try:
             with container.reader() as read:
-                data = read(table)
+                data = read(found.table)
         except RefusedError as why:
-            raise DataError(f"{shown(table)} cannot be read ({why}); repair it") from None
-        listing = listed(table, read_table(table, data), files.names, columns, files.galaxy_of)
+            raise DataError(f"{shown(found.table)} cannot be read ({why}); repair it") from None
+        frame = read_table(found.table, data)
+        listing = listed(found.table, frame, files.names, columns, files.galaxy_of)
     elif columns.required:
         raise DataError(f"there is no table for the column '{shown(columns.required[0])}'; add a table.csv")
     else:
-        plain = Listing(files.names, by_folders(files.names))
+        scale = None if columns.arcsec is None else np.full(len(files.names), columns.arcsec)
+        plain = Listing(files.names, by_folders(files.names), scale)
         listing = without_repeats(plain, "the folder", columns.on_bad_image)
-    known = replace(listing.known, notes=(*files.notes, *listing.known.notes))
+    known = replace(listing.known, notes=(*found.notes, *files.notes, *listing.known.notes))
     return listing._replace(known=known), files
 
 

@@ -15,9 +15,9 @@ from itertools import product
 from typing import TypeAlias
 
 from astrojepa_bench.data.sources.container import shown
+from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.sources.filters import SURVEYS, band_word, filter_of, red_first
 from astrojepa_bench.data.sources.fits_units import SCIENCE
-from astrojepa_bench.data.sources.image_formats import without_suffix
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS
 from astrojepa_bench.errors import DataError
 

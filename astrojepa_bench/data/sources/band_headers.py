@@ -12,8 +12,8 @@ import numpy as np
 from astrojepa_bench.data.convert import cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.band_files import WORDS, BandFiles, joined, suffix_of
 from astrojepa_bench.data.sources.container import Container, RefusedError, escapes, spelt
+from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.sources.fits_image import read_header
-from astrojepa_bench.data.sources.image_formats import without_suffix
 from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track

@@ -10,8 +10,8 @@ import pandas as pd
 
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.container import shown, spelt
-from astrojepa_bench.data.sources.image_formats import without_suffix
-from astrojepa_bench.data.sources.tables import classes_of
+from astrojepa_bench.data.sources.file_kinds import without_suffix
+from astrojepa_bench.data.sources.tables import class_notes, classes_of
 from astrojepa_bench.data.splitting.splits import SPELLINGS
 from astrojepa_bench.errors import DataError
 
@@ -37,8 +37,12 @@ def by_folders(names: Sequence[str]) -> Catalogue:
     if _are_splits(_tops(inner)):
         split = np.array([parts[0] for parts in inner])
         inner = [parts[1:] for parts in inner]
-    class_names, label = classes_of(pd.Series([_top(parts) for parts in inner], name="folder", dtype=object))
-    return replace(bare, label=label, class_names=class_names, split=split)
+    folders = pd.Series([_top(parts) for parts in inner], name="folder", dtype=object)
+    class_names, label = classes_of(folders)
+    notes = tuple(
+        note for note in class_notes(folders) if "leave the cell empty" not in note
+    )  # there is none
+    return replace(bare, label=label, class_names=class_names, split=split, notes=notes)
 
 
 def _top(parts: tuple[str, ...]) -> str:

@@ -8,8 +8,8 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ HIGHEST_COMPRESSION = 1100  # deflate reaches 1032
 PIECE = 1 << 16
 LONGEST_SHOWN = 100
 DRIVE = re.compile(r"[A-Za-z]:")
+GZIP = b"\x1f\x8b"
 ENCRYPTED = 0x1  # flag bit of a zip entry
 Read: TypeAlias = Callable[[str], bytes]
 
@@ -81,6 +82,55 @@ class Container:
         else:
             with _unzipping(self.path) as archive:
                 yield partial(_carefully, partial(_from_zip, archive))
+
+    def beginnings(self, names: Sequence[str], size: int) -> Iterator[tuple[str, bytes]]:
+        """Yield the first bytes of some files, unpacked; none of one that cannot be read."""
+        with nullcontext() if self.path.is_dir() else _unzipping(self.path) as archive:
+            for name in names:
+                with suppress(RefusedError), guarded():
+                    yield name, unpacked(self._beginning(archive, name, size), size)
+                    continue
+                yield name, b""
+
+    def _beginning(self, archive: zipfile.ZipFile | None, name: str, size: int) -> bytes:
+        if escapes(name):
+            return b""
+        if archive is None:
+            file = self.path / name
+            if not file.is_file():
+                return b""
+            with file.open("rb") as stream:
+                return stream.read(size)
+        info = archive.getinfo(name)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return _from_zip(archive, name)[:size]
+        with archive.open(info) as entry:
+            return entry.read(size)
+
+
+def unpacked(data: bytes, most: int | None = None) -> bytes:
+    """Return what is packed by gzip, and anything else as it is.
+
+    Args:
+        data: of a file.
+        most: bytes to return at most; by default it is an error if there are more than a file may have.
+
+    Raises:
+        RefusedError: it is damaged, or unpacks to more than a file may have.
+    """
+    if not data.startswith(GZIP):
+        return data
+    held, rest, limit = bytearray(), data, LARGEST_FILE + 1 if most is None else most
+    while rest.startswith(GZIP) and len(held) < limit:
+        unpacker = zlib.decompressobj(wbits=31)
+        with guarded():
+            held += unpacker.decompress(rest, limit - len(held))
+        if not unpacker.eof and most is None and len(held) < limit:
+            raise RefusedError("its gzip is cut short")
+        rest = unpacker.unused_data
+    if most is None:
+        _check_size(len(held))
+    return bytes(held)
 
 
 def escapes(name: str) -> bool:
@@ -158,7 +208,7 @@ def _carefully(read: Read, name: str) -> bytes:
     if escapes(name):
         raise RefusedError("escapes the folder")
     with guarded():
-        return read(name)
+        return unpacked(read(name))
 
 
 def _from_folder(folder: Path, name: str) -> bytes:

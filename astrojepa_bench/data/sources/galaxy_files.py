@@ -9,7 +9,7 @@ from pathlib import Path
 from astrojepa_bench.data.sources.band_files import PICTURES, BandFiles, beside, joined, pairs_by_names
 from astrojepa_bench.data.sources.band_headers import bands_by_headers
 from astrojepa_bench.data.sources.container import Container, shown
-from astrojepa_bench.data.sources.image_formats import without_suffix
+from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.splitting.selection import true_notes
 
 

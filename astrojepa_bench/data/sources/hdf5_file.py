@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
+from astrojepa_bench.data.column_names import ALIASES, BANDS, candidates, is_band, told_names, told_unused
 from astrojepa_bench.data.convert import Picture, reading
 from astrojepa_bench.data.given import check_affordable, check_regular
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
@@ -27,6 +28,12 @@ LARGEST_BLOCK_BYTES = 1 << 30
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ROW_BYTES = 512  # that a galaxy takes in memory beside its pixels
 COLUMNS = ("ra", "dec", "redshift", "pxscale", "split", "ans")
+USUAL = {
+    "ra": "ra",
+    "dec": "dec",
+    "redshift": "redshift",
+    "pxscale": "pixel_scale",
+}  # numbers with other usual names
 # An attribute or dataset of one of these names may list the bands.
 NAMING = ("bands", "band", "band_names", "filters", "filter", "channels")
 
@@ -42,6 +49,8 @@ class Hdf5File:
         columns: the label column and those of `COLUMNS` that are there, by name.
         attributes: text attributes of the file.
         class_names: names per label column, where the file gives them.
+        notes: which columns were read under another name, and which are not used.
+        flat: names of all columns.
     """
 
     path: Path
@@ -50,6 +59,8 @@ class Hdf5File:
     columns: Mapping[str, np.ndarray]
     attributes: Mapping[str, str]
     class_names: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    flat: tuple[str, ...] = ()
 
     @classmethod
     def opened(cls, path: Path, label: str | None) -> Hdf5File:
@@ -64,15 +75,23 @@ class Hdf5File:
         """
         _check_signature(path)
         asked = () if label is None else (label,)
-        examine(path, ("images", *COLUMNS, *NAMING, *asked))
+        usual = [alias for role in USUAL.values() for name in ALIASES[role] for alias in (name, name.upper())]
+        examine(path, ("images", *COLUMNS, *NAMING, *usual, *BANDS, *asked))
         with reading(path), h5py.File(path) as file:
             shape = _image_shape(path, file, label)
             names = {*(name for name in COLUMNS if name in file), *asked}
             columns = {name: _column(path, file, name, shape[0]) for name in sorted(names)}
+            flat = tuple(
+                _text(name)
+                for name, item in file.items()
+                if isinstance(item, h5py.Dataset) and item.shape == shape[:1]
+            )
+            more, notes = _under_other_names(file, columns, usual, flat)
+            columns |= more
             words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
             attributes = {name.lower(): _text(value) for name, value in words.items()}
             attributes |= {"bands": ",".join(named)} if (named := _band_names(file, shape[3])) else {}
-            return cls(path, label, shape, columns, attributes, _class_names(file, names))
+            return cls(path, label, shape, columns, attributes, _class_names(file, names), notes, flat)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -130,9 +149,9 @@ class Hdf5File:
             field_arcsec=np.where(scale > 0, scale, np.nan) * self.side_px,
             split=self.columns.get("split"),
             bands=bands,
-            notes=(unused,) if named and not bands else (),
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
             citation=next((text for text in stated if text), UNSTATED),
+            notes=(*self.notes, *((unused,) if named and not bands else ())),
         )
 
     def naming_kinds(self) -> Hdf5File:
@@ -241,6 +260,35 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
         )
     values: np.ndarray = file[name][:]
     return values
+
+
+def _under_other_names(
+    file: h5py.File, columns: Mapping[str, np.ndarray], usual: Sequence[str], flat: Sequence[str]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Read numbers that stand under another usual name than Galaxy10's, and note it, and what is not used."""
+    found: dict[str, np.ndarray] = {}
+    taken, notes = {name: name for name in columns}, []
+    for role, plain in USUAL.items():
+        here = [name for name in candidates(plain, flat) if name in usual and file[name].dtype.kind in "fiu"]
+        if role in columns or not here:
+            continue
+        values = np.asarray(file[here[0]][:], dtype=np.float64)
+        beside = {
+            band: np.asarray(file[band][:], dtype=np.float64)
+            for band in BANDS
+            if _is_number(file, band, flat)
+        }
+        why = is_band(values, "", beside) if here[0].lower() == "z" else ""
+        if why:
+            notes.append(f"column '{here[0]}' is not taken for {role}: {why}")
+        else:
+            found[role], taken[role] = values, here[0]
+    told = told_names({role: name for role, name in taken.items() if role != name})
+    return found, (*told, *notes, *told_unused(flat, taken))
+
+
+def _is_number(file: h5py.File, name: str, flat: Sequence[str]) -> bool:
+    return name in flat and file[name].dtype.kind in "fiu"
 
 
 def _text(value: object) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from PIL import Image
 
+from astrojepa_bench.data.column_names import ALIASES, candidates, is_band, told_names, told_unused
 from astrojepa_bench.data.convert import Picture, Unreadable
 from astrojepa_bench.data.sources.archive import DECODING
 from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
@@ -26,7 +26,8 @@ from astrojepa_bench.data.sources.hub_folder import read_inside
 from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
-from astrojepa_bench.data.sources.tables import classes_of, texts_of
+from astrojepa_bench.data.sources.raster import look
+from astrojepa_bench.data.sources.tables import NULLABLE, class_notes, classes_of, ids_of, texts_of
 from astrojepa_bench.errors import DataError, nearest
 from astrojepa_bench.events import track
 
@@ -88,7 +89,10 @@ class HubRows:
             raise DataError(f"{title} has no rows; expected at least one galaxy")
         used_splits, declared, notes = honoured_splits(list(filled))
         chosen = {name: filled[name] for name in used_splits}
-        present = _present(title, columns, next(iter(chosen.values())).column_names)
+        known = next(iter(chosen.values())).column_names
+        present = _present(title, columns, known)
+        notes = (*notes, *told_names({r: n for r, n in present.items() if columns[r] != n}))
+        notes = (*notes, *told_unused(known, present))
         used = [rows.select_columns(sorted(set(present.values()))) for rows in chosen.values()]
         image, kind = present["image"], library().Image
         stored = [  # images not decoded: a bad one must not end the reading
@@ -136,7 +140,7 @@ class HubRows:
 
     def pictures(self) -> Iterator[Picture | Unreadable]:
         """Decode all images in order, or say which cannot be read."""
-        for name, cell in zip(self._ids().tolist(), self._cells(), strict=True):
+        for name, cell in zip(self._ids()[0].tolist(), self._cells(), strict=True):
             try:
                 yield decode(_file(cell, self.rooms), self.bands, STRETCH)
             except RefusedError as why:
@@ -148,13 +152,22 @@ class HubRows:
         Raises:
             DataError: a column of numbers holds text, labels are no classes, or ids repeat.
         """
-        names, label = self._classes()
-        group, info = self._column("group"), self.rows.info
+        names, label, told = self._classes()
+        ids, more = self._ids()
+        group, info, redshift = (
+            self._column("group"),
+            self.rows.info,
+            known_redshift(self._number("redshift")),
+        )
+        why = is_band(redshift, "", {}) if self.columns.get("redshift", "").lower() == "z" else ""
+        if why:
+            redshift = np.full(len(self), np.nan)
+            told.append(f"column '{self.columns['redshift']}' is not taken for redshift: {why}")
         return replace(
-            Catalogue.bare(self._ids()),
+            Catalogue.bare(ids),
             label=label,
             class_names=names,
-            redshift=known_redshift(self._number("redshift")),
+            redshift=redshift,
             ra=self._number("ra"),
             dec=self._number("dec"),
             field_arcsec=self._field_arcsec(),
@@ -162,7 +175,7 @@ class HubRows:
             group=None if group is None else np.array(texts_of(group)),
             licence=" ".join((info.license or UNSTATED).split()),
             citation=" ".join((info.citation or UNSTATED).split()),
-            notes=self.notes,
+            notes=(*self.notes, *told, *more),
         )
 
     def _cells(self) -> Iterator[Cell]:
@@ -174,7 +187,11 @@ class HubRows:
 
     def _column(self, role: str) -> pd.Series | None:
         name = self.columns.get(role)
-        return None if name is None else self.rows.select_columns([name]).to_pandas()[name]
+        if name is None:
+            return None
+        rows = self.rows.select_columns([name]).with_format("arrow")[:]
+        found: pd.Series = rows.to_pandas(types_mapper=NULLABLE.get)[name]  # ids of 19 digits are no floats
+        return found
 
     def _number(self, role: str) -> Float[np.ndarray, " galaxy"]:
         column = self._column(role)
@@ -186,28 +203,35 @@ class HubRows:
             found = f"{self.name}: column '{self.columns[role]}' holds {column.iloc[0]!r}"
             raise DataError(f"{found}; expected numbers: set dataset.{role} to another") from None
 
-    def _ids(self) -> np.ndarray:
+    def _ids(self) -> tuple[np.ndarray, list[str]]:
         column = self._column("id")
+        rows = np.array([f"{name}/{row}" for name, count in self.sizes.items() for row in range(count)])
         if column is None:
-            return np.array([f"{name}/{row}" for name, count in self.sizes.items() for row in range(count)])
-        names, repeated = np.array(texts_of(column)), column[column.duplicated()].tolist()
+            return rows, []
+        texts, notes = ids_of(column)
+        names = np.array([text or row for text, row in zip(texts, rows.tolist(), strict=True)])
+        repeated = pd.Series(names)[pd.Series(names).duplicated()].tolist()
+        if repeated and self.columns["id"] != "id" and self.columns["id"] in ALIASES["id"]:
+            return rows, [
+                f"column '{self.columns['id']}' repeats {len(repeated)} of its values and is not taken for ids"
+            ]
         if repeated:
             raise DataError(
                 f"{self.name}: column '{self.columns['id']}' has {len(repeated)} repeated ids, first "
-                f"{repeated[0]!r}; name another, or set dataset.id=none"
+                f"'{repeated[0]}'; name another, or set dataset.id=none"
             )
-        return names
+        return names, notes
 
-    def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
+    def _classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"], list[str]]:
         column = self._column("label")
         if column is None:
-            return (), np.full(len(self), -1)
+            return (), np.full(len(self), -1), []
         names = getattr(self.rows.features[self.columns["label"]], "names", None)
         if names is not None:
             numbers = self._number("label")
-            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64)
+            return tuple(names), np.where(numbers >= 0, numbers, -1).astype(np.int64), []
         try:
-            return classes_of(column)
+            return *classes_of(column), class_notes(column)
         except DataError as error:
             raise DataError(f"{self.name}: {error}") from None
 
@@ -234,13 +258,18 @@ def saved_rows(path: Path, cache_dir: Path) -> HubRows:
 
 
 def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[str, str]:
+    """Find the columns that are there, under another usual name where the plain one was asked for."""
+    found = {}
     for role, name in columns.items():
-        if name not in known and not name == role in MAY_BE_MISSING:
+        usual = candidates(role, known)[:1] if name == role and role in ALIASES and role != "group" else []
+        if name in known or usual:
+            found[role] = name if name in known else usual[0]
+        elif not name == role in MAY_BE_MISSING:
             way_out = ", or to none if it has no labels" if role == "label" else ""
             raise DataError(
                 f"{title} has no column '{name}'; set dataset.{role} to another{way_out}: {nearest(name, known)}"
             )
-    return {role: name for role, name in columns.items() if name in known}
+    return found
 
 
 def _file(cell: Cell, rooms: tuple[Path, ...]) -> bytes:
@@ -267,7 +296,7 @@ def _side_px(cell: Cell, rooms: tuple[Path, ...]) -> float:
     try:
         if isinstance(cell, np.ndarray):
             return min(sides_of(cell.shape)[:2])
-        with guarded(), Image.open(io.BytesIO(_file(cell, rooms)), formats=("JPEG", "PNG")) as image:
-            return min(image.size)
+        seen = look(_file(cell, rooms))
+        return min(seen.width, seen.height)
     except RefusedError:
         return np.nan

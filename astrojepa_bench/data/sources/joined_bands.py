@@ -13,10 +13,7 @@ from astrojepa_bench.data.sources.container import Read, RefusedError, shown
 from astrojepa_bench.data.sources.filters import LETTERS_NM
 from astrojepa_bench.data.sources.flux import Stretch, chosen_stretch
 from astrojepa_bench.data.sources.image_formats import (
-    FITS_SIGNATURE,
-    NUMPY_SIGNATURE,
     Glance,
-    decode,
     glance,
     science_layers,
 )
@@ -55,7 +52,7 @@ class JoinedBands:
             RefusedError: a file is damaged, holds more than one band or another, or the bands do not fit together.
         """
         held = {band: read(name) for band, name in self.files.items()}
-        layers = [_plane(data) for data in held.values()]
+        layers = [science_layers(data) for data in held.values()]
         self._check_single([len(each.planes) for each in layers])
         for (band, name), each in zip(self.files.items(), layers, strict=True):
             stated = "".join(each.names)
@@ -68,7 +65,7 @@ class JoinedBands:
         digest = hashlib.sha256(f"{how}{whole.reading}".encode())
         for band, data in held.items():
             digest.update(f"{band} {hashlib.sha256(data).hexdigest()}".encode())
-        return Picture(digest.digest()[:16], planes.transpose(1, 2, 0), gaps, blank)
+        return Picture(digest.digest()[:16], planes.transpose(1, 2, 0), gaps, blank, whole.told)
 
     def _check_single(self, counts: Sequence[int]) -> None:
         more = next((pair for pair in zip(self.files.items(), counts, strict=True) if pair[1] != 1), None)
@@ -77,13 +74,6 @@ class JoinedBands:
             raise RefusedError(
                 f"{shown(name)} holds {count} bands where its name says that it is band {band}"
             )
-
-
-def _plane(data: bytes) -> BandPlanes:
-    """Read an image of one band."""
-    if data.startswith((FITS_SIGNATURE, NUMPY_SIGNATURE)):
-        return science_layers(data)
-    return BandPlanes(decode(data, 1, "auto").pixels.transpose(2, 0, 1))
 
 
 def _stacked(layers: Sequence[BandPlanes], names: tuple[str, ...]) -> BandPlanes:
@@ -104,4 +94,5 @@ def _stacked(layers: Sequence[BandPlanes], names: tuple[str, ...]) -> BandPlanes
         all(each.in_survey_unit for each in layers),
         next((each.pixel_arcsec for each in layers if np.isfinite(each.pixel_arcsec)), np.nan),
         " ".join(each.reading for each in layers if each.reading),
+        int(np.bitwise_or.reduce([each.told for each in layers])),
     )

@@ -31,6 +31,7 @@ class BandPlanes(NamedTuple):
         in_survey_unit: whether flux is in the unit of the Legacy Surveys, as far as is known.
         pixel_arcsec: side of a pixel, NaN where unknown.
         reading: how the file was read, where that is not the plain way; it distinguishes equal bytes.
+        told: what was converted (see `raster.TOLD`).
     """
 
     planes: Shaped[np.ndarray, "band height width"]
@@ -38,6 +39,7 @@ class BandPlanes(NamedTuple):
     in_survey_unit: bool = False
     pixel_arcsec: float = np.nan
     reading: str = ""
+    told: int = 0
 
 
 def layers_of_fits(data: bytes) -> BandPlanes:

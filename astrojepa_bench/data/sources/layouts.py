@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import h5py
 
+from astrojepa_bench.data.column_names import candidates
 from astrojepa_bench.data.convert import reading
 from astrojepa_bench.data.given import check_regular
 from astrojepa_bench.data.manifest import MANIFEST
 from astrojepa_bench.data.published.releases import release_of
 from astrojepa_bench.data.sources.container import is_zip
+from astrojepa_bench.data.sources.file_kinds import FITS, TABLES, kind_of_table
 from astrojepa_bench.data.sources.hdf5_file import Hdf5File
 from astrojepa_bench.data.sources.hub_library import SAVED
 from astrojepa_bench.data.sources.parquet_files import holds_parquet, is_parquet
@@ -43,8 +46,13 @@ def layout_of(path: Path) -> Layout:
         return "hdf5"
     if is_zip(path):
         return "folder"
+    kind = kind_of_table(path.name)
+    folder = "give the folder in which all images (and their table) lie"
+    found = "a single FITS file" if kind in FITS else "a table" if kind in TABLES else ""
     raise DataError(
-        f"{path} is neither an HDF5 file nor a zip nor a folder of images nor Parquet; give one of these"
+        f"{path} is {found}; {folder}"
+        if found
+        else f"{path} is neither an HDF5 file nor a zip nor a folder of images nor Parquet; give one of these"
     )
 
 
@@ -59,6 +67,10 @@ def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
         return layout, {"path": path}
     file = Hdf5File.opened(path, None)
     if "ans" not in file.columns:
+        for name in candidates("label", file.flat):  # under another usual name than Galaxy10's
+            with suppress(DataError):
+                Hdf5File.opened(path, name).labels(name)
+                return layout, {"path": path, "label": name}
         return layout, {"path": path, "label": ""}
     release = release_of(file)
     return ("galaxy10", {"path": path, "release": release.name}) if release else (layout, {"path": path})

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,17 +11,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from astrojepa_bench.data.sources.catalogue import LEAST_REDSHIFT, Catalogue, known_redshift
-from astrojepa_bench.data.sources.container import escapes, shown, spelt
-from astrojepa_bench.data.sources.image_formats import without_suffix
-from astrojepa_bench.data.sources.tables import classes_of, column_of, names_of, numbers_of, texts_of
+from astrojepa_bench.data.column_names import told_names, told_unused
+from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.container import shown
+from astrojepa_bench.data.sources.file_kinds import NONE, without_suffix
+from astrojepa_bench.data.sources.matching import matched_images
+from astrojepa_bench.data.sources.table_columns import AUTO, LABEL, LARGEST_ARCSEC, columns_known
+from astrojepa_bench.data.sources.tables import heads_of
 from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
-from astrojepa_bench.errors import DataError, nearest
-from astrojepa_bench.events import track
-
-LABEL = "label"
-MANY = 100_000  # rows; reading so many takes seconds
-PLAIN = re.compile(r"(?!\w:)[^/\\.][^/\\]*(/[^/\\.][^/\\]*)*")  # a path that needs no tidying
+from astrojepa_bench.errors import DataError
 
 
 class Listing(NamedTuple):
@@ -33,10 +28,12 @@ class Listing(NamedTuple):
     Attributes:
         names: of files, one a row; empty where a row has none.
         known: without looking at the images.
+        arcsec: side of a pixel of each image, NaN where unknown; None where nobody says.
     """
 
     names: tuple[str, ...]
     known: Catalogue
+    arcsec: Float[np.ndarray, " row"] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,21 +41,44 @@ class Columns:
     """Which table is read, and what from it.
 
     Attributes:
-        table: its name, or empty to look for one.
-        label: the label column, or empty for none; `label` need not be there.
+        table: its name, `none` for none, or empty to look for one.
+        label: the label column, or empty for none; `label` need not be there, and may have another usual name.
         attributes: number columns to carry along.
         on_bad_image: whether a repeated id ends everything, or all but the first are left out.
+        pixel_scale: arcsec per pixel of all images, or the column that holds it; `auto` finds it, `none` reads
+            none.
     """
 
     table: str = ""
     label: str = LABEL
     attributes: tuple[str, ...] = ()
     on_bad_image: OnBadImage = "fail"
+    pixel_scale: str = AUTO
 
     @property
     def required(self) -> tuple[str, ...]:
         """The columns that must be there because an option names them."""
-        return (*self.attributes, *((self.label,) if self.label not in ("", LABEL) else ()))
+        label = () if self.label in ("", LABEL) else (self.label,)
+        stated = self.pixel_scale in ("", AUTO, NONE) or self.arcsec is not None
+        return (*self.attributes, *label, *(() if stated else (self.pixel_scale,)))
+
+    @property
+    def arcsec(self) -> float | None:
+        """The pixel scale of all images, where it is a number.
+
+        Raises:
+            DataError: it is none that a pixel can have.
+        """
+        try:
+            arcsec = float(self.pixel_scale)
+        except ValueError:
+            return None
+        if not 0 < arcsec < LARGEST_ARCSEC:
+            raise DataError(
+                f"dataset.pixel_scale is {self.pixel_scale}; expected arcsec per pixel, above 0 and below "
+                f"{LARGEST_ARCSEC:g}, or the name of a column"
+            )
+        return arcsec
 
 
 def listed(
@@ -70,8 +90,8 @@ def listed(
 ) -> Listing:
     """Match the rows of a table with images.
 
-    Paths are relative to the table. Without a column `path` a row's image is the one named like its id;
-    without a column `id` its id is its path without suffix.
+    Paths are relative to the table. Without a column of paths a row's image is the one named like its id;
+    without a column of ids its id is its path without suffix.
 
     Args:
         table: where it lies, relative to the folder.
@@ -85,30 +105,17 @@ def listed(
         DataError: the table has neither column, repeats an id, lacks a column that was asked for, or holds
             something else than expected.
     """
-    given, paths = column_of(frame, "id"), column_of(frame, "path")
-    if paths is not None:
-        here, texts = PurePosixPath(table).parent, texts_of(paths)
-        beside = "" if here == PurePosixPath() else f"{here}/"
-        # A path that escapes the folder stays as it is: reading it is refused.
-        names = [
-            f"{beside}{path}"
-            if PLAIN.fullmatch(path)
-            else path
-            if not path or escapes(path)
-            else str(here / path)
-            for path in texts
-        ]
-        ids = _filled(None if given is None else names_of(given), texts)
-    elif given is not None:
-        ids = _filled(names_of(given), [""] * len(frame))
-        names = _named_like(ids, [*images, *galaxy_of], asked.on_bad_image, found=_heading(table, frame))
-    else:
-        raise DataError(f"{shown(table)} has no column 'id' or 'path'; {_heading('', frame)}")
-    names = _of_galaxies(names, galaxy_of)
-    known = _known(frame, ids, asked)
+    matched = matched_images(table, frame, [*images, *galaxy_of], asked.on_bad_image)
+    names = _of_galaxies(matched.names, galaxy_of)
+    known = columns_known(frame, matched.ids, asked)
+    taken = {**matched.taken, **known.taken}
     unused = len(set(images) - set(names))
-    notes = true_notes({f"{unused} images are not in {shown(table)} and were left out": unused})
-    listing = Listing(tuple(names), replace(known, notes=(*known.notes, *notes)))
+    notes = [
+        *frame.attrs.get("notes", ()), *told_names(taken), *matched.notes, *known.notes,
+        *told_unused(heads_of(frame), taken, shown(table)),
+        *true_notes({f"{unused} images are not in {shown(table)} and were left out": unused}),
+    ]  # fmt: skip
+    listing = Listing(tuple(names), replace(known.catalogue, notes=tuple(notes)), known.arcsec)
     return without_repeats(listing, shown(table), asked.on_bad_image)
 
 
@@ -150,90 +157,5 @@ def without_repeats(listing: Listing, where: str, on_bad_image: OnBadImage) -> L
             "with --on-bad-image skip"
         )
     names = tuple(name for name, again in zip(listing.names, repeated.tolist(), strict=True) if not again)
-    return Listing(names, listing.known.kept(~repeated, f"{found}; all but the first of each were left out"))
-
-
-def _heading(table: str, frame: pd.DataFrame) -> str:
-    columns = ", ".join(shown(str(name)) for name in list(frame)[:20])
-    return f"{shown(table)} has no column 'path'; found {columns}" if table else f"found {columns}"
-
-
-def _filled(ids: Sequence[str] | None, paths: Sequence[str]) -> np.ndarray:
-    """Return the ids, where they are empty the paths without suffix."""
-    ids = [""] * len(paths) if ids is None else ids
-    rows = enumerate(zip(ids, paths, strict=True), start=1)
-    return np.array([name or shown(without_suffix(path)) or f"row {row}" for row, (name, path) in rows])
-
-
-def _named_like(ids: np.ndarray, images: Sequence[str], on_bad_image: OnBadImage, found: str) -> list[str]:
-    """Find each id's image: by its file name, with or without folder and suffix."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for name in images:
-        for key in {
-            name,
-            without_suffix(name),
-            PurePosixPath(name).name,
-            without_suffix(PurePosixPath(name).name),
-        }:
-            places[spelt(key)].append(name)
-    here = [places.get(each, []) for each in ids.tolist()]
-    if not any(here):
-        raise DataError(f"no image is named like an id (first '{shown(str(ids[0]))}'), and {found}")
-    many = [places for places in here if len(places) > 1]
-    if many and on_bad_image == "fail":
-        raise DataError(
-            f"{len(many)} ids fit more than one image, first {shown(many[0][0])} and {shown(many[0][1])}; "
-            "add a column 'path'"
-        )
-    return [places[0] if places else "" for places in here]
-
-
-def _known(frame: pd.DataFrame, ids: np.ndarray, asked: Columns) -> Catalogue:
-    columns: dict[str, pd.Series | None] = {name: _column(frame, name) for name in asked.required}
-    columns |= {name: column_of(frame, name) for name in ("redshift", "ra", "dec", "group", "split")}
-    wanted = {name: columns[name] for name in (*asked.attributes, "redshift", "ra", "dec")}
-    there = [(name, column) for name, column in wanted.items() if column is not None]
-    if len(frame) > MANY:
-        there = list(track(there, task=f"reading {len(frame):,} rows", total=len(there), unit="columns"))
-    read = {name: numbers_of(column) for name, column in there}
-    numbers = {name: found for name, (found, _) in read.items()}
-    notes = [note for _, told in read.values() for note in told]
-    bare = Catalogue.bare(ids)
-    labels = column_of(frame, asked.label) if asked.label else None
-    class_names, label = ((), bare.label) if labels is None else classes_of(labels)
-    facts, more = believable({name: numbers.get(name, bare.redshift) for name in ("redshift", "ra", "dec")})
-    return replace(
-        bare, label=label, class_names=class_names, notes=(*notes, *more),
-        redshift=facts["redshift"], ra=facts["ra"], dec=facts["dec"],
-        attributes={name: numbers[name] for name in asked.attributes},
-        group=_words(columns["group"]), split=_words(columns["split"]),
-    )  # fmt: skip
-
-
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    column = column_of(frame, name)
-    if column is None:
-        known = [shown(str(each)) for each in list(frame)[:50]]
-        raise DataError(f"the table has no column '{shown(name)}'; {nearest(name, known)}")
-    return column
-
-
-def believable(
-    columns: Mapping[str, Float[np.ndarray, " row"]],
-) -> tuple[dict[str, Float[np.ndarray, " row"]], list[str]]:
-    """Drop what catalogues write for "unknown": redshifts of -1 or -99, positions off the sky."""
-    redshift, ra, dec = (columns[name] for name in ("redshift", "ra", "dec"))
-    unknown = redshift <= LEAST_REDSHIFT
-    off_sky = (np.abs(dec) > 90) | (ra < -180) | (ra > 360)
-    notes = true_notes({
-        f"{unknown.sum()} redshifts of -1 or less mean unknown": unknown.any(),
-        f"{off_sky.sum()} positions are not on the sky; unknown there": off_sky.any(),
-    })  # fmt: skip
-    facts = {"redshift": known_redshift(redshift)}
-    return facts | {name: np.where(off_sky, np.nan, columns[name]) for name in ("ra", "dec")}, notes
-
-
-def _words(column: pd.Series | None) -> np.ndarray | None:
-    """Return a column of names, None if it is empty throughout."""
-    words = [] if column is None else names_of(column)
-    return np.array(words) if any(words) else None
+    known = listing.known.kept(~repeated, f"{found}; all but the first of each were left out")
+    return Listing(names, known, None if listing.arcsec is None else listing.arcsec[~repeated])

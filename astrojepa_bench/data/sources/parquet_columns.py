@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import pyarrow as pa
 from pyarrow import types
 
+from astrojepa_bench.data.column_names import BANDS, candidates
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.errors import DataError, nearest
 
@@ -21,15 +22,9 @@ AUTO = "auto"
 FLUX = ("flux", "array")
 BAND, IVAR, MASK, SCALE = ("band", "bands"), ("ivar",), ("mask", "bit_mask"), ("scale",)
 BESIDE = (*BAND, *IVAR, *MASK, *SCALE, "psf_fwhm")
-SPELT: Mapping[str, tuple[str, ...]] = {
-    "label": ("label",),
-    "id": ("id", "object_id"),
-    "ra": ("ra",),
-    "dec": ("dec",),
-    "redshift": ("redshift", "z_spec"),
-    "pixel_scale": ("pixel_scale", "pxscale", "rgb_pixel_scale"),
-    "split": ("split",),
-}
+FOUND = ("label", "id", "ra", "dec", "redshift", "pixel_scale", "split")  # by their usual names
+STRICT: Mapping[str, tuple[str, ...]] = {"label": ("label",), "id": ("id", "object_id")}
+"""Names that say so plainly what a column holds that anything else in it is an error, not another column."""
 LABEL_END = "_label"
 DEEPEST = 8  # levels of lists; an image has three
 Kind: TypeAlias = Literal["encoded", "numbers", "bands"]
@@ -151,7 +146,7 @@ class Schema:
         """Find the column of numbers or text for a role; None where there is none.
 
         Args:
-            role: of `SPELT`, or one that has no usual name.
+            role: of `FOUND`, or one that has no usual name.
             asked: a name; `auto` for the usual ones; None or empty for no column.
             stated: the name that the table itself gives, before all others.
 
@@ -172,19 +167,26 @@ class Schema:
         return self._flat(ColumnPlace(names[0]), role) if names else None
 
     def _usual(self, role: str) -> list[str]:
-        """List what could be meant: the plain name alone, else any other usual one."""
-        spelt = SPELT.get(role, ())
-        for words in (spelt[:1], spelt[1:]):
-            found = [name for name in self.columns if name.lower() in words]
-            exact = [name for name in found if name in words]
-            if found:
-                return exact if len(exact) == 1 else found
-        return [name for name in self.columns if role == "label" and name.lower().endswith(LABEL_END)]
+        """List what could be meant: the plain name alone, else the likeliest of the other usual ones."""
+        if role not in FOUND:
+            return []
+        usual = candidates(role, list(self.columns))
+        plain = [name for name in usual if name.lower() == role]
+        if plain:
+            return [role] if role in plain else plain
+        ended = [name for name in self.columns if role == "label" and name.lower().endswith(LABEL_END)]
+        flat = [name for name in usual if not _is_nested(self.columns[name]) and not self._may_be_band(name)]
+        return ended or flat[:1]
+
+    def _may_be_band(self, name: str) -> bool:
+        """Whether a column `z` stands beside those of other bands, or `alpha` is no position."""
+        names = {each.lower() for each in self.columns}
+        alone = name.lower() in ("alpha", "delta") and not {"alpha", "delta"} <= names
+        return alone or (name.lower() == "z" and len(names.intersection(BANDS)) >= 2)
 
     def _flat(self, place: ColumnPlace, role: str) -> ColumnPlace:
         kind = self.type_of(place)
-        depth, inner = levels(kind)
-        if depth or types.is_struct(inner) or types.is_map(inner):
+        if _is_nested(kind):
             raise DataError(
                 f"{self.title}: column '{shown(str(place))}' holds {shown(str(kind))}; expected one value a "
                 f"galaxy: set dataset.{role} to another, or to none"
@@ -258,6 +260,11 @@ class Schema:
         many = f"columns {', '.join(map(shown, found[:9]))} can each hold images"
         none = f"no column holds images among {', '.join(map(shown, list(self.columns)[:20]))}"
         raise DataError(f"{self.title}: {many if found else none}; set dataset.image to the one that does")
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    depth, inner = levels(kind)
+    return bool(depth) or types.is_struct(inner) or types.is_map(inner)
 
 
 def _can_show(kind: pa.DataType) -> bool:

@@ -11,14 +11,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from astrojepa_bench.data.convert import reading
 from astrojepa_bench.data.given import check_regular, read_at_most
 from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
 from astrojepa_bench.data.sources.declared_splits import honoured_splits
+from astrojepa_bench.data.sources.file_kinds import IMAGES, suffix_of
 from astrojepa_bench.data.sources.hub_folder import leads_out
-from astrojepa_bench.data.sources.image_formats import SUFFIXES as IMAGES
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.data.splitting.splits import SPELLINGS
 from astrojepa_bench.errors import DataError
@@ -129,7 +129,7 @@ def holds_parquet(folder: Path) -> bool:
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         if "hats.properties" in files or COLLECTION in files:
             return True  # which of several it is will be asked
-        kinds = {PurePosixPath(name).suffix.lower() for name in files}
+        kinds = {suffix_of(name) for name in files}
         if kinds & IMAGES:
             return False
         found = found or bool(kinds & {*SUFFIXES})

@@ -14,13 +14,14 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from pyarrow import compute, types
 
+from astrojepa_bench.data.column_names import is_band
 from astrojepa_bench.data.sources.catalogue import Catalogue, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
-from astrojepa_bench.data.sources.listing import believable
 from astrojepa_bench.data.sources.parquet_cells import plain
 from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces, is_listed
 from astrojepa_bench.data.sources.parquet_table import CATALOGUE_ROWS, Shard, batches
-from astrojepa_bench.data.sources.tables import classes_of, names_of, numbers_of
+from astrojepa_bench.data.sources.table_columns import believable
+from astrojepa_bench.data.sources.tables import class_notes, classes_of, ids_of, names_of, numbers_of
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
@@ -59,6 +60,7 @@ def known_of(
     places: Mapping[str, ColumnPlace],
     image: ImagePlaces,
     metadata: Mapping[bytes, bytes],
+    guessed: frozenset[str] = frozenset(),
 ) -> Known:
     """Read what a table says of chosen rows.
 
@@ -69,6 +71,7 @@ def known_of(
         places: columns by what they say; under a name that is none of a catalogue's, numbers to carry along.
         image: where images lie, for the names and the scale of their bands.
         metadata: of the table, which may name its classes.
+        guessed: roles of columns that may hold something else, and are left out if they do.
 
     Raises:
         DataError: a column holds something else than expected, or a file is damaged.
@@ -95,12 +98,33 @@ def known_of(
         role: pd.concat(parts, ignore_index=True).rename(str(places[role])) for role, parts in held.items()
     }
     try:
+        notes = _passed_over(columns, guessed)
         catalogue = _catalogue(columns, np.array(ids), _class_names(metadata, places.get("label")))
+        catalogue = replace(catalogue, notes=(*notes, *catalogue.notes))
     except DataError as error:
         raise DataError(f"{title}: {error}") from None
     arcsec = np.concatenate(scale) if scale else _number(columns.get("pixel_scale"), len(ids))[0]
     names = bands.most_common(1)[0][0].split(SEPARATOR) if bands else []
     return Known(rows, catalogue, np.where(arcsec > 0, arcsec, np.nan), tuple(filter(None, names)))
+
+
+def _passed_over(columns: dict[str, pd.Series], guessed: frozenset[str]) -> list[str]:
+    """Take out the columns that do not hold what their names let one guess, and note why."""
+    why = {}
+    if "label" in guessed:
+        try:
+            classes_of(columns["label"])
+        except DataError as error:
+            why["label"] = str(error).partition("; ")[0]
+    repeated = int(columns["id"].dropna().duplicated().sum()) if "id" in guessed else 0
+    if repeated:
+        why["id"] = f"it repeats {repeated} of its values"
+    if "redshift" in guessed and str(columns["redshift"].name).lower() == "z":
+        why["redshift"] = is_band(_number(columns["redshift"], len(columns["redshift"]))[0], "", {})
+    names = {role: str(columns[role].name) for role, reason in why.items() if reason}
+    for role in names:
+        del columns[role]
+    return [f"column '{name}' is not taken for {role}: {why[role]}" for role, name in names.items()]
 
 
 def _catalogue(columns: Mapping[str, pd.Series], ids: np.ndarray, class_names: Sequence[str]) -> Catalogue:
@@ -111,13 +135,15 @@ def _catalogue(columns: Mapping[str, pd.Series], ids: np.ndarray, class_names: S
     }
     facts, more = believable({fact: numbers[fact][0] for fact in ("redshift", "ra", "dec")})
     names, label = ((), bare.label) if "label" not in columns else _classes(columns["label"], class_names)
-    words = {role: np.array(names_of(columns[role])) for role in TEXTS - {"label"} if role in columns}
-    named = words.get("id", ids)
+    words = {role: np.array(names_of(columns[role])) for role in TEXTS - {"label", "id"} if role in columns}
+    called, told = ids_of(columns["id"]) if "id" in columns else (ids, [])
+    told = [*told, *(class_notes(columns["label"]) if "label" in columns and not class_names else ())]
+    named = np.array(called)
     return replace(
         bare, ids=np.where(named == "", ids, named), label=label, class_names=names, group=words.get("group"),
         split=words.get("split"), redshift=facts["redshift"], ra=facts["ra"], dec=facts["dec"],
         attributes={role: values for role, (values, _) in numbers.items() if role not in NUMBERS},
-        notes=(*(note for _, told in numbers.values() for note in told), *more),
+        notes=(*(note for _, said in numbers.values() for note in said), *more, *told),
     )  # fmt: skip
 
 

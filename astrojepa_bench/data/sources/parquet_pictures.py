@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.band_names import is_legacy, letters_of
-from astrojepa_bench.data.sources.container import RefusedError, guarded, shown
+from astrojepa_bench.data.sources.container import RefusedError, shown
 from astrojepa_bench.data.sources.flux import DISPLAYED, Curve, Flux, Stretch, chosen_stretch, planes_of
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import Sides, bands_first, sides_of
 from astrojepa_bench.data.sources.parquet_cells import array_of, bytes_of, names_of
 from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces
+from astrojepa_bench.data.sources.raster import look
 
 SHOWING = 2  # raise it whenever the same cell starts to give other pixels
 
@@ -124,12 +123,9 @@ class Showing:
             return sides_of(self._planes(cells).shape, bands_first=True)
         data = bytes_of(cells.column(self.files.column), self.files)
         bands = glance(data, self.stretch).bands
-        with (
-            suppress(RefusedError),
-            guarded(),
-            Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
-        ):
-            return Sides(image.height, image.width, bands)
+        with suppress(RefusedError):
+            seen = look(data)
+            return Sides(seen.height, seen.width, bands)
         return Sides(*decode(data, bands, self.stretch).pixels.shape)
 
     def _planes(self, cells: pa.RecordBatch) -> np.ndarray:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from jaxtyping import Float
 from pyarrow import types
 
+from astrojepa_bench.data.column_names import told_unused
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.band_names import chosen_bands
 from astrojepa_bench.data.sources.catalogue import Catalogue, unknown_orientation
@@ -23,7 +24,17 @@ from astrojepa_bench.data.sources.image_formats import FITS_SIGNATURE
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, Sides
 from astrojepa_bench.data.sources.listing import Listing, without_repeats
 from astrojepa_bench.data.sources.parquet_cells import bytes_of
-from astrojepa_bench.data.sources.parquet_columns import AUTO, SPELT, ColumnPlace, ImagePlaces, Schema, levels
+from astrojepa_bench.data.sources.parquet_columns import (
+    AUTO,
+    BESIDE,
+    FOUND,
+    LABEL_END,
+    STRICT,
+    ColumnPlace,
+    ImagePlaces,
+    Schema,
+    levels,
+)
 from astrojepa_bench.data.sources.parquet_files import ParquetFiles
 from astrojepa_bench.data.sources.parquet_known import Known, known_of
 from astrojepa_bench.data.sources.parquet_pictures import SHOWING, Showing
@@ -104,7 +115,7 @@ class ParquetRows:
         count = sum(map(len, shards))
         used = count if wanted.galaxies is None else min(wanted.galaxies, count)
         rows = np.arange(used) * count // used  # at equal distances: of rows sorted by sky, from all of it
-        known = known_of(schema.title, shards, rows, places, image, metadata)
+        known = known_of(schema.title, shards, rows, places, image, metadata, _guessed(places, wanted))
         showing = _showing(image, known.bands, wanted.bands, stretch, use_mask, schema.title)
         told = (*files.notes, *_told(schema, places, showing, known.scale, count), *known.catalogue.notes)
         known = known.with_(notes=told)
@@ -234,10 +245,19 @@ def _places(schema: Schema, wanted: Wanted, facts: Mapping[str, str]) -> dict[st
     stated = {
         role: [facts.get(f"hats_col_{role}", ""), facts.get(f"{role}_column", "")] for role in ("ra", "dec")
     }
-    roles = {role: wanted.roles.get(role, AUTO) for role in SPELT} | {"group": wanted.roles.get("group")}
+    roles = {role: wanted.roles.get(role, AUTO) for role in FOUND} | {"group": wanted.roles.get("group")}
     found = {role: schema.known(role, asked, stated.get(role, ())) for role, asked in roles.items()}
     found |= {name: schema.known("attributes", name) for name in wanted.attributes if name not in roles}
     return {role: place for role, place in found.items() if place is not None}
+
+
+def _guessed(places: Mapping[str, ColumnPlace], wanted: Wanted) -> frozenset[str]:
+    """Return the roles of which a column has but a likely name: it may hold something else."""
+    asked = {role for role, name in wanted.roles.items() if name != AUTO}
+    plain = {role: STRICT.get(role, (role,)) for role in places}
+    ends = {role for role, place in places.items() if place.column.lower().endswith(LABEL_END)}
+    sure = {role for role, place in places.items() if place.column.lower() in plain[role]}
+    return frozenset(set(places) - asked - ends - sure)
 
 
 def _distinct(known: Known, where: str, on_bad_image: OnBadImage) -> Known:
@@ -278,6 +298,14 @@ def _showing(
     return Showing(image, bands, given, stretch, use_mask)
 
 
+def _is_beside(name: str, stem: str) -> bool:
+    """Whether a column belongs to the image, or to the tree of a catalogue."""
+    beside = name.startswith(f"{stem}_") and name.rpartition("_")[2] in {
+        word.rpartition("_")[2] for word in BESIDE
+    }
+    return beside or name.startswith("_") or name in ("Norder", "Dir", "Npix")
+
+
 def _told(
     schema: Schema,
     places: Mapping[str, ColumnPlace],
@@ -289,6 +317,11 @@ def _told(
     read = {role: shown(str(place)) for role, place in {"image": showing.image.pixels, **places}.items()}
     words = [role if role == place else f"{role} ({place})" for role, place in read.items()]
     yield f"columns read: {', '.join(words)}"
+    parts = (showing.image.pixels, showing.image.band, *showing.image.beside, showing.image.scale)
+    used = {**{str(at): place.column for at, place in enumerate(parts) if place is not None}}
+    used |= {role: place.column for role, place in places.items()}
+    stem = showing.image.pixels.column.rpartition("_")[0] or showing.image.pixels.column
+    yield from told_unused((name for name in schema.columns if not _is_beside(name, stem)), used)
     if len(scale) < of:
         yield f"{len(scale)} of {of} rows are used, evenly over all of them"
     if types.is_floating(levels(schema.type_of(showing.image.pixels))[1]):

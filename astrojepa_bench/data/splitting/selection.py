@@ -12,6 +12,8 @@ from jaxtyping import Bool, Int
 
 from astrojepa_bench.data.convert import Converted
 from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.container import shown
+from astrojepa_bench.data.sources.raster import told_notes
 from astrojepa_bench.data.splitting.copies import LEAST_SIDE_PX
 from astrojepa_bench.data.splitting.splits import (
     assign_splits,
@@ -84,6 +86,8 @@ def select(
     bad = conflicting(galaxies, seen.label)
     notes += true_notes({f"{bad.sum()} images occur under more than one label; {ALL}": bad.any()})
     rows = np.flatnonzero(usable)[~bad]
+    gone = sorted({*catalogue.kinds().tolist()} - {*catalogue.kinds()[rows].tolist(), ""})
+    notes += [f"class '{shown(name)}' has no image that can be used" for name in gone]
     if not len(rows):
         raise DataError(f"{source} has no usable image among {len(catalogue)}: {'; '.join(notes)}")
     chosen, more = _labelled(catalogue.kept(np.isin(np.arange(len(catalogue)), rows)))
@@ -130,7 +134,7 @@ def readable(
         f"{blank.sum()} images are blank and were left out": blank.any(),
         f"{gaps} images have pixels without a value (NaN), which show sky": gaps,
     }
-    return (converted.digests != b"") & ~blank, true_notes(notes)
+    return (converted.digests != b"") & ~blank, [*true_notes(notes), *told_notes(converted.rows["told"])]
 
 
 def true_notes(notes: Mapping[str, object]) -> list[str]:

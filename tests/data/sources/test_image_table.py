@@ -58,12 +58,14 @@ def test_table_nearest_the_root_is_used(files, tmp_path):
 
 
 def test_lone_table_is_used_whatever_its_name(files, tmp_path):
-    """A single CSV at the root is the table; of two, none is, and the images stand alone."""
+    """A single table at the root is the table; two are refused by name, until one, or none, is named."""
     folder = files.tabled(tmp_path / "f", id=np.arange(24))
     (folder / "table.csv").rename(folder / "catalogue.csv")
     assert files.load(folder).ids[0] == "0"
     (folder / "b.csv").write_text("x\n1\n")
-    assert files.load(folder).ids[0] == "images/00"
+    message = files.refusal(folder)
+    assert "2 tables, b.csv, catalogue.csv; name the one that lists the images as dataset.table" in message
+    assert files.load(folder, table="none").ids[0] == "images/00"
     assert files.load(folder, table="catalogue.csv").ids[0] == "0"
     assert "no table 'catalog.csv'; did you mean 'catalogue.csv'" in files.refusal(
         folder, table="catalog.csv"
@@ -128,7 +130,7 @@ def test_empty_split_is_refused_rather_than_guessed(files, tmp_path):
 BAD_TABLES = {
     "empty": (b"", "is not a CSV table"),
     "heading only": (b"id,path\n", "has no rows"),
-    "no columns": (b"name,file\n1,a.png\n", "no column 'id' or 'path'; found name, file"),
+    "no columns": (b"nom,fichier\n1,a.png\n", "no column 'id' or 'path'; found nom, fichier"),
     "ids of nothing": (
         b"id,x\nq,1\n",
         "no image is named like an id (first 'q'), and table.csv has no column 'path'",
