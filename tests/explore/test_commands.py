@@ -7,7 +7,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
+from PIL import Image
 
 from astrojepa_bench.cli import main
 from astrojepa_bench.explore import map as map_module
@@ -111,6 +113,59 @@ def test_a_run_is_named_by_the_first_letters_of_its_id(look, record_path, tmp_pa
 
 
 @pytest.mark.slow
+def test_tables_of_every_command_tell_run_command_and_meaning(look, record_path, table, tmp_path):
+    """FITS headers name the run; columns that are places have their UCD."""
+    name = str(table.ids[table.rows("test")[2]])
+    commands = {
+        "predict": ("predict", "--table"), "members": ("clusters", "--table"), "odd": ("anomalies", "--table"),
+        "like": ("neighbours", "--id", name, "--among", "train", "--table"),
+        "patches": ("latents", "--id", name, "--table"), "all": ("embed", "--latents"),
+    }  # fmt: skip
+    for file, words in commands.items():
+        code, _, _ = look(*words, tmp_path / f"{file}.fits")
+        assert code == 0
+        with fits.open(tmp_path / f"{file}.fits") as written:
+            header, columns = written[1].header, written[1].columns
+        assert header["RUN_ID"] == record_path.stem
+        assert header["COMMAND"].startswith("astrojepa-bench")
+        assert len(header["DATE"]) == 10
+        assert header[f"TUCD{columns.names.index('ra') + 1}"] == "pos.eq.ra;meta.main"
+
+
+@pytest.mark.slow
+def test_predict_prints_what_the_probes_are(look, galaxies, tmp_path):
+    """Class and redshift of any galaxies; with --json all of it."""
+    code, out, error = look("predict", "-d", galaxies, "--table", tmp_path / "p.csv", files=False)
+    predicted = pd.read_csv(tmp_path / "p.csv")
+
+    assert code == 0
+    assert "class: linear probe of tap" in out
+    assert "as recorded" in out
+    assert "galaxies bear ids of the run's train or val galaxies" in error
+    assert (predicted["redshift_scatter"] > 0).all()
+    assert len(predicted) == 120
+    facts = json.loads(look("predict", "--json")[1])
+    assert len(facts["first"]) == 10
+    assert {"predicted_class", "probability", "predicted_redshift"} <= set(facts["first"][0])
+
+
+@pytest.mark.slow
+def test_a_place_on_the_sky_is_a_query(look, table, tmp_path):
+    """The galaxy that lies there, with its distance; a picture of one's own is another."""
+    row = table.rows("test")[5]
+    place = ("--ra", table.ra[row] + 2e-4, "--dec", table.dec[row])
+    facts = json.loads(look("neighbours", *place, "--json")[1])
+    Image.fromarray(np.moveaxis(np.asarray(table.images[row]), 0, -1)).save(tmp_path / "mine.png")
+    mine = json.loads(look("neighbours", "--image", tmp_path / "mine.png", "--json")[1])
+
+    assert facts["query"]["id"] == str(table.ids[row]) == mine["neighbours"][1]["id"]
+    assert facts["query"]["separation_arcsec"] == pytest.approx(
+        0.72 * np.cos(np.radians(table.dec[row])), abs=0.002
+    )
+    assert mine["query"]["id"] == "mine"
+
+
+@pytest.mark.slow
 def test_report_is_a_page(look, tmp_path):
     """What stands in it is tested in test_report.py."""
     assert look("report", "--out", tmp_path / "r.html")[0] == 0
@@ -129,6 +184,9 @@ def test_report_is_a_page(look, tmp_path):
         (("map", "--colour", "redshit", "--out", "x.png"), "unknown column 'redshit'"),
         (("latents", "--index", "999", "--out", "x.png"), "index 999 is not among the"),
         (("neighbours", "--index", "-1", "--out", "x.png"), "index -1 is not among the"),
+        (("neighbours", "--ra", "1"), "--ra and --dec belong together"),
+        (("latents", "--id", "nobody", "--out", "x.png"), "has the id 'nobody'"),
+        (("predict", "--table", "x.doc"), "unknown ending '.doc'; use one of .csv"),
         (("clusters", "--clusters", "0", "--out", "x.png"), "asked for 0 clusters"),
         (("report", "--out", "x.pdf"), "'.pdf' is not an HTML page"),
         (("embed", "-d", "hdf6", "--out", "x.h5"), "hdf6"),
