@@ -12,8 +12,8 @@ from astrojepa_bench.data.convert import convert, fingerprint
 from astrojepa_bench.data.given import check_regular
 from astrojepa_bench.data.sources.archive import ImageFiles
 from astrojepa_bench.data.sources.catalogue import Catalogue
+from astrojepa_bench.data.sources.file_kinds import IMAGES, suffix_of
 from astrojepa_bench.data.sources.flux import Stretch
-from astrojepa_bench.data.sources.image_formats import SUFFIXES
 from astrojepa_bench.data.table import BAND_NAMES
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
@@ -33,8 +33,8 @@ def one_picture(path: Path, like: ImageSpec, stretch: Stretch = "auto") -> Galax
         DataError: it is no image, cannot be read, or has another number of bands.
     """
     check_regular(path)
-    if not path.name.lower().endswith(tuple(SUFFIXES)):
-        raise DataError(f"{path} is no picture by its name; expected {', '.join(sorted(SUFFIXES))}")
+    if suffix_of(path.name) not in IMAGES:
+        raise DataError(f"{path} is no picture by its name; expected {', '.join(sorted(IMAGES))}")
     with TemporaryDirectory() as folder:
         room, cache = Path(folder, "picture"), Path(folder, "cache")
         room.mkdir()

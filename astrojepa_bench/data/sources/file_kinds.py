@@ -146,14 +146,13 @@ def _chosen(names: Sequence[str], tables: Sequence[str], wanted: str) -> str | N
     if wanted:
         named = [name for name in names if name == wanted or name.endswith(f"/{wanted}")]
         if not named:
-            known = map(shown, tables[:20])
-            raise DataError(f"there is no table '{shown(wanted)}'; {nearest(wanted, known)}")
+            close = nearest(wanted, map(shown, tables[:20]))
+            raise DataError(f"there is no table '{shown(wanted)}'; {close}")
         return min(named, key=_depth)
     usual = [name for name in tables if PurePosixPath(name).name.lower().partition(".")[0] == TABLE]
     if usual:
         return min(usual, key=_depth)
-    known = {*tables}
-    lone = [name for name in _at_root(names) if name in known]
+    lone = [name for name in _at_root(names) if name in {*tables}]
     if len(lone) > 1:
         raise DataError(
             f"there are {len(lone)} tables, {', '.join(map(shown, lone[:MOST_NAMED]))}; name the one that lists "
