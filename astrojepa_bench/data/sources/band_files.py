@@ -23,7 +23,8 @@ from astrojepa_bench.errors import DataError
 
 ARRAYS = (".fits", ".fit", ".fts", ".npy", ".tif", ".tiff")  # of which one file may hold one band
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")  # which show several bands in one file
-WORDS = re.compile(r"[/_\-. ]+|(?<=\d)(?=[A-Za-z]$)")  # also before a letter behind a number, as in ngc628r
+# Also before a letter behind a number, as in ngc628r, which f814w is not.
+WORDS = re.compile(r"[/_\-. ]+|(?<=\d)(?<![fF]\d{3})(?<![fF]\d{4})(?=[A-Za-z]$)")
 FILLING = SURVEYS | {"bands", "filters"}  # words about a filter that say nothing by themselves
 BESIDE = frozenset({
     "mask", "masks", "wht", "weight", "weights", "ivar", "invvar", "err", "error", "errors", "var", "variance",

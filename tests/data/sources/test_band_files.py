@@ -16,6 +16,7 @@ JOINED = {
     "folder a galaxy": ("x{}/{}.fits", "gri", "x{}.fits"),
     "in the middle": ("cutout-HSC-{1}-{0}-pdr2.fits", "GRI", "cutout_{}-pdr2.fits"),
     "space telescope": ("x{}_hst_{}_drz.fits", ("f435w", "f814w"), "x{}_drz.fits"),
+    "space telescope at the end": ("x{}_{}.fits", ("f435w", "f814w", "f160w"), "x{}.fits"),
     "euclid": ("x{}_{}.fits", ("vis", "nir_y", "nir_h"), "x{}.fits"),
     "band a word": ("x{}_{}-band.fits", "gr", "x{}.fits"),
 }
@@ -48,6 +49,12 @@ SINGLE = {
 def test_single_images_stay_single(kind):
     """Names that merely end like a filter are names."""
     assert joined(pairs_by_names(SINGLE[kind]), "their names") is None
+
+
+def test_filters_of_space_telescopes_keep_their_names():
+    """A letter behind a number may be a band of its own, and is not in f814w: Hubble's F160W is redder."""
+    names = [f"x{n}_{band}.fits" for n in range(3) for band in ("f435w", "f814w", "f160w")]
+    assert joined(pairs_by_names(names), "their names").bands == ("F160W", "F814W", "F435W")
 
 
 def test_a_galaxy_that_lacks_a_band_or_has_it_twice_is_named():
