@@ -37,11 +37,12 @@ def plain(text: str) -> str:
         >>> plain("\x1b[31mred\u202e")
         '\\u001b[31mred\\u202e'
     """
-    return _STEERING.sub(_spelt, text)
+    return _STEERING.sub(spelt_out, text)
 
 
-def _spelt(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")  # as JSON spells them, so that JSON stays JSON
+def spelt_out(found: re.Match[str]) -> str:
+    """Spell a match as JSON does, so that JSON stays JSON."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 

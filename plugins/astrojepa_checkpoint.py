@@ -248,9 +248,7 @@ def read_checkpoint(path: Path) -> Imported:
         warnings=(
             f"{path.name}: trained elsewhere{progress_of(around)}, as published on {SURVEY} in a random split; "
             "it has most likely seen test galaxies of that survey, without their labels",
-            *([f"{path.name} does not say how many attention heads it has; {assumed}"] if assumed else []),
-            *([] if predicts else [f"{path.name} holds no predictor: it is scored, and predicts nothing"]),
-            *left_out_of(path, state),
+            *not_as_published(path, state, assumed, predicts),
         ),
     )  # fmt: skip
 
@@ -276,12 +274,16 @@ def whole_model(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(front): value for name, value in state.items() if name.startswith(front)}
 
 
-def left_out_of(path: Path, state: Mapping[str, Tensor]) -> list[str]:
-    """Name the parts of a file that are none of the published model."""
+def not_as_published(path: Path, state: Mapping[str, Tensor], assumed: str, predicts: bool) -> list[str]:
+    """List what a file lacks of the published model, and the parts that it holds beside it, which are left out."""
     parts = Counter(name.partition(".")[0] for name in state)
-    others = {name: count for name, count in sorted(parts.items()) if name not in PARTS}
-    named = ", ".join(f"{name} ({count})" for name, count in others.items())
-    return [f"{path.name}: left out, by the number of tensors: {named}"] if others else []
+    named = ", ".join(f"{name} ({count})" for name, count in sorted(parts.items()) if name not in PARTS)
+    told = {
+        f"{path.name} does not say how many attention heads it has; {assumed}": assumed,
+        f"{path.name} holds no predictor: it is scored, and predicts nothing": not predicts,
+        f"{path.name}: left out, by the number of tensors: {named}": named,
+    }
+    return [text for text, holds in told.items() if holds]
 
 
 def heads_of(path: Path, around: Mapping[str, object], width: int) -> tuple[int, str]:

@@ -6,11 +6,13 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
 from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.mosaic import anomalies_figure
+from astrojepa_bench.explore.table_formats import TableOrigin
 from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
 
 SHOWN = 10
@@ -24,7 +26,7 @@ def execute(arguments: Namespace) -> int:
     mosaic: Path = arguments.table.with_suffix(".png")
     with looking(arguments) as sample:
         frame = anomaly_table(sample, arguments.by, arguments.draws)
-        write_table(frame, arguments.table)
+        write_table(frame, arguments.table, TableOrigin.of(sample, command_line()))
         write_figure(anomalies_figure(sample, frame, arguments.by), mosaic)
     columns = ["rank", "index", "id", "class", *frame.columns.intersection(["anomaly_type", "redshift"])]
     first = frame[[*columns, arguments.by]].head(SHOWN)

@@ -1,7 +1,8 @@
 """The arguments of every command, one function a command; argparse and nothing else is imported.
 
 What several commands take stands in `shared_arguments.py`, what the actions of `leaderboard` take in
-`board_arguments.py`, what is asked of components and of the machine in `component_arguments.py`.
+`board_arguments.py`, what is asked of components and of the machine in `component_arguments.py`, and of single
+galaxies in `query_arguments.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from astrojepa_bench.cli.shared_arguments import RUNS
+from astrojepa_bench.cli.shared_arguments import PICTURE, RUNS, TABLE
 from astrojepa_bench.cli.shared_arguments import bad_image as _bad_image
 from astrojepa_bench.cli.shared_arguments import cache as _cache
 from astrojepa_bench.cli.shared_arguments import device as _device
 from astrojepa_bench.cli.shared_arguments import executor as _executor
-from astrojepa_bench.cli.shared_arguments import index as _index
 from astrojepa_bench.cli.shared_arguments import isolation as _isolation
 from astrojepa_bench.cli.shared_arguments import json_flag as _json
 from astrojepa_bench.cli.shared_arguments import looking as _looking
@@ -24,8 +24,6 @@ from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
 from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
 from astrojepa_bench.cli.shared_arguments import writing as _writing
-
-PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
 
 # --- runs ------------------------------------------------------------------------------------------------
 
@@ -288,13 +286,6 @@ def anomalies(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def latents(parser: ArgumentParser) -> None:
-    """Declare the arguments of `latents`."""
-    parser.epilog = "example:\n  astrojepa-bench latents 3f9a2c --index 3 --picture latents.png"
-    _looking(parser, picture=PICTURE)
-    _index(parser, "galaxy")
-
-
 def latent_map(parser: ArgumentParser) -> None:
     """Declare the arguments of `map`."""
     parser.epilog = """examples:
@@ -313,19 +304,14 @@ def latent_map(parser: ArgumentParser) -> None:
 
 def clusters(parser: ArgumentParser) -> None:
     """Declare the arguments of `clusters`."""
-    parser.epilog = "example:\n  astrojepa-bench clusters 3f9a2c --picture clusters.png"
-    _looking(parser, picture=PICTURE)
+    parser.epilog = """examples:
+  astrojepa-bench clusters 3f9a2c --picture clusters.png
+  astrojepa-bench clusters latest --out board --table members.fits"""
+    _looking(parser, picture=PICTURE, table=f"{TABLE}, a row a galaxy")
     parser.add_argument(
         "--clusters", type=int, metavar="K",
         help="number of clusters (default: one per class; without labels 10 or fewer)",
     )  # fmt: skip
-
-
-def neighbours(parser: ArgumentParser) -> None:
-    """Declare the arguments of `neighbours`."""
-    parser.epilog = "example:\n  astrojepa-bench neighbours 3f9a2c --index 3 --picture neighbours.png"
-    _looking(parser, picture=PICTURE)
-    _index(parser, "query")
 
 
 def report(parser: ArgumentParser) -> None:

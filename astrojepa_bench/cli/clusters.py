@@ -8,11 +8,13 @@ from argparse import Namespace
 
 from tabulate import tabulate
 
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.clusters import (
     Clusters,
     class_counts,
+    cluster_members,
     cluster_table,
     clusters_figure,
     counted_classes,
@@ -20,29 +22,40 @@ from astrojepa_bench.explore.clusters import (
     title_of,
 )
 from astrojepa_bench.explore.figures import check_picture, write_figure
+from astrojepa_bench.explore.table_formats import TableOrigin
+from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
 
 
 def execute(arguments: Namespace) -> int:
-    """Write the picture and print what is in the clusters."""
-    check_picture(arguments.picture)
+    """Write picture and table, and print what is in the clusters."""
+    picture, table = arguments.picture, arguments.table
+    if picture is not None:
+        check_picture(picture)
+    if table is not None:
+        check_format(table, TABLE_FORMATS)
     with looking(arguments) as sample:
         clusters = find_clusters(sample, arguments.clusters)
-        write_figure(clusters_figure(clusters), arguments.picture)
+        if table is not None:
+            write_table(cluster_members(clusters), table, TableOrigin.of(sample, command_line()))
+        if picture is not None:
+            write_figure(clusters_figure(clusters), picture)
+    written = {"picture": picture, "table": table}
+    named = {name: str(path) for name, path in written.items() if path is not None}
     if arguments.json:
-        print(json.dumps(_facts(clusters, str(arguments.picture))))
+        print(json.dumps({**named, **_facts(clusters)}))
     else:
         frame = cluster_table(clusters)
         headers = list(map(str, frame.columns))
         print(tabulate(frame.to_numpy().tolist(), headers=headers, tablefmt="simple"))
-        print(f"\n{arguments.picture}: {title_of(clusters)}")
+        print(f"\n{' and '.join(named.values())}: {title_of(clusters)}")
     return 0
 
 
-def _facts(clusters: Clusters, picture: str) -> dict[str, object]:
+def _facts(clusters: Clusters) -> dict[str, object]:
     counts = class_counts(clusters)
     rows = [
         {"cluster": number, "galaxies": sum(row), "counts": row} for number, row in enumerate(counts.tolist())
     ]
     agreement = None if clusters.purity is None else dataclasses.asdict(clusters.purity)
     classes = [*counted_classes(clusters.sample), "unlabelled"]
-    return {"picture": picture, "classes": classes, "agreement": agreement, "clusters": rows}
+    return {"classes": classes, "agreement": agreement, "clusters": rows}

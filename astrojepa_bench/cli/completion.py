@@ -110,6 +110,7 @@ def _runs(parsed_args: Namespace, **_: object) -> list[str]:
 
 _COMPLETERS: dict[str, Completer] = {
     **dict.fromkeys(KINDS, _names),
+    "among": lambda **given: ["train", "val", "test", *_targets(**given)],
     "dataset": _targets,
     "kind": _kinds,
     "name": _subjects,

@@ -5,23 +5,37 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
+from astrojepa_bench.cli.query import asked_for, check_query, facts_of, told_of
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.latents_figure import latents_figure
+from astrojepa_bench.explore.latents_map import patch_table
+from astrojepa_bench.explore.table_formats import TableOrigin
+from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, facts_table, write_table
 
 
 def execute(arguments: Namespace) -> int:
-    """Write the picture and print where it is."""
-    check_picture(arguments.picture)
+    """Write picture and table, and print where they are."""
+    picture, table = arguments.picture, arguments.table
+    if picture is not None:
+        check_picture(picture)
+    if table is not None:
+        check_format(table, TABLE_FORMATS)
+    check_query(arguments)
     with looking(arguments) as sample:
-        row = sample.row_of(arguments.index)
-        write_figure(latents_figure(sample, arguments.index), arguments.picture)
-    name = str(sample.table.ids[row])
-    facts = {"picture": str(arguments.picture), "index": arguments.index, "id": name}
-    print(
-        json.dumps(facts)
-        if arguments.json
-        else f"{arguments.picture}: galaxy {name} (index {arguments.index})"
-    )
+        asked = asked_for(arguments, sample)
+        if table is not None:
+            origin = TableOrigin.of(asked.sample, command_line())
+            write_table(patch_table(asked.sample, asked.index), table, origin)
+        if picture is not None:
+            write_figure(latents_figure(asked.sample, asked.index), picture)
+        galaxy = facts_table(asked.sample).iloc[asked.index]
+    written = {"picture": picture, "table": table}
+    named = {name: str(path) for name, path in written.items() if path is not None}
+    if arguments.json:
+        print(json.dumps({**named, **facts_of(asked, galaxy)}))
+    else:
+        print(f"{' and '.join(named.values())}: {told_of(asked, galaxy)}")
     return 0

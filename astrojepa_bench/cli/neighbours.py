@@ -5,25 +5,44 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
+from astrojepa_bench.cli.query import PLACES, asked_for, check_query, facts_of, sample_among, told_of
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.neighbours import find_neighbours, neighbours_figure
+from astrojepa_bench.explore.table_formats import TableOrigin
+from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
+
+SHOWN = ["rank", "index", "id", "class", "anomaly_type", "ra", "dec", "redshift", "similarity"]
 
 
 def execute(arguments: Namespace) -> int:
-    """Write the strip and print who is in it."""
-    check_picture(arguments.picture)
+    """Write the strip and the table, and print who is in them."""
+    picture, table = arguments.picture, arguments.table
+    if picture is not None:
+        check_picture(picture)
+    if table is not None:
+        check_format(table, TABLE_FORMATS)
+    check_query(arguments)
     with looking(arguments) as sample:
-        frame = find_neighbours(sample, arguments.index)
-        write_figure(neighbours_figure(sample, arguments.index), arguments.picture)
-    shown = frame.columns.intersection(
-        ["rank", "index", "id", "class", "anomaly_type", "redshift", "similarity"]
-    )
+        asked, searched = asked_for(arguments, sample), sample_among(arguments, sample)
+        query = None if asked.sample is searched else asked.sample
+        frame = find_neighbours(searched, asked.index, query=query)
+        if table is not None:
+            write_table(frame, table, TableOrigin.of(searched, command_line()))
+        if picture is not None:
+            write_figure(neighbours_figure(searched, asked.index, query=query), picture)
+    shown = frame[frame.columns.intersection(SHOWN)]
+    made = {"picture": picture, "table": table}
+    written = {name: str(path) for name, path in made.items() if path is not None}
     if arguments.json:
-        found = json.loads(frame[shown].to_json(orient="records"))
-        print(json.dumps({"picture": str(arguments.picture), "neighbours": found}))
-    else:
-        print(frame[shown].to_string(index=False))
-        print(f"\n{arguments.picture}: the strip")
+        found = json.loads(shown.to_json(orient="records"))
+        query_facts = facts_of(asked, frame.iloc[0])
+        print(json.dumps({**written, "among": searched.title, "query": query_facts, "neighbours": found}))
+        return 0
+    print(shown.to_string(index=False, formatters=PLACES))
+    print(f"\n{told_of(asked, frame.iloc[0])}, and the {len(frame) - 1} most similar of {searched.title}")
+    for name, path in written.items():
+        print(f"{path}: the {'strip' if name == 'picture' else 'table'}")
     return 0

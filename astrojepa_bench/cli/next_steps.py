@@ -17,9 +17,15 @@ LOOKS = (
     ("map", "--thumbnails --picture map.png"),
     ("anomalies", "--table odd.csv"),
 )
+FURTHER = (
+    ("neighbours", "--index 0 --picture neighbours.png"),
+    ("clusters", "--picture clusters.png"),
+    ("score", "--evaluator full"),
+)
+"""What comes next where report, map and anomalies are written already."""
 
 
-def next_steps(records: Sequence[RunRecord], out: Path) -> str:
+def next_steps(records: Sequence[RunRecord], out: Path, *, is_looked_at: bool = False) -> str:
     """Name the runs of a grid, and write three commands that look at one, ready to be copied.
 
     The run that they look at is the first that was planned of a contestant, whatever it scored: nothing is chosen
@@ -28,6 +34,7 @@ def next_steps(records: Sequence[RunRecord], out: Path) -> str:
     Args:
         records: of the grid, in the order of its plan.
         out: the output folder.
+        is_looked_at: whether its report, map and anomalies are there.
     """
     folder = [] if out == RUNS else ["--out", str(out)]
     scored = [record for record in records if record.status in SCORED]
@@ -40,7 +47,7 @@ def next_steps(records: Sequence[RunRecord], out: Path) -> str:
     if not asked:
         return "\n".join(lines)
     lines.append("Next:" if len(asked) == 1 else "Next, with the first of them:")
-    for verb, product in LOOKS:
+    for verb, product in FURTHER if is_looked_at else LOOKS:
         command = shlex.join(["astrojepa-bench", verb, asked[0].run_id[:LETTERS], *folder])
         lines.append(f"  {command} {product}")
     return "\n".join(lines)

@@ -196,4 +196,4 @@ def show(result: GridResult, request: RunRequest, products: Products | None, *, 
     print(f"\nLeaderboard: {page}")
     for line in () if products is None else products.lines:
         print(line)
-    print(next_steps(result.records, request.out))
+    print(next_steps(result.records, request.out, is_looked_at=products is not None))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 RUNS = Path("astrojepa-runs")
+PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
+TABLE = "table to write: .csv, .parquet, .fits or .vot"
 ENDINGS = {
     "picture": (".png", ".pdf", ".svg", ".jpg", ".jpeg"),
     "page": (".html", ".htm"),
@@ -179,13 +181,6 @@ def overlap(parser: ArgumentParser | _ArgumentGroup) -> None:
     """Declare what is known of the galaxies that weights from a file have seen."""
     parser.add_argument(
         "--overlap", type=Path, metavar="FILE", help="certificate of `data overlap`, for weights from a file"
-    )
-
-
-def index(parser: ArgumentParser, what: str) -> None:
-    """Declare which galaxy is meant."""
-    parser.add_argument(
-        "--index", type=int, required=True, metavar="N", help=f"index of the {what}, counted from 0"
     )
 
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from astrojepa_bench.cli import arguments, board_arguments, component_arguments
+from astrojepa_bench.cli import arguments, board_arguments, component_arguments, query_arguments
 
 
 class Verb(NamedTuple):
@@ -152,7 +152,7 @@ VERBS: Mapping[str, Verb] = {
     "latents": Verb(
         "latents",
         "Draw one galaxy: itself, context, targets, and how well each patch is predicted (or views compared).",
-        arguments.latents,
+        query_arguments.latents,
     ),
     "map": Verb(  # nor may one be called map
         "latent_map",
@@ -167,7 +167,12 @@ VERBS: Mapping[str, Verb] = {
     "neighbours": Verb(
         "neighbours",
         "Find the galaxies whose latents are most like those of a given one, and draw them as a strip.",
-        arguments.neighbours,
+        query_arguments.neighbours,
+    ),
+    "predict": Verb(
+        "predict",
+        "Predict class and redshift of new galaxies by the probes of a finished run, each with its uncertainty.",
+        query_arguments.predict,
     ),
     "report": Verb(
         "report",

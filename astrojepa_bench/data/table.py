@@ -114,7 +114,8 @@ def _table(
 
 def _spec(images: Images, split: np.ndarray, mirror_safe: bool, stated: tuple[str, ...]) -> ImageSpec:
     bands, size_px = images.shape[1:3]
-    mean, std = band_statistics(images, np.flatnonzero(split == "train"))
+    train = np.flatnonzero(split == "train")  # there are none only where galaxies are looked at
+    mean, std = band_statistics(images, train if len(train) else np.arange(len(images)))
     names = stated or BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
     return ImageSpec(names, size_px, mean, std, mirror_safe)
 

@@ -52,13 +52,14 @@ class NumberType:
 
 
 class NumberArray:
-    """Stands for `numpy.ndarray` while a file is read.
+    """Stands for `numpy.ndarray` while a file is read, and for the function that makes an empty one to be filled.
 
     Attributes:
         values: its numbers as a tensor; None where it holds anything but numbers that torch knows.
     """
 
-    values: Tensor | None = None
+    def __init__(self, *_: object) -> None:
+        self.values: Tensor | None = None
 
     def __setstate__(self, state: tuple[object, ...]) -> None:
         _, shape, kind, by_columns, data = state
@@ -107,11 +108,6 @@ def _number(kind: object, data: object = b"") -> int | float | bool:
     raise pickle.UnpicklingError("a NumPy scalar that is no number")
 
 
-def _array(*_: object) -> NumberArray:
-    """Stand for the function that makes an empty array, which is filled afterwards."""
-    return NumberArray()
-
-
 def _path(*parts: object) -> str:
     """Stand for the classes of paths; return the path as text."""
     return str(PurePosixPath(*map(str, parts)))
@@ -123,7 +119,7 @@ STAND_INS: tuple[tuple[Any, str], ...] = (
     (NumberArray, "numpy.ndarray"),
     *((stand_in, f"{package}.multiarray.{name}")
       for package in ("numpy.core", "numpy._core")  # NumPy 1 and 2 name the module apart
-      for stand_in, name in ((_number, "scalar"), (_array, "_reconstruct"))),
+      for stand_in, name in ((_number, "scalar"), (NumberArray, "_reconstruct"))),
     (Settings, "argparse.Namespace"),
     (Plain, "collections.defaultdict"),
     *((Plain, f"{module}.AttributeDict")

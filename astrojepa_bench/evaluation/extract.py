@@ -24,6 +24,7 @@ from astrojepa_bench.types import GalaxyTable, Split
 version = 1  # raise it whenever a number changes
 BATCH = 512
 BATCH_ON_CPU = 64  # activations of more leave the processor's cache
+FITTED_TO = "facts"  # the room of labels and redshifts in the file of a run
 ENCODED: tuple[Split, ...] = ("train", "val", "test")
 TapFeatures = Mapping[str, Float[Tensor, "galaxy dim"]]
 
@@ -136,14 +137,41 @@ def compute_features(encoder: Encoder, table: GalaxyTable, images: DeviceImages,
 
 
 def save_features(path: Path, table: GalaxyTable, features: Features) -> None:
-    """Write features and ids of every split of a table to the file of a run."""
+    """Write features and ids of every split of a table to the file of a run, with what probes are fitted to."""
     parts = {split: features.split(split) for split in ENCODED}
-    FeatureFile(path, table.fingerprint).write(
-        {
-            split: {"ids": part.ids, **{tap: values.numpy() for tap, values in part.features.items()}}
-            for split, part in parts.items()
-        }
-    )
+    arrays: dict[str, Arrays] = {
+        split: {"ids": part.ids, **{tap: values.numpy() for tap, values in part.features.items()}}
+        for split, part in parts.items()
+    }
+    for split, part in parts.items():
+        known = {} if part.redshift is None else {"redshift": part.redshift}
+        arrays[f"{FITTED_TO}/{split}"] = {"label": part.label, "anomaly": part.anomaly, **known}
+    FeatureFile(path, table.fingerprint).write(arrays)
+
+
+def kept_features(path: Path, fingerprint: str, seed: int) -> Features | None:
+    """Read features back with the labels and redshifts that were kept beside them, without their galaxies.
+
+    Args:
+        path: the file of a run.
+        fingerprint: of its galaxies.
+        seed: of the run.
+
+    Returns:
+        None where there are none, or they are of other galaxies, or were kept before labels were.
+    """
+    file, parts = FeatureFile(path, fingerprint), dict[Split, SplitFeatures]()
+    for split in ENCODED:
+        found, facts = file.read(split), file.read(f"{FITTED_TO}/{split}")
+        if found is None or facts is None or not {"label", "anomaly"} <= set(facts):
+            return None
+        taps = {name: torch.from_numpy(values) for name, values in found.items() if name != "ids"}
+        ids = np.char.decode(found["ids"], "utf-8")
+        parts[split] = SplitFeatures(
+            ids, taps, facts["label"], facts["anomaly"], redshift=facts.get("redshift")
+        )
+    label = np.concatenate([part.label for part in parts.values()])
+    return Features(parts["train"], parts["val"], parts["test"], len(np.unique(label[label >= 0])), seed)
 
 
 def load_features(path: Path, table: GalaxyTable, seed: int) -> Features | None:

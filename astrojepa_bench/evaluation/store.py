@@ -4,6 +4,7 @@
 @fingerprint                        of the galaxies that everything below is of
 @sealed                             that a seal stands behind the file (see `seals`); older files have none
 <split>/ids  <split>/<tap>          features of train, val and test
+facts/<split>/<array>               their labels, kinds of anomaly and redshifts, which probes are fitted to
 extras/<name>/<array>               what evaluators requested beyond them
 predictions/<evaluator>/<array>     what evaluators predict of each galaxy, with ids
 ```

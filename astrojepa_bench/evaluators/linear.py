@@ -77,9 +77,26 @@ class Linear(Evaluator):
             ContractError: a feature is not finite.
             DataError: a split has no labelled galaxy.
         """
+        return self.report(self.fit(features), features)
+
+    def fit(self, features: Features) -> LinearProbe:
+        """Fit on train, and choose C and tap on val; test is not looked at.
+
+        Raises:
+            ContractError: a feature is not finite.
+            DataError: train or val has no labelled galaxy.
+        """
         taps = track(features.taps, task="linear probe", total=len(features.taps), unit="taps")
-        probes = [_Probe.fit(tap, features, self.c_grid) for tap in taps]
-        probe = min(probes, key=lambda probe: probe.log_loss)  # the first of equals
+        probes = [LinearProbe.fit(tap, features, self.c_grid) for tap in taps]
+        return min(probes, key=lambda probe: probe.log_loss)  # the first of equals
+
+    def report(self, probe: LinearProbe, features: Features) -> Evaluation:
+        """Score a fitted probe on test.
+
+        Raises:
+            ContractError: a feature is not finite.
+            DataError: test has no labelled galaxy.
+        """
         test, train = read_labelled(features, "test", probe.tap), read_labelled(features, "train", probe.tap)
         log_p = probe.log_probability(test.features)
         predicted = probe.classes[log_p.argmax(axis=1)]
@@ -115,8 +132,17 @@ def _nll(
 
 
 @dataclass(frozen=True)
-class _Probe:
-    """The classifier that validation prefers on one tap."""
+class LinearProbe:
+    """The classifier that validation prefers on one tap.
+
+    Attributes:
+        tap: whose features it reads.
+        classes: index of each class that it knows, in the order of its probabilities.
+        scaling: of the features.
+        classifier: one fit, of standardised features.
+        c: its inverse penalty.
+        log_loss, accuracy: on validation.
+    """
 
     tap: str
     classes: Int[np.ndarray, " class"]
@@ -127,7 +153,8 @@ class _Probe:
     accuracy: float
 
     @classmethod
-    def fit(cls, tap: str, features: Features, c_grid: tuple[float, ...]) -> _Probe:
+    def fit(cls, tap: str, features: Features, c_grid: tuple[float, ...]) -> LinearProbe:
+        """Fit one tap on train, and choose C on val."""
         train, val = read_labelled(features, "train", tap), read_labelled(features, "val", tap)
         classes, target = np.unique(train.label, return_inverse=True)
         scaling = Standardisation.fit(train.features)
@@ -146,11 +173,13 @@ class _Probe:
         return cls(tap, classes, scaling, chosen, c_grid[best], loss, accuracy(val.label, classes[index]))
 
     def log_probability(self, features: Float[Tensor, "galaxy dim"]) -> Float[np.ndarray, "galaxy class"]:
+        """Return the log-probability of each of `classes` for features of the tap."""
         found: Float[np.ndarray, "galaxy class"]
         found = self.classifier.log_probability(self.scaling(features))[0].cpu().numpy()
         return found
 
     def warnings(self) -> tuple[str, ...]:
+        """List what a reader of its scores should know."""
         found = []
         if not bool(self.classifier.converged[0]):
             found.append(f"the fit with C = {self.c:g} on tap '{self.tap}' did not converge")

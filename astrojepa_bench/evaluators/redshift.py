@@ -65,11 +65,30 @@ class Redshift(Evaluator):
             ContractError: a feature is not finite.
             DataError: too few galaxies have a number.
         """
-        ridges = dict[str, Ridge]()
-        for each in features.taps:
-            train, val = self._read(features, "train", each), self._read(features, "val", each)
-            ridges[each] = Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
-        tap, ridge = min(ridges.items(), key=lambda fitted: float(fitted[1].loss))  # the first of equals
+        return self.report(self.fit(features), features)
+
+    def fit(self, features: Features) -> NumberProbe:
+        """Fit on train, and choose penalty and tap on val; test is not looked at.
+
+        Raises:
+            ContractError: a feature is not finite.
+            DataError: too few galaxies of train or val have a number.
+        """
+        probes = list[NumberProbe]()
+        for tap in features.taps:
+            train, val = self._read(features, "train", tap), self._read(features, "val", tap)
+            ridge = Ridge.fit((train.features, train.target), (val.features, val.target), ALPHAS)
+            probes.append(NumberProbe(tap, ridge, ridge.predict(val.features)[:, 0].cpu().numpy(), val.truth))
+        return min(probes, key=lambda probe: float(probe.ridge.loss))  # the first of equals
+
+    def report(self, probe: NumberProbe, features: Features) -> Evaluation:
+        """Score a fitted probe on test.
+
+        Raises:
+            ContractError: a feature is not finite.
+            DataError: too few test galaxies have a number.
+        """
+        tap, ridge = probe.tap, probe.ridge
         train, test = self._read(features, "train", tap), self._read(features, "test", tap)
         predicted = {
             "": ridge.predict(test.features)[:, 0].cpu().numpy(),
@@ -121,6 +140,22 @@ class Redshift(Evaluator):
             **(outlying if redshifts else {}),
             "r2": r_squared(truth, predicted),
         }
+
+
+@dataclass(frozen=True)
+class NumberProbe:
+    """The regression that validation prefers.
+
+    Attributes:
+        tap: whose features it reads.
+        ridge: of one number.
+        validated, truth: what it predicts of the validation galaxies, and what is true of them.
+    """
+
+    tap: str
+    ridge: Ridge
+    validated: Values
+    truth: Values
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,8 @@ def _errors(sample: Sample, draws: int) -> Scores | None:
     What is stored is what evaluators are given, of `DRAWS` draws.
     """
     run, kept = sample.run, sample.kept
-    if kept is None or sample.galaxies is None or draws != DRAWS:
+    of_test = sample.own and sample.split == "test"
+    if kept is None or sample.galaxies is None or not of_test or draws != DRAWS:
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=draws)
     subject = ExtrasContext(run.objective, run.masker, sample.galaxies)
     path = run.store.features_path(run.record.run_id)

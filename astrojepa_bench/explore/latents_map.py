@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.geometry.grids import Masks, PatchGrid
 from astrojepa_bench.streams import Streams, stream_seed
 from astrojepa_bench.training.asked import prediction_of
@@ -118,6 +121,37 @@ def patch_errors(sample: Sample, row: int, draws: int = DRAWS) -> PatchErrors | 
         _averaged(places, np.concatenate(cosines, axis=None), grid),
         _averaged(places, np.concatenate(squares, axis=None), grid),
     )
+
+
+def patch_table(sample: Sample, index: int) -> pd.DataFrame:
+    """Return how well a run predicts each patch of a galaxy, a row a patch, as `latents_figure` draws it.
+
+    Columns: `id`, `ra` and `dec` where known, `patch`, `row`, `column`, `in_context` and `in_targets` of the first
+    draw of masks, `cosine` and `squared_error`, NaN where no draw hid the patch.
+
+    Args:
+        sample: the galaxies.
+        index: number of the galaxy in the sample.
+
+    Raises:
+        ConfigError: there is no such galaxy, or the objective predicts no patches.
+    """
+    found = patch_errors(sample, sample.row_of(index))
+    if found is None:
+        name = sample.run.record.objective
+        raise ConfigError(
+            f"objective '{name}' predicts no patches, so no table has a row a patch; ask for a picture"
+        )
+    patches = np.arange(found.cosine.size)
+    row, column = np.unravel_index(patches, found.cosine.shape)
+    galaxy = facts_table(sample).iloc[index]
+    known = {name: galaxy[name] for name in ("id", "ra", "dec") if name in galaxy.index}
+    return pd.DataFrame({
+        "patch": patches, "row": row, "column": column, **known,
+        "in_context": np.isin(patches, found.context).astype(int),
+        "in_targets": np.isin(patches, found.targets).astype(int),
+        "cosine": rounded(found.cosine.ravel()), "squared_error": rounded(found.squared.ravel()),
+    })  # fmt: skip
 
 
 def agreement(

@@ -70,7 +70,7 @@ class Products(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """Say what there is, for a reader."""
+        """Return a line a file, and a line a product that cannot be had."""
         return [*(f"Written: {path}" for path in self.paths), *self.absent]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from astrojepa_bench import events
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, loaded
+from astrojepa_bench.data.looked_at import only_looked_at
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.evaluation.extract import BATCH, encode_rows, load_features
+from astrojepa_bench.evaluation.extract import BATCH, ENCODED, encode_rows, load_features
+from astrojepa_bench.explore.domain import domain_note
 from astrojepa_bench.features import Features
 from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry, load_registry
@@ -25,7 +28,7 @@ from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.open_run import OpenRun, reopen_galaxies
-from astrojepa_bench.types import GalaxyTable
+from astrojepa_bench.types import GalaxyTable, Split
 
 Latents = Float[Tensor, "galaxy dim"]
 
@@ -38,8 +41,9 @@ class Sample:
         run: the finished run.
         table: the galaxies, at the run's image size.
         rows: rows of the table in the sample; the `index` of a galaxy is its place in here.
-        own: whether these are the run's own test galaxies.
+        own: whether these are the run's own galaxies, of one split.
         galaxies: the dataset on the run's device, where it was asked for by name.
+        split: which split they are, if they are the run's own.
     """
 
     run: OpenRun
@@ -47,6 +51,7 @@ class Sample:
     rows: Int[np.ndarray, " galaxy"]
     own: bool = False
     galaxies: Galaxies | None = None
+    split: Split = "test"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +59,7 @@ class Sample:
     @property
     def title(self) -> str:
         """Name the galaxies for a reader."""
-        return f"{len(self):,} {'test ' if self.own else ''}galaxies of {self.table.card.name}"
+        return f"{len(self):,} {self.split + ' ' if self.own else ''}galaxies of {self.table.card.name}"
 
     @property
     def run_title(self) -> str:
@@ -87,9 +92,16 @@ class Sample:
         Raises:
             DataError: a feature is not finite.
         """
-        if self.kept is not None:
-            return _finite(self.kept.test.features[self.kept.taps[0]], self.run.record)
-        return self._encoded(self.rows)
+        return next(iter(self.taps.values()))
+
+    @cached_property
+    def taps(self) -> Mapping[str, Latents]:
+        """Features of every tap of the sample, `last` first, float32, on the CPU.
+
+        Raises:
+            DataError: a feature is not finite.
+        """
+        return self._kept_of(self.rows) or self._encoded(self.rows)
 
     @cached_property
     def reference_rows(self) -> Int[np.ndarray, " voter"]:
@@ -104,26 +116,41 @@ class Sample:
     @cached_property
     def reference(self) -> Float[Tensor, "voter dim"]:
         """Features of the reference galaxies, in the order of `reference_rows`."""
-        if self.kept is None or not len(self.kept.train.ids):
-            return self._encoded(self.reference_rows)
-        order = torch.from_numpy(np.argsort(self.kept.train.ids, kind="stable"))
-        return _finite(self.kept.train.features[self.kept.taps[0]][order], self.run.record)
+        taps = self._kept_of(self.reference_rows) or self._encoded(self.reference_rows)
+        return next(iter(taps.values()))
 
     @cached_property
     def kept(self) -> Features | None:
-        """What was kept when the run was scored, if it is of these galaxies: it need not be computed again."""
+        """What was kept when the run was scored, if it is of this table: it need not be computed again."""
         record, store = self.run.record, self.run.store
-        return (
-            load_features(store.features_path(record.run_id), self.table, record.seed) if self.own else None
-        )
+        if self.table.fingerprint != record.identity.get("fingerprint"):
+            return None
+        return load_features(store.features_path(record.run_id), self.table, record.seed)
 
-    def _encoded(self, rows: Int[np.ndarray, " row"]) -> Float[Tensor, "row dim"]:
+    def _kept_of(self, rows: Int[np.ndarray, " row"]) -> dict[str, Latents] | None:
+        """Look up the kept features of some rows; None where those of one were not kept, as of a pool."""
+        if self.kept is None or not len(rows):
+            return None
+        order = np.concatenate([self.table.rows(split) for split in ENCODED])
+        places = np.full(len(self.table), -1)
+        places[order] = np.arange(len(order))
+        if (places[rows] < 0).any():
+            return None
+        parts = [self.kept.split(split).features for split in ENCODED]
+        wanted = torch.from_numpy(places[rows])
+        return {
+            name: _finite(torch.cat([part[name] for part in parts])[wanted], self.run.record)
+            for name in self.kept.taps
+        }
+
+    def _encoded(self, rows: Int[np.ndarray, " row"]) -> dict[str, Latents]:
         if not len(rows):
             raise DataError(f"{self.table.card.name} holds no galaxy to encode; check its options")
         batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         watched = events.track(batches, task="encoding galaxies", total=len(batches), unit="batches")
         taps = [encode_rows(self.run.encoder, self.images, batch) for batch in watched]
-        return _finite(torch.cat([next(iter(tap.values())) for tap in taps]), self.run.record)
+        names = taps[0] if taps else ()
+        return {name: _finite(torch.cat([each[name] for each in taps]), self.run.record) for name in names}
 
     def row_of(self, index: int) -> int:
         """Return the table row of the galaxy at a place of the sample.
@@ -162,9 +189,11 @@ def sample_of(run: OpenRun, dataset: GalaxyTable | Dataset | None = None) -> Sam
     """
     if dataset is None:
         return own_sample(run, load_registry())
-    table = (
-        dataset if isinstance(dataset, GalaxyTable) else loaded(dataset, run.spec.size_px, default_cache())
-    )
+    if isinstance(dataset, GalaxyTable):
+        table = dataset
+    else:
+        with only_looked_at():
+            table = loaded(dataset, run.spec.size_px, default_cache())
     return _checked(Sample(run, table, np.arange(len(table))))
 
 
@@ -180,9 +209,9 @@ def chosen_sample(
     offer = registry.get("dataset", name)
     check_all_used(settings, [offer])
     component = Component.of(offer, settings)
-    galaxies = load_galaxies(
-        component, run.spec.size_px, cache or default_cache(), run.device, resident_bytes=0
-    )
+    cache = cache or default_cache()
+    with only_looked_at():
+        galaxies = load_galaxies(component, run.spec.size_px, cache, run.device, resident_bytes=0)
     return _checked(Sample(run, galaxies.table, np.arange(len(galaxies.table)), galaxies=galaxies))
 
 
@@ -212,6 +241,19 @@ def own_sample(
     return _checked(Sample(run, table, table.rows("test"), own=True, galaxies=reopened.galaxies))
 
 
+def own_split(sample: Sample, split: Split) -> Sample:
+    """Return another split of a run's own galaxies.
+
+    Args:
+        sample: of `own_sample`.
+        split: train, val or test.
+
+    Raises:
+        DataError: it is empty.
+    """
+    return _checked(Sample(sample.run, sample.table, sample.table.rows(split), True, sample.galaxies, split))
+
+
 def _checked(sample: Sample) -> Sample:
     mine, found = sample.run.spec.bands, sample.table.spec.bands
     if len(mine) != len(found):
@@ -220,5 +262,26 @@ def _checked(sample: Sample) -> Sample:
             f"has {len(found)} ({', '.join(found)}): choose galaxies with as many"
         )
     if not len(sample):
-        raise DataError(f"{sample.table.card.name} has no {'test ' if sample.own else ''}galaxy to look at")
+        kind = f"{sample.split} " if sample.own else ""
+        raise DataError(f"{sample.table.card.name} has no {kind}galaxy to look at")
+    if sample.own:
+        return sample
+    sample = _in_order_of_run(sample)
+    note = domain_note(sample.run, sample.table)
+    if note is not None:
+        events.emit("note", text=note)
     return sample
+
+
+def _in_order_of_run(sample: Sample) -> Sample:
+    """Put bands of the same names into the order that the run has learnt."""
+    table, wanted, found = sample.table, sample.run.spec.bands, sample.table.spec.bands
+    if wanted == found or sorted(wanted) != sorted(found):
+        return sample
+    order = [found.index(band) for band in wanted]
+    text = f"{table.card.name}: bands {', '.join(found)} were put in the order {', '.join(wanted)} of the run"
+    events.emit("note", text=text)
+    mean, std = (tuple(numbers[band] for band in order) for numbers in (table.spec.mean, table.spec.std))
+    spec = replace(table.spec, bands=wanted, mean=mean, std=std)
+    images = np.asarray(table.images)[:, order]
+    return replace(sample, table=replace(table, images=images, spec=spec), galaxies=None)

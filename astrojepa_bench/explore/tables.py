@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from astropy.table import Table
 from jaxtyping import Float
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.escaping import csv_cell, plain
+from astrojepa_bench.explore.column_meanings import UNITS
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.table_formats import (
+    TableOrigin,
+    as_csv,
+    as_fits,
+    as_parquet,
+    as_votable,
+    columns_of,
+)
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import ANOMALY_KINDS
 
 VIEWER = "https://www.legacysurvey.org/viewer?ra={ra:.6f}&dec={dec:.6f}&layer=ls-dr9&zoom=16"
-UNITS: Mapping[str, str] = {"ra": "deg", "dec": "deg", "pixel_scale": "arcsec / pix"}  # as astropy reads them
 TABLE_FORMATS: Mapping[str, str] = {
     ".csv": "csv", ".parquet": "parquet", ".fits": "fits", ".vot": "votable", ".xml": "votable",
 }  # fmt: skip
@@ -91,49 +96,34 @@ def check_format(path: Path, formats: Collection[str]) -> None:
         raise ConfigError(f"{path}: unknown ending '{path.suffix}'; use one of {', '.join(formats)}")
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table in the format of the file's ending; the same table gives the same bytes.
+def write_table(frame: pd.DataFrame, path: Path, origin: TableOrigin | None = None) -> Path:
+    """Write a table in the format of the file's ending; the same table of one origin gives the same bytes.
 
     In CSV a text that a spreadsheet would take for a formula begins with `'`; numbers stay numbers. Characters that
-    steer a terminal are spelt out in every format.
+    steer a terminal are spelt out in every format. Where the format has room, units, UCDs and descriptions of the
+    columns and the table's origin are written too (`table_formats`).
+
+    Args:
+        frame: the table.
+        path: the file.
+        origin: where the table comes from.
 
     Raises:
         ConfigError: the ending is unknown, or the file cannot be written.
     """
     check_format(path, TABLE_FORMATS)
-    stream = io.BytesIO()
-    match kind := TABLE_FORMATS[path.suffix.lower()]:
+    columns = columns_of(frame, origin)
+    match TABLE_FORMATS[path.suffix.lower()]:
         case "csv":
-            _as_csv(frame).to_csv(stream, index=False, lineterminator="\n")
+            content = as_csv(columns)
         case "parquet":
-            pd.DataFrame(columns_of(frame)).to_parquet(stream, index=False)
+            content = as_parquet(columns, origin)
+        case "fits":
+            content = as_fits(columns, origin)
         case _:
-            astropy_table(columns_of(frame)).write(stream, format=kind)
-    write_atomically(path, stream.getvalue())
+            content = as_votable(columns, origin)
+    write_atomically(path, content)
     return path
-
-
-def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return the columns of a table as NumPy numbers or text without controls, which every format can hold."""
-    arrays = {str(name): frame[name].to_numpy() for name in frame}
-    return {
-        name: values if values.dtype.kind in "if" else np.array([*map(plain, values.astype(str))], dtype=str)
-        for name, values in arrays.items()
-    }
-
-
-def _as_csv(frame: pd.DataFrame) -> pd.DataFrame:
-    """Escape the texts of a table that a spreadsheet would take for formulas."""
-    texts = {str(name): frame[name].map(csv_cell) for name in frame if frame[name].dtype.kind not in "ifb"}
-    return frame.assign(**texts) if texts else frame
-
-
-def astropy_table(columns: Mapping[str, np.ndarray]) -> Table:
-    """Make an astropy table, with units where a column has one."""
-    table = Table(dict(columns))
-    for name in set(columns) & set(UNITS):
-        table[name].unit = UNITS[name]
-    return table
 
 
 def rounded(values: Float[np.ndarray, " galaxy"], digits: int = 6) -> Float[np.ndarray, " galaxy"]:

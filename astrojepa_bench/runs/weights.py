@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.checked import described
+from astrojepa_bench.data.look.survey import survey_of, usual_pixel_scale
 from astrojepa_bench.encoders.timm_model import write_tensors
 from astrojepa_bench.errors import ContractError, DataError, named
 from astrojepa_bench.files import replacing
@@ -36,18 +37,23 @@ class DataFacts:
         classes: how many classes.
         class_names: their names, empty where nobody named them.
         dataset: name of the card.
+        survey: whose images they are, as the card tells; empty where it does not, or in older files.
+        pixel_scale: the usual one of its images [arcsec/px]; None where it is unknown, or in older files.
     """
 
     spec: ImageSpec
     classes: int
     class_names: tuple[str, ...]
     dataset: str
+    survey: str = ""
+    pixel_scale: float | None = None
 
     @classmethod
     def of(cls, table: GalaxyTable) -> DataFacts:
         """Read the facts off the galaxies themselves."""
         names = tuple(legible(name) for name in table.card.class_names)
-        return cls(table.spec, table.classes, names, legible(table.card.name))
+        survey, scale = survey_of(table.card), usual_pixel_scale(table)
+        return cls(table.spec, table.classes, names, legible(table.card.name), survey, scale)
 
 
 _FACTS = TypeAdapter(DataFacts)

@@ -7,7 +7,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
+from PIL import Image
 
 from astrojepa_bench.cli import main
 from astrojepa_bench.explore import map as map_module
@@ -111,6 +113,59 @@ def test_a_run_is_named_by_the_first_letters_of_its_id(look, record_path, tmp_pa
 
 
 @pytest.mark.slow
+def test_tables_of_every_command_tell_run_command_and_meaning(look, record_path, table, tmp_path):
+    """FITS headers name the run; columns that are places have their UCD."""
+    name = str(table.ids[table.rows("test")[2]])
+    commands = {
+        "predict": ("predict", "--table"), "members": ("clusters", "--table"), "odd": ("anomalies", "--table"),
+        "like": ("neighbours", "--id", name, "--among", "train", "--table"),
+        "patches": ("latents", "--id", name, "--table"), "all": ("embed", "--latents"),
+    }  # fmt: skip
+    for file, words in commands.items():
+        code, _, _ = look(*words, tmp_path / f"{file}.fits")
+        assert code == 0
+        with fits.open(tmp_path / f"{file}.fits") as written:
+            header, columns = written[1].header, written[1].columns
+        assert header["RUN_ID"] == record_path.stem
+        assert header["COMMAND"].startswith("astrojepa-bench")
+        assert len(header["DATE"]) == 10
+        assert header[f"TUCD{columns.names.index('ra') + 1}"] == "pos.eq.ra;meta.main"
+
+
+@pytest.mark.slow
+def test_predict_prints_what_the_probes_are(look, galaxies, tmp_path):
+    """Class and redshift of any galaxies; with --json all of it."""
+    code, out, error = look("predict", "-d", galaxies, "--table", tmp_path / "p.csv", files=False)
+    predicted = pd.read_csv(tmp_path / "p.csv")
+
+    assert code == 0
+    assert "class: linear probe of tap" in out
+    assert "as recorded" in out
+    assert "galaxies bear ids of the run's train or val galaxies" in error
+    assert (predicted["redshift_scatter"] > 0).all()
+    assert len(predicted) == 120
+    facts = json.loads(look("predict", "--json")[1])
+    assert len(facts["first"]) == 10
+    assert {"predicted_class", "probability", "predicted_redshift"} <= set(facts["first"][0])
+
+
+@pytest.mark.slow
+def test_a_place_on_the_sky_is_a_query(look, table, tmp_path):
+    """The galaxy that lies there, with its distance; a picture of one's own is another."""
+    row = table.rows("test")[5]
+    place = ("--ra", table.ra[row] + 2e-4, "--dec", table.dec[row])
+    facts = json.loads(look("neighbours", *place, "--json")[1])
+    Image.fromarray(np.moveaxis(np.asarray(table.images[row]), 0, -1)).save(tmp_path / "mine.png")
+    mine = json.loads(look("neighbours", "--image", tmp_path / "mine.png", "--json")[1])
+
+    assert facts["query"]["id"] == str(table.ids[row]) == mine["neighbours"][1]["id"]
+    assert facts["query"]["separation_arcsec"] == pytest.approx(
+        0.72 * np.cos(np.radians(table.dec[row])), abs=0.002
+    )
+    assert mine["query"]["id"] == "mine"
+
+
+@pytest.mark.slow
 def test_report_is_a_page(look, tmp_path):
     """What stands in it is tested in test_report.py."""
     assert look("report", "--out", tmp_path / "r.html")[0] == 0
@@ -129,6 +184,9 @@ def test_report_is_a_page(look, tmp_path):
         (("map", "--colour", "redshit", "--out", "x.png"), "unknown column 'redshit'"),
         (("latents", "--index", "999", "--out", "x.png"), "index 999 is not among the"),
         (("neighbours", "--index", "-1", "--out", "x.png"), "index -1 is not among the"),
+        (("neighbours", "--ra", "1"), "--ra and --dec belong together"),
+        (("latents", "--id", "nobody", "--out", "x.png"), "has the id 'nobody'"),
+        (("predict", "--table", "x.doc"), "unknown ending '.doc'; use one of .csv"),
         (("clusters", "--clusters", "0", "--out", "x.png"), "asked for 0 clusters"),
         (("report", "--out", "x.pdf"), "'.pdf' is not an HTML page"),
         (("embed", "-d", "hdf6", "--out", "x.h5"), "hdf6"),
@@ -157,37 +215,49 @@ def test_unknown_runs_are_one_line(look, tmp_path):
     assert "none.json cannot be read" in error
 
 
-def test_a_run_finds_its_own_galaxies_again(look, record_path, galaxies, tmp_path):
-    """The folder remembers where they lay; where they are gone, a line tells what lay where, and what to do."""
-    place, record = tmp_path / "moved", record_path.relative_to(record_path.parents[3])
-    shutil.copytree(record_path.parents[3], place)
+@pytest.fixture
+def moved(record_path, tmp_path):
+    """Copy the run's folder; give its record, and the file in which it remembers where its galaxies lie."""
+    shutil.copytree(record_path.parents[3], tmp_path / "moved")
+    record = tmp_path / "moved" / record_path.relative_to(record_path.parents[3])
+    return record, tmp_path / "moved" / ".index" / "galaxies"
+
+
+def test_where_galaxies_lay_is_told_when_they_are_gone(look, moved, galaxies, tmp_path):
+    """What was expected where, and how to tell the new place; a folder that remembers nothing asks for it."""
+    record, memory = moved
+    gone = tmp_path / "lay" / "tiny.h5"
+    memory.write_text(memory.read_text().replace(str(galaxies), str(gone)))
+    words = ("embed", "--latents", tmp_path / "x.npz")
+    for said in (f"galaxies of tiny.h5, which lay at {gone} and is gone", "records keep no folders"):
+        code, _, error = look(*words, files=False, record=record)
+        assert code == 2
+        assert f"{said}; give its path with --set dataset.path=FILE" in error
+        memory.unlink(missing_ok=True)
+
+
+@pytest.mark.slow
+def test_a_run_finds_its_own_galaxies_again(look, moved, tmp_path):
+    """Wherever the folder lies by then; told once, it is known from then on."""
+    record, memory = moved
     words = ("embed", "--latents", tmp_path / "x.npz", "--json")
-    assert json.loads(look(*words, files=False, record=place / record)[1])["galaxies"] == 42
-    [memory] = (place / ".index").glob("galaxies")
-    memory.write_text(memory.read_text().replace(str(galaxies), str(tmp_path / "lay" / "tiny.h5")))
-    code, _, error = look(*words, files=False, record=place / record)
-    assert code == 2
-    assert f"galaxies of tiny.h5, which lay at {tmp_path / 'lay' / 'tiny.h5'} and is gone" in error
-    assert "give its path with --set dataset.path=FILE" in error
-    assert look(*words, record=place / record)[0] == 0
-    assert look(*words, files=False, record=place / record)[0] == 0
+    assert json.loads(look(*words, files=False, record=record)[1])["galaxies"] == 42
     memory.unlink()
-    code, _, error = look(*words, files=False, record=place / record)
-    assert code == 2
-    assert "records keep no folders; give its path with --set dataset.path=FILE" in error
+    assert look(*words, files=False, record=record)[0] == 2
+    assert look(*words, record=record)[0] == 0
+    assert look(*words, files=False, record=record)[0] == 0
 
 
-def test_galaxies_that_lie_where_the_runs_lay_are_told_apart(look, record_path, galaxies, tmp_path):
+@pytest.mark.slow
+def test_galaxies_that_lie_where_the_runs_lay_are_told_apart(look, moved, galaxies, tmp_path):
     """By their fingerprint: nobody looks at others unawares."""
-    place, record = tmp_path / "copied", record_path.relative_to(record_path.parents[3])
-    shutil.copytree(record_path.parents[3], place)
+    record, memory = moved
     other = tmp_path / "tiny.h5"
     shutil.copy(galaxies, other)
     with h5py.File(other, "a") as file:
         file["images"][0] = 7
-    [memory] = (place / ".index").glob("galaxies")
     memory.write_text(memory.read_text().replace(str(galaxies), str(other)))
-    code, _, error = look("embed", "--latents", tmp_path / "x.npz", files=False, record=place / record)
+    code, _, error = look("embed", "--latents", tmp_path / "x.npz", files=False, record=record)
 
     assert code == 0
     assert "these are not the galaxies that run" in error

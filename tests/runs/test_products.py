@@ -60,6 +60,8 @@ def test_a_suite_writes_what_it_promises_of_every_galaxy_once(tmp_path, images, 
 
     assert facts["products"] == [str(path) for path in expected]
     assert all(f"Written: {path}" in printed for path in expected)
+    assert "--picture neighbours.png" in printed  # what comes next is what was not written yet
+    assert "--page" not in printed
     with h5py.File(expected[0]) as file:
         assert len(file["latents"]) == 61
     table = pd.read_csv(expected[3])

@@ -146,8 +146,8 @@ def _chosen(names: Sequence[str], tables: Sequence[str], wanted: str) -> str | N
     if wanted:
         named = [name for name in names if name == wanted or name.endswith(f"/{wanted}")]
         if not named:
-            known = map(shown, tables[:20])
-            raise DataError(f"there is no table '{shown(wanted)}'; {nearest(wanted, known)}")
+            close = nearest(wanted, map(shown, tables[:20]))
+            raise DataError(f"there is no table '{shown(wanted)}'; {close}")
         return min(named, key=_depth)
     usual = [name for name in tables if PurePosixPath(name).name.lower().partition(".")[0] == TABLE]
     if usual:
