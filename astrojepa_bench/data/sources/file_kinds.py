@@ -152,7 +152,8 @@ def _chosen(names: Sequence[str], tables: Sequence[str], wanted: str) -> str | N
     usual = [name for name in tables if PurePosixPath(name).name.lower().partition(".")[0] == TABLE]
     if usual:
         return min(usual, key=_depth)
-    lone = [name for name in _at_root(names) if name in {*tables}]
+    those = {*tables}
+    lone = [name for name in _at_root(names) if name in those]
     if len(lone) > 1:
         raise DataError(
             f"there are {len(lone)} tables, {', '.join(map(shown, lone[:MOST_NAMED]))}; name the one that lists "
