@@ -128,7 +128,6 @@ def refuse_target(target: str, datasets: Collection[str]) -> None:
 
 def _check_run(arguments: Namespace) -> None:
     """Refuse a run that is not there, before what opens it is imported."""
-    announce(arguments)
     store = import_module("astrojepa_bench.results.store")  # for commands that open a run
     store.find_run(arguments.run, arguments.out)
 
