@@ -349,6 +349,7 @@ def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, 
         "labels": identity.labels,
         "options": {**options, "dataset": dict(galaxies.options)},
         "altered": altered,
+        "terms": galaxies.table.card.terms or None,
     }
 
 
