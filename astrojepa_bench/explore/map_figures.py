@@ -71,8 +71,8 @@ def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.
         axes.scatter(
             *_xy(places[~known]), s=_size(len(places)), facecolors="none", edgecolors=UNKNOWN, label=text
         )
-        above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.0}  # beside the data
-        axes.legend(fontsize=7, frameon=False, **above)
+        place = (0.0, 1.0)  # above the data
+        axes.legend(loc="lower left", bbox_to_anchor=place, borderaxespad=0, fontsize=7, frameon=False)
     low, high = np.percentile(values[known], [1, 99])  # one outlier must not leave the rest in one colour
     points = axes.scatter(
         *_xy(places[known]),

@@ -112,7 +112,7 @@ def _tables(record: RunRecord, floors: Sequence[Floor], classes: Sequence[str]) 
         scores.setdefault(score.evaluator, []).append((key, score))
     for name, found in scores.items():
         beside = [floor for floor in floors if any(key in floor.values for key, _ in found)]
-        rows = [
+        rows: list[list[str | Cell]] = [
             [
                 Cell(
                     f"{metric_name(score.metric, classes)} {'↑' if score.higher_is_better else '↓'}",
