@@ -178,7 +178,8 @@ def clusters_figure(clusters: Clusters) -> Figure:
             first, cell = cluster == place == 0, figure.add_subplot(grid[cluster, place + 1])
             draw_galaxy(cell, sample.table, row, bar=each or first, arrows=turned or first)
             cell.set_title(shortened(str(sample.table.ids[row]), ID_LETTERS), fontsize=4.5, pad=1.5)
-    read = "number and colour: share of the cluster's labelled galaxies" if labelled else "no labels known"
+    share = "number and colour, from 0 to 100 %: share of the cluster's labelled galaxies"
+    read = share if labelled else "no labels known"
     notes = (display_note(sample.table), scale_note(sample.table, every))
     annotate(figure, "right: the galaxies nearest to each centre, with their ids", read, *notes)
     return figure
@@ -208,11 +209,10 @@ def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
         return
     names, counts = counted_classes(clusters.sample), every[:, :-1]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    highest = float(shares.max(initial=0))
-    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=max(highest, 1e-9), aspect="auto")
+    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if counts[row, column]:
-            colour = "black" if share > 0.5 * highest else "white"
+            colour = "black" if share > 0.5 else "white"
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6.5)
     written = [whole(name, CLASS_LETTERS) for name in names]
     axes.set_xticks(range(len(names)), written, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)

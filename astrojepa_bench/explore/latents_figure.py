@@ -231,6 +231,7 @@ def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure
         visible = picture if view.keep is None or grid is None else _only(picture, view.keep, grid)
         axes.imshow(visible, origin="upper", interpolation="nearest")
         axes.set_title(label, fontsize=7.5)
+        axes.set(xticks=[], yticks=[])
         axes.set_axis_off()
     annotate(figure, explanation, *_notes(sample, row))
     return figure

@@ -23,7 +23,7 @@ from astrojepa_bench.evaluators.metrics.geometry import (
     LEAST_OF_UNTRAINED,
     LEAST_STD,
 )
-from astrojepa_bench.explore.anomalies import BY_DISTANCE, SCORES, anomaly_table
+from astrojepa_bench.explore.anomalies import BY_DISTANCE, BY_ERROR, SCORES, anomaly_table
 from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.map import make_map, usual_colour
@@ -202,7 +202,7 @@ class _Report:
         ]
 
     def anomalies(self) -> list[Part]:
-        every = anomaly_table(self.sample)
+        every = anomaly_table(self.sample, predicts=False)
         first = every.head(ANOMALIES)
         picture = ReportPicture.of(
             anomalies_figure(self.sample, every, number=ANOMALIES),
@@ -210,8 +210,12 @@ class _Report:
             f"{spelt(BY_DISTANCE[0])}: the mean distance to the ten nearest training galaxies; the farther, the "
             "stranger to the run.",
         )
-        linked = " An id leads to its place on the sky (Legacy Survey viewer)." if "viewer" in first else ""
-        return [picture, Text(f"The same galaxies in numbers.{linked}"), _oddities(first)]
+        said = "The same galaxies in numbers."
+        if "viewer" in first:
+            said += " An id leads to its place on the sky (Legacy Survey viewer)."
+        if BY_ERROR[0] not in first:
+            said += " How badly the objective predicts each galaxy is not kept; `anomalies` computes it."
+        return [picture, Text(said), _oddities(first)]
 
     def clusters(self) -> list[Part]:
         found = find_clusters(self.sample)

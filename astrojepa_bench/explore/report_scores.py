@@ -118,7 +118,7 @@ def _tables(record: RunRecord, floors: Sequence[Floor], classes: Sequence[str]) 
                     f"{metric_name(score.metric, classes)} {'↑' if score.higher_is_better else '↓'}",
                     meaning_of(name, score.metric, described.get(name, ())),
                 ),
-                f"{score.value:.4f}" + ("" if score.item_se is None else f" ± {score.item_se:.4f}"),
+                f"{score.value:.4f}" + ("" if score.item_se is None else f"\u00a0±\u00a0{score.item_se:.4f}"),
                 "" if score.chance is None else f"{score.chance:.4f}",
                 *(f"{floor.values[key]:.4f}" if key in floor.values else "" for floor in beside),
                 f"{score.n:,}",
