@@ -17,12 +17,6 @@ from astrojepa_bench import events
 from astrojepa_bench.board.terms import terms_text
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.evaluation.store import read_predictions
-from astrojepa_bench.evaluators.metrics.geometry import (
-    FEWEST_DIRECTIONS,
-    FEWEST_OF_DIM,
-    LEAST_OF_UNTRAINED,
-    LEAST_STD,
-)
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, BY_ERROR, SCORES, anomaly_table
 from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
 from astrojepa_bench.explore.latents_figure import latents_figure
@@ -46,11 +40,11 @@ from astrojepa_bench.explore.report_page import (
     Text,
     render,
 )
-from astrojepa_bench.explore.report_scores import score_parts
+from astrojepa_bench.explore.report_scores import collapse_text, score_parts
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import column_label, spelt
 from astrojepa_bench.results.identity import canonical_json
-from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.streams import numpy_stream
 
 ANOMALIES = 25
@@ -74,24 +68,6 @@ def report(sample: Sample) -> str:
     terms = {str(each["name"]): terms_text(each) for each in stated}
     title = f"{record.title} on {record.dataset}"
     return render(title, f"{sample.run_title}; {sample.title}", sections, [*terms.items()])
-
-
-def _judged(record: RunRecord) -> list[Part]:
-    """Say how it was judged whether the features collapsed, as the board does: by their spread."""
-    now, before = (record.health.get(name) for name in ("normalised_std", "untrained_normalised_std"))
-    if now is None or before is None or record.status not in SCORED:
-        return []
-    verdict = (
-        "This run counts as collapsed." if record.status == "collapsed" else "This run has not collapsed."
-    )
-    return [
-        Text(
-            f"{verdict} Unit feature vectors spread by {now:.3f} after training and by {before:.3f} before "
-            f"(1: evenly in all directions). A run counts as collapsed where that is below {LEAST_STD:g} and below "
-            f"{LEAST_OF_UNTRAINED:.0%} of what it was before, or where the effective rank is below "
-            f"{FEWEST_DIRECTIONS:g} or {FEWEST_OF_DIM:.0%} of the width."
-        )
-    ]
 
 
 def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
@@ -135,7 +111,7 @@ class _Report:
         record, done = self.record, self.record.training
         seen = f"{done.images_seen:,} images ({done.epochs:.3g} epochs)"
         ended = f"Ended {record.status} after {seen}, seed {record.seed}, budget {record.budget}."
-        parts: list[Part] = [Text(ended), *_judged(record)]
+        parts: list[Part] = [Text(f"{ended} {collapse_text(record)}".strip())]
         if curves_of(record):
             alt = f"curves of {', '.join(curves_of(record))} over the steps of the training"
             caption = (

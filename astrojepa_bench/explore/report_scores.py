@@ -10,6 +10,12 @@ from typing import TypeAlias
 from astrojepa_bench.board.columns import described_metrics, newest_versions, settings_of
 from astrojepa_bench.board.table import Comparable
 from astrojepa_bench.evaluators.meanings import meaning_of
+from astrojepa_bench.evaluators.metrics.geometry import (
+    FEWEST_DIRECTIONS,
+    FEWEST_OF_DIM,
+    LEAST_OF_UNTRAINED,
+    LEAST_STD,
+)
 from astrojepa_bench.explore.report_page import Cell, Part, Table, Text
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.naming import titled
@@ -51,6 +57,22 @@ def score_parts(sample: Sample) -> list[Part]:
     return parts + [
         Text(f"{name} not scored: {reason}", "absent") for name, reason in record.not_scored.items()
     ]
+
+
+def collapse_text(record: RunRecord) -> str:
+    """Say whether the features of a run collapsed, by the rule that decides it: their spread, and their rank."""
+    now, before = (record.health.get(name) for name in ("normalised_std", "untrained_normalised_std"))
+    if now is None or before is None or record.status not in SCORED:
+        return ""
+    verdict = (
+        "This run counts as collapsed." if record.status == "collapsed" else "This run has not collapsed."
+    )
+    return (
+        f"{verdict} Unit feature vectors spread by {now:.3f} after training and by {before:.3f} before (1: evenly in "
+        f"all directions). A run counts as collapsed where that is below {LEAST_STD:g} and below "
+        f"{LEAST_OF_UNTRAINED:.0%} of what it was before, or where the effective rank is below {FEWEST_DIRECTIONS:g} "
+        f"or {FEWEST_OF_DIM:.0%} of the width."
+    )
 
 
 def _measured_on(sample: Sample) -> str:

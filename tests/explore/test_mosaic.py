@@ -103,5 +103,5 @@ def test_no_name_of_a_class_is_cut_off(run, table):
     titles = [axes.get_title() for axes in figure.axes[:3]]
 
     assert all(names[0] in " ".join(title.split()) for title in titles)
-    assert all(re.match(r"\d\. 587722981742…long-survey\n", title) for title in titles)
+    assert all(re.match(r"\d\. 587722981742…-long-survey\n", title) for title in titles)
     assert max(len(line) for title in titles for line in title.split("\n")) <= 29

@@ -118,10 +118,15 @@ def test_page_fits_a_narrow_window(page):
         assert float(facts["beyond"]) <= 0.5, width
     frame = page.with_name("frame.html")
     inner = page.with_name("probed.html").name
-    script = PROBE.replace("document.documentElement.scrollWidth - innerWidth",
-                           "frames[0].document.documentElement.scrollWidth - frames[0].innerWidth"
-                           ).replace("width: innerWidth", "width: frames[0].innerWidth").replace(
-                           'document.querySelectorAll("table")', 'frames[0].document.querySelectorAll("table")')  # fmt: skip
+    inside = {
+        "document.documentElement.scrollWidth - innerWidth":
+            "frames[0].document.documentElement.scrollWidth - frames[0].innerWidth",
+        "width: innerWidth": "width: frames[0].innerWidth",
+        "document.querySelectorAll": "frames[0].document.querySelectorAll",
+    }  # fmt: skip
+    script = PROBE
+    for outer, inner_text in inside.items():
+        script = script.replace(outer, inner_text)
     frame.write_text(
         f'<!doctype html><title>t</title>{script}<iframe src="{inner}" width="400" height="800" style="border:0">'
     )
