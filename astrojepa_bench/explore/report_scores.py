@@ -68,10 +68,10 @@ def collapse_text(record: RunRecord) -> str:
         "This run counts as collapsed." if record.status == "collapsed" else "This run has not collapsed."
     )
     return (
-        f"{verdict} Unit feature vectors spread by {now:.3f} after training and by {before:.3f} before (1: evenly in "
-        f"all directions). A run counts as collapsed where that is below {LEAST_STD:g} and below "
-        f"{LEAST_OF_UNTRAINED:.0%} of what it was before, or where the effective rank is below {FEWEST_DIRECTIONS:g} "
-        f"or {FEWEST_OF_DIM:.0%} of the width."
+        f"{verdict} Unit feature vectors spread by {now:.3f} after training and by {before:.3f} before "
+        f"(1: evenly in all directions). A run counts as collapsed where that is below {LEAST_STD:g} and below "
+        f"{LEAST_OF_UNTRAINED:.0%} of what it was before, or where the effective rank is below "
+        f"{FEWEST_DIRECTIONS:g} or {FEWEST_OF_DIM:.0%} of the width."
     )
 
 
