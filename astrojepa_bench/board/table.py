@@ -281,7 +281,7 @@ def _entries(labels: Sequence[str], of: int) -> str:
 
 
 def _unmeasured(rows: Sequence[Row], headline: str) -> list[str]:
-    """Say what to do next where no run has the number that ranks, as without labels."""
+    """Tell what to do next where no run has the number that ranks, as without labels."""
     if not any(row.seeds for row in rows) or any(headline in row.cells for row in rows):
         return []
     return [

@@ -108,7 +108,7 @@ MEANINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def meaning_of(evaluator: str, metric: str, described: Iterable[Metric] = ()) -> str:
-    """Say in one line what a metric tells; empty where nobody has said it.
+    """Return in one line what a metric tells; empty where nobody has said it.
 
     Args:
         evaluator: its name.

@@ -32,11 +32,11 @@ from astrojepa_bench.explore.report_figures import (
     training_figure,
 )
 from astrojepa_bench.explore.report_page import (
-    Cell,
     Part,
     ReportPicture,
     ReportSection,
     Table,
+    TableCell,
     Text,
     render,
 )
@@ -239,7 +239,7 @@ def _oddities(first: pd.DataFrame) -> Table:
     shown = [name for name in named if name in first and not first[name].isin(["", np.nan]).all()]
     rows = [
         [
-            Cell(str(fact["id"]), f"index {fact['index']}", str(fact.get("viewer", "")))
+            TableCell(str(fact["id"]), f"index {fact['index']}", str(fact.get("viewer", "")))
             if name == "id"
             else _cell(name, fact[name])
             for name in shown

@@ -56,7 +56,7 @@ class ReportPicture:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell of a table.
 
     Attributes:
@@ -84,7 +84,7 @@ class Table:
 
     kind: ClassVar[str] = "table"
     headings: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
     numbers: frozenset[int] = frozenset()
     code: bool = False
@@ -95,9 +95,11 @@ class Table:
         return len(self.headings) > MANY
 
     @property
-    def cells(self) -> list[list[Cell]]:
+    def cells(self) -> list[list[TableCell]]:
         """Its rows, cell by cell."""
-        return [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in self.rows]
+        return [
+            [cell if isinstance(cell, TableCell) else TableCell(cell) for cell in row] for row in self.rows
+        ]
 
 
 Part: TypeAlias = Text | ReportPicture | Table

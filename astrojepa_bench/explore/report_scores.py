@@ -16,7 +16,7 @@ from astrojepa_bench.evaluators.metrics.geometry import (
     LEAST_OF_UNTRAINED,
     LEAST_STD,
 )
-from astrojepa_bench.explore.report_page import Cell, Part, Table, Text
+from astrojepa_bench.explore.report_page import Part, Table, TableCell, Text
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.naming import titled
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
@@ -60,7 +60,7 @@ def score_parts(sample: Sample) -> list[Part]:
 
 
 def collapse_text(record: RunRecord) -> str:
-    """Say whether the features of a run collapsed, by the rule that decides it: their spread, and their rank."""
+    """Tell whether the features of a run collapsed, by the rule that decides it: their spread, and their rank."""
     now, before = (record.health.get(name) for name in ("normalised_std", "untrained_normalised_std"))
     if now is None or before is None or record.status not in SCORED:
         return ""
@@ -76,7 +76,7 @@ def collapse_text(record: RunRecord) -> str:
 
 
 def _measured_on(sample: Sample) -> str:
-    """Say on which galaxies the scores were measured: those of a run's own data set, whatever is shown below."""
+    """Tell on which galaxies the scores were measured: those of a run's own data set, whatever is shown below."""
     record = sample.run.record
     home = f"test galaxies of {sample.run.facts.dataset}, which the run was trained and scored on"
     if sample.own:
@@ -134,9 +134,9 @@ def _tables(record: RunRecord, floors: Sequence[Floor], classes: Sequence[str]) 
         scores.setdefault(score.evaluator, []).append((key, score))
     for name, found in scores.items():
         beside = [floor for floor in floors if any(key in floor.values for key, _ in found)]
-        rows: list[list[str | Cell]] = [
+        rows: list[list[str | TableCell]] = [
             [
-                Cell(
+                TableCell(
                     f"{metric_name(score.metric, classes)} {'↑' if score.higher_is_better else '↓'}",
                     meaning_of(name, score.metric, described.get(name, ())),
                 ),

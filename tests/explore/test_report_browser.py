@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from matplotlib.figure import Figure
 
-from astrojepa_bench.explore.report_page import Cell, ReportPicture, ReportSection, Table, Text, render
+from astrojepa_bench.explore.report_page import ReportPicture, ReportSection, Table, TableCell, Text, render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -44,9 +44,10 @@ def small_figure(width):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """Write a page with everything on it that could be too wide."""
-    facts = [["1", Cell("J0001" * 12, "index 3", f"{LINK}1.5&dec=2"), "In-between Round Smooth"]] * 3
+    facts = [["1", TableCell("J0001" * 12, "index 3", f"{LINK}1.5&dec=2"), "In-between Round Smooth"]] * 3
     scores = [
-        [Cell("recall of Unbarred Tight Spiral Galaxies ↑", "share of them " * 6)] + ["0.6133 ± 0.0199"] * 8
+        [TableCell("recall of Unbarred Tight Spiral Galaxies ↑", "share of them " * 6)]
+        + ["0.6133 ± 0.0199"] * 8
     ]
     sections = [
         ReportSection("Scores", [Text("word " * 80), Text("a warning", "warning"), Text("not here", "absent"),
