@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from astrojepa_bench.explore.mosaic import captioned, mosaic_figure
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
+from astrojepa_bench.types import ORIENTATION
 
 NEIGHBOURS = 9
 
@@ -93,6 +94,10 @@ def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
             [np.full(len(rows), np.nan) if each is None else each[rows] for each, rows in columns]
         )
 
+    lying = [
+        np.array([(np.nan, False, False)] * len(rows), dtype=ORIENTATION) if each is None else each[rows]
+        for each, rows in ((table.orientation, rows) for table, rows in parts)
+    ]
     names = (sample.table.card.name, query.table.card.name)
     count = len(frame)
     table = replace(
@@ -100,5 +105,6 @@ def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
         split=np.full(count, "test"), card=replace(sample.table.card, name=f"{names[0]}, query of {names[1]}"),
         anomaly=np.zeros(count, dtype=np.int64), anomaly_type=np.full(count, ""), block=0,
         redshift=None, ra=None, dec=None, pixel_scale=joined("pixel_scale"), label=np.full(count, -1),
+        orientation=np.concatenate(lying),
     )  # fmt: skip
     return Sample(sample.run, table, np.arange(count))

@@ -16,6 +16,7 @@ from astrojepa_bench.evaluators.metrics.geometry import (
     LEAST_OF_UNTRAINED,
     LEAST_STD,
 )
+from astrojepa_bench.explore.domain import domain_note
 from astrojepa_bench.explore.report_page import Part, Table, TableCell, Text
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.naming import titled
@@ -47,6 +48,8 @@ def score_parts(sample: Sample) -> list[Part]:
         return [*parts, Text("Nothing was scored: `astrojepa-bench score` adds evaluators.", "absent")]
     floors = floors_beside(record, sample.run.store.survey().records)
     parts.insert(0, Text(_measured_on(sample)))
+    note = None if sample.own else domain_note(sample.run, sample.table)
+    parts += [Text(note, "warning")] if note else []
     parts.append(
         Text(
             "Values are with the error that these test galaxies leave (±, one standard error); chance is what "

@@ -117,4 +117,4 @@ def test_a_map_of_the_runs_own_galaxies_is_made_once(sample, monkeypatch):
 
     np.testing.assert_array_equal(make_map(sample).places, first.places)
     with pytest.raises((TypeError, ImportError)):
-        make_map(replace(sample, own=False))
+        make_map(replace(sample, table=replace(sample.table, fingerprint="f00d")))
