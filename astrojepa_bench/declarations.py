@@ -170,4 +170,5 @@ _METRIC: Mapping[str, Callable[[object], bool]] = {
     "level": lambda value: value in ("headline", "usual", "detail"),
     "priority": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "role": lambda value: value in ("", "ranks", "lifts"),
+    "meaning": lambda value: value == "" or is_text(value),
 }

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 
@@ -21,7 +22,7 @@ class Event:
     Attributes:
         name: `task_started`, `task_advanced`, `task_ended` (any slow task), `step` (one optimiser
             step), `cells_expected` (before the cells of a plan run: their labels and seconds), `cell_started`,
-            `cell_ended` (one run of the grid), `note` (a line for the reader).
+            `cell_ended` (one run of the grid, with its id), `note` (a line for the reader).
         fields: the facts, by name; where several cells run at once, `cell` says of which (`[3/8]`).
     """
 
@@ -30,7 +31,36 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+Observer: TypeAlias = Callable[[Path], Listener]
+"""Makes a listener that writes below an output folder."""
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+
+@dataclass(frozen=True)
+class ObserverOffer:
+    """An observer with its provenance.
+
+    Attributes:
+        name: how it is asked for.
+        make: makes it for an output folder.
+        plugin: module that offers it.
+        package: the installed package it came with, and its version; for a file, its base name.
+    """
+
+    name: str
+    make: Observer
+    plugin: str
+    package: str
+
+    @property
+    def owner(self) -> str:
+        """Plugin and package, for messages."""
+        return f"{self.plugin} ({self.package})"
+
+    @property
+    def title(self) -> str:
+        """Name and plugin, for messages: `observer 'name' (plugin astrojepa_name)`."""
+        return f"observer '{self.name}' (plugin {self.plugin})"
 
 
 def emit(name: str, **fields: object) -> None:

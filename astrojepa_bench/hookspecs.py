@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from astrojepa_bench.events import Event
+    from astrojepa_bench.events import Event, Observer
     from astrojepa_bench.importers import Importer
     from astrojepa_bench.roles import Dataset, Encoder, Evaluator, Masker, Objective
     from astrojepa_bench.suites import Suite
@@ -55,6 +55,11 @@ def astrojepa_suites() -> Mapping[str, Suite]:  # type: ignore[empty-body]
 @hookspec
 def astrojepa_importers() -> Mapping[str, Importer]:  # type: ignore[empty-body]
     """Offer readers of models trained elsewhere, by name of the format."""
+
+
+@hookspec
+def astrojepa_observers() -> Mapping[str, Observer]:  # type: ignore[empty-body]
+    """Offer observers by name, which hear events where `run --observer NAME` asks for them."""
 
 
 @hookspec

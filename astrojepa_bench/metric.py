@@ -32,6 +32,7 @@ class Metric:
         priority: of its column; narrow terminals drop the highest first.
         role: of the ruler's own evaluators, one metric `ranks` the contestants on the board unless the suite names
             another; the lift over the untrained encoder is measured in it too. (`lifts` stands in older records.)
+        meaning: what it tells, in one line, for readers of a report.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     level: Literal["headline", "usual", "detail"] = "usual"
     priority: int = 11
     role: Literal["", "ranks", "lifts"] = ""
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         try:

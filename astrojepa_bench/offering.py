@@ -13,6 +13,7 @@ import pluggy
 from astrojepa_bench import hookspecs
 from astrojepa_bench.declarations import fact_fault, name_fault
 from astrojepa_bench.errors import BenchError, PluginError, named, nearest, said_by
+from astrojepa_bench.events import ObserverOffer
 from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer, unrecordable
 from astrojepa_bench.signatures import made_by, option_schema, summary_of
@@ -22,7 +23,11 @@ from astrojepa_bench.versions import remember
 LONGEST = 300  # letters of a reason: a list shows several
 Result = TypeVar("Result")
 HOOKS: Mapping[str, Kind] = {f"astrojepa_{kind}s": kind for kind in KINDS}
-OTHER_HOOKS: Mapping[str, str] = {"astrojepa_suites": "Suite", "astrojepa_importers": "importer"}
+OTHER_HOOKS: Mapping[str, str] = {
+    "astrojepa_suites": "Suite",
+    "astrojepa_importers": "importer",
+    "astrojepa_observers": "observer",
+}
 """The other hooks that return mappings, and what each maps a name to."""
 
 
@@ -189,6 +194,17 @@ def importer_offer(source: PluginSource, hook: str, name: str, read: object) -> 
     if not callable(read):
         raise PluginError(f"{hook} offers '{name}' as {type(read).__name__}; expected a function")
     return ImporterOffer(name, read, source.plugin, source.package)
+
+
+def observer_offer(source: PluginSource, hook: str, name: str, make: object) -> ObserverOffer:
+    """Make an offer of an observer.
+
+    Raises:
+        PluginError: it is no class or function.
+    """
+    if not callable(make):
+        raise PluginError(f"{hook} offers '{name}' as {type(make).__name__}; expected a class or function")
+    return ObserverOffer(name, make, source.plugin, source.package)
 
 
 def reason(error: BaseException) -> str:

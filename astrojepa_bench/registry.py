@@ -18,8 +18,8 @@ from typing import TypeVar
 import pluggy
 
 from astrojepa_bench import hookspecs
-from astrojepa_bench.errors import ConfigError, PluginError, nearest
-from astrojepa_bench.events import Event, emit, track
+from astrojepa_bench.errors import BenchError, ConfigError, PluginError, nearest
+from astrojepa_bench.events import Event, Listener, ObserverOffer, emit, track
 from astrojepa_bench.importers import ImporterOffer
 from astrojepa_bench.loading import sources_at
 from astrojepa_bench.offering import (
@@ -32,6 +32,7 @@ from astrojepa_bench.offering import (
     entries_of,
     importer_offer,
     member_of,
+    observer_offer,
     offer_of,
     reason,
     suite_offer,
@@ -40,7 +41,7 @@ from astrojepa_bench.options import FAMILY, KINDS, Kind, Offer
 from astrojepa_bench.suites import SuiteOffer
 
 Result = TypeVar("Result")
-Named = TypeVar("Named", Offer, SuiteOffer, ImporterOffer)
+Named = TypeVar("Named", Offer, SuiteOffer, ImporterOffer, ObserverOffer)
 Key = TypeVar("Key", bound=Hashable)
 PLUGINS_FOLDER = Path(__file__).resolve().parents[1] / "plugins"  # in a checkout; absent from a wheel
 
@@ -75,8 +76,9 @@ class Registry:
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     _suites: dict[str, SuiteOffer] = field(default_factory=dict)
     _importers: dict[str, ImporterOffer] = field(default_factory=dict)
+    _observers: dict[str, ObserverOffer] = field(default_factory=dict)
     _plugins: list[str] = field(default_factory=list)
-    _observers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
+    _listeners: dict[str, Listener] = field(default_factory=dict)
     _rivals: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property
@@ -155,15 +157,37 @@ class Registry:
             raise unknown_name("format", name, self._importers, self._hints(name))
         return self._importers[name]
 
+    def attend(self, name: str, out: Path) -> None:
+        """Let an observer hear all events from now on.
+
+        Args:
+            name: of the observer.
+            out: the output folder, below which it may write.
+
+        Raises:
+            ConfigError: nobody offers it, or something that it needs is missing.
+            PluginError: two plugins offer it, or its code fails.
+        """
+        self._refuse_rivals("observer", name)
+        if name not in self._observers:
+            raise unknown_name("observer", name, self._observers, self._hints(name))
+        offer = self._observers[name]
+        try:
+            self._listeners[offer.title] = offer.make(out)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{offer.title} cannot be made: {reason(error)}") from error
+
     def observe(self, event: Event) -> None:
         """Pass an event to every observing plugin; one that raises hears no more."""
-        for plugin, manager in list(self._observers.items()):
+        for plugin, listener in list(self._listeners.items()):
             try:
-                manager.hook.astrojepa_observe(event=event)
+                listener(event)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a listener must not end a run
-                del self._observers[plugin]
+                del self._listeners[plugin]
                 emit("note", text=f"plugin {plugin} failed while listening and is muted: {reason(error)}")
 
     def _hints(self, name: str) -> list[str]:
@@ -185,21 +209,33 @@ class Registry:
         self._plugins.append(source.plugin)
         observes = bool(manager.hook.astrojepa_observe.get_hookimpls())
         if observes:
-            twice = source.plugin in self._observers  # files of one name, from two folders
-            self._observers[f"{source.plugin} ({source.package})" if twice else source.plugin] = manager
+            twice = source.plugin in self._listeners  # files of one name, from two folders
+            name = f"{source.plugin} ({source.package})" if twice else source.plugin
+            self._listeners[name] = partial(_heard_by, manager)
         before, sound = len(self.failures), 0
         for hook in HOOKS:
             for offer in self._offered(source, manager, hook, offer_of):
                 self._claim(source, self._offers, (offer.kind, offer.name), offer.kind, offer)
                 sound += self._attempt(source, source.is_whole, partial(check_sound, offer)) is not None
-        for suite in self._offered(source, manager, "astrojepa_suites", suite_offer):
-            self._claim(source, self._suites, suite.name, "suite", suite)
-            sound += 1
-        for importer in self._offered(source, manager, "astrojepa_importers", importer_offer):
-            self._claim(source, self._importers, importer.name, "importer", importer)
-            sound += 1
+        sound += self._take(source, manager, "suite", suite_offer, self._suites)
+        sound += self._take(source, manager, "importer", importer_offer, self._importers)
+        sound += self._take(source, manager, "observer", observer_offer, self._observers)
         if source.is_needed and not (observes or sound) and len(self.failures) > before:
             raise PluginError(f"plugin {self.failures[before]}; fix it or leave it out")
+
+    def _take(
+        self,
+        source: PluginSource,
+        manager: pluggy.PluginManager,
+        kind: str,
+        make: Make[Named],
+        taken: dict[str, Named],
+    ) -> int:
+        """Take what a plugin offers of a kind that is no component; return how many offers were sound."""
+        offers = self._offered(source, manager, f"astrojepa_{kind}s", make)
+        for offer in offers:
+            self._claim(source, taken, offer.name, kind, offer)
+        return len(offers)
 
     def _offered(
         self, source: PluginSource, manager: pluggy.PluginManager, hook: str, make: Make[Result]
@@ -246,6 +282,10 @@ class Registry:
                 raise PluginError(f"plugin {failure}; fix it or leave it out") from error
             self.failures.append(failure)
             return None
+
+
+def _heard_by(manager: pluggy.PluginManager, event: Event) -> None:
+    manager.hook.astrojepa_observe(event=event)
 
 
 def load_registry(plugins: Sequence[Path] = (), strict: bool = False) -> Registry:

@@ -58,6 +58,7 @@ class Data(_Plain):
         fingerprint: of the galaxies; others are refused. Empty while none is fixed.
         size_px: side of the images that the fingerprint was taken of [pixel]; at other sizes nothing is fixed.
         grid: what runs on them; the first grid of the suite if empty.
+        licence, citation: what stands on every page that shows results on them; empty: as the data set states.
     """
 
     title: str = Field(min_length=1)
@@ -67,6 +68,8 @@ class Data(_Plain):
     fingerprint: str = ""
     size_px: int = Field(default=64, gt=0)
     grid: str = ""
+    licence: str = ""
+    citation: str = ""
 
 
 class Published(_Plain):

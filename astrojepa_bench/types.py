@@ -24,6 +24,8 @@ ANOMALY_KINDS = ("none", "physical", "artefact")
 ORIENTATION = np.dtype([("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?")])
 """How a picture lies: where north is, counter-clockwise from up (NaN: unknown); whether east lies on its wrong side
 (a mirrored sky); whether the first row of its file is the lowest, as in FITS."""
+UNSTATED = "see the source"
+"""What a card says where a source states no licence, or no citation."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Card:
     citation: str
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """What the galaxies are called, their licence and how to cite them; empty where neither is stated."""
+        facts = {"licence": self.licence, "citation": self.citation}
+        stated = {key: text for key, text in facts.items() if text.strip() not in ("", UNSTATED, "unknown")}
+        return {"name": self.name, **stated} if stated else {}
 
 
 Images: TypeAlias = (

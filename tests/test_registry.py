@@ -439,6 +439,55 @@ def test_observers_hear_events(alone):
     assert sys.modules["ears"].heard == ["step"]
 
 
+ASKED = (
+    HEAD
+    + """heard = []
+
+class Ears:
+    def __init__(self, out):
+        self.out = out
+
+    def __call__(self, event):
+        heard.append((self.out.name, event.name))
+
+@hookimpl
+def astrojepa_observers():
+    return {"ears": Ears}
+"""
+)
+
+
+def test_observers_that_are_asked_for_hear_from_then_on(alone):
+    """Made with the output folder, once somebody names it; a misspelt name is no observer."""
+    alone.install("listeners", ASKED)
+    registry = load_registry()
+    with listening(registry.observe):
+        emit("step")
+        registry.attend("ears", Path("board"))
+        emit("step")
+
+    assert sys.modules["listeners"].heard == [("board", "step")]
+    with pytest.raises(ConfigError, match="unknown observer 'eras'; did you mean 'ears'"):
+        registry.attend("eras", Path("board"))
+
+
+def test_observers_that_cannot_be_made_stop_the_command(alone):
+    """What it needs is told in its own words; whatever else it raises, with its name."""
+    missing = "from astrojepa_bench.errors import ConfigError\n"
+    alone.install(
+        "needy", ASKED.replace("self.out = out", missing + "        raise ConfigError('pip install it')")
+    )
+    alone.install("broken", ASKED.replace("self.out = out", "1 / 0").replace('"ears"', '"nose"'))
+    registry = load_registry()
+
+    with pytest.raises(ConfigError, match="pip install it"):
+        registry.attend("ears", Path("board"))
+    with pytest.raises(
+        PluginError, match=r"observer 'nose' \(plugin broken\) cannot be made: ZeroDivisionError"
+    ):
+        registry.attend("nose", Path("board"))
+
+
 def test_raising_observer_is_muted_and_the_others_are_told(alone):
     """Somebody's broken logger must not end a run of hours."""
     alone.install("ears", OBSERVER)

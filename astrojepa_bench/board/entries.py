@@ -44,6 +44,7 @@ class Row:
         group: which contestants it is ranked among.
         composite: how far it is on the way from its untrained encoder to one with labels, where that can be said.
         disclosed: what the weights that it started from had seen of the test galaxies, where somebody says so.
+        seedless: whether another seed would give the same: nothing was trained, and no weight was drawn.
     """
 
     label: str
@@ -63,11 +64,12 @@ class Row:
     group: str = ""
     composite: Composite | None = None
     disclosed: str = ""
+    seedless: bool = False
 
     @property
     def provisional(self) -> bool:
         """Whether there are too few seeds to say how far the mean can be trusted."""
-        return 0 < len(self.seeds) < ENOUGH_SEEDS
+        return not self.seedless and 0 < len(self.seeds) < ENOUGH_SEEDS
 
     @property
     def status(self) -> str:
@@ -133,7 +135,17 @@ def make_row(
         letters=verdicts.letters.get(first.entry_id, ""),
         group=group_of(first, rules),
         disclosed=_disclosure([run for run in trained if run.disclosed is not None]),
+        seedless=bool(trained) and all(map(_is_seedless, trained)),
     )  # fmt: skip
+
+
+def _is_seedless(run: RunRecord) -> bool:
+    """Whether nothing of a run follows from its seed: an encoder without weights, or with weights from elsewhere.
+
+    What nobody trains and is no floor has its weights from a file; a floor with weights has them from its seed.
+    """
+    is_trained = run.training.steps > 0 or bool(run.cost.train_seconds)
+    return not is_trained and (run.cost.parameters == 0 or run.standing == "contestant")
 
 
 def _disclosure(runs: Sequence[RunRecord]) -> str:

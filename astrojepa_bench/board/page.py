@@ -42,7 +42,9 @@ from astrojepa_bench.board.page_rows import (
 )
 from astrojepa_bench.board.published import LEGEND, published_lines
 from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.board.terms import terms_of
 from astrojepa_bench.board.text import (
+    headline_name,
     headline_of,
     runs_by_row,
     section_facts,
@@ -169,6 +171,8 @@ def html_page(
         quoting=LEGEND.replace("*", ""),
         citation=citation(),
         cite=board.rules.cite,
+        measured=headline_name(shared),
+        terms=terms_of(board),
         counts=counts,
         is_whole=is_whole,
         script=Markup(script),

@@ -26,9 +26,11 @@ from astrojepa_bench.board.published import read_published
 from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import RULE, Board, Section, build_board
+from astrojepa_bench.board.terms import terms_of
 from astrojepa_bench.board.text import (
     CHANCE,
     NOTHING,
+    headline_name,
     headline_of,
     rank_text,
     runs_by_row,
@@ -49,9 +51,9 @@ from astrojepa_bench.results.store import Store, write_atomically
 
 PAGE, HTML, TABLE, DATA = "README.md", "index.html", "board.csv", "board.json"
 _LEGEND = (
-    "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: linear accuracy "
-    "minus that of the same encoder before training, in points, with an interval that holds for all contestants of "
-    "the section at once (95 %; a ceiling's for itself) and allows for other seeds and other test galaxies."
+    "Cells are means over seeds ± their sample standard deviation. *Lift over untrained*: {} minus that of "
+    "the same encoder before training, in points, with an interval that holds for all contestants of the "
+    "section at once (95 %; a ceiling's for itself) and allows for other seeds and other test galaxies."
 )
 _CSV_COLUMNS = (
     "entry", "objective", "masker", "encoder", "options", "galaxies", "dataset", "fingerprint", "splits", "seed",
@@ -59,6 +61,7 @@ _CSV_COLUMNS = (
     "evaluator_options", "metric", "value", "chance", "higher_is_better", "n", "item_se", "status", "standing",
     "tokens", "flops", "entry_id", "run_id",
 )  # fmt: skip
+_WHERE_TRUE = ("disclosed", "seedless")  # keys of a row that has them, and of no other
 _SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "precision")  # of a section
 
 
@@ -178,9 +181,12 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
     said = "\n".join(f"- {text}" for text in findings)  # in Markdown, from the folder's own claims
     linked = "\n".join(f"- {link}" for link in links)
     left_out = _bullets([f"Left out: {line}" for line in board.damaged])
-    blocks = ["# Leaderboard", left_out, said, linked, RULE, _LEGEND]
+    measured = headline_name(headline_of(board.sections[0])) if board.sections else "linear accuracy"
+    blocks = ["# Leaderboard", left_out, said, linked, RULE, _LEGEND.format(measured)]
+    terms = _bullets([f"{name}: {text}" for name, text in terms_of(board).items()])
     for section in board.sections:
         blocks += [f"## {markdown(section_title(section))}", *_blocks(board, section)]
+    blocks += ["## The galaxies", terms] if terms else []
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -275,7 +281,11 @@ def _section_data(section: Section) -> dict[str, object]:
     facts = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
     rows = [
         {
-            **{name: fact for name, fact in dataclasses.asdict(row).items() if name != "disclosed" or fact},
+            **{
+                name: fact
+                for name, fact in dataclasses.asdict(row).items()
+                if name not in _WHERE_TRUE or fact
+            },
             "status": row.status,
             "provisional": row.provisional,
             "cells": {key: _rounded(summary) for key, summary in row.cells.items()},

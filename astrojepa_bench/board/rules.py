@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.results.store import write_atomically
-from astrojepa_bench.suites import FAMILIES, SuiteOffer
+from astrojepa_bench.suites import FAMILIES, Data, SuiteOffer
 
 RULES = "suite.json"
 
@@ -48,6 +48,7 @@ class Rules(BaseModel):
         margin: differences below it are of no consequence, as a fraction.
         margins: the same by fingerprint of the galaxies, where it is another.
         titles: what the galaxies are called, by fingerprint.
+        terms: licence and citation of the galaxies, by fingerprint; they move no judgement.
         groups: group of an objective or an encoder, for records that hold none.
         references: the level of each factor to which the others are compared.
         families: which differences are judged together, narrowest first.
@@ -64,6 +65,7 @@ class Rules(BaseModel):
     margin: float = Field(default=0.02, gt=0)
     margins: dict[str, float] = {}
     titles: dict[str, str] = {}
+    terms: dict[str, dict[str, str]] = {}
     groups: dict[str, str] = {}
     references: dict[str, str] = {"masker": "random"}
     families: tuple[str, ...] = FAMILIES
@@ -88,10 +90,19 @@ def rules_of(offer: SuiteOffer) -> Rules:
         headline=suite.headline,
         margins={fixed[key]: margin for key, margin in suite.margins.items() if key in fixed},
         titles={fingerprint: suite.data[key].title for key, fingerprint in fixed.items()},
+        terms={
+            fingerprint: terms for key, fingerprint in fixed.items() if (terms := _terms(suite.data[key]))
+        },
         groups=suite.groups,
         references=suite.references,
         families=suite.families,
     )
+
+
+def _terms(data: Data) -> dict[str, str]:
+    """Collect the licence and the citation that a suite states of its galaxies."""
+    stated = {"licence": data.licence, "citation": data.citation}
+    return {name: text for name, text in stated.items() if text}
 
 
 def keep_rules(out: Path, rules: Rules) -> None:
@@ -115,10 +126,11 @@ def refuse_other_rules(out: Path, rules: Rules) -> None:
         DataError: its file holds no rules.
     """
     kept = read_rules(out)
-    if not (out / RULES).is_file() or kept == rules:
+    if not (out / RULES).is_file() or kept.model_copy(update={"terms": rules.terms}) == rules:
         return
     mine, theirs = (f"suite '{each.suite}' version {each.version}" for each in (rules, kept))
-    moved = [name for name in Rules.model_fields if getattr(rules, name) != getattr(kept, name)]
+    names = (name for name in Rules.model_fields if name != "terms")
+    moved = [name for name in names if getattr(rules, name) != getattr(kept, name)]
     what = f"other {', '.join(moved)}" if mine == theirs else f"expected {mine}"
     raise ConfigError(
         f"{out / RULES} holds the rules of {theirs}, {what}; use another folder, or delete that file to judge all "

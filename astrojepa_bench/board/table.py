@@ -43,9 +43,9 @@ RULE = (
     "the size of the test set, and for all pairs being compared at once (Holm, 5 %). Floors and ceilings are "
     "shown, not ranked. Collapsed runs are averaged in; an entry that lost a seed is not ranked."
 )
-SHORT_RULE = "Ordered by linear accuracy, mean ± spread over seeds; entries that share a letter are tied."
 DEFAULTS = Rules()
 BALANCED = "linear.balanced_accuracy"
+NAMED = 3  # entries that a warning names; of more the number is told
 _SHELVES = ("contestant", "ceiling", "floor")
 
 
@@ -182,7 +182,7 @@ def _section(key: Comparable, records: list[RunRecord], heading: str, title: str
         rows=rows,
         chance={c.key: sum(sorted(chance[c.key])) / len(chance[c.key]) for c in columns if c.key in chance},
         skipped=tuple(sorted({(r.title, r.skip_reason or "") for r in records if r.status == "skipped"})),
-        notes=(*verdicts.notes, *_caveats(rows, ran, asked, versions)),
+        notes=(*verdicts.notes, *_caveats(rows, rules.headline, ran, asked, versions)),
         verdicts=verdicts,
     )  # fmt: skip
 
@@ -218,17 +218,22 @@ def _rows(
 
 
 def _caveats(
-    rows: Sequence[Row], ran: Sequence[RunRecord], asked: Sequence[RunRecord], versions: Mapping[str, str]
+    rows: Sequence[Row],
+    headline: str,
+    ran: Sequence[RunRecord],
+    asked: Sequence[RunRecord],
+    versions: Mapping[str, str],
 ) -> list[str]:
     """List what a reader must know of the numbers of a section besides the verdicts.
 
     Args:
         rows: of the section.
+        headline: key of the column that contestants are judged by.
         ran: its runs.
         asked: the same, with scores of one setting alone.
         versions: newest version of each evaluator.
     """
-    notes = [*_resolution(rows, asked), *_rarest(rows, asked)]
+    notes = [*_unmeasured(rows, headline), *_resolution(rows, asked), *_rarest(rows, asked)]
     if any(row.provisional for row in rows):
         notes.append("¹ provisional: fewer than three seeds, so the spread is unknown or hardly known.")
     agreeing = [cell for row in rows for cell in row.cells.values() if cell.sd == 0 and cell.low != cell.high]
@@ -252,9 +257,37 @@ def _caveats(
             f"{old} of {len(asked)} runs are of edition 1: recorded before a run's id covered all of its code. "
             "They are shown as they were scored, and no new run reuses them."
         )
-    said = Counter(f"{name} not scored: {why}" for record in asked for name, why in record.not_scored.items())
-    said.update(warning for record in asked for warning in record.warnings)
-    return notes + [f"{text} ({count} run{'s' * (count > 1)})" for text, count in sorted(said.items())]
+    return notes + _warnings(rows, asked)
+
+
+def _warnings(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:
+    """List what runs warned of and why evaluators scored nothing, each with the entries that it is about."""
+    labels, said = {run: row.label for row in rows for run in row.runs}, dict[str, list[str]]()
+    for record in records:
+        missing = (f"{name} not scored: {why}" for name, why in record.not_scored.items())
+        for text in (*missing, *record.warnings):
+            said.setdefault(text, []).append(labels[record.run_id])
+    return [f"{_entries(said[text], len(rows))}: {text}" for text in sorted(said)]
+
+
+def _entries(labels: Sequence[str], of: int) -> str:
+    """Name the entries that something is said of, and in how many runs, one label a run."""
+    names = list(dict.fromkeys(labels))
+    if len(names) == of and of > 1:
+        return "All entries"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    runs = f" ({len(labels)} runs)" if len(labels) > len(names) else ""
+    return f"{', '.join(names[:NAMED])}{more}{runs}"
+
+
+def _unmeasured(rows: Sequence[Row], headline: str) -> list[str]:
+    """Tell what to do next where no run has the number that ranks, as without labels."""
+    if not any(row.seeds for row in rows) or any(headline in row.cells for row in rows):
+        return []
+    return [
+        f"No {headline} was measured, so nothing is ranked. What a run learnt is seen without labels, too: "
+        "`report RUN` puts everything on one page; `map`, `anomalies`, `clusters` and `neighbours` make its parts."
+    ]
 
 
 def _resolution(rows: Sequence[Row], records: Sequence[RunRecord]) -> list[str]:

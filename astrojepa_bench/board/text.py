@@ -89,6 +89,17 @@ def headline_of(section: Section) -> Column:
     return next((column for column in section.columns if column.key == wanted), ACCURACY)
 
 
+def headline_name(headline: Column) -> str:
+    """Name in words what contestants are ordered by, and what their lift is a gain in."""
+    return "linear accuracy" if headline.key == ACCURACY.key else headline.title
+
+
+def short_rule(section: Section) -> str:
+    """Return in a line how the rows of a section are ordered."""
+    name = headline_name(headline_of(section))
+    return f"Ordered by {name}, mean ± spread over seeds; entries that share a letter are tied."
+
+
 def state_of(runs: Iterable[RunRecord]) -> str:
     """Return who ran an entry: `re-run` where a repetition by somebody else agreed, else `reported`."""
     repeated = [each.verdict for run in runs for each in run.reproductions]

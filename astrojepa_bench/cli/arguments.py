@@ -77,6 +77,10 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     _bad_image(parser)
     _device(parser, default=None)
     _json(parser, "print only JSON: records, ids of the runs trained now, board")
+    parser.add_argument(
+        "--observer", action="append", metavar="NAME",
+        help="let an observer of a plugin follow the trainings, such as tensorboard: live curves below --out",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done, as `plan` does")
 
 

@@ -13,10 +13,11 @@ from rich.text import Text
 
 from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.metrics import records_of, scoring_cost
-from astrojepa_bench.board.table import SHORT_RULE, Board, Section
+from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import (
     headings,
     short_label,
+    short_rule,
     skipped_reasons,
     table_lines,
     unranked_reasons,
@@ -50,7 +51,7 @@ def board_text(board: Board, width: int) -> str:
 
 def section_remarks(section: Section) -> list[str]:
     """Return what a reader must know, and why entries have no rank or did not run."""
-    remarks = [SHORT_RULE, *section.notes] if section.rows else [*section.notes]
+    remarks = [short_rule(section), *section.notes] if section.rows else [*section.notes]
     remarks += [f"Not ranked: {reason}" for reason in unranked_reasons(section)]
     return remarks + [f"Skipped: {reason}" for reason in skipped_reasons(section)]
 

@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
+from astrojepa_bench.board.terms import terms_text
 from astrojepa_bench.cli.data_target import load_target
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.look.sheet import contact_sheet, sheet_note
@@ -31,6 +32,7 @@ def execute(arguments: Namespace) -> int:
         "classes": len(table.present),
         "fingerprint": table.fingerprint,
         "caption": sheet_note(table, range(len(table))),
+        **{name: text for name, text in table.card.terms.items() if name != "name"},
     }
     if arguments.json:
         print(json.dumps(facts))
@@ -38,4 +40,6 @@ def execute(arguments: Namespace) -> int:
         odd = int((table.anomaly > 0).sum())
         print(f"{out}: {len(table):,} galaxies in {len(table.present)} classes, {odd} of them anomalies")
         print(facts["caption"])
+        if table.card.terms:
+            print(terms_text(table.card.terms))
     return 0

@@ -57,6 +57,8 @@ def execute(arguments: Namespace) -> int:
         )
     if request.executor == "slurm":
         return _hand_to_slurm(request, registry, arguments)
+    for name in arguments.observer or ():
+        registry.attend(name, request.out)
     began = time.time()
     try:
         with leading(request), _judged(request, registry), progress(registry):

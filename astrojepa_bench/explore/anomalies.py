@@ -13,6 +13,7 @@ from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.evaluation.extras_on_offer import with_extras
 from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
+from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.evaluators.probes.anomaly_scores import mahalanobis_scores, neighbour_scores
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.explore.tables import facts_table, rounded
@@ -49,7 +50,9 @@ def compute_jepa_anomaly_scores(
     return anomaly_table(sample_of(run, dataset), draws=draws)
 
 
-def anomaly_table(sample: Sample, by: str = "knn_distance", draws: int = DRAWS) -> pd.DataFrame:
+def anomaly_table(
+    sample: Sample, by: str = "knn_distance", draws: int = DRAWS, *, predicts: bool = True
+) -> pd.DataFrame:
     """Return the anomaly scores of each galaxy with its facts, the most anomalous first.
 
     | column | what |
@@ -71,6 +74,7 @@ def anomaly_table(sample: Sample, by: str = "knn_distance", draws: int = DRAWS) 
         sample: the galaxies.
         by: the score to rank by.
         draws: of masks.
+        predicts: whether to predict galaxies whose errors are not kept; without it, their columns are left out.
 
     Raises:
         ConfigError: there is no such score, or the objective has none, or `draws` is no number from 1 on.
@@ -82,7 +86,9 @@ def anomaly_table(sample: Sample, by: str = "knn_distance", draws: int = DRAWS) 
     """
     check_score(by)
     check_draws(draws)
-    scores = {**distance_scores(sample), **error_scores(sample, draws)}
+    scores = {**distance_scores(sample)}
+    if predicts or errors_are_kept(sample):
+        scores |= error_scores(sample, draws)
     if np.isnan(scores[by]).all():
         raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
     ascending = scores[by] if by in LOWER_IS_STRANGER else -scores[by]
@@ -141,6 +147,15 @@ def error_scores(sample: Sample, draws: int = DRAWS) -> Scores:
     }  # fmt: skip
     found["prediction_error"] = found["mean_mse"] + found["max_mse"] / 2 + (1 - found["mean_cosine"]) / 10
     return {column: rounded(found[column].astype(float)) for column in BY_ERROR}
+
+
+def errors_are_kept(sample: Sample) -> bool:
+    """Return whether prediction errors were kept with a run's features, so that they cost nothing."""
+    run = sample.run
+    if sample.kept is None or sample.galaxies is None:
+        return False
+    file = FeatureFile(run.store.features_path(run.record.run_id), sample.table.fingerprint)
+    return file.read("extras/prediction_errors") is not None
 
 
 def _errors(sample: Sample, draws: int) -> Scores | None:

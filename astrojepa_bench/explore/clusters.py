@@ -22,7 +22,9 @@ from astrojepa_bench.explore.figures import (
     new_figure,
     provenance_note,
     scale_note,
+    shortened,
     styled,
+    whole,
 )
 from astrojepa_bench.explore.mosaic import draw_galaxy, scales_differ
 from astrojepa_bench.explore.sample import Sample
@@ -33,6 +35,8 @@ UNLABELLED = 10  # clusters where the number of classes is unknown,
 MEMBERS = 5  # or fewer, so that each holds about five galaxies
 EXAMPLES = 8
 CELL_IN = 0.85
+ID_IN, ID_LETTERS = 0.1, 20  # of the ids above the examples
+CLASS_LETTERS = 24  # in a line of the name of a class
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ def clusters_figure(clusters: Clusters) -> Figure:
     classes = len(sample.table.present) if labelled else 0
     left = max(0.55 * classes, 2.5) if labelled else 1.0
     width = left + 1.2 + EXAMPLES * CELL_IN
-    figure = new_figure(width, clusters.number * CELL_IN + (2.4 if labelled else 1.4), title_of(clusters))
+    height = clusters.number * (CELL_IN + ID_IN) + (2.6 if labelled else 1.6)
+    figure = new_figure(width, height, title_of(clusters), provenance_note(sample))
     grid = figure.add_gridspec(
         clusters.number, EXAMPLES + 1, width_ratios=[left / CELL_IN, *[1] * EXAMPLES], hspace=0, wspace=0
     )
@@ -170,16 +175,13 @@ def clusters_figure(clusters: Clusters) -> Figure:
     each, turned = scales_differ(sample.table, every), compasses_differ(sample.table, every)
     for cluster, rows in enumerate(shown):
         for place, row in enumerate(rows):
-            draw_galaxy(
-                figure.add_subplot(grid[cluster, place + 1]),
-                sample.table,
-                row,
-                bar=each or cluster == place == 0,
-                arrows=turned or cluster == place == 0,
-            )
-    read = "number and colour: share of the cluster's labelled galaxies" if labelled else "no labels known"
-    notes = (display_note(sample.table), scale_note(sample.table, every), provenance_note(sample))
-    annotate(figure, "right: the galaxies nearest to each centre", read, *notes)
+            first, cell = cluster == place == 0, figure.add_subplot(grid[cluster, place + 1])
+            draw_galaxy(cell, sample.table, row, bar=each or first, arrows=turned or first)
+            cell.set_title(shortened(str(sample.table.ids[row]), ID_LETTERS), fontsize=4.5, pad=1.5)
+    share = "number and colour, from 0 to 100 %: share of the cluster's labelled galaxies"
+    read = share if labelled else "no labels known"
+    notes = (display_note(sample.table), scale_note(sample.table, every))
+    annotate(figure, "right: the galaxies nearest to each centre, with their ids", read, *notes)
     return figure
 
 
@@ -207,11 +209,11 @@ def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
         return
     names, counts = counted_classes(clusters.sample), every[:, :-1]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    highest = float(shares.max(initial=0))
-    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=max(highest, 1e-9), aspect="auto")
+    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if counts[row, column]:
-            colour = "black" if share > 0.5 * highest else "white"
+            colour = "black" if share > 0.5 else "white"
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6.5)
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
+    written = [whole(name, CLASS_LETTERS) for name in names]
+    axes.set_xticks(range(len(names)), written, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     axes.set_xlabel("class")

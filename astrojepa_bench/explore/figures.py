@@ -45,11 +45,40 @@ LONGEST_BAR = 0.4  # of the image's side
 styled = rc_context({"text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "astrojepa-bench"})
 
 
-def new_figure(width_in: float, height_in: float, title: str) -> Figure:
-    """Return an empty figure that belongs to no window and needs no closing."""
+def new_figure(width_in: float, height_in: float, title: str, of: str = "") -> Figure:
+    """Return an empty figure that belongs to no window and needs no closing.
+
+    Args:
+        width_in: its width [inch].
+        height_in: its height [inch].
+        title: what it shows.
+        of: which galaxies and which run it shows that of, in lines below the title.
+    """
     figure = Figure(figsize=(width_in, height_in), layout="constrained", dpi=DPI)
-    figure.suptitle("\n".join(_wrapped(title, width_in)), fontsize=10)
+    lines = [*_wrapped(title, width_in), *_wrapped(of, width_in)]
+    figure.suptitle("\n".join(lines), fontsize=9)
     return figure
+
+
+def whole(name: str, letters: int) -> str:
+    r"""Break a name into lines of so many letters at most; nothing of it is left out.
+
+    Example:
+        >>> whole("Unbarred Tight Spiral Galaxies", 16)
+        'Unbarred Tight\nSpiral Galaxies'
+    """
+    return "\n".join(textwrap.wrap(name, letters) or [""])
+
+
+def shortened(name: str, letters: int) -> str:
+    """Leave the middle of an id out where it is longer than so many letters: its ends tell ids apart.
+
+    Example:
+        >>> shortened("587722981742084144", 18), shortened("J0001" * 12, 11)
+        ('587722981742084144', 'J0001…J0001')
+    """
+    half = (letters - 1) // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def annotate(figure: Figure, *notes: str) -> None:

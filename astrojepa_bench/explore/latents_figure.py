@@ -95,7 +95,7 @@ def _title(sample: Sample, index: int) -> str:
 
 
 def _notes(sample: Sample, row: int) -> tuple[str, ...]:
-    return display_note(sample.table), scale_note(sample.table, [row]), provenance_note(sample)
+    return display_note(sample.table), scale_note(sample.table, [row])
 
 
 # --- patches --------------------------------------------------------------------------------------------------
@@ -104,14 +104,16 @@ def _notes(sample: Sample, row: int) -> tuple[str, ...]:
 def _patches_figure(sample: Sample, index: int, errors: PatchErrors, grid: PatchGrid) -> Figure:
     row = sample.row_of(index)
     picture, side, unit = rgb(sample.table, row), *_side(sample.table, row)
-    figure = new_figure(5 * PANEL_IN + 1.2, PANEL_IN + 0.9, _title(sample, index))
+    figure = new_figure(5 * PANEL_IN + 1.2, PANEL_IN + 1.0, _title(sample, index), provenance_note(sample))
     panels = figure.subplots(1, 5)
     _show(panels[0], picture, side, unit, "galaxy")
     seen = _only(picture, errors.context, grid)
     _show(panels[1], seen, side, unit, f"context ({len(errors.context)} of {grid.patches} patches)")
     _draw_targets(panels[2], picture, errors.targets, grid, side, unit)
-    _draw_patches(panels[3], errors.cosine, side, unit, "cosine of prediction and truth")
-    _draw_patches(panels[4], errors.squared, side, unit, "squared error (mean over dimensions)")
+    _draw_patches(panels[3], errors.cosine, side, unit, "cosine of prediction and truth", 1.0)
+    highest = float(np.nanmax(errors.squared, initial=0.0)) or 1.0
+    _draw_patches(panels[4], errors.squared, side, unit, "squared error (mean over dimensions)", highest)
+    panels[0].set_ylabel(unit, fontsize=7)
     drawn = f"masks: first of {DRAWS} draws; cosine and error: means over the draws that hid a patch"
     never = "grey: never predicted" if np.isnan(errors.cosine).any() else ""
     annotate(figure, drawn, never, *_notes(sample, row))
@@ -183,16 +185,21 @@ def _outline(mask: np.ndarray) -> Float[np.ndarray, "edge 2 2"]:
 
 
 def _draw_patches(
-    axes: Axes, values: Float[np.ndarray, "row column"], side: float, unit: str, label: str
+    axes: Axes, values: Float[np.ndarray, "row column"], side: float, unit: str, label: str, highest: float
 ) -> None:
-    cmap = colormaps[SEQUENTIAL].with_extremes(bad="0.85")
-    shown = axes.imshow(values, extent=(0, side, side, 0), origin="upper", cmap=cmap, interpolation="nearest")
+    """Draw one number a patch, in colours from 0 to the highest; what lies below 0 is drawn as 0."""
+    cmap, box = colormaps[SEQUENTIAL].with_extremes(bad="0.85"), (0, side, side, 0)
+    extend = "min" if np.nanmin(values, initial=0.0) < 0 else "neither"
+    shown = axes.imshow(
+        values, extent=box, origin="upper", cmap=cmap, interpolation="nearest", vmin=0, vmax=highest
+    )
     axes.set_title(label, fontsize=8)
     axes.set_xlabel(unit, fontsize=7)
     axes.tick_params(labelsize=7)
     figure = axes.get_figure()
     if figure is not None:
-        figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)
+        bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02, extend=extend)
+        bar.ax.tick_params(labelsize=7)
 
 
 # --- views ----------------------------------------------------------------------------------------------------
@@ -211,10 +218,12 @@ def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure
         )
         seen, labels = found.seen, _view_labels(found.seen, cosine.mean(axis=1), squared.mean(axis=1))
     width = max(7.0, (1 + len(seen)) * 2.1)
-    figure = new_figure(width, min(PANEL_IN, width / (1 + len(seen))) + 1.3, _title(sample, index))
+    height = min(PANEL_IN, width / (1 + len(seen))) + 1.4
+    figure = new_figure(width, height, _title(sample, index), provenance_note(sample))
     panels = figure.subplots(1, 1 + len(seen), squeeze=False)[0]
     side, unit = _side(sample.table, row)
     _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")
+    panels[0].set_ylabel(unit, fontsize=7)
     for axes, view, label in zip(panels[1:], seen, labels, strict=True):
         is_flux = sample.table.images.dtype != np.uint8  # in a unit of its own, and not in [0, 1]
         pixels = view.image if is_flux else np.rint(np.clip(view.image, 0, 1) * 255).astype(np.uint8)
@@ -222,6 +231,7 @@ def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure
         visible = picture if view.keep is None or grid is None else _only(picture, view.keep, grid)
         axes.imshow(visible, origin="upper", interpolation="nearest")
         axes.set_title(label, fontsize=7.5)
+        axes.set(xticks=[], yticks=[])
         axes.set_axis_off()
     annotate(figure, explanation, *_notes(sample, row))
     return figure

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.evaluation.prediction_errors import DRAWS
+from astrojepa_bench.evaluation.prediction_errors import DRAWS, encoded_once
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
 from astrojepa_bench.geometry.grids import Masks, PatchGrid
@@ -110,7 +110,10 @@ def patch_errors(sample: Sample, row: int, draws: int = DRAWS) -> PatchErrors | 
     grid, first = sample.run.encoder.grid, compare(sample, row)
     if grid is None or not first.masks or first.prediction is None or first.prediction.positions is None:
         return None
-    every = [first, *(compare(sample, row, draw) for draw in range(1, draws))]
+    with encoded_once(
+        sample.run.objective, sample.images.batch(np.array([row]))
+    ):  # the same under every draw
+        every = [first, *(compare(sample, row, draw) for draw in range(1, draws))]
     predicted = [found.prediction for found in every if found.prediction is not None]
     hidden = [found.positions for found in predicted if found.positions is not None]
     places = np.concatenate([positions.flatten().cpu().numpy() for positions in hidden])

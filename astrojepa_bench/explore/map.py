@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from astrojepa_bench import events
-from astrojepa_bench.errors import ConfigError, DataError, nearest
+from astrojepa_bench.errors import ConfigError, DataError, StorageError, nearest
+from astrojepa_bench.evaluation.extract import same_galaxies
+from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, SCORES, distance_scores, error_scores
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table
@@ -80,6 +83,28 @@ def make_map(sample: Sample, method: str = "tsne") -> LatentMap:
     return {"tsne": _tsne, "umap": _umap, "pca": _pca}[method](latents, empty)
 
 
+def _laid_out(empty: LatentMap, method: str, make: Callable[[], np.ndarray]) -> Plane:
+    """Read places that were kept with a run's features, or lay its galaxies out and keep them there.
+
+    Args:
+        empty: the galaxies; those of other data sets are laid out each time.
+        method: how, with the library and its version.
+        make: lays them out.
+    """
+    sample, ids = empty.sample, empty.sample.table.ids[empty.sample.rows[empty.index]]
+    if sample.kept is None:
+        return np.asarray(make())
+    path = sample.run.store.features_path(sample.run.record.run_id)
+    file, group = FeatureFile(path, sample.table.fingerprint), f"explore/{method}"
+    kept = file.read(group)
+    if kept is not None and same_galaxies(kept, ids):
+        return np.asarray(kept["places"])
+    places = np.asarray(make())
+    with suppress(StorageError):  # whoever may not write here can look all the same
+        file.write({group: {"places": places, "ids": ids}})
+    return places
+
+
 def check_method(method: str) -> None:
     """Check that a method exists and is installed before any slow work.
 
@@ -110,17 +135,23 @@ def _reduced(latents: Float[np.ndarray, "galaxy dim"]) -> Float[np.ndarray, "gal
 def _tsne(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentMap:
     points, perplexity = _reduced(latents), min(PERPLEXITY, (len(latents) - 1) / 3)
     seed, fast = stream_seed(0, "t-SNE") % 2**31, importlib.util.find_spec("openTSNE") is not None
-    with _waiting(f"t-SNE of {len(latents):,} galaxies"):
-        if fast:
+    library = "openTSNE" if fast else "scikit-learn"
+
+    def make() -> np.ndarray:
+        with _waiting(f"t-SNE of {len(latents):,} galaxies"):
+            if not fast:
+                return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
             import openTSNE  # an optional dependency
 
-            layout = openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed).fit(points)
-        else:
-            layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
-    library = "openTSNE" if fast else "scikit-learn"
+            return np.asarray(
+                openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed).fit(points)
+            )
+
     axes = ("t-SNE 1 (arbitrary units)", "t-SNE 2 (arbitrary units)")
     method = f"t-SNE, perplexity {perplexity:.3g}, {library}"
-    return replace(empty, places=np.asarray(layout), axes=axes, method=method)
+    return replace(
+        empty, places=_laid_out(empty, f"{method} {version(library)}", make), axes=axes, method=method
+    )
 
 
 def _umap(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentMap:
@@ -128,10 +159,15 @@ def _umap(latents: Float[np.ndarray, "galaxy dim"], empty: LatentMap) -> LatentM
 
     neighbours = min(15, len(latents) - 1)
     seed = stream_seed(0, "UMAP") % 2**31
-    with _waiting(f"UMAP of {len(latents):,} galaxies"):
-        places = UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(_reduced(latents))
-    axes = ("UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)")
-    return replace(empty, places=np.asarray(places), axes=axes, method=f"UMAP, {neighbours} neighbours")
+
+    def make() -> np.ndarray:
+        with _waiting(f"UMAP of {len(latents):,} galaxies"):
+            fit = UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(_reduced(latents))
+        return np.asarray(fit)
+
+    axes, method = ("UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)"), f"UMAP, {neighbours} neighbours"
+    places = _laid_out(empty, f"{method}, umap-learn {version('umap-learn')}", make)
+    return replace(empty, places=places, axes=axes, method=method)
 
 
 @contextmanager

@@ -22,11 +22,13 @@ from astrojepa_bench.explore.figures import (
     provenance_note,
     rgb,
     styled,
+    whole,
 )
 from astrojepa_bench.explore.map import LatentMap, colour_column, usual_colour
 from astrojepa_bench.explore.tables import column_label
 
 MOST_KINDS = 12
+KIND_LETTERS = 30  # in a line of the legend
 TILE_PX = 48
 TILES = range(6, 62, 2)  # along a side
 FILLED = 500  # wanted number of tiles with a galaxy
@@ -48,9 +50,8 @@ def map_figure(latent_map: LatentMap, colour: str | None = None) -> Figure:
     sample = latent_map.sample
     name = colour or usual_colour(sample)
     values = colour_column(sample, name)[latent_map.index]
-    figure = new_figure(
-        8.5, max(4.0, 6.5 * _elongation(latent_map.places)), f"Latents by {column_label(name)}"
-    )
+    height = max(4.0, 6.5 * _elongation(latent_map.places))
+    figure = new_figure(8.5, height, f"Latents by {column_label(name)}", provenance_note(sample))
     axes = figure.subplots()
     if values.dtype.kind in "fiu" and name != "label":
         _draw_numbers(axes, latent_map.places, values.astype(float), column_label(name))
@@ -59,7 +60,7 @@ def map_figure(latent_map: LatentMap, colour: str | None = None) -> Figure:
     axes.set_xlabel(latent_map.axes[0])
     axes.set_ylabel(latent_map.axes[1])
     axes.set_aspect("equal", adjustable="datalim")
-    annotate(figure, latent_map.method, provenance_note(sample))
+    annotate(figure, latent_map.method, _most_note(latent_map))
     return figure
 
 
@@ -70,7 +71,8 @@ def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.
         axes.scatter(
             *_xy(places[~known]), s=_size(len(places)), facecolors="none", edgecolors=UNKNOWN, label=text
         )
-        axes.legend(loc="best", fontsize=7)
+        place = (0.0, 1.0)  # above the data
+        axes.legend(loc="lower left", bbox_to_anchor=place, borderaxespad=0, fontsize=7, frameon=False)
     low, high = np.percentile(values[known], [1, 99])  # one outlier must not leave the rest in one colour
     points = axes.scatter(
         *_xy(places[known]),
@@ -103,11 +105,11 @@ def _draw_kinds(
                 color=colour,
                 marker=marker,
                 linewidths=0.8,
-                label=f"{kind} ({counts[kind]:,})",
+                label=_label(kind, counts[kind]),
                 zorder=layer,
             )
     for kind, colour, marker in zip(kinds[:MOST_KINDS], cycle(COLOURS), cycle(MARKERS), strict=False):
-        label = f"{kind} ({counts[kind]:,})"
+        label = _label(kind, counts[kind])
         chosen = places[values == kind]
         axes.scatter(*_xy(chosen), s=size, color=colour, marker=marker, linewidths=0, alpha=0.8, label=label)
     others = np.isin(values, kinds[MOST_KINDS:])
@@ -115,6 +117,16 @@ def _draw_kinds(
         text = f"{len(kinds) - MOST_KINDS} others ({others.sum():,})"
         axes.scatter(*_xy(places[others]), s=size, color=UNKNOWN, marker=".", label=text)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, markerscale=1.6, frameon=False)
+
+
+def _label(kind: str, count: int) -> str:
+    return whole(f"{kind} ({count:,})", KIND_LETTERS)
+
+
+def _most_note(latent_map: LatentMap) -> str:
+    """Return how many galaxies are on the map, where not all are."""
+    shown, every = len(latent_map.index), len(latent_map.sample)
+    return f"{shown:,} of {every:,} galaxies, chosen at random" if shown < every else ""
 
 
 def _xy(places: Float[np.ndarray, "galaxy 2"]) -> tuple[np.ndarray, np.ndarray]:
@@ -145,14 +157,15 @@ def thumbnail_map_figure(latent_map: LatentMap) -> Figure:
     side = next((side for side in TILES if len(_chosen(scaled * side, side)) >= wanted), TILES[-1])
     canvas = _canvas(latent_map, low, span, side)
     corners = _corners(latent_map.places, span / side)
-    figure = new_figure(9.0, 8.4 * _elongation(corners) + 1.1, "Latents, as the galaxies themselves")
+    height, of = 8.4 * _elongation(corners) + 1.1, provenance_note(sample)
+    figure = new_figure(9.0, height, "Latents, as the galaxies themselves", of)
     axes = figure.subplots()
     extent = (low[0], low[0] + span, low[1], low[1] + span)
     axes.imshow(canvas, extent=extent, origin="upper", interpolation="antialiased")
     axes.set_xlabel(latent_map.axes[0])
     axes.set_ylabel(latent_map.axes[1])
     axes.set(xlim=corners[:, 0], ylim=corners[:, 1])
-    notes = (latent_map.method, display_note(sample.table), provenance_note(sample))
+    notes = (latent_map.method, _most_note(latent_map), display_note(sample.table))
     annotate(figure, "one galaxy a tile, nearest to its middle", *notes)
     return figure
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from astrojepa_bench.data.look.lying import compasses_differ
+from astrojepa_bench.explore.anomalies import LOWER_IS_STRANGER
 from astrojepa_bench.explore.figures import (
     annotate,
     display_note,
@@ -22,7 +23,9 @@ from astrojepa_bench.explore.figures import (
     provenance_note,
     rgb,
     scale_note,
+    shortened,
     styled,
+    whole,
 )
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import spelt
@@ -30,6 +33,8 @@ from astrojepa_bench.types import GalaxyTable
 
 COLUMNS = 5
 CELL_IN = 1.7
+LINE_IN = 0.115  # height of a line of a caption
+LETTERS = 29  # in a line of a caption
 
 
 def draw_galaxy(
@@ -41,13 +46,16 @@ def draw_galaxy(
         draw_bar(axes, table, row)
     if arrows:
         draw_compass(axes, table, row)
-    axes.set(xlim=(-0.5, table.spec.size_px - 0.5), ylim=(table.spec.size_px - 0.5, -0.5))
+    end = table.spec.size_px - 0.5
+    axes.set(xlim=(-0.5, end), ylim=(end, -0.5), xticks=[], yticks=[])  # ticks that nobody sees take time
     axes.set_axis_off()
     axes.set_title(caption, fontsize=6.5, pad=2)
 
 
 @styled
-def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], title: str) -> Figure:
+def mosaic_figure(
+    sample: Sample, rows: Sequence[int], captions: Sequence[str], title: str, *more: str
+) -> Figure:
     """Draw galaxies five a row.
 
     Args:
@@ -55,9 +63,12 @@ def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], 
         rows: rows of the sample's table.
         captions: one a galaxy.
         title: title of the figure.
+        *more: notes below it, before the usual ones.
     """
     lines = max(1, math.ceil(len(rows) / COLUMNS))
-    figure = new_figure(COLUMNS * CELL_IN, lines * (CELL_IN + 0.3) + 0.8, title)
+    tallest = max((caption.count("\n") + 1 for caption in captions), default=1)
+    height = lines * (CELL_IN + LINE_IN * tallest) + 0.9
+    figure = new_figure(COLUMNS * CELL_IN, height, title, provenance_note(sample))
     cells = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     each, turned = scales_differ(sample.table, rows), compasses_differ(sample.table, rows)
     for place, axes in enumerate(cells):
@@ -68,8 +79,7 @@ def mosaic_figure(sample: Sample, rows: Sequence[int], captions: Sequence[str], 
             )
         else:
             axes.set_axis_off()
-    notes = (display_note(sample.table), scale_note(sample.table, rows), provenance_note(sample))
-    annotate(figure, *notes)
+    annotate(figure, *more, display_note(sample.table), scale_note(sample.table, rows))
     return figure
 
 
@@ -91,12 +101,18 @@ def anomalies_figure(
         number: how many at most.
     """
     first = frame.head(number)
-    captions = [
-        f"{fact['rank']}. score {fact[by]:.3g}, index {fact['index']}\n{described(fact)}"
-        for _, fact in first.iterrows()
-    ]
+    captions = [captioned(fact, f"{fact['rank']}.", f"score {fact[by]:.3g}") for _, fact in first.iterrows()]
     rows = sample.rows[first["index"].to_numpy()].tolist()
-    return mosaic_figure(sample, rows, captions, f"The {len(first)} most anomalous by {spelt(by)}")
+    order = "lowest" if by in LOWER_IS_STRANGER else "highest"
+    note = f"score: {spelt(by)}, the {order} first"
+    return mosaic_figure(sample, rows, captions, f"The {len(first)} most anomalous by {spelt(by)}", note)
+
+
+def captioned(fact: pd.Series[Any], place: str, told: str) -> str:
+    """Write the caption of a galaxy: its place and id, what is told of it with its index, and what it is."""
+    name = shortened(str(fact["id"]), LETTERS - len(place) - 1)
+    lines = [f"{place} {name}", f"{told}, index {fact['index']}", whole(described(fact), LETTERS)]
+    return "\n".join(line for line in lines if line)
 
 
 def described(fact: pd.Series[Any]) -> str:
@@ -104,4 +120,4 @@ def described(fact: pd.Series[Any]) -> str:
     kind = str(fact.get("anomaly_type") or fact["class"] or "").replace("_", " ")
     redshift = fact.get("redshift")
     known = isinstance(redshift, float) and math.isfinite(redshift)
-    return " ".join([kind[:24], f"z={redshift:.2f}" if known else ""]).strip()
+    return " ".join([kind, f"z={redshift:.2f}" if known else ""]).strip()

@@ -9,17 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
-from astrojepa_bench.explore.figures import (
-    annotate,
-    display_note,
-    new_figure,
-    provenance_note,
-    scale_note,
-    styled,
-)
-from astrojepa_bench.explore.mosaic import CELL_IN, described, draw_galaxy
+from astrojepa_bench.explore.mosaic import captioned, mosaic_figure
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
+from astrojepa_bench.types import ORIENTATION
 
 NEIGHBOURS = 9
 
@@ -62,11 +55,10 @@ def find_neighbours(
     return frame
 
 
-@styled
 def neighbours_figure(
     sample: Sample, index: int, number: int = NEIGHBOURS, *, query: Sample | None = None
 ) -> Figure:
-    """Draw a galaxy and its nearest neighbours as a strip; for the arguments see `find_neighbours`.
+    """Draw a galaxy and its nearest neighbours, the nearest first; for the arguments see `find_neighbours`.
 
     Raises:
         ConfigError: there is no such galaxy.
@@ -75,17 +67,14 @@ def neighbours_figure(
     frame = find_neighbours(sample, index, number, query=query)
     if query is not None:
         sample = side_by_side(query, sample, frame)
+    captions = [
+        captioned(fact, f"{fact['rank']}." if fact["rank"] else "query:", f"cosine {fact['similarity']:.3f}")
+        for _, fact in frame.iterrows()
+    ]
     rows = sample.rows[np.arange(len(frame)) if query is not None else frame["index"].to_numpy()].tolist()
     title = f"Most similar to galaxy {frame['id'][0]} (index {index})"
-    figure = new_figure(CELL_IN * len(rows), CELL_IN + 0.75, title)
-    for axes, row, (_, fact) in zip(
-        figure.subplots(1, len(rows), squeeze=False)[0], rows, frame.iterrows(), strict=True
-    ):
-        place = "query" if fact["rank"] == 0 else f"{fact['rank']}. cos {fact['similarity']:.3f}"
-        draw_galaxy(axes, sample.table, row, f"{place}, index {fact['index']}\n{described(fact)}")
-    notes = (display_note(sample.table), scale_note(sample.table, rows), provenance_note(sample))
-    annotate(figure, "cos: cosine of the features, mean subtracted", *notes)
-    return figure
+    note = "cosine: of the features, mean subtracted; 1 for the same direction"
+    return mosaic_figure(sample, rows, captions, title, note)
 
 
 def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
@@ -105,6 +94,10 @@ def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
             [np.full(len(rows), np.nan) if each is None else each[rows] for each, rows in columns]
         )
 
+    lying = [
+        np.array([(np.nan, False, False)] * len(rows), dtype=ORIENTATION) if each is None else each[rows]
+        for each, rows in ((table.orientation, rows) for table, rows in parts)
+    ]
     names = (sample.table.card.name, query.table.card.name)
     count = len(frame)
     table = replace(
@@ -112,5 +105,6 @@ def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
         split=np.full(count, "test"), card=replace(sample.table.card, name=f"{names[0]}, query of {names[1]}"),
         anomaly=np.zeros(count, dtype=np.int64), anomaly_type=np.full(count, ""), block=0,
         redshift=None, ra=None, dec=None, pixel_scale=joined("pixel_scale"), label=np.full(count, -1),
+        orientation=np.concatenate(lying),
     )  # fmt: skip
     return Sample(sample.run, table, np.arange(count))

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from astrojepa_bench import events
+from astrojepa_bench.board.terms import terms_text
 from astrojepa_bench.errors import BenchError
 from astrojepa_bench.evaluation.store import read_predictions
-from astrojepa_bench.explore.anomalies import SCORES, anomaly_table
+from astrojepa_bench.explore.anomalies import BY_DISTANCE, BY_ERROR, SCORES, anomaly_table
 from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.map import make_map, usual_colour
@@ -29,9 +31,18 @@ from astrojepa_bench.explore.report_figures import (
     geometry_of,
     training_figure,
 )
-from astrojepa_bench.explore.report_page import Part, ReportPicture, ReportSection, Table, Text, render
+from astrojepa_bench.explore.report_page import (
+    Part,
+    ReportPicture,
+    ReportSection,
+    Table,
+    TableCell,
+    Text,
+    render,
+)
+from astrojepa_bench.explore.report_scores import collapse_text, score_parts
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import VIEWER, spelt
+from astrojepa_bench.explore.tables import column_label, spelt
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.streams import numpy_stream
@@ -53,7 +64,10 @@ def report(sample: Sample) -> str:
     writers = _Report(sample).sections
     tracked = events.track(writers.items(), task="writing the report", total=len(writers), unit="sections")
     sections = [ReportSection(title, write()) for title, write in tracked]
-    return render(f"{record.title} on {record.dataset}", f"{sample.run_title}; {sample.title}", sections)
+    stated = [terms for terms in (record.terms, sample.table.card.terms) if terms]
+    terms = {str(each["name"]): terms_text(each) for each in stated}
+    title = f"{record.title} on {record.dataset}"
+    return render(title, f"{sample.run_title}; {sample.title}", sections, [*terms.items()])
 
 
 def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
@@ -79,7 +93,7 @@ class _Report:
     def sections(self) -> Mapping[str, Callable[[], list[Part]]]:
         """The writers of the sections, in the order of the page."""
         return {
-            "Scores": self.scores,
+            "Scores": lambda: score_parts(self.sample),
             "Training": self.training,
             "Confusion": self.confusion,
             "Map": lambda: _tried(self.map, "map"),
@@ -93,37 +107,17 @@ class _Report:
 
     # -- from the record --
 
-    def scores(self) -> list[Part]:
-        classes = self.sample.classes if self.sample.own else []
-        rows = [
-            (
-                score.evaluator,
-                _metric_name(score.metric, classes),
-                f"{score.value:.4f}",
-                "" if score.item_se is None else f"{score.item_se:.4f}",
-                "" if score.chance is None else f"{score.chance:.4f}",
-                "higher" if score.higher_is_better else "lower",
-                f"{score.n:,}",
-            )
-            for score in self.record.scores
-        ]
-        headings = ("evaluator", "metric", "value", "± item error", "chance", "better", "galaxies")
-        parts: list[Part] = [Text(warning, "warning") for warning in self.record.warnings]
-        if rows:
-            parts.append(Table(headings, rows, numbers=frozenset({2, 3, 4, 6})))
-        else:
-            parts.append(Text("Nothing was scored: `astrojepa-bench score` adds evaluators.", "absent"))
-        reasons = self.record.not_scored.items()
-        return parts + [Text(f"{name} not scored: {reason}", "absent") for name, reason in reasons]
-
     def training(self) -> list[Part]:
         record, done = self.record, self.record.training
         seen = f"{done.images_seen:,} images ({done.epochs:.3g} epochs)"
         ended = f"Ended {record.status} after {seen}, seed {record.seed}, budget {record.budget}."
-        parts: list[Part] = [Text(ended)]
+        parts: list[Part] = [Text(f"{ended} {collapse_text(record)}".strip())]
         if curves_of(record):
             alt = f"curves of {', '.join(curves_of(record))} over the steps of the training"
-            caption = "An effective rank that falls towards 1 is a collapse; measured on training galaxies."
+            caption = (
+                "Effective rank: how many directions the features of some training galaxies use. It does not tell "
+                "a collapse by itself: features that shrink onto a common vector can keep it."
+            )
             parts.append(ReportPicture.of(training_figure(record), alt, caption))
         else:
             parts.append(Text("Nothing was trained here, so there are no curves.", "absent"))
@@ -161,7 +155,8 @@ class _Report:
         counts = confusion_of(predictions, self.sample.table)
         if counts is None:
             return [Text("No confusion matrix: the probe was fitted to other galaxies than these.", "absent")]
-        figure = confusion_figure(counts, self.sample.classes, PROBES[name])
+        of = f"test galaxies of {self.sample.run.facts.dataset}, seen by {self.sample.run_title}"
+        figure = confusion_figure(counts, self.sample.classes, PROBES[name], of)
         right, largest = np.trace(counts) / counts.sum(), counts.sum(axis=1).max() / counts.sum()
         caption = (
             f"Right for {right:.1%} of {counts.sum():,} test galaxies; the largest class holds {largest:.1%}."
@@ -183,19 +178,20 @@ class _Report:
         ]
 
     def anomalies(self) -> list[Part]:
-        every = anomaly_table(self.sample)
+        every = anomaly_table(self.sample, predicts=False)
         first = every.head(ANOMALIES)
         picture = ReportPicture.of(
             anomalies_figure(self.sample, every, number=ANOMALIES),
             f"pictures of the {len(first)} most anomalous galaxies",
-            "The higher the score, the farther from the ten nearest training galaxies.",
+            f"{spelt(BY_DISTANCE[0])}: the mean distance to the ten nearest training galaxies; the farther, the "
+            "stranger to the run.",
         )
-        named = ["rank", "index", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES, "viewer"]
-        shown = first[[name for name in named if name in first and not first[name].isin(["", np.nan]).all()]]
-        numbers = frozenset(i for i, name in enumerate(shown) if shown[name].dtype.kind in "if")
-        rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
-        headings = [spelt(str(name)) for name in shown]
-        return [picture, Table(headings, rows, numbers=numbers, link=VIEWER.split("{")[0])]
+        said = "The same galaxies in numbers."
+        if "viewer" in first:
+            said += " An id leads to its place on the sky (Legacy Survey viewer)."
+        if BY_ERROR[0] not in first:
+            said += " How badly the objective predicts each galaxy is not kept; `anomalies` computes it."
+        return [picture, Text(said), _oddities(first)]
 
     def clusters(self) -> list[Part]:
         found = find_clusters(self.sample)
@@ -224,14 +220,6 @@ class _Report:
 # --- rows and cells -----------------------------------------------------------------------------------------
 
 
-def _metric_name(metric: str, classes: Sequence[str]) -> str:
-    """Spell out a metric: a recall with the name of its class, where the galaxies are the run's own."""
-    kind, _, number = metric.rpartition("_")
-    if kind == "recall" and number.isdigit() and int(number) < len(classes):
-        return f"recall of {classes[int(number)]}"
-    return metric.replace("_", " ")
-
-
 def _facts_table(caption: str, facts: Mapping[str, object]) -> Table:
     known = [
         (name.replace("_", " "), _written(value))
@@ -245,7 +233,27 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value)
 
 
-def _cell(value: object) -> str:
+def _oddities(first: pd.DataFrame) -> Table:
+    """Lay out the first rows of an anomaly table: each id with its place in the sample and, known, on the sky."""
+    named = ["rank", "id", "class", "anomaly_type", "redshift", "ra", "dec", *SCORES]
+    shown = [name for name in named if name in first and not first[name].isin(["", np.nan]).all()]
+    rows = [
+        [
+            TableCell(str(fact["id"]), f"index {fact['index']}", str(fact.get("viewer", "")))
+            if name == "id"
+            else _cell(name, fact[name])
+            for name in shown
+        ]
+        for _, fact in first.iterrows()
+    ]
+    numbers = frozenset(
+        at for at, name in enumerate(shown) if first[name].dtype.kind in "if" and name != "id"
+    )
+    return Table([column_label(name) for name in shown], rows, numbers=numbers)
+
+
+def _cell(name: str, value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}" if np.isfinite(value) else ""
+        places = ".5f" if name in ("ra", "dec") else ".4g"  # a hundred-thousandth of a degree is 0.04 arcsec
+        return f"{value:{places}}" if np.isfinite(value) else ""
     return str(value)

@@ -10,12 +10,13 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from astrojepa_bench.evaluation.store import Arrays
-from astrojepa_bench.explore.figures import COLOURS, SEQUENTIAL, annotate, new_figure, styled
+from astrojepa_bench.explore.figures import COLOURS, SEQUENTIAL, annotate, new_figure, styled, whole
 from astrojepa_bench.results.record import Curve, RunRecord
 from astrojepa_bench.types import GalaxyTable
 
 PANEL_IN = 2.9
 ACROSS = 3
+CLASS_LETTERS = 28  # in a line of the name of a class
 
 
 def curves_of(record: RunRecord) -> dict[str, Curve]:
@@ -31,7 +32,8 @@ def training_figure(record: RunRecord) -> Figure:
     """Draw the loss, each of its terms, and the effective rank over the steps, each in its own panel."""
     curves = curves_of(record)
     lines = math.ceil(len(curves) / ACROSS)
-    figure = new_figure(ACROSS * PANEL_IN, lines * 2.2 + 0.9, "Training")
+    of = f"{record.title}, seed {record.seed}, on {record.dataset}"
+    figure = new_figure(ACROSS * PANEL_IN, lines * 2.2 + 1.0, "Training", of)
     panels = figure.subplots(lines, min(ACROSS, len(curves)), squeeze=False).ravel()
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
@@ -70,12 +72,21 @@ def confusion_of(predictions: Arrays, table: GalaxyTable) -> Int[np.ndarray, "tr
 
 
 @styled
-def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[str], probe: str) -> Figure:
-    """Draw a confusion matrix: each row sums to 100 % of a true class; who neither is nor is named is left out."""
+def confusion_figure(
+    counts: Int[np.ndarray, "truth predicted"], classes: list[str], probe: str, of: str = ""
+) -> Figure:
+    """Draw a confusion matrix: each row sums to 100 % of a true class; who neither is nor is named is left out.
+
+    Args:
+        counts: galaxies of each true class by predicted class.
+        classes: their names.
+        probe: what predicted.
+        of: which galaxies and which run, for the title.
+    """
     met = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     counts, classes = counts[np.ix_(met, met)], [classes[number] for number in met.tolist()]
-    side = max(4.5, 0.62 * len(classes) + 2.2)
-    figure = new_figure(side + 0.6, side, f"True class, and class by {probe}")
+    side = max(4.5, 0.62 * len(classes) + 2.4)
+    figure = new_figure(side + 0.8, side, f"True class, and class by {probe}", of)
     axes = figure.subplots()
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals[:, None], 1)
@@ -91,7 +102,7 @@ def confusion_figure(counts: Int[np.ndarray, "truth predicted"], classes: list[s
                 fontsize=7,
                 color="black" if share > 0.5 else "white",
             )
-    names = [name.replace("\n", " ")[:28] for name in classes]
+    names = [whole(name.replace("\n", " "), CLASS_LETTERS) for name in classes]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     axes.set_yticks(
         range(len(names)), [f"{name} ({n:,})" for name, n in zip(names, totals, strict=True)], fontsize=7

@@ -14,6 +14,7 @@ from astrojepa_bench.escaping import plain_value
 from astrojepa_bench.explore.figures import picture_bytes
 
 CSS_PX_PER_INCH = 96
+MANY = 7  # columns; with more, rows become lists on a page that is not wide
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,50 @@ class ReportPicture:
 
 
 @dataclass(frozen=True)
+class TableCell:
+    """A cell of a table.
+
+    Attributes:
+        text: what stands in it.
+        note: a word on it, smaller, below.
+        link: an address that is opened when a reader asks for it; nothing of it is loaded before.
+    """
+
+    text: str
+    note: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of texts.
+    """A table of texts. Where the page is too narrow for its columns, each row stands as a list.
 
     Attributes:
         headings: of the columns.
-        rows: one text a column.
+        rows: one cell a column, or its text alone.
         caption: the text above it.
         numbers: columns aligned to the right.
         code: whether all columns but the first are set as code.
-        link: cells with this prefix are links.
     """
 
     kind: ClassVar[str] = "table"
     headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
     numbers: frozenset[int] = frozenset()
     code: bool = False
-    link: str = ""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it needs a wide page."""
+        return len(self.headings) > MANY
+
+    @property
+    def cells(self) -> list[list[TableCell]]:
+        """Its rows, cell by cell."""
+        return [
+            [cell if isinstance(cell, TableCell) else TableCell(cell) for cell in row] for row in self.rows
+        ]
 
 
 Part: TypeAlias = Text | ReportPicture | Table
@@ -97,8 +123,17 @@ class ReportSection:
         return self.title.lower().replace(" ", "-")
 
 
-def render(title: str, subtitle: str, sections: Iterable[ReportSection]) -> str:
-    """Render the page. It loads nothing, runs no script, and escapes every text."""
+def render(
+    title: str, subtitle: str, sections: Iterable[ReportSection], terms: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Render the page. It loads nothing, runs no script, and escapes every text.
+
+    Args:
+        title: its heading.
+        subtitle: a line below.
+        sections: its content.
+        terms: what the galaxies may be used for and how to cite them, each with its name, for the foot of the page.
+    """
     templates = Environment(
         loader=PackageLoader("astrojepa_bench.explore"),
         autoescape=True,
@@ -108,5 +143,5 @@ def render(title: str, subtitle: str, sections: Iterable[ReportSection]) -> str:
         lstrip_blocks=True,
     )
     return templates.get_template("report.html").render(
-        title=title, subtitle=subtitle, sections=list(sections)
+        title=title, subtitle=subtitle, sections=list(sections), terms=list(terms)
     )

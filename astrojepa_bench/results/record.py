@@ -179,6 +179,7 @@ class RunRecord(_RecordPart):
         reproductions: reruns of it, oldest first.
         disclosed: which test galaxies the weights that it started from had seen (`results.certificate`); a key only
             where somebody says so.
+        terms: what its galaxies are called, their licence and citation, as their source states them; likewise.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -215,6 +216,7 @@ class RunRecord(_RecordPart):
     provenance: Provenance = Provenance()
     reproductions: list[Reproduction] = []
     disclosed: Block | None = None
+    terms: Block | None = None
 
     @field_validator("identity")
     @classmethod
@@ -273,7 +275,7 @@ class RunRecord(_RecordPart):
     def facts(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         facts = self.model_dump(mode="json")
-        return facts if self.disclosed is not None else {k: v for k, v in facts.items() if k != "disclosed"}
+        return {name: fact for name, fact in facts.items() if fact is not None or name not in _WHERE_STATED}
 
     @property
     def is_edition_1(self) -> bool:
@@ -311,6 +313,7 @@ class RunRecord(_RecordPart):
         ]
 
 
+_WHERE_STATED = ("disclosed", "terms")  # keys of a record that states them, and of no other
 _CHAIN = TypeAdapter(dict[str, dict[str, str]])
 _SURROGATE = re.compile(r"\\ud[89a-f]")
 

@@ -101,7 +101,7 @@ def _run_alone(
         events.emit("note", text=f"[{index}/{total}] {cell.label}: already done ({known.status})")
         return CellResult(known)
     store.remove_drafts(run_id)
-    events.emit("cell_started", index=index, total=total, label=cell.label)
+    events.emit("cell_started", index=index, total=total, label=cell.label, run_id=run_id)
     began = time.perf_counter()
     if fault is None:
         result = _attempt(cell, context, identity, known)
@@ -349,6 +349,7 @@ def _entry(cell: Cell, context: RunContext, identity: RunIdentity) -> dict[str, 
         "labels": identity.labels,
         "options": {**options, "dataset": dict(galaxies.options)},
         "altered": altered,
+        "terms": galaxies.table.card.terms or None,
     }
 
 

@@ -108,5 +108,6 @@ def record_on(run: OpenRun, galaxies: Galaxies) -> RunRecord:
         "dataset": galaxies.name,
         "options": {**run.record.options, "dataset": dict(galaxies.options)},
         "identity": identity.facts(),
+        "terms": galaxies.table.card.terms or None,
     }
     return run.record.model_copy(update=facts)

@@ -50,6 +50,16 @@ def test_rules_of_a_suite_are_by_fingerprint():
     )  # fmt: skip
 
 
+def test_how_galaxies_are_cited_moves_no_judgement(tmp_path):
+    """A board that was begun before its data were cited goes on, and cites them from now on."""
+    keep_rules(tmp_path, rules())
+    stated = {"licence": "CC BY 4.0", "citation": "Doe 2024"}
+    data = {**BOARD.data, "real": BOARD.data["real"].model_copy(update=stated)}
+    keep_rules(tmp_path, rules(suite=BOARD.model_copy(update={"data": data})))
+
+    assert read_rules(tmp_path).terms == {"aa": stated}
+
+
 def test_rules_are_read_back_as_they_were_kept(tmp_path):
     """In equal bytes each time; without a file the usual ones hold."""
     assert read_rules(tmp_path) == Rules()

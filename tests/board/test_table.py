@@ -143,6 +143,23 @@ def test_an_entry_without_any_score_still_has_a_row(lost_run):
     assert (row.rank, row.status, dict(row.cells)) == (None, "oom 2/2", {})
 
 
+@pytest.mark.parametrize(
+    ("facts", "provisional"),
+    [
+        ({"cost": {"parameters": 0, "train_seconds": 0.0}, "standing": "floor"}, False),
+        ({"cost": {"parameters": 466_080, "train_seconds": 0.0}, "standing": "floor"}, True),
+        ({"cost": {"parameters": 466_080, "train_seconds": 0.0}}, False),
+        ({"cost": {"parameters": 466_080, "train_seconds": 9.0}}, True),
+    ],
+    ids=["pixels", "drawn weights", "weights from a file", "trained"],
+)
+def test_what_no_seed_enters_is_not_provisional(make_run, facts, provisional):
+    """One run says all of an encoder without weights, or with given ones; drawn weights and training need more."""
+    board = build_board([make_run(**facts)])
+    assert board.sections[0].rows[0].provisional is provisional
+    assert any("provisional" in note for note in board.sections[0].notes) is provisional
+
+
 @pytest.mark.parametrize(("seeds", "provisional"), [(1, True), (2, True), (3, False)])
 def test_fewer_than_three_seeds_are_provisional(make_run, seeds, provisional):
     """One seed has no spread and two hardly have one."""
@@ -492,15 +509,27 @@ def test_a_changed_budget_of_the_same_name_stands_apart(make_run):
 def test_why_an_evaluator_had_nothing_to_score_is_said(make_run):
     """A column that is missing has a reason."""
     (section,) = build_board([make_run(not_scored={"anomaly": "no known anomalies"})]).sections
-    assert "anomaly not scored: no known anomalies (1 run)" in section.notes
+    assert "alpha + random + vit-micro: anomaly not scored: no known anomalies" in section.notes
 
 
 def test_warnings_of_evaluators_reach_the_reader(make_run):
-    """What an evaluator warned of stands below the table, counted."""
-    (section,) = build_board(
-        [make_run(seed=s, warnings=["C at the end of its grid"]) for s in range(2)]
-    ).sections
-    assert "C at the end of its grid (2 runs)" in section.notes
+    """What an evaluator warned of stands below the table, counted, with the entries that it is about."""
+    end, tied = "C at the end of its grid", "neighbours are arbitrary"
+    runs = [make_run(seed=s, warnings=[end]) for s in range(2)] + [make_run("beta")]
+    floor = make_run("untrained", "none", standing="floor", encoder="majority", warnings=[tied])
+    (section,) = build_board([*runs, floor]).sections
+    assert f"alpha + random + vit-micro (2 runs): {end}" in section.notes
+    assert f"untrained + none + majority: {tied}" in section.notes
+
+
+def test_many_entries_of_one_warning_are_counted(make_run):
+    """All of them are called so; of others the first three are named."""
+    told = [make_run(name, warnings=["dim"]) for name in "abcde"]
+    assert "All entries: dim" in build_board(told).sections[0].notes
+    notes = build_board([*told, make_run("silent")]).sections[0].notes
+    assert [note.partition(":")[0] for note in notes if note.endswith(": dim")] == [
+        "a + random + vit-micro, b + random + vit-micro, c + random + vit-micro and 2 more"
+    ]
 
 
 def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):

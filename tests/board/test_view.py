@@ -2,6 +2,8 @@
 
 import pytest
 
+from astrojepa_bench.board.page import html_page
+from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.cli.board_view import board_text
 
@@ -65,3 +67,42 @@ def test_what_scoring_cost_stands_below(make_run):
         build_board([make_run(cost={"train_seconds": 200.0, "evaluation": {"linear": 20.0}})]), 100
     )
     assert "· Scoring a run: core 20 s (10 % of training). Seconds on each part: linear 20.0." in text
+
+
+def test_what_has_no_labels_says_what_to_do_next(make_run):
+    """Nothing is ranked, and a newcomer is told which commands show something."""
+    only_shapes = [score for score in make_run().scores if score.evaluator == "kmeans"]
+    text = " ".join(board_text(build_board([make_run(scores=only_shapes)]), 100).split())
+    assert "No linear.accuracy was measured, so nothing is ranked." in text
+    assert "`report RUN`" in text
+    assert "so nothing is ranked" not in board_text(build_board([make_run()]), 100)
+
+
+def test_rows_are_ordered_by_the_metric_of_their_lift(make_run):
+    """A suite that judges by neighbours orders, lifts and says so by neighbours."""
+    entries = {"near": (0.5, 0.7), "straight": (0.7, 0.5), "untrained": (0.4, 0.4)}
+    runs = [
+        make_run(name, seed=seed, linear=linear, standing="floor" if name == "untrained" else "contestant")
+        for name, (linear, _) in entries.items()
+        for seed in range(3)
+    ]
+    values = {name: knn for name, (_, knn) in entries.items()}
+    told = [
+        run.model_copy(
+            update={
+                "scores": [
+                    score.model_copy(update={"value": values[run.objective] + 0.01 * run.seed})
+                    if score.evaluator == "knn"
+                    else score
+                    for score in run.scores
+                ]
+            }
+        )
+        for run in runs
+    ]
+    board = build_board(told, Rules(headline="knn.accuracy"))
+    rows = [row for row in board.sections[0].rows if row.standing == "contestant"]
+    assert [row.objective for row in rows] == ["near", "straight"]
+    assert [round(row.cells["lift.accuracy"].mean, 2) for row in rows] == [0.3, 0.1]
+    assert "Ordered by k-NN %" in board_text(board, 120)
+    assert "Gain in k-NN % over the same encoder" in html_page(board)

@@ -3,6 +3,9 @@
 No hub is reached: the weights are random ones in models that timm made, as it would save the published ones.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 import timm
 import torch
@@ -99,6 +102,15 @@ def test_frozen_weights_give_timms_features(tmp_path, name, file, classes):
     path = saved(model.state_dict(), tmp_path / file)
 
     assert_same_features(frozen(name, 32, path), model, 32, MODELS[name])
+
+
+def test_what_was_tried_is_what_the_page_says():
+    """Models and image sizes of the table in docs/frozen.md are those of the two tests around this one."""
+    page = (Path(__file__).parents[2] / "docs" / "frozen.md").read_text().partition("## 4.")[2]
+    rows = re.findall(r"^\| (`[^|]*`) \| (\d+) px \| [^|]*(?:timm's|likewise)", page, re.M)
+    told = {name: int(size) for names, size in rows for name in re.findall(r"`([^`]+)`", names)}
+
+    assert told == {**dict.fromkeys(MODELS, 32), **{name: size for name, (size, _) in LARGE.items()}}
 
 
 @pytest.mark.slow

@@ -59,7 +59,10 @@ def test_five_panels_and_what_is_needed_to_read_them(sample):
 
     assert all(word in titles for word in ("galaxy", "context", "target", "cosine", "error"))
     assert display_note(sample.table) in figure.get_supxlabel().replace("\n", " ")
-    assert sample.run.record.run_id[:8] in figure.get_supxlabel()
+    assert sample.run.record.run_id[:8] in figure.get_suptitle()
+    cosine = next(axes for axes in figure.axes if "cosine" in axes.get_title()).images[0]
+    assert cosine.get_clim() == (0, 1)
+    assert cosine.colorbar is not None
     assert picture_bytes(figure).startswith(b"\x89PNG")
 
 

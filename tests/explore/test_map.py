@@ -1,6 +1,7 @@
 """Maps keep what is near near; principal components are numpy's; colours are what their column says."""
 
 import importlib.util
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.explore import map as map_module
 from astrojepa_bench.explore.figures import picture_bytes
 from astrojepa_bench.explore.map import colour_column, make_map, map_table, usual_colour
 from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
@@ -105,3 +107,14 @@ def test_maps_are_pictures(sample):
     np.testing.assert_array_equal(map_table(made)[["x", "y"]], made.places)
     for figure in (map_figure(made), map_figure(made, "redshift"), thumbnail_map_figure(made)):
         assert picture_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_a_map_of_the_runs_own_galaxies_is_made_once(sample, monkeypatch):
+    """Its places are kept with the features and read again; those of other galaxies are not."""
+    first = make_map(sample)
+    monkeypatch.setattr(map_module, "TSNE", None)
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
+
+    np.testing.assert_array_equal(make_map(sample).places, first.places)
+    with pytest.raises((TypeError, ImportError)):
+        make_map(replace(sample, table=replace(sample.table, fingerprint="f00d")))

@@ -1,5 +1,6 @@
 """Pictures of galaxies carry what a reader needs: bands, origin, and a scale only where it is known."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -71,14 +72,36 @@ def test_filters_are_claimed_only_where_they_are_named(table):
 
 
 def test_the_oddest_are_captioned_in_their_order(sample):
-    """Rank, score, place in the sample, class and redshift of the galaxy that is drawn."""
+    """Rank, id, score, place in the sample, class and redshift of the galaxy that is drawn."""
     frame = anomaly_table(sample)
     figure = anomalies_figure(sample, frame, number=7)
     titles = [axes.get_title() for axes in figure.axes[:7]]
 
     for title, (_, fact) in zip(titles, frame.head(7).iterrows(), strict=True):
-        assert title.startswith(f"{fact['rank']}. score {fact['knn_distance']:.3g}, index {fact['index']}")
+        assert title.startswith(
+            f"{fact['rank']}. {fact['id']}\nscore {fact['knn_distance']:.3g}, index {fact['index']}\n"
+        )
         assert title.endswith(f"{fact['class']} z={fact['redshift']:.2f}")
     shown = figure.axes[2].images[0].get_array()
     np.testing.assert_array_equal(shown, rgb(sample.table, sample.row_of(int(frame["index"][2]))))
     assert picture_bytes(figure).startswith(b"\x89PNG")
+    assert all(
+        name in figure.get_suptitle() for name in (sample.table.card.name, sample.run.record.run_id[:8])
+    )
+
+
+def test_no_name_of_a_class_is_cut_off(run, table):
+    """It is broken into lines; of an id that is too long both ends are shown, which tell it from others."""
+    names, ids = (
+        ("Unbarred Tight Spiral Galaxies of the second kind", "b"),
+        table.ids.astype(str).astype(object),
+    )
+    ids[:] = [f"587722981742084144-{at:04d}-of-a-long-survey" for at in range(len(ids))]
+    named = replace(table, ids=ids.astype(str), card=replace(table.card, class_names=names))
+    sample = Sample(run, named, np.flatnonzero(table.label == 0)[:6])
+    figure = anomalies_figure(sample, anomaly_table(sample, predicts=False), number=3)
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+
+    assert all(names[0] in " ".join(title.split()) for title in titles)
+    assert all(re.match(r"\d\. 587722981742…-long-survey\n", title) for title in titles)
+    assert max(len(line) for title in titles for line in title.split("\n")) <= 29

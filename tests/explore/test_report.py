@@ -1,20 +1,27 @@
 """A report is one page that needs nothing else, whatever its galaxies lack and whatever stands in their names."""
 
 import base64
+import csv
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from astrojepa_bench.evaluators.meanings import MEANINGS, meaning_of
+from astrojepa_bench.evaluators.metrics.geometry import is_collapsed
+from astrojepa_bench.evaluators.shown import SHOWN
 from astrojepa_bench.explore import report as report_module
 from astrojepa_bench.explore import report_page
 from astrojepa_bench.explore.figures import picture_bytes
 from astrojepa_bench.explore.report import report
 from astrojepa_bench.explore.report_figures import confusion_figure, confusion_of, training_figure
+from astrojepa_bench.explore.report_scores import collapse_text, floors_beside
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.results.record import RunRecord, Training
+from astrojepa_bench.metric import Metric
+from astrojepa_bench.results.record import Cost, RunRecord, Training
 from astrojepa_bench.results.store import Store
 
 HOSTILE = "<script>alert('spiral $x_1$')</script>"
@@ -103,12 +110,32 @@ def test_every_picture_is_a_picture(page):
 def test_scores_stand_beside_chance(page, run):
     """Each number of the record, with what knowing nothing scores."""
     text = Page(page).text
+    rows = [
+        [re.sub("<.*?>", " ", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    ]
 
     for score in run.record.scores:
         name = score.metric.replace("_", " ").replace("recall ", "recall of class ")
-        assert f"{name} {score.value:.4f}" in text
+        assert any(name in row[0] and row[1].strip().startswith(f"{score.value:.4f}") for row in rows if row)
+        assert meaning_of(score.evaluator, score.metric) in text
     assert "chance" in text
     assert run.record.run_id in text
+    assert (
+        "Measured on the test galaxies of tiny, which the run was trained and scored on: those shown" in text
+    )
+
+
+@pytest.mark.slow
+def test_places_have_five_decimals_and_ids_lead_to_the_sky(page, table):
+    """0.04 arcsec; the id is the link, and its address names the same place."""
+    found = re.findall(r'<a href="[^"]*\?ra=([\d.-]+)&amp;dec=([\d.-]+)[^"]*"[^>]*>(.*?)</a>', page)
+    places = {str(name): at for name, *at in zip(table.ids, table.ra, table.dec, strict=True)}
+
+    assert len(found) > 10
+    for ra, dec, name in found:
+        assert [float(ra), float(dec)] == pytest.approx(places[name], abs=1e-6)
+        assert f">{places[name][0]:.5f}<" in page
 
 
 @pytest.mark.slow
@@ -120,7 +147,6 @@ def test_links_lead_to_the_sky_viewer_only(page):
     assert all(link.startswith(("#", "https://www.legacysurvey.org/")) for link in links)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_page(page, run, table):
     """Byte for byte: nothing of the page knows what time it is."""
@@ -162,7 +188,73 @@ def test_too_few_galaxies_for_a_map_are_told(run, table, light):
     text = Page(report(Sample(run, bare_table(table, [0, 1, 2]), np.arange(3)))).text
 
     assert "No map: 3 galaxies" in text
+    assert "Cite:" not in text  # nobody states anything of them
     assert "Environment" in text
+
+
+def test_other_galaxies_are_not_said_to_be_scored(run, table, light):
+    """A report on them still shows the run's scores, and says on which galaxies they were measured."""
+    known = replace(
+        table, card=replace(table.card, name="elsewhere", licence="CC BY 4.0", citation="Doe 2024")
+    )
+    text = Page(report(Sample(run, bare_table(known, range(4)), np.arange(4)))).text
+
+    assert "not on the 4 galaxies of elsewhere shown below" in text
+    assert "elsewhere: licence: CC BY 4.0. Cite: Doe 2024." in text
+    assert "`anomalies` computes it" in text
+
+
+def test_floors_stand_beside_the_scores_that_they_are_of(run):
+    """The mean over seeds of what was scored on the same galaxies in the same way; the run's own encoder first."""
+
+    def floor(value, encoder="pixels", **changed):
+        scores = [score.model_copy(update={"value": value}) for score in run.record.scores]
+        facts = {
+            "standing": "floor",
+            "encoder": encoder,
+            "scores": scores,
+            "cost": Cost(parameters=0),
+            **changed,
+        }
+        return run.record.model_copy(update=facts)
+
+    elsewhere = {**run.record.identity, "fingerprint": "f00d"}
+    records = [
+        floor(0.2), floor(0.4), floor(0.9, identity=elsewhere), floor(0.1, "majority"), run.record,
+        floor(0.5, run.record.encoder, cost=Cost(parameters=9)), floor(0.3, "lost", status="failed"),
+    ]  # fmt: skip
+    found = floors_beside(run.record, records)
+
+    assert [each.name for each in found] == [f"untrained {run.record.encoder}", "majority", "pixels"]
+    assert [{round(value, 6) for value in each.values.values()} for each in found] == [{0.5}, {0.1}, {0.3}]
+
+
+@pytest.mark.parametrize(
+    ("status", "std", "said"),
+    [("collapsed", 0.02, "This run counts as collapsed."), ("ok", 0.4, "This run has not collapsed.")],
+)
+def test_collapse_is_told_as_the_board_judges_it(run, status, std, said):
+    """By the spread of the features and not by their rank, with the limits of the judge."""
+    health = {"normalised_std": std, "untrained_normalised_std": 0.6, "effective_rank": 90.0}
+    text = collapse_text(run.record.model_copy(update={"status": status, "health": health}))
+    judged = is_collapsed(effective_rank=90.0, dim=96, normalised_std=std, untrained_normalised_std=0.6)
+
+    assert text.startswith(
+        f"{said} Unit feature vectors spread by {std:.3f} after training and by 0.600 before"
+    )
+    assert judged is (status == "collapsed")
+
+
+def test_every_metric_of_the_ruler_has_a_meaning(run):
+    """Of each evaluator whose scores stand on the board; a plugin's own words go before."""
+    board = Path(__file__).parents[2] / "leaderboard" / "board.csv"
+    with board.open(newline="") as file:
+        known = {(line["evaluator"], line["metric"]) for line in csv.DictReader(file)}
+
+    assert len(known) > 100
+    assert sorted(pair for pair in known if not meaning_of(*pair)) == []
+    assert sorted({*SHOWN} - {*MEANINGS}) == []
+    assert meaning_of("mine", "blur", [Metric("bl.*", meaning="how blurred")]) == "how blurred"
 
 
 def test_confusion_counts_what_the_probe_said(table):

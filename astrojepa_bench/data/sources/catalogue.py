@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.convert import ImageSource
 from astrojepa_bench.types import ORIENTATION
+from astrojepa_bench.types import UNSTATED as UNSTATED
 
-UNSTATED = "see the source"
 LEAST_REDSHIFT = -1.0  # this and anything below is no redshift
 FACTS = ("redshift", "ra", "dec", "pixel_scale")
 

@@ -16,7 +16,9 @@ version = 1  # raise it whenever a number changes
 FeatureMatrix = Float[Tensor, "galaxy dim"]
 CHUNK = 1024
 DELTA = 1e-4
+FEWEST_DIRECTIONS, FEWEST_OF_DIM = 2.0, 0.02
 LEAST_POINTS = 3
+LEAST_STD, LEAST_OF_UNTRAINED = 0.15, 0.5
 LIDAR_EPSILON = 1e-8
 RANKME_EPSILON = 1e-7
 
@@ -187,8 +189,10 @@ def is_collapsed(
         normalised_std: of the trained features.
         untrained_normalised_std: of the same encoder at step 0, on the same galaxies.
     """
-    few_directions = effective_rank < max(2.0, 0.02 * dim)
-    common_vector = normalised_std < 0.15 and normalised_std < 0.5 * untrained_normalised_std
+    few_directions = effective_rank < max(FEWEST_DIRECTIONS, FEWEST_OF_DIM * dim)
+    common_vector = (
+        normalised_std < LEAST_STD and normalised_std < LEAST_OF_UNTRAINED * untrained_normalised_std
+    )
     return few_directions or common_vector
 
 
