@@ -146,12 +146,7 @@ class Hdf5File:
         named = self.attributes.get("bands", "")
         bands = split_names(named, self.bands)
         unused = f"'bands' is '{shown(named)}', and images have {self.bands}: these names are not used"
-        words = self._words()
-        if words is not None:
-            names, label = classes_of(words)
-        else:
-            names = self.class_names.get(self.label or "", ())
-            label = bare.label if self.label is None else self.labels(self.label)
+        words, (names, label) = self._words(), self.classes()
         return replace(
             bare,
             label=label,
@@ -170,6 +165,18 @@ class Hdf5File:
                 *(() if words is None else class_notes(words)),
             ),
         )
+
+    def classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
+        """Return the names of the classes, where there are any, and the class of each galaxy, -1 where unknown.
+
+        Raises:
+            DataError: the label column holds neither words nor class numbers.
+        """
+        words = self._words()
+        if words is not None:
+            return classes_of(words)
+        unknown = np.full(len(self), -1)
+        return self.class_names.get(self.label or "", ()), self.labels(self.label) if self.label else unknown
 
     def _words(self) -> pd.Series | None:
         """Return the label column where it holds words; None where it holds numbers, or there is none."""
