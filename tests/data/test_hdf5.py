@@ -101,6 +101,23 @@ def test_other_label_column_has_its_own_names_or_none(tmp_path):
     assert table.label.tolist() == [0, 1, 2] * 8
 
 
+def test_labels_in_words_are_classes(tmp_path):
+    """Text, as bytes or not; empty cells are unlabelled, in the file itself and where it is a pool."""
+    words = np.array(([b"spiral", b"elliptical", b""] * 8), dtype="S10")
+    table = load(write(tmp_path / "a.h5", ans=words))
+    assert table.card.class_names == ("elliptical", "spiral")
+    assert table.label.tolist() == [1, 0, -1] * 8
+    pool = write(tmp_path / "b.h5", pixels(seed=5), ans=words)
+    assert (load(write(tmp_path / "c.h5"), pool=pool).split == "pool").sum() == 24
+
+
+def test_one_hot_labels_are_refused_with_the_way_out(tmp_path):
+    """The place of the 1 is the class."""
+    path = write(tmp_path / "a.h5", ans=np.eye(2, dtype=int)[np.arange(24) % 2])
+    with pytest.raises(DataError, match=r"not a one-dimensional column but of shape \(24, 2\); .*argmax"):
+        load(path)
+
+
 def test_names_that_do_not_cover_the_labels_are_not_used(tmp_path):
     """Two names for three classes would misname one; classes then go by number."""
     table = load(write(tmp_path / "a.h5", ans=np.arange(24) % 3, names=["a", "b"]))
@@ -268,9 +285,9 @@ BAD_FILES = {
         lambda path: write(path, ans=np.arange(24) + 5877),
         "'ans' holds 5877; expected class numbers from 0 to 999",
     ),
-    "text labels": (
-        lambda path: write(path, ans=np.array([b"spiral"] * 24)),
-        "'ans' holds text; expected numbers",
+    "text redshifts": (
+        lambda path: write(path, redshift=np.array([b"far"] * 24)),
+        "'redshift' holds text; expected numbers",
     ),
     "two-dimensional labels": (
         lambda path: write(path, ans=np.zeros((24, 2))),

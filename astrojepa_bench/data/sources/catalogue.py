@@ -13,7 +13,10 @@ from astrojepa_bench.data.convert import ImageSource
 from astrojepa_bench.types import ORIENTATION
 from astrojepa_bench.types import UNSTATED as UNSTATED
 
+UNLABELLED = 255  # as files spell it in a uint8 column
+MOST_CLASSES = 1000
 LEAST_REDSHIFT = -1.0  # this and anything below is no redshift
+MOST_REDSHIFT = 30.0  # of what shines; 99 and 9999 are none
 FACTS = ("redshift", "ra", "dec", "pixel_scale")
 
 
@@ -98,8 +101,8 @@ def measured(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy
 
 
 def known_redshift(values: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " galaxy"]:
-    """Return redshifts; not finite, or -1 or less (-99), is how catalogues spell "unknown"."""
-    return np.where(values > LEAST_REDSHIFT, measured(values), np.nan)
+    """Return redshifts; not finite, -1 or less (-99), or beyond all galaxies (99) is how "unknown" is spelt."""
+    return np.where((values > LEAST_REDSHIFT) & (values < MOST_REDSHIFT), measured(values), np.nan)
 
 
 class Source(ImageSource, Protocol):

@@ -15,6 +15,8 @@ from astrojepa_bench.data.sources.tables import class_notes, classes_of
 from astrojepa_bench.data.splitting.splits import SPELLINGS
 from astrojepa_bench.errors import DataError
 
+UNLABELLED = frozenset({"unlabelled", "unlabeled"})
+
 
 def by_folders(names: Sequence[str]) -> Catalogue:
     """Read class and split of images off their paths: `spiral/x.jpg`, `train/spiral/x.jpg`.
@@ -37,11 +39,16 @@ def by_folders(names: Sequence[str]) -> Catalogue:
     if _are_splits(_tops(inner)):
         split = np.array([parts[0] for parts in inner])
         inner = [parts[1:] for parts in inner]
-    folders = pd.Series([_top(parts) for parts in inner], name="folder", dtype=object)
+    tops = [_top(parts) for parts in inner]
+    nameless = sum(top.lower() in UNLABELLED for top in tops)
+    folders = pd.Series(
+        ["" if top.lower() in UNLABELLED else top for top in tops], name="folder", dtype=object
+    )
     class_names, label = classes_of(folders)
-    notes = tuple(
-        note for note in class_notes(folders) if "leave the cell empty" not in note
-    )  # there is none
+    notes = (
+        *([f"{nameless} images lie in a folder called unlabelled, and are"] if nameless else []),
+        *(note for note in class_notes(folders) if "leave the cell empty" not in note),  # there is none
+    )
     return replace(bare, label=label, class_names=class_names, split=split, notes=notes)
 
 

@@ -9,20 +9,27 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from astrojepa_bench.data.column_names import ALIASES, BANDS, candidates, is_band, told_names, told_unused
 from astrojepa_bench.data.convert import Picture, reading
 from astrojepa_bench.data.given import check_affordable, check_regular
-from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.data.sources.catalogue import (
+    MOST_CLASSES,
+    UNLABELLED,
+    UNSTATED,
+    Catalogue,
+    known_redshift,
+    measured,
+)
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.filters import split_names
 from astrojepa_bench.data.sources.hdf5_watch import examine
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, MOST_PIXELS
+from astrojepa_bench.data.sources.tables import class_notes, classes_of
 from astrojepa_bench.errors import DataError, nearest
 
-UNLABELLED = 255  # as the files spell it in a uint8 column
-MOST_CLASSES = 1000
 BLOCK_BYTES = 16 << 20
 LARGEST_BLOCK_BYTES = 1 << 30
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -139,10 +146,11 @@ class Hdf5File:
         named = self.attributes.get("bands", "")
         bands = split_names(named, self.bands)
         unused = f"'bands' is '{shown(named)}', and images have {self.bands}: these names are not used"
+        words, (names, label) = self._words(), self.classes()
         return replace(
             bare,
-            label=bare.label if self.label is None else self.labels(self.label),
-            class_names=self.class_names.get(self.label or "", ()),
+            label=label,
+            class_names=names,
             redshift=known_redshift(redshift),
             ra=ra,
             dec=dec,
@@ -151,13 +159,39 @@ class Hdf5File:
             bands=bands,
             licence=self.attributes.get("licence") or self.attributes.get("license") or UNSTATED,
             citation=next((text for text in stated if text), UNSTATED),
-            notes=(*self.notes, *((unused,) if named and not bands else ())),
+            notes=(
+                *self.notes,
+                *((unused,) if named and not bands else ()),
+                *(() if words is None else class_notes(words)),
+            ),
         )
+
+    def classes(self) -> tuple[tuple[str, ...], Int[np.ndarray, " galaxy"]]:
+        """Return the names of the classes, where there are any, and the class of each galaxy, -1 where unknown.
+
+        Raises:
+            DataError: the label column holds neither words nor class numbers.
+        """
+        words = self._words()
+        if words is not None:
+            return classes_of(words)
+        unknown = np.full(len(self), -1)
+        return self.class_names.get(self.label or "", ()), self.labels(self.label) if self.label else unknown
+
+    def _words(self) -> pd.Series | None:
+        """Return the label column where it holds words; None where it holds numbers, or there is none."""
+        column = self.columns.get(self.label or "")
+        if column is None or column.dtype.kind not in "SUO":
+            return None
+        return pd.Series([_text(value) for value in column.tolist()], name=self.label, dtype=object)
 
     def naming_kinds(self) -> Hdf5File:
         """Return the same file with Galaxy10's own column as labels, if it holds any."""
-        known = "ans" in self.columns and not np.isnan(self.number("ans")).all()
-        return replace(self, label="ans") if known else self
+        named = replace(self, label="ans")
+        known = "ans" in self.columns and (
+            named._words() is not None or not np.isnan(self.number("ans")).all()
+        )
+        return named if known else self
 
     def pictures(self) -> Iterator[Picture]:
         """Read all images in file order, each compressed chunk once.
@@ -251,8 +285,11 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
             "add --set dataset.label= (empty) if it has no labels"
         )
     if name not in columns:
+        shape = getattr(file[name], "shape", ())
         raise DataError(
-            f"{path.name}: '{name}' is not a one-dimensional column; use one of {', '.join(columns)}"
+            f"{path.name}: '{name}' is not a one-dimensional column but of shape {shape}; "
+            + (f"use one of {', '.join(columns)}" if columns else "write one class number a galaxy")
+            + (", such as the place of the 1 in its row (argmax)" if len(shape) == 2 else "")
         )
     if len(file[name]) != rows:
         raise DataError(

@@ -69,7 +69,7 @@ def recognise(path: Path) -> tuple[str, Mapping[str, object]]:
     if "ans" not in file.columns:
         for name in candidates("label", file.flat):  # under another usual name than Galaxy10's
             with suppress(DataError):
-                Hdf5File.opened(path, name).labels(name)
+                Hdf5File.opened(path, name).classes()
                 return layout, {"path": path, "label": name}
         return layout, {"path": path, "label": ""}
     release = release_of(file)

@@ -19,6 +19,7 @@ from astrojepa_bench.data.sources.tables import column_of, heads_of, ids_of, tex
 from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
 from astrojepa_bench.errors import DataError
 
+ROOTED = re.compile(r"/|[A-Za-z]:/")  # a path of another machine
 PLAIN = re.compile(r"(?!\w:)[^/\\.][^/\\]*(/[^/\\.][^/\\]*)*")  # a path that needs no tidying
 
 
@@ -194,6 +195,8 @@ class _Files:
     def _elsewhere(self, text: str) -> str:
         """Find the only image that a path may mean that does not lie where it says; empty where there is none."""
         text = text.replace("\\", "/")  # as Windows writes it
+        if ROOTED.match(text):
+            return self._ending_like(text)
         if not text or escapes(text):
             return ""
         tidied = self._tidied(text)
@@ -208,6 +211,13 @@ class _Files:
             if len(found) == 1:
                 return found[0]
         return ""
+
+    def _ending_like(self, path: str) -> str:
+        """Find the only image whose path ends as that of another machine; empty where there is none."""
+        parts, ends = PurePosixPath(_composed(path)).parts[1:], self._index("ends", _ends_of)
+        tails = ("/".join(parts[at:]) for at in range(len(parts)))
+        longest = next((ends[tail] for tail in tails if ends[tail]), [])
+        return longest[0] if len(longest) == 1 and ".." not in parts else ""
 
     def _tidied(self, path: str) -> str:
         """Return a path relative to the folder; one that escapes it stays as it is: reading it is refused."""
@@ -229,6 +239,11 @@ def _names_of(image: str) -> set[str]:
     """Return what an image may be called: its path or its name, with or without suffix."""
     name = PurePosixPath(image).name
     return {_composed(spelt(each)) for each in (image, without_suffix(image), name, without_suffix(name))}
+
+
+def _ends_of(image: str) -> set[str]:
+    parts = _composed(image).split("/")
+    return {"/".join(parts[at:]) for at in range(len(parts))}
 
 
 def _numbers(image: str) -> set[str]:

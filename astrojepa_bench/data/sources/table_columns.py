@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from astrojepa_bench.data.column_names import BANDS, candidates, is_band
-from astrojepa_bench.data.sources.catalogue import LEAST_REDSHIFT, Catalogue, known_redshift
+from astrojepa_bench.data.sources.catalogue import LEAST_REDSHIFT, MOST_REDSHIFT, Catalogue, known_redshift
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.file_kinds import NONE
 from astrojepa_bench.data.sources.tables import (
@@ -193,12 +193,13 @@ def _labels(
 def believable(
     columns: Mapping[str, Float[np.ndarray, " row"]],
 ) -> tuple[dict[str, Float[np.ndarray, " row"]], list[str]]:
-    """Drop what catalogues write for "unknown": redshifts of -1 or -99, positions off the sky."""
+    """Drop what catalogues write for "unknown": redshifts of -1, -99 or 9999, positions off the sky."""
     redshift, ra, dec = (columns[name] for name in ("redshift", "ra", "dec"))
-    unknown = redshift <= LEAST_REDSHIFT
+    unknown, beyond = redshift <= LEAST_REDSHIFT, redshift >= MOST_REDSHIFT
     off_sky = (np.abs(dec) > 90) | (ra < -180) | (ra > 360)
     notes = true_notes({
         f"{unknown.sum()} redshifts of -1 or less mean unknown": unknown.any(),
+        f"{beyond.sum()} redshifts of {MOST_REDSHIFT:g} or more are of no galaxy; unknown there": beyond.any(),
         f"{off_sky.sum()} positions are not on the sky; unknown there": off_sky.any(),
     })  # fmt: skip
     facts = {"redshift": known_redshift(redshift)}

@@ -18,9 +18,9 @@ from pyarrow import compute, parquet, types
 
 from astrojepa_bench.data.given import check_affordable, in_bytes
 from astrojepa_bench.data.sources.astropy_table import read_fits, read_votable
+from astrojepa_bench.data.sources.catalogue import MOST_CLASSES, UNLABELLED
 from astrojepa_bench.data.sources.container import LARGEST_FILE, RefusedError, guarded, shown, unpacked
 from astrojepa_bench.data.sources.file_kinds import FITS, kind_of_table
-from astrojepa_bench.data.sources.hdf5_file import MOST_CLASSES, UNLABELLED
 from astrojepa_bench.data.sources.text_table import layout_of
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.errors import DataError
@@ -45,6 +45,7 @@ SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+")
 COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 EXACT = float(1 << 53)  # beyond this, floating-point numbers skip whole ones
 DIGITS = 20  # of a number; a longer one is a word
+BYTES = re.compile(r"b(['\"])(.*)\1")  # as Python writes bytes
 MISSING = frozenset({"na", "n/a", "none", "null", "-", "--", "?", "unknown", "nil", "<na>", "masked", "#n/a"})
 
 
@@ -251,7 +252,7 @@ def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " ro
     Raises:
         DataError: the column holds fractions, or too many different values to be classes.
     """
-    texts = ["" if text.lower() in NAN else text for text in _composed(names_of(column))]
+    texts = ["" if text.lower() in NAN else text for text in _as_written(names_of(column))[0]]
     whole = {
         text: int(text) for text in set(texts) if text.isascii() and text.isdecimal() and len(text) < DIGITS
     }
@@ -274,7 +275,8 @@ def classes_of(column: pd.Series) -> tuple[tuple[str, ...], Int[np.ndarray, " ro
 
 def class_notes(column: pd.Series) -> list[str]:
     """Note which labels mean unlabelled, and which are classes though they look as if they did."""
-    counts = Counter(_composed(texts_of(column)))
+    texts, quoted = _as_written(texts_of(column))
+    counts = Counter(texts)
     words = {text for text in counts if text.lower() not in NAN}
     numbers = words and all(re.fullmatch(WHOLE, text) for text in words)
     none = {text: n for text, n in counts.items() if text and text.lower() in NAN}
@@ -283,12 +285,24 @@ def class_notes(column: pd.Series) -> list[str]:
         for text in words
         if numbers and (int(float(text)) in (UNLABELLED,) or text[0] == "-")
     }
+    several: dict[int, list[str]] = {}  # spellings of one number
+    for text in sorted(words if numbers else ()):
+        several.setdefault(int(text.partition(".")[0]), []).append(text)
     odd = [text for text in sorted(words) if text.lower() in MISSING]
     folded = Counter(word.casefold() for word in words)
     alike = [
         [word for word in words if word.casefold() == each] for each, count in folded.items() if count > 1
     ]
     return [
+        *(
+            f"{count} labels are written as Python writes bytes (b'…'); what stands in them is read"
+            for count in [quoted] if count
+        ),
+        *(
+            f"{sum(counts[text] for text in spellings)} labels are written in several ways "
+            f"({', '.join(map(shown, spellings))}) and are one class"
+            for spellings in several.values() if len(spellings) > 1
+        ),
         *(f"{count} labels are '{text}' and mean unlabelled" for text, count in sorted(none.items())),
         *(
             f"{counts[text]} labels are '{shown(text)}': a class as any other; leave the cell empty where the "
@@ -299,6 +313,14 @@ def class_notes(column: pd.Series) -> list[str]:
             for names in alike
         ),
     ]  # fmt: skip
+
+
+def _as_written(texts: Sequence[str]) -> tuple[list[str], int]:
+    """Return labels as their author meant them, and how many of them Python has written as bytes."""
+    found = [BYTES.fullmatch(text) for text in texts]
+    quoted = sum(each is not None for each in found)
+    plain = [text if each is None else each[2] for text, each in zip(texts, found, strict=True)]
+    return _composed(plain), quoted
 
 
 def _composed(texts: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from astrojepa_bench.data.column_names import candidates, told_unused
+from astrojepa_bench.data.sources.class_folders import by_folders
 from astrojepa_bench.data.sources.container import Container
 from astrojepa_bench.data.sources.file_kinds import sort_files
 from astrojepa_bench.data.sources.layouts import recognise
@@ -341,3 +342,50 @@ def test_a_path_is_read_as_what_it_is(tmp_path):
         file["images"] = np.zeros((4, 8, 8, 3), np.uint8)
         file["class"], file["type"] = [0, 1, 0, 3], [0.5, 1, 2, 3]
     assert recognise(tmp_path / "a.h5") == ("hdf5", {"path": tmp_path / "a.h5", "label": "class"})
+
+
+# --- as people write them elsewhere -------------------------------------------------------------------------
+
+
+def test_paths_of_another_machine_mean_the_image_that_ends_alike(files, tmp_path):
+    """Absolute, of any system; the longest end decides, and what fits two images or climbs out is none."""
+    images = ["images/a/g0.jpg", "images/b/g0.jpg", "images/b/g1.jpg"]
+    paths = ["/home/ana/images/a/g0.jpg", "C:\\data\\images\\b\\g0.jpg", "/mnt/g1.jpg"]
+    found = matched_images("t.csv", pd.DataFrame({"path": paths}), images, "fail")
+
+    assert found.names == tuple(images)
+    assert "3 images were found under another name" in found.notes[-1]
+    for lost in ("/home/ana/g0.jpg", "/home/../g1.jpg", "/etc/passwd"):
+        assert matched_images("t.csv", pd.DataFrame({"path": [lost]}), images, "fail").names == (lost,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "said"),
+    [
+        (["01", "1", "1.0", "2"], ("1", "2"), "3 labels are written in several ways (01, 1, 1.0)"),
+        (["b'E'", 'b"S"', "b'E'", "b'S'"], ("E", "S"), "4 labels are written as Python writes bytes"),
+    ],
+)
+def test_labels_of_several_spellings_are_one_class_and_counted(labels, names, said):
+    """No class is renamed without a word."""
+    column = pd.Series(labels, name="class", dtype=object)
+
+    assert classes_of(column)[0] == names
+    assert any(note.startswith(said) for note in class_notes(column))
+
+
+def test_a_redshift_beyond_all_galaxies_is_unknown():
+    """9999 is how some catalogues write that there is none."""
+    frame = pd.DataFrame({"redshift": [0.1, 9999.0, 99.0, 7.5]})
+    found = columns_known(frame, np.arange(4).astype(str), Columns())
+
+    np.testing.assert_array_equal(found.catalogue.redshift, [0.1, np.nan, np.nan, 7.5])
+    assert any("2 redshifts of 30 or more" in note for note in found.notes)
+
+
+def test_a_folder_called_unlabelled_is_no_class():
+    """Its images have no class, and the card counts them."""
+    found = by_folders([f"{top}/{n}.jpg" for top in ("S", "E", "Unlabeled") for n in range(2)])
+
+    assert (found.class_names, found.label.tolist()) == (("E", "S"), [1, 1, 0, 0, -1, -1])
+    assert found.notes[0].startswith("2 images lie in a folder called unlabelled")
