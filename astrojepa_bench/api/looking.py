@@ -1,0 +1,351 @@
+"""Looking at galaxies with a finished run: latents, oddities, neighbours, maps, predictions.
+
+`run` is what `open_run` or `run` returned, a record's file, the first letters of an id, or `latest`. `dataset` is what
+`load` takes or returned, every galaxy of it; None is the run's own test galaxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from astrojepa_bench.api.cards import card
+from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, in_bands_of, named, read_named
+from astrojepa_bench.api.progress import showing
+from astrojepa_bench.api.results import RunResult
+from astrojepa_bench.api.wording import speaking_python
+from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.evaluation.prediction_errors import DRAWS
+from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
+from astrojepa_bench.explore.latents_figure import latents_figure
+from astrojepa_bench.explore.map import check_method, make_map
+from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
+from astrojepa_bench.explore.mosaic import anomalies_figure
+from astrojepa_bench.explore.neighbours import NEIGHBOURS, neighbours_figure
+from astrojepa_bench.explore.neighbours import find_neighbours as nearest_to
+from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.tables import facts_table
+from astrojepa_bench.registry import Registry, load_registry
+from astrojepa_bench.roles import Dataset
+from astrojepa_bench.runs import open_run as opening
+from astrojepa_bench.runs.open_run import OUT, OpenRun
+from astrojepa_bench.types import GalaxyTable
+
+RunLike: TypeAlias = OpenRun | RunResult | str | Path
+
+
+class GalaxyLatents(tuple[np.ndarray, np.ndarray]):
+    """Latents and labels of some galaxies, and who they are.
+
+    It is the pair `latents, labels`, and has both by name as well.
+
+    Attributes:
+        facts: one row a galaxy, in the same order: `id`, `split`, `class`, and what else is known (see
+            `facts_table`).
+    """
+
+    facts: pd.DataFrame
+
+    def __new__(cls, sample: Sample) -> GalaxyLatents:
+        """Compute the latents of a sample."""
+        made = super().__new__(cls, (sample.latents.numpy(), sample.table.label[sample.rows]))
+        made.facts = facts_table(sample)
+        return made
+
+    @property
+    def latents(self) -> Float[np.ndarray, "galaxy dim"]:
+        """Features of tap `last`, float32, as the evaluators read them."""
+        return self[0]
+
+    @property
+    def labels(self) -> Int[np.ndarray, " galaxy"]:
+        """Class numbers, -1 unknown."""
+        return self[1]
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Names of the galaxies."""
+        return self.facts["id"].to_numpy()
+
+    def __repr__(self) -> str:
+        count, dim = self.latents.shape
+        return f"<latents of {count:,} galaxies, {dim} numbers each; .latents, .labels, .ids and .facts>"
+
+    def _repr_html_(self) -> str:
+        count, dim = self.latents.shape
+        columns = [name for name in self.facts if name not in ("index", "viewer")][:6]
+        rows = [[str(row[name]) for name in columns] for _, row in self.facts.head(5).iterrows()]
+        title = f"latents of {count:,} galaxies, {dim} numbers each"
+        return card(title, [("by name", ".latents, .labels, .ids, .facts")], [(columns, rows)])
+
+
+@speaking_python()
+def open_run(
+    where: str | Path | RunResult = "latest", *, out: Path | str = OUT, registry: Registry | None = None
+) -> OpenRun:
+    """Open a finished run; its galaxies need not be at hand.
+
+    Args:
+        where: a record's file, the first letters of its id, `latest`, or what `run` returned.
+        out: output folder in which ids are looked up.
+        registry: offers the components that it is built from; all that are installed if None.
+
+    Raises:
+        ConfigError: no run, or more than one, has that id; a component of it is not installed.
+        DataError: the run has no scores, or its weights are missing, damaged or of another version.
+
+    Example:
+        >>> run = open_run("3f9a2c")  # doctest: +SKIP
+        >>> run.encoder.taps(images)["last"]  # doctest: +SKIP
+    """
+    if isinstance(where, RunResult):
+        where, out = where.run_id, where.out
+    return opening.open_run(where, out=out, registry=registry)
+
+
+@speaking_python()
+def extract_latents(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    bands: str | Sequence[str] | None = None,
+    ids: Sequence[object] | np.ndarray | None = None,
+    progress: bool | None = None,
+) -> GalaxyLatents:
+    """Encode galaxies with a finished run.
+
+    Args:
+        run: a finished run.
+        dataset: every galaxy of it is encoded; None: the run's own test galaxies.
+        bands: of images given as an array, in the order of its last axis.
+        ids: of images given as an array.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Returns:
+        `latents, labels`: features of tap `last`, float32, as the evaluators read them, and class numbers, -1
+        unknown; with `ids` and `facts`.
+
+    Raises:
+        ConfigError: the run's own galaxies lie in files; give them as a dataset.
+        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
+
+    Example:
+        >>> latents, labels = extract_latents("latest", "my_images/")  # doctest: +SKIP
+    """
+    with _looking(run, dataset, progress, bands, ids) as sample:
+        return GalaxyLatents(sample)
+
+
+@speaking_python()
+def compute_jepa_anomaly_scores(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    by: str = "knn_distance",
+    draws: int = DRAWS,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Score how anomalous galaxies are, highest score first.
+
+    Args:
+        run: a finished run.
+        dataset: its galaxies are scored, all of them; None: the run's own test galaxies.
+        by: the score to rank by.
+        draws: of masks, over which prediction errors are averaged; fewer take less time.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Returns:
+        one row a galaxy, see `anomaly_table`.
+
+    Raises:
+        ConfigError: the run's own galaxies lie in files; give them as a dataset. Or there is no such score, or `draws`
+            is no number from 1 on.
+        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
+    """
+    check_score(by)
+    check_draws(draws)
+    with _looking(run, dataset, progress) as sample:
+        return anomaly_table(sample, by, draws)
+
+
+@speaking_python()
+def draw_anomalies(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    by: str = "knn_distance",
+    number: int = 10,
+    progress: bool | None = None,
+) -> Figure:
+    """Draw the most anomalous galaxies side by side.
+
+    Args:
+        run: a finished run.
+        dataset: galaxies; None: the run's own test galaxies.
+        by: the score to rank by, a column of `compute_jepa_anomaly_scores`.
+        number: how many.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Raises:
+        ConfigError: there is no such score, or the objective has none.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    check_score(by)
+    with _looking(run, dataset, progress) as sample:
+        return anomalies_figure(sample, anomaly_table(sample, by), by, number)
+
+
+@speaking_python()
+def find_neighbours(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    idx: int = 0,
+    number: int = NEIGHBOURS,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Find the galaxies that are most similar to one of them.
+
+    Args:
+        run: a finished run.
+        dataset: galaxies; None: the run's own test galaxies.
+        idx: number of the galaxy among them.
+        number: how many neighbours.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Returns:
+        facts of the galaxy (`rank` 0) and its neighbours, the most similar first, with `similarity` (cosine).
+
+    Raises:
+        ConfigError: there is no such galaxy.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    with _looking(run, dataset, progress) as sample:
+        return nearest_to(sample, idx, number)
+
+
+@speaking_python()
+def draw_neighbours(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    idx: int = 0,
+    number: int = NEIGHBOURS,
+    progress: bool | None = None,
+) -> Figure:
+    """Draw a galaxy and those that are most similar to it as a strip.
+
+    Args:
+        run: a finished run.
+        dataset: galaxies; None: the run's own test galaxies.
+        idx: number of the galaxy among them.
+        number: how many neighbours.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Raises:
+        ConfigError: there is no such galaxy.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    with _looking(run, dataset, progress) as sample:
+        return neighbours_figure(sample, idx, number)
+
+
+@speaking_python()
+def draw_map(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    method: str = "tsne",
+    colour: str | None = None,
+    thumbnails: bool = False,
+    progress: bool | None = None,
+) -> Figure:
+    """Draw galaxies on a plane, those alike near to one another.
+
+    Args:
+        run: a finished run.
+        dataset: galaxies; None: the run's own test galaxies.
+        method: `tsne`, `umap` or `pca`.
+        colour: column to colour by; class, redshift or anomaly score if None.
+        thumbnails: whether to show the galaxies themselves instead of points.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Raises:
+        ConfigError: there is no such method or column.
+        DataError: the galaxies cannot be read, or are too few.
+    """
+    check_method(method)
+    with _looking(run, dataset, progress) as sample:
+        found = make_map(sample, method)
+        return thumbnail_map_figure(found) if thumbnails else map_figure(found, colour)
+
+
+@speaking_python()
+def visualize_full_latent_map(
+    run: RunLike, dataset: Given | None = None, *, idx: int = 0, progress: bool | None = None
+) -> Figure:
+    """Draw what a run sees of one galaxy, what it predicts, and how well.
+
+    Args:
+        run: a finished run.
+        dataset: the galaxies; None: the run's own test galaxies.
+        idx: number of the galaxy among them.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Returns:
+        five panels, see `latents_figure`.
+
+    Raises:
+        ConfigError: there is no such galaxy, or the run's own galaxies lie in files.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
+    with _looking(run, dataset, progress) as sample:
+        return latents_figure(sample, idx)
+
+
+@contextmanager
+def _looking(
+    run: RunLike,
+    dataset: Given | None,
+    progress: bool | None,
+    bands: str | Sequence[str] | None = None,
+    ids: Sequence[object] | np.ndarray | None = None,
+) -> Iterator[Sample]:
+    """Open a run and galaxies, and show progress meanwhile."""
+    with showing(progress):
+        opened = run if isinstance(run, OpenRun) else open_run(run)
+        yield sample_of(opened, galaxies_for(opened, dataset, bands=bands, ids=ids))
+
+
+def galaxies_for(
+    run: OpenRun,
+    dataset: Given | None,
+    *,
+    bands: str | Sequence[str] | None = None,
+    ids: Sequence[object] | np.ndarray | None = None,
+) -> GalaxyTable | Dataset | None:
+    """Return galaxies as a run can see them: at its size, and with its bands in its order where they are the same.
+
+    Raises:
+        ConfigError: they are neither a data set nor a path nor images.
+        DataError: they cannot be read.
+    """
+    if dataset is None or isinstance(dataset, Dataset):
+        return dataset
+    px, cache = run.spec.size_px, default_cache()
+    if isinstance(dataset, GalaxyTable):
+        table: GalaxyTable = dataset
+        if isinstance(dataset, LoadedGalaxies) and dataset.spec.size_px != px:
+            table = read_named(load_registry(), dataset.dataset, dataset.options, {}, px, cache)
+    else:
+        registry = load_registry()
+        name, known = named(registry, dataset, cache, bands=bands, ids=ids)
+        table = read_named(registry, name, known, {}, px, cache)
+    return in_bands_of(table, run.spec.bands)
