@@ -1,7 +1,7 @@
 """Looking at galaxies with a finished run: latents, oddities, neighbours, maps, predictions.
 
-`run` is what `open_run` or `run` returned, a record's file, the first letters of an id, or `latest`. `dataset` is what
-`load` takes or returned, every galaxy of it; None is the run's own test galaxies.
+`run` is what `open_run` or `run` returned, a record's file, the first letters of an id, or `latest`. `dataset` is
+what `load` takes or returned, every galaxy of it; None is the run's own test galaxies.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ class GalaxyLatents(tuple[np.ndarray, np.ndarray]):
 
     def _repr_html_(self) -> str:
         count, dim = self.latents.shape
-        columns = [name for name in self.facts if name not in ("index", "viewer")][:6]
+        columns = [str(name) for name in self.facts if name not in ("index", "viewer")][:6]
         rows = [[str(row[name]) for name in columns] for _, row in self.facts.head(5).iterrows()]
         title = f"latents of {count:,} galaxies, {dim} numbers each"
-        return card(title, [("by name", ".latents, .labels, .ids, .facts")], [(columns, rows)])
+        tables: list[tuple[list[str], list[list[str]]]] = [(columns, rows)]
+        return card(title, [("by name", ".latents, .labels, .ids, .facts")], tables)
 
 
 @speaking_python()
@@ -106,7 +107,7 @@ def open_run(
         >>> run.encoder.taps(images)["last"]  # doctest: +SKIP
     """
     if isinstance(where, RunResult):
-        where, out = where.run_id, where.out
+        return opening.open_run(where.run_id, out=where.out, registry=registry)
     return opening.open_run(where, out=out, registry=registry)
 
 
@@ -165,8 +166,8 @@ def compute_jepa_anomaly_scores(
         one row a galaxy, see `anomaly_table`.
 
     Raises:
-        ConfigError: the run's own galaxies lie in files; give them as a dataset. Or there is no such score, or `draws`
-            is no number from 1 on.
+        ConfigError: the run's own galaxies lie in files; give them as a dataset. Or there is no such score, or
+            `draws` is no number from 1 on.
         DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
     """
     check_score(by)

@@ -1,7 +1,7 @@
 """Progress of a call: one line that moves, in a notebook or on a terminal, and silence where nobody looks.
 
-A notebook keeps one output that is replaced, so a call of an hour leaves as many lines as one of a second. No widget
-is needed.
+A notebook keeps one output that is replaced, so a call of an hour leaves as many lines as one of a second. No
+widget is needed.
 """
 
 from __future__ import annotations

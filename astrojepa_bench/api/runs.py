@@ -132,8 +132,8 @@ def sweep(request: RunRequest | None = None, *, progress: bool | None = None, **
     Args:
         request: what is asked for.
         progress: whether progress is shown; None: in a notebook and on a terminal.
-        fields: in place of a request, its fields: `objectives`, `maskers`, `seeds`, `suite`, `isolate`, …; `data` or
-            `dataset` may be whatever `run` takes.
+        fields: in place of a request, its fields: `objectives`, `maskers`, `seeds`, `suite`, `isolate`, …; `data`
+            or `dataset` may be whatever `run` takes.
 
     Returns:
         the runs, with `records`, and `scores`, `runs` and `board` as tables.

@@ -1,9 +1,9 @@
 """Messages in the words of Python.
 
-The bench writes each message once, in one notation: `--set KIND.OPTION=VALUE` sets an option of a component, `--flag`
-is a field of a request, `-d DATASET` names galaxies, and `astrojepa-bench VERB` is a command. The command line shows it
-as it is; the Python face says it as a caller would type it. `FLAGS` holds every flag, so that a message with another
-one fails a test and not a reader.
+The bench writes each message once, in one notation: `--set KIND.OPTION=VALUE` sets an option of a component,
+`--flag` is a field of a request, `-d DATASET` names galaxies, and `astrojepa-bench VERB` is a command. The command
+line shows it as it is; the Python face says it as a caller would type it. `FLAGS` holds every flag, so that a
+message with another one fails a test and not a reader.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NOTATION = re.compile(
 
 
 def in_python(message: str) -> str:
-    """Say a message as it is typed in Python.
+    """Rewrite a message as its words are typed in Python.
 
     Example:
         >>> in_python("give its path with --set dataset.path=FILE, or name other galaxies with -d DATASET")
@@ -60,7 +60,7 @@ def in_python(message: str) -> str:
 
 @contextmanager
 def speaking_python() -> Iterator[None]:
-    """Say the errors of the bench that leave this block, or the function it decorates, as Python does."""
+    """Rewrite the errors of the bench that leave this block, or the function it decorates, in the words of Python."""
     try:
         yield
     except BenchError as error:
@@ -70,24 +70,25 @@ def speaking_python() -> Iterator[None]:
 
 def _said(found: re.Match[str]) -> str:
     parts = found.groupdict()
-    if parts["command"]:
-        return f"{parts['command']}{parts['tick']} in a terminal"
+    if parts["flag"]:
+        return _argument(FLAGS[parts["flag"]], parts["value"])
     if parts["address"]:
         return ("give " if parts["verb"] == "set " else "") + _setting(parts["address"], parts["option"])
-    if parts["part"]:
-        return f'settings={{"{parts["part"]}": …}}'
-    if parts["set"]:
-        return "settings="
     if parts["key"]:
         return f'data={{"{parts["key"]}": {_literal(parts["place"][1:])}}}'
+    if parts["part"]:
+        return f'settings={{"{parts["part"]}": …}}'
     if parts["galaxies"]:
         return f"dataset={parts['galaxies']}"
-    argument, value = FLAGS[parts["flag"]], parts["value"]
-    if argument.startswith("dataset."):
-        return _setting(argument, value or "…")
-    if "=" in argument or value is None:
-        return argument if "=" in argument else f"{argument}="
-    return f"{argument}=[{_literal(value)}]" if argument in LISTS else f"{argument}={_literal(value)}"
+    return f"{parts['command']}{parts['tick']} in a terminal" if parts["command"] else "settings="
+
+
+def _argument(name: str, value: str | None) -> str:
+    if name.startswith("dataset."):
+        return _setting(name, value or "…")
+    if "=" in name or value is None:
+        return name if "=" in name else f"{name}="
+    return f"{name}=[{_literal(value)}]" if name in LISTS else f"{name}={_literal(value)}"
 
 
 def _setting(address: str, value: str) -> str:
