@@ -1,14 +1,19 @@
 """Runs as Python calls: one entry and seed, or a grid."""
 
+import inspect
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import astrojepa_bench
-from astrojepa_bench import run, sweep
+from astrojepa_bench import open_run, run, sweep
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.training.budgets import BUDGETS, Budget
 
 SKY = {"dataset.galaxies": 60}
+LEADERBOARD = Path(__file__).parents[1] / "leaderboard"
 
 
 @pytest.fixture
@@ -63,5 +68,52 @@ def test_a_sweep_gives_every_record(places):
 
 
 def test_names_of_the_public_face_are_there():
-    """Each is imported when it is used."""
-    assert all(callable(getattr(astrojepa_bench, name)) for name in astrojepa_bench.__all__)
+    """Each is imported when it is used, typed throughout, and the only ones that completion offers."""
+    made = {name: getattr(astrojepa_bench, name) for name in astrojepa_bench.__all__}
+    signatures = {name: inspect.signature(each) for name, each in made.items()}
+    untyped = [
+        f"{name}({parameter})"
+        for name, signature in signatures.items()
+        for parameter, each in [*signature.parameters.items(), ("return", signature)]
+        if (each.return_annotation if parameter == "return" else each.annotation) is inspect.Signature.empty
+    ]
+
+    assert all(map(callable, made.values()))
+    assert dir(astrojepa_bench) == sorted([*made, "__version__"])
+    assert untyped == []
+    assert (Path(astrojepa_bench.__file__).parent / "py.typed").is_file()
+
+
+def test_what_a_run_left_is_shown_in_short_and_as_tables(places):
+    """Of arrays in memory; a notebook shows a card and no dump of the record."""
+    pixels = np.random.default_rng(0).integers(0, 90, (60, 32, 32, 3), dtype=np.uint8)
+    pixels[::2, 10:22, 10:22] += 100
+    galaxies = astrojepa_bench.load(pixels, labels=["disc", "ball"] * 30, cache=places["cache"])
+    found = run("untrained", data=galaxies, evaluators="knn", **places)
+    listed = astrojepa_bench.list_runs(places["out"])
+
+    assert found.scores.loc[found.scores["metric"] == "accuracy", "value"].item() == found.value(
+        "knn", "accuracy"
+    )
+    assert {"entry", "seed", "evaluator", "metric", "value", "chance", "n"} <= {*found.scores}
+    assert found.board["entry"].tolist() == [found.record.title]
+    assert listed["run_id"].tolist() == [found.run_id] == found.runs["run_id"].tolist()
+    assert str(listed["created"].dtype).startswith("datetime64")
+    assert f"{found.value('knn', 'accuracy'):.3f}" in repr(found)
+    assert len(repr(found)) < 200
+    assert 200 < len(found._repr_html_()) < 4_000
+    assert open_run(found).record == found.record
+
+
+def test_a_comparison_says_what_the_command_says():
+    """Effect, interval and verdict of the headline, and all in words."""
+    found = astrojepa_bench.compare("lejepa+brightness", "lejepa+radial", out=LEADERBOARD)
+    low, high = found.interval
+
+    assert low < found.effect < high
+    assert (found.verdict, found.effect) == (found[0].verdict, found[0].effect)
+    assert f"{found.effect:+.1f} points" in found.text
+    assert found.verdict in repr(found)
+    assert len(repr(found)) < 300
+    assert len(found.table) == len(found) >= 1
+    assert f"[{low:+.1f}, {high:+.1f}]" in found._repr_html_()

@@ -210,8 +210,10 @@ def _kept(
     written = hashlib.sha256(sink.getvalue()).hexdigest()
 
     def fill(folder: Path) -> None:
-        tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(planes)
-        whole = beside.append_column("image", tensor)
+        shape = planes.shape[1:]  # stated: of a single band, strides do not tell the order of axes
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(planes.ravel()), int(np.prod(shape)))
+        kind = pa.fixed_shape_tensor(flat.type.value_type, shape)
+        whole = beside.append_column("image", pa.ExtensionArray.from_storage(kind, flat))
         parquet.write_table(whole, folder / ARRAYS, row_group_size=ROWS_TOGETHER, compression="none")
 
     key = fingerprint("arrays", planes.dtype, planes.shape, planes, written)
@@ -297,9 +299,7 @@ def _frame(table: Columns) -> pd.DataFrame:
     if isinstance(table, Table):
         wide = [name for name in table.colnames if table[name].ndim > 1]
         if wide:
-            raise DataError(
-                f"column {wide[0]} holds several values a row; expected one value a galaxy: leave it out"
-            )
+            raise DataError(f"column '{wide[0]}' holds several values a row; expected one: leave it out")
         table = table.copy()
         table.convert_bytestring_to_unicode()
         table = table.to_pandas()

@@ -29,7 +29,7 @@ LISTS = frozenset({"executor_options", "plugins"})
 
 _KIND = rf"(?:{'|'.join(KINDS)})"
 _QUOTED = r"'[^']*'|\"[^\"]*\""
-_WORD = rf"(?:{_QUOTED}|[^\s,;:)`']*)"
+_WORD = rf"(?:{_QUOTED}|(?:[^\s,;:)`']|,(?=\S))*)"
 _CHOICE = "slurm|ray|local|cpu|cuda|auto|flops|images|float32|bf16|skip|fail"
 # What follows a flag is its value only if it looks like one: a placeholder, a number, a path, a choice, or whatever
 # a colon follows. "--jobs is of one machine" has none.
@@ -60,7 +60,7 @@ def in_python(message: str) -> str:
 
 @contextmanager
 def speaking_python() -> Iterator[None]:
-    """Rewrite the errors of the bench that leave this block, or the function it decorates, in the words of Python."""
+    """Rewrite the errors that leave this block, or the function it decorates, in the words of Python."""
     try:
         yield
     except BenchError as error:
