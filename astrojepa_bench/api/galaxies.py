@@ -59,7 +59,14 @@ class LoadedGalaxies(GalaxyTable):
         return frame.assign(**flat)
 
     def __repr__(self) -> str:
-        return f"<{len(self):,} galaxies of {self.card.name}: {_size(self)}, {_splits(self)}, {_kinds(self)}>"
+        told = ", ".join([_size(self), _splits(self), _kinds(self)])
+        notes = len(self.card.notes)
+        return f"<{len(self):,} galaxies of {self.card.name}: {told}; {notes} notes in .card>"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of the card, as they are told while the galaxies are read."""
+        return tuple(f"{self.card.name}: {note}" for note in self.card.notes)
 
     def _repr_html_(self) -> str:
         found = describe(self)
@@ -106,12 +113,12 @@ def load(
 
     Example:
         >>> load("my_images/")  # doctest: +SKIP
-        <60 galaxies of my_images: 64 px, bands red, green, blue, 42 train, 9 val, 9 test, 3 classes>
+        <60 galaxies of my_images: 64 px, bands red, green, blue, 42 train, 9 val, 9 test, …; 2 notes in .card>
     """
     arrays = {"table": table, "bands": bands, "ids": ids, "labels": labels}
     folder = default_cache() if cache is None else Path(cache)
     registry = load_registry([Path(each) for each in plugins])
-    with showing(progress):
+    with showing(progress, told="all"):  # by the card
         name, options = named(registry, source, folder, **arrays)
         return read_named(registry, name, options, by_address(settings or {}), size, folder)
 

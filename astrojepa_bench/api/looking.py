@@ -23,7 +23,7 @@ from astrojepa_bench.api.results import RunResult
 from astrojepa_bench.api.wording import speaking_python
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
-from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
+from astrojepa_bench.explore.anomalies import BY_DISTANCE, anomaly_table, check_draws, check_score
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.map import check_method, make_map
 from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
@@ -199,8 +199,9 @@ def draw_anomalies(
         DataError: the galaxies cannot be read, or have other bands than the run's.
     """
     check_score(by)
+    draws = 1 if by in BY_DISTANCE else DRAWS  # distances need no masks
     with _looking(run, dataset, progress) as sample:
-        return anomalies_figure(sample, anomaly_table(sample, by), by, number)
+        return anomalies_figure(sample, anomaly_table(sample, by, draws), by, number)
 
 
 @speaking_python()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from astrojepa_bench.api.wording import in_python
 from astrojepa_bench.escaping import plain
@@ -21,6 +22,7 @@ from astrojepa_bench.events import Event, listening
 WIDTH = 24  # of the bar [characters]
 OFTEN_S = 0.3  # at most this often a line is drawn again [s]
 MOST_LINES = 12  # that stay of one call
+Told: TypeAlias = Collection[str] | Literal["all"]
 
 
 class Screen(Protocol):
@@ -97,10 +99,12 @@ class ProgressLine:
     Args:
         screen: where.
         often_s: least time between two drawings [s].
+        told: notes that are known already, or `all`.
     """
 
-    def __init__(self, screen: Screen, often_s: float = OFTEN_S) -> None:
+    def __init__(self, screen: Screen, often_s: float = OFTEN_S, told: Told = ()) -> None:
         self.screen = screen
+        self.told = told
         self.often_s = often_s
         self.kept: dict[str, None] = {}
         self._tasks: dict[str, _Task] = {}
@@ -124,7 +128,7 @@ class ProgressLine:
                 told = f": {in_python(str(fields['summary']))}" if fields.get("summary") else ""
                 took = _clock(_number(fields["seconds"]))
                 self._keep(f"{fields['label']}: {fields['status']} in {took}{told}")
-            case "note":
+            case "note" if self.told != "all" and fields["text"] not in self.told:
                 self._keep(in_python(str(fields["text"])))
         self._draw()
 
@@ -157,20 +161,23 @@ class ProgressLine:
 
 
 @contextmanager
-def showing(progress: bool | None) -> Iterator[None]:
+def showing(progress: bool | None, told: Told = ()) -> Iterator[None]:
     """Show the events of a call while it works.
 
     Args:
         progress: True or False; None shows them in a notebook and on a terminal.
+        told: notes that the caller has seen already, or sees elsewhere (`all`).
     """
     screen = None if progress is False else _screen(forced=progress is True)
-    line = None if screen is None else ProgressLine(screen)
-    try:
-        with nullcontext() if line is None else listening(line):
-            yield
-    finally:
-        if line is not None:
-            line.close()
+    with ExitStack() as stack:
+        if screen is not None:
+            line = ProgressLine(screen, told=told)
+            # Of a library that asks for widgets, which nothing here needs.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            stack.callback(line.close)
+            stack.enter_context(listening(line))
+        yield
 
 
 def _screen(*, forced: bool) -> Screen | None:

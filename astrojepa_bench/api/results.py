@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from astrojepa_bench.api.cards import card
-from astrojepa_bench.board.columns import LIFT
+from astrojepa_bench.board.columns import LIFT, Column, columns_of, newest_versions
 from astrojepa_bench.board.render import read_board
 from astrojepa_bench.board.table import Board
 from astrojepa_bench.board.text import headline_of, rank_text
@@ -90,8 +90,18 @@ class Results:
         return f"<{len(self)} runs in {self.out}: {told}; .scores, .runs and .board are tables>"
 
     def _repr_html_(self) -> str:
-        rows = [_row(record) for record in self.records]
-        headings = ("run", "entry", "seed", "status", *_headline_names(self.records))
+        columns = headlines(self.records)
+        headings = ("run", "entry", "seed", "status", *(column.title for column in columns))
+        rows = [
+            {
+                "run": record.run_id[:SHORT_ID],
+                "entry": record.title,
+                "seed": record.seed,
+                "status": record.status,
+            }
+            | _cells(record, columns)
+            for record in self.records
+        ]
         cells = [[row.get(name, "") for name in headings] for row in rows]
         facts = [("output folder", self.out), ("tables", ".scores, .runs, .board")]
         return card(f"{len(self)} runs", facts, [(headings, cells)] if rows else [])
@@ -146,7 +156,8 @@ class RunResult(Results):
         return self.record.value(evaluator, metric)
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name} {value}" for name, value in _headlines(self.record).items())
+        cells = _cells(self.record, headlines(self.records))
+        told = ", ".join(f"{title} {text}" for title, text in cells.items())
         why = _reason(self.record)
         return f"<{_summary(self.record)}{f': {told or why}' if told or why else ''}>"
 
@@ -209,17 +220,37 @@ def board_table(board: Board) -> pd.DataFrame:
 
 
 def record_card(record: RunRecord) -> str:
-    """Return the card of one run, with its headline scores."""
+    """Return the card of one run, with the scores that have a column on the board."""
     rows = [
-        (f"{each.evaluator} {each.metric.replace('_', ' ')}", f"{each.value:.3f}",
-         "" if each.chance is None else f"{each.chance:.3f}", f"{each.n:,}")
+        (
+            column.title,
+            column.number(each.value),
+            "" if each.chance is None else column.number(each.chance),
+            each.n,
+        )
+        for column in headlines([record])
         for each in record.scores
-    ]  # fmt: skip
-    facts = [("run", record.run_id[:SHORT_ID]), ("galaxies", record.dataset), ("budget", record.budget)]
-    facts += [("seed", str(record.seed)), ("status", f"{record.status} {_reason(record)}".strip())]
-    tables = [(("score", "value", "chance", "test galaxies"), rows)] if rows else []
+        if (each.evaluator, each.metric) == (column.source, column.name)
+    ]
+    path = record.options.get("dataset", {}).get("path")
+    facts = [("run", record.run_id[:SHORT_ID]), ("galaxies", f"{path or ''} ({record.dataset})".strip())]
+    facts += [("budget", record.budget), ("seed", str(record.seed))]
+    facts += [("status", f"{record.status} {_reason(record)}".strip())]
     unscored = [f"no {name}: {why}" for name, why in record.not_scored.items()]
+    tables = [(("score", "value", "chance", "test galaxies"), rows)] if rows else []
     return card(record.title, facts, tables, [*record.warnings, *unscored])
+
+
+def headlines(records: Sequence[RunRecord]) -> list[Column]:
+    """Return the columns that the scores of some records have on the board."""
+    scored = [record for record in records if record.scores]
+    return [each for each in columns_of(scored, newest_versions(scored)) if each.place == "scores"]
+
+
+def _cells(record: RunRecord, columns: Iterable[Column]) -> dict[str, str]:
+    """Return what a record has in some columns, as the board writes it."""
+    found = ((each, record.value(each.source, each.name)) for each in columns)
+    return {column.title: column.number(value) for column, value in found if value is not None}
 
 
 def _summary(record: RunRecord) -> str:
@@ -228,21 +259,3 @@ def _summary(record: RunRecord) -> str:
 
 def _reason(record: RunRecord) -> str:
     return record.skip_reason or (record.failure.message if record.failure else "")
-
-
-def _headlines(record: RunRecord) -> dict[str, str]:
-    """Return the first metric of each evaluator, by its name."""
-    found: dict[str, str] = {}
-    for score in record.scores:
-        if not any(name.startswith(f"{score.evaluator} ") for name in found):
-            found[f"{score.evaluator} {score.metric.replace('_', ' ')}"] = f"{score.value:.3f}"
-    return found
-
-
-def _headline_names(records: Iterable[RunRecord]) -> dict[str, None]:
-    return dict.fromkeys(name for record in records for name in _headlines(record))
-
-
-def _row(record: RunRecord) -> dict[str, object]:
-    names = {"run": record.run_id[:SHORT_ID], "entry": record.title, "seed": record.seed}
-    return {**names, "status": record.status, **_headlines(record)}

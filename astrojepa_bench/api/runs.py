@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrojepa_bench.api.compared import ComparedEntries
-from astrojepa_bench.api.galaxies import Given, named
+from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, named
 from astrojepa_bench.api.progress import showing
 from astrojepa_bench.api.results import Results, RunResult, runs_table
 from astrojepa_bench.api.settings import by_address
@@ -121,7 +121,8 @@ def run(
     request = _request({**fields, "data": data} if data is not None else fields)
     if max(len(request.objectives), len(request.maskers), len(request.encoders)) > 1:
         raise ConfigError("run() trains one entry with one seed; use sweep(...) for several")
-    done = _done(request, "astrojepa_bench.run(...)", progress)
+    told = data.notes if isinstance(data, LoadedGalaxies) else ()
+    done = _done(request, "astrojepa_bench.run(...)", progress, told)
     return RunResult(done.records[:1], request.out, done.paths[:1], done.trained)
 
 
@@ -183,9 +184,9 @@ def compare(a: str | RunResult, b: str | RunResult, *, out: Path | str = OUT) ->
     return ComparedEntries(tuple(compare_by_name(read_board(Path(out)), *names)))
 
 
-def _done(request: RunRequest, command: str, progress: bool | None) -> GridResult:
+def _done(request: RunRequest, command: str, progress: bool | None, told: tuple[str, ...] = ()) -> GridResult:
     registry = load_registry(request.plugins)
-    with showing(progress):
+    with showing(progress, told):
         return run_grid(request, registry, command)
 
 
