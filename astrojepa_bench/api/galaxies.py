@@ -310,7 +310,8 @@ def _frame(table: Columns) -> pd.DataFrame:
         table = table.copy()
         table.convert_bytestring_to_unicode()
         table = table.to_pandas()
-    return pd.DataFrame(table).reset_index(drop=True)
+    frame = pd.DataFrame(table).reset_index(drop=True)
+    return frame.set_axis([str(name) for name in frame], axis="columns")
 
 
 def _is_carried(name: str, values: pd.Series) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from astrojepa_bench.api.cards import card
+from astrojepa_bench.api.wording import in_python
 from astrojepa_bench.board.columns import LIFT, Column, columns_of, newest_versions
 from astrojepa_bench.board.render import read_board
 from astrojepa_bench.board.table import Board
@@ -236,9 +237,9 @@ def record_card(record: RunRecord) -> str:
     facts = [("run", record.run_id[:SHORT_ID]), ("galaxies", f"{path or ''} ({record.dataset})".strip())]
     facts += [("budget", record.budget), ("seed", str(record.seed))]
     facts += [("status", f"{record.status} {_reason(record)}".strip())]
-    unscored = [f"no {name}: {why}" for name, why in record.not_scored.items()]
+    unscored = [f"no {name}: {in_python(why)}" for name, why in record.not_scored.items()]
     tables = [(("score", "value", "chance", "test galaxies"), rows)] if rows else []
-    return card(record.title, facts, tables, [*record.warnings, *unscored])
+    return card(record.title, facts, tables, [*map(in_python, record.warnings), *unscored])
 
 
 def headlines(records: Sequence[RunRecord]) -> list[Column]:
@@ -258,4 +259,4 @@ def _summary(record: RunRecord) -> str:
 
 
 def _reason(record: RunRecord) -> str:
-    return record.skip_reason or (record.failure.message if record.failure else "")
+    return in_python(record.skip_reason or (record.failure.message if record.failure else ""))

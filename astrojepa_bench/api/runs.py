@@ -205,9 +205,9 @@ def _request(fields: Mapping[str, Any]) -> RunRequest:
         asked.get("data"), str | Path | np.ndarray | GalaxyTable
     ):  # of a suite it says where files lie
         galaxies = asked.pop("data")
-    if galaxies is None:
+    elif not isinstance(galaxies, str | Path) or not Path(galaxies).expanduser().exists():
         return make_request(asked)
-    plain = make_request({**asked, "dataset": "synthetic"})  # what is wrong elsewhere is said first
+    plain = make_request({**asked, "dataset": "synthetic"})  # what is wrong elsewhere is told first
     name, known = named(load_registry(plain.plugins), galaxies, plain.cache)
     settings = {**plain.settings, "dataset": {**known, **plain.settings.get("dataset", {})}}
     return make_request({**asked, "dataset": name, "settings": settings if known else plain.settings})
