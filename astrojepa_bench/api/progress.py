@@ -76,7 +76,7 @@ class TerminalScreen:
 
 
 @dataclass
-class _Task:
+class _Bar:
     total: float
     unit: str
     done: float = 0.0
@@ -107,7 +107,7 @@ class ProgressLine:
         self.told = told
         self.often_s = often_s
         self.kept: dict[str, None] = {}
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, _Bar] = {}
         self._drawn = float("-inf")
 
     def __call__(self, event: Event) -> None:
@@ -116,7 +116,7 @@ class ProgressLine:
         task = " ".join(str(each) for each in (fields.get("cell"), fields.get("task")) if each)
         match event.name:
             case "task_started":
-                self._tasks[task] = _Task(_number(fields["total"]), str(fields["unit"]))
+                self._tasks[task] = _Bar(_number(fields["total"]), str(fields["unit"]))
             case "task_advanced" if task in self._tasks:
                 self._tasks[task].done += _number(fields["advance"])
             case "task_ended":
@@ -134,7 +134,7 @@ class ProgressLine:
 
     def _step(self, cell: str, step: float, steps: float) -> None:
         name = f"{cell} training".strip()
-        task = self._tasks.setdefault(name, _Task(steps, "steps", step, step))
+        task = self._tasks.setdefault(name, _Bar(steps, "steps", step, step))
         task.done = step
         if step >= steps:
             del self._tasks[name]
