@@ -18,16 +18,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrojepa_bench.api.galaxies import load
-    from astrojepa_bench.api.looking import (
-        compute_jepa_anomaly_scores,
+    from astrojepa_bench.api.drawing import (
         draw_anomalies,
         draw_map,
         draw_neighbours,
+        visualize_full_latent_map,
+    )
+    from astrojepa_bench.api.galaxies import load
+    from astrojepa_bench.api.looking import (
+        compute_jepa_anomaly_scores,
         extract_latents,
         find_neighbours,
         open_run,
-        visualize_full_latent_map,
     )
     from astrojepa_bench.api.runs import compare, list_runs, run, sweep
     from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
@@ -57,13 +59,13 @@ _HOMES = {
     "sweep": "astrojepa_bench.api.runs",
     "load": "astrojepa_bench.api.galaxies",
     "compute_jepa_anomaly_scores": "astrojepa_bench.api.looking",
-    "draw_anomalies": "astrojepa_bench.api.looking",
-    "draw_map": "astrojepa_bench.api.looking",
-    "draw_neighbours": "astrojepa_bench.api.looking",
+    "draw_anomalies": "astrojepa_bench.api.drawing",
+    "draw_map": "astrojepa_bench.api.drawing",
+    "draw_neighbours": "astrojepa_bench.api.drawing",
     "extract_latents": "astrojepa_bench.api.looking",
     "find_neighbours": "astrojepa_bench.api.looking",
     "open_run": "astrojepa_bench.api.looking",
-    "visualize_full_latent_map": "astrojepa_bench.api.looking",
+    "visualize_full_latent_map": "astrojepa_bench.api.drawing",
     "kmeans_torch": "astrojepa_bench.evaluators.probes.kmeans",
 }
 

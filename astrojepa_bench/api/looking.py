@@ -1,4 +1,4 @@
-"""Looking at galaxies with a finished run: latents, oddities, neighbours, maps, predictions.
+"""Looking at galaxies with a finished run: latents, oddities, neighbours.
 
 `run` is what `open_run` or `run` returned, a record's file, the first letters of an id, or `latest`. `dataset` is
 what `load` takes or returned, every galaxy of it; None is the run's own test galaxies.
@@ -6,7 +6,7 @@ what `load` takes or returned, every galaxy of it; None is the run's own test ga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -14,24 +14,22 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 
 from astrojepa_bench.api.cards import card
 from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, in_bands_of, named, read_named
 from astrojepa_bench.api.progress import showing
 from astrojepa_bench.api.results import RunResult
+from astrojepa_bench.api.settings import by_address
 from astrojepa_bench.api.wording import speaking_python
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
-from astrojepa_bench.explore.anomalies import BY_DISTANCE, anomaly_table, check_draws, check_score
-from astrojepa_bench.explore.latents_figure import latents_figure
-from astrojepa_bench.explore.map import check_method, make_map
-from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
-from astrojepa_bench.explore.mosaic import anomalies_figure
-from astrojepa_bench.explore.neighbours import NEIGHBOURS, neighbours_figure
+from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
+from astrojepa_bench.explore.neighbours import NEIGHBOURS
 from astrojepa_bench.explore.neighbours import find_neighbours as nearest_to
-from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.sample import Sample, own_sample, sample_of
 from astrojepa_bench.explore.tables import facts_table
+from astrojepa_bench.options import Settings
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs import open_run as opening
@@ -89,14 +87,19 @@ class GalaxyLatents(tuple[np.ndarray, np.ndarray]):
 
 @speaking_python()
 def open_run(
-    where: str | Path | RunResult = "latest", *, out: Path | str = OUT, registry: Registry | None = None
+    where: str | Path | RunResult = "latest",
+    *,
+    out: Path | str = OUT,
+    plugins: Sequence[Path | str] = (),
+    registry: Registry | None = None,
 ) -> OpenRun:
     """Open a finished run; its galaxies need not be at hand.
 
     Args:
         where: a record's file, the first letters of its id, `latest`, or what `run` returned.
         out: output folder in which ids are looked up.
-        registry: offers the components that it is built from; all that are installed if None.
+        plugins: plugin files, or folders of them, to load in addition to what is installed.
+        registry: in their place, what offers the components that it is built from.
 
     Raises:
         ConfigError: no run, or more than one, has that id; a component of it is not installed.
@@ -106,9 +109,10 @@ def open_run(
         >>> run = open_run("3f9a2c")  # doctest: +SKIP
         >>> run.encoder.taps(images)["last"]  # doctest: +SKIP
     """
+    offered = registry or load_registry([Path(each) for each in plugins])
     if isinstance(where, RunResult):
-        return opening.open_run(where.run_id, out=where.out, registry=registry)
-    return opening.open_run(where, out=out, registry=registry)
+        return opening.open_run(where.run_id, out=where.out, registry=offered)
+    return opening.open_run(where, out=out, registry=offered)
 
 
 @speaking_python()
@@ -118,6 +122,7 @@ def extract_latents(
     *,
     bands: str | Sequence[str] | None = None,
     ids: Sequence[object] | np.ndarray | None = None,
+    settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
 ) -> GalaxyLatents:
     """Encode galaxies with a finished run.
@@ -127,6 +132,7 @@ def extract_latents(
         dataset: every galaxy of it is encoded; None: the run's own test galaxies.
         bands: of images given as an array, in the order of its last axis.
         ids: of images given as an array.
+        settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
 
     Returns:
@@ -140,7 +146,7 @@ def extract_latents(
     Example:
         >>> latents, labels = extract_latents("latest", "my_images/")  # doctest: +SKIP
     """
-    with _looking(run, dataset, progress, bands, ids) as sample:
+    with looking(run, dataset, settings, progress, bands, ids) as sample:
         return GalaxyLatents(sample)
 
 
@@ -151,6 +157,7 @@ def compute_jepa_anomaly_scores(
     *,
     by: str = "knn_distance",
     draws: int = DRAWS,
+    settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Score how anomalous galaxies are, highest score first.
@@ -160,6 +167,7 @@ def compute_jepa_anomaly_scores(
         dataset: its galaxies are scored, all of them; None: the run's own test galaxies.
         by: the score to rank by.
         draws: of masks, over which prediction errors are averaged; fewer take less time.
+        settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
 
     Returns:
@@ -172,36 +180,8 @@ def compute_jepa_anomaly_scores(
     """
     check_score(by)
     check_draws(draws)
-    with _looking(run, dataset, progress) as sample:
+    with looking(run, dataset, settings, progress) as sample:
         return anomaly_table(sample, by, draws)
-
-
-@speaking_python()
-def draw_anomalies(
-    run: RunLike,
-    dataset: Given | None = None,
-    *,
-    by: str = "knn_distance",
-    number: int = 10,
-    progress: bool | None = None,
-) -> Figure:
-    """Draw the most anomalous galaxies side by side.
-
-    Args:
-        run: a finished run.
-        dataset: galaxies; None: the run's own test galaxies.
-        by: the score to rank by, a column of `compute_jepa_anomaly_scores`.
-        number: how many.
-        progress: whether progress is shown; None: in a notebook and on a terminal.
-
-    Raises:
-        ConfigError: there is no such score, or the objective has none.
-        DataError: the galaxies cannot be read, or have other bands than the run's.
-    """
-    check_score(by)
-    draws = 1 if by in BY_DISTANCE else DRAWS  # distances need no masks
-    with _looking(run, dataset, progress) as sample:
-        return anomalies_figure(sample, anomaly_table(sample, by, draws), by, number)
 
 
 @speaking_python()
@@ -211,6 +191,7 @@ def find_neighbours(
     *,
     idx: int = 0,
     number: int = NEIGHBOURS,
+    settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Find the galaxies that are most similar to one of them.
@@ -220,6 +201,7 @@ def find_neighbours(
         dataset: galaxies; None: the run's own test galaxies.
         idx: number of the galaxy among them.
         number: how many neighbours.
+        settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
 
     Returns:
@@ -229,125 +211,60 @@ def find_neighbours(
         ConfigError: there is no such galaxy.
         DataError: the galaxies cannot be read, or have other bands than the run's.
     """
-    with _looking(run, dataset, progress) as sample:
+    with looking(run, dataset, settings, progress) as sample:
         return nearest_to(sample, idx, number)
 
 
-@speaking_python()
-def draw_neighbours(
-    run: RunLike,
-    dataset: Given | None = None,
-    *,
-    idx: int = 0,
-    number: int = NEIGHBOURS,
-    progress: bool | None = None,
-) -> Figure:
-    """Draw a galaxy and those that are most similar to it as a strip.
-
-    Args:
-        run: a finished run.
-        dataset: galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
-        number: how many neighbours.
-        progress: whether progress is shown; None: in a notebook and on a terminal.
-
-    Raises:
-        ConfigError: there is no such galaxy.
-        DataError: the galaxies cannot be read, or have other bands than the run's.
-    """
-    with _looking(run, dataset, progress) as sample:
-        return neighbours_figure(sample, idx, number)
-
-
-@speaking_python()
-def draw_map(
-    run: RunLike,
-    dataset: Given | None = None,
-    *,
-    method: str = "tsne",
-    colour: str | None = None,
-    thumbnails: bool = False,
-    progress: bool | None = None,
-) -> Figure:
-    """Draw galaxies on a plane, those alike near to one another.
-
-    Args:
-        run: a finished run.
-        dataset: galaxies; None: the run's own test galaxies.
-        method: `tsne`, `umap` or `pca`.
-        colour: column to colour by; class, redshift or anomaly score if None.
-        thumbnails: whether to show the galaxies themselves instead of points.
-        progress: whether progress is shown; None: in a notebook and on a terminal.
-
-    Raises:
-        ConfigError: there is no such method or column.
-        DataError: the galaxies cannot be read, or are too few.
-    """
-    check_method(method)
-    with _looking(run, dataset, progress) as sample:
-        found = make_map(sample, method)
-        return thumbnail_map_figure(found) if thumbnails else map_figure(found, colour)
-
-
-@speaking_python()
-def visualize_full_latent_map(
-    run: RunLike, dataset: Given | None = None, *, idx: int = 0, progress: bool | None = None
-) -> Figure:
-    """Draw what a run sees of one galaxy, what it predicts, and how well.
-
-    Args:
-        run: a finished run.
-        dataset: the galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
-        progress: whether progress is shown; None: in a notebook and on a terminal.
-
-    Returns:
-        five panels, see `latents_figure`.
-
-    Raises:
-        ConfigError: there is no such galaxy, or the run's own galaxies lie in files.
-        DataError: the galaxies cannot be read, or have other bands than the run's.
-    """
-    with _looking(run, dataset, progress) as sample:
-        return latents_figure(sample, idx)
-
-
 @contextmanager
-def _looking(
+def looking(
     run: RunLike,
     dataset: Given | None,
+    settings: Mapping[str, object] | None,
     progress: bool | None,
     bands: str | Sequence[str] | None = None,
     ids: Sequence[object] | np.ndarray | None = None,
 ) -> Iterator[Sample]:
-    """Open a run and galaxies, and show progress meanwhile."""
+    """Open a run and galaxies, and show progress meanwhile; for the arguments see `extract_latents`.
+
+    Raises:
+        ConfigError: the run, the galaxies or an option is unknown.
+        DataError: the galaxies cannot be read, or have other bands than the run's.
+    """
     with showing(progress):
         opened = run if isinstance(run, OpenRun) else open_run(run)
-        yield sample_of(opened, galaxies_for(opened, dataset, bands=bands, ids=ids))
+        chosen = by_address(settings or {})
+        if dataset is None:
+            yield own_sample(opened, load_registry(), chosen)
+        else:
+            yield sample_of(opened, galaxies_for(opened, dataset, chosen, bands=bands, ids=ids))
 
 
 def galaxies_for(
     run: OpenRun,
-    dataset: Given | None,
+    dataset: Given,
+    settings: Settings,
     *,
     bands: str | Sequence[str] | None = None,
     ids: Sequence[object] | np.ndarray | None = None,
-) -> GalaxyTable | Dataset | None:
+) -> GalaxyTable | Dataset:
     """Return galaxies as a run can see them: at its size, and with its bands in its order where they are the same.
 
     Raises:
-        ConfigError: they are neither a data set nor a path nor images.
+        ConfigError: they are neither a data set nor a path nor images, or options do not go with them.
         DataError: they cannot be read.
     """
-    if dataset is None or isinstance(dataset, Dataset):
+    px = run.spec.size_px
+    is_read = isinstance(dataset, GalaxyTable | Dataset) and not (
+        isinstance(dataset, LoadedGalaxies) and (settings or dataset.spec.size_px != px)
+    )
+    if is_read and settings:
+        raise ConfigError(
+            "settings are of a data set that is still to be read; give its path or name instead"
+        )
+    if isinstance(dataset, Dataset):
         return dataset
-    px, cache = run.spec.size_px, default_cache()
-    if isinstance(dataset, GalaxyTable):
-        table: GalaxyTable = dataset
-        if isinstance(dataset, LoadedGalaxies) and dataset.spec.size_px != px:
-            table = read_named(load_registry(), dataset.dataset, dataset.options, {}, px, cache)
-    else:
-        registry = load_registry()
-        name, known = named(registry, dataset, cache, bands=bands, ids=ids)
-        table = read_named(registry, name, known, {}, px, cache)
-    return in_bands_of(table, run.spec.bands)
+    if isinstance(dataset, GalaxyTable) and is_read:
+        return in_bands_of(dataset, run.spec.bands)
+    registry, cache = load_registry(), default_cache()
+    name, known = named(registry, dataset, cache, bands=bands, ids=ids)
+    return in_bands_of(read_named(registry, name, known, settings, px, cache), run.spec.bands)

@@ -66,10 +66,13 @@ def test_arrays_of_other_bands_than_the_runs_are_refused(run, table):
         ab.extract_latents(run, np.ascontiguousarray(pixels))
 
 
-def test_own_galaxies_that_moved_are_asked_for_in_python(run, monkeypatch, tmp_path):
-    """What to type is an argument."""
+def test_own_galaxies_that_moved_are_asked_for_in_python(run, galaxies, monkeypatch, tmp_path):
+    """What to type is an argument, and it is taken."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"or name other galaxies with dataset=DATASET") as raised:
         ab.extract_latents(run)
 
+    assert 'settings={"dataset.path": "FILE"}' in str(raised.value)
     assert "--" not in str(raised.value)
+    found = ab.extract_latents(run, settings={"dataset.path": str(galaxies)})
+    assert set(found.facts["split"]) == {"test"}
