@@ -83,6 +83,7 @@ def test_names_of_the_public_face_are_there():
     assert (Path(astrojepa_bench.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.slow
 def test_what_a_run_left_is_shown_in_short_and_as_tables(places):
     """Of arrays in memory; a notebook shows a card and no dump of the record."""
     pixels = np.random.default_rng(0).integers(0, 90, (60, 32, 32, 3), dtype=np.uint8)

@@ -55,6 +55,7 @@ def test_a_red_galaxy_is_red_whatever_the_order_of_its_bands(images, order, kind
     assert red > blue + 40
 
 
+@pytest.mark.slow
 def test_grey_images_need_no_axis_of_bands(images, cache):
     """One band is one band, with the axis or without."""
     grey = ab.load(images[..., 0], size=SIDE, cache=cache)
@@ -73,6 +74,7 @@ def test_ids_of_19_digits_are_those_of_the_table(images, cache):
     assert set(found.card.class_names) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_equal_arrays_are_kept_once(images, cache):
     """And others beside them; a table that was loaded is read again from there, at any size."""
     first = ab.load(images, size=SIDE, cache=cache)
@@ -109,6 +111,7 @@ def test_what_is_given_twice_is_refused(images, cache):
         ab.load(images, {"id": np.arange(COUNT)}, ids=np.arange(COUNT), size=SIDE, cache=cache)
 
 
+@pytest.mark.slow
 def test_bands_in_another_order_are_put_in_that_of_a_run(images, cache):
     """Only where they are the same bands; pixels and statistics move with their names."""
     table = ab.load(images, bands="grz", size=SIDE, cache=cache)

@@ -96,40 +96,43 @@ def test_an_error_keeps_its_kind_and_facts():
     assert (full.value.reason, diverged.value.step) == ("no space left", 7)
 
 
-FEW = {"dataset.galaxies": 60}
+REQUESTS = [
+    (lambda here: ab.run("untrained", timeout="soon"), 'timeout="soon": expected a time'),
+    (lambda here: ab.run("untrained", labels="5%%"), "labels=.*: expected a number of labels"),
+    (lambda here: ab.run("untrained", settings={"path": 1}, out=here), "expected 'kind.option'"),
+    (lambda here: ab.run("untrained", data=here, dataset="hdf5"), "expected one of them: leave out dataset="),
+    (lambda here: ab.sweep(out=here), r"name one with objectives=, or a suite="),
+    (lambda here: ab.sweep(objectives="untrained", jobs=0), "jobs=0: expected how many cells"),
+    (lambda here: ab.sweep(objectives="untrained", seeds=0), "seeds=0 asks for no run"),
+    (lambda here: ab.sweep(objectives="untrained", shard="9/2"), 'shard="9/2": expected I/N'),
+    (lambda here: ab.sweep(suite="baseline", objectives="untrained"), "leave out objectives= and maskers="),
+    (lambda here: ab.sweep(objectives="untrained", ray_address="auto"), 'ray_address= is of executor="ray"'),
+    (lambda here: ab.sweep(objectives="untrained", sed=1), "unknown key 'sed'"),
+    (lambda here: ab.compare("a+b", "c+d", out=here), r"holds no records .*; run something with out="),
+    (lambda here: ab.draw_map("latest", method="tsnee"), "did you mean 'tsne'"),
+    (lambda here: ab.compute_jepa_anomaly_scores("latest", by="knn"), "unknown anomaly score"),
+]
+WITH_PLUGINS = [  # which take a tenth of a second to load, each time
+    (lambda here: ab.run("untrained", dataset="folder", out=here), r'settings=\{"dataset.path": '),
+    (lambda here: ab.run("untrained", data=here / "no", out=here), "neither a data set nor a file"),
+    (lambda here: ab.run("untraned", settings={"dataset.galaxies": 60}, out=here), "mean 'untrained'"),
+    (lambda here: ab.run("untrained", settings={"masker:foo.x": 1}, out=here), "no selected masker"),
+    (lambda here: ab.sweep(objectives="untrained", executor="slurm"), 'executor="slurm" writes a script'),
+    (lambda here: ab.sweep(suite="baseline", data={"gz3": "x"}, out=here), r'data="gz3"|data=\{"gz3"'),
+    (lambda here: ab.open_run("latest", out=here), "name the output folder with out="),
+    (lambda here: ab.open_run("3f9a2c", out=here), "name the output folder with out="),
+    (lambda here: ab.load("sinthetic"), "did you mean 'synthetic'"),
+    (lambda here: ab.load(here, bands="grz"), "only with images as an array"),
+    (lambda here: ab.load("hdf5"), r'settings=\{"dataset.path": '),
+    (lambda here: ab.load("synthetic", settings={"dataset.pth": "x"}), "has no option 'pth'"),
+]
 
 
 @pytest.mark.parametrize(
     ("call", "complaint"),
-    [
-        (lambda here: ab.run("untrained", dataset="folder", out=here), r'settings=\{"dataset.path": '),
-        (lambda here: ab.run("untrained", data=here / "none", out=here), "neither a data set nor a file or folder"),
-        (lambda here: ab.run("untrained", data=here, dataset="hdf5"), "expected one of them: leave out dataset="),
-        (lambda here: ab.run("untrained", timeout="soon"), 'timeout="soon": expected a time'),
-        (lambda here: ab.run("untrained", labels="5%%"), "labels=.*: expected a number of labels"),
-        (lambda here: ab.run("untraned", settings=FEW, out=here), "did you mean 'untrained'"),
-        (lambda here: ab.run("untrained", settings={"masker:foo.x": 1}, out=here), "reaches no selected masker"),
-        (lambda here: ab.run("untrained", settings={"path": 1}, out=here), "expected 'kind.option'"),
-        (lambda here: ab.sweep(out=here), r"name one with objectives=, or a suite="),
-        (lambda here: ab.sweep(objectives="untrained", jobs=0), "jobs=0: expected how many cells"),
-        (lambda here: ab.sweep(objectives="untrained", seeds=0), "seeds=0 asks for no run"),
-        (lambda here: ab.sweep(objectives="untrained", shard="9/2"), 'shard="9/2": expected I/N'),
-        (lambda here: ab.sweep(objectives="untrained", executor="slurm"), 'executor="slurm" writes a script'),
-        (lambda here: ab.sweep(suite="baseline", objectives="untrained"), "leave out objectives= and maskers="),
-        (lambda here: ab.sweep(suite="baseline", data={"gz3": "x"}, out=here), r'data=\{"gz3": "x"\}|data="gz3"'),
-        (lambda here: ab.sweep(objectives="untrained", ray_address="auto"), 'ray_address= is of executor="ray"'),
-        (lambda here: ab.sweep(objectives="untrained", sed=1), "unknown key 'sed'"),
-        (lambda here: ab.compare("a+b", "c+d", out=here), "holds no records"),
-        (lambda here: ab.open_run("latest", out=here), "name the output folder with out="),
-        (lambda here: ab.open_run("3f9a2c", out=here), "name the output folder with out="),
-        (lambda here: ab.load("sinthetic"), "did you mean 'synthetic'"),
-        (lambda here: ab.load(here, bands="grz"), "only with images as an array"),
-        (lambda here: ab.load("hdf5"), r'settings=\{"dataset.path": '),
-        (lambda here: ab.load("synthetic", settings={"dataset.pth": "x"}), "has no option 'pth'"),
-        (lambda here: ab.draw_map("latest", method="tsnee"), "did you mean 'tsne'"),
-        (lambda here: ab.compute_jepa_anomaly_scores("latest", by="knn"), "unknown anomaly score"),
-    ],
-)  # fmt: skip
+    [*REQUESTS, *(pytest.param(*each, marks=pytest.mark.slow) for each in WITH_PLUGINS)],
+    ids=[complaint for _, complaint in (*REQUESTS, *WITH_PLUGINS)],
+)
 def test_errors_of_the_face_name_arguments_and_no_flags(call, complaint, tmp_path, monkeypatch):
     """Whatever a caller gets wrong, what to type instead is Python."""
     monkeypatch.chdir(tmp_path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache as once
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -117,17 +119,19 @@ def load(
     """
     arrays = {"table": table, "bands": bands, "ids": ids, "labels": labels}
     folder = default_cache() if cache is None else Path(cache)
-    registry = load_registry([Path(each) for each in plugins])
+    offered = once(partial(load_registry, [Path(each) for each in plugins]))
     with showing(progress, told="all"):  # by the card
-        name, options = named(registry, source, folder, **arrays)
-        return read_named(registry, name, options, by_address(settings or {}), size, folder)
+        name, options = named(offered, source, folder, **arrays)
+        return read_named(offered(), name, options, by_address(settings or {}), size, folder)
 
 
-def named(registry: Registry, source: Given, cache: Path, **arrays: Any) -> tuple[str, Mapping[str, object]]:
+def named(
+    offered: Callable[[], Registry], source: Given, cache: Path, **arrays: Any
+) -> tuple[str, Mapping[str, object]]:
     """Find the data set that reads a source, and the options that it needs.
 
     Args:
-        registry: offers the data sets.
+        offered: loads what offers the data sets, which takes a while and is not always needed.
         source: as `load` takes it.
         cache: where arrays are kept as a file.
         arrays: `table`, `bands`, `ids` and `labels`, for an array.
@@ -148,7 +152,7 @@ def named(registry: Registry, source: Given, cache: Path, **arrays: Any) -> tupl
             f"found a {type(source).__name__}, which tells no file that it was read from; expected a path, the "
             "name of a data set, an array, or what load(...) returned"
         )
-    names = [offer.name for offer in registry.offers("dataset")]
+    names = [offer.name for offer in offered().offers("dataset")]
     if isinstance(source, str) and source in names:
         return source, {}
     path = Path(source).expanduser()

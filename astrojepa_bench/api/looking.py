@@ -265,6 +265,6 @@ def galaxies_for(
         return dataset
     if isinstance(dataset, GalaxyTable) and is_read:
         return in_bands_of(dataset, run.spec.bands)
-    registry, cache = load_registry(), default_cache()
-    name, known = named(registry, dataset, cache, bands=bands, ids=ids)
-    return in_bands_of(read_named(registry, name, known, settings, px, cache), run.spec.bands)
+    cache = default_cache()
+    name, known = named(load_registry, dataset, cache, bands=bands, ids=ids)
+    return in_bands_of(read_named(load_registry(), name, known, settings, px, cache), run.spec.bands)

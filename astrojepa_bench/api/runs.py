@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,6 @@ def _request(fields: Mapping[str, Any]) -> RunRequest:
     elif not isinstance(galaxies, str | Path) or not Path(galaxies).expanduser().exists():
         return make_request(asked)
     plain = make_request({**asked, "dataset": "synthetic"})  # what is wrong elsewhere is told first
-    name, known = named(load_registry(plain.plugins), galaxies, plain.cache)
+    name, known = named(partial(load_registry, plain.plugins), galaxies, plain.cache)
     settings = {**plain.settings, "dataset": {**known, **plain.settings.get("dataset", {})}}
     return make_request({**asked, "dataset": name, "settings": settings if known else plain.settings})

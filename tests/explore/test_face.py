@@ -14,6 +14,7 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setattr("astrojepa_bench.api.looking.default_cache", lambda: tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_latents_of_a_file_are_those_of_its_arrays_and_have_ids(run, galaxies, table):
     """The pair that AstroJEPA's users know, and who each galaxy is."""
     latents, labels = found = ab.extract_latents(run, galaxies)
@@ -30,6 +31,7 @@ def test_latents_of_a_file_are_those_of_its_arrays_and_have_ids(run, galaxies, t
     assert len(found._repr_html_()) < 3_000
 
 
+@pytest.mark.slow
 def test_a_run_is_named_by_its_file_or_in_an_output_folder(run, record_path, monkeypatch):
     """As on the command line: first letters, or `latest`."""
     monkeypatch.chdir(run.store.out.parent)
@@ -40,6 +42,7 @@ def test_a_run_is_named_by_its_file_or_in_an_output_folder(run, record_path, mon
     assert len(repr(run.record)) < 150
 
 
+@pytest.mark.slow
 def test_galaxies_loaded_at_another_size_are_read_again_at_that_of_the_run(run, galaxies, tmp_path):
     """No resampled image of a resampled image, and no error about sizes."""
     loaded = ab.load(galaxies, size=16, cache=tmp_path)
@@ -51,6 +54,7 @@ def test_galaxies_loaded_at_another_size_are_read_again_at_that_of_the_run(run, 
     assert frame["id"][0] == loaded.ids[3]
 
 
+@pytest.mark.slow
 def test_figures_show_themselves(run, galaxies):
     """As PNG, without pyplot."""
     figure = ab.draw_map(run, galaxies, method="pca")
@@ -60,6 +64,7 @@ def test_figures_show_themselves(run, galaxies):
     assert len(strip.axes) == 3
 
 
+@pytest.mark.slow
 def test_arrays_of_other_bands_than_the_runs_are_refused(run, table):
     pixels = np.asarray(table.images)[:, :1].transpose(0, 2, 3, 1)
     with pytest.raises(Exception, match="sees 3 bands"):
