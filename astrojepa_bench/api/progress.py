@@ -183,7 +183,7 @@ def showing(progress: bool | None, told: Told = ()) -> Iterator[None]:
 def _screen(*, forced: bool) -> Screen | None:
     if "IPython" in sys.modules:  # only what runs already: nothing is imported to find out
         shell = import_module("IPython").get_ipython()
-        if shell is not None and type(shell).__name__ == "ZMQInteractiveShell":
+        if "ZMQInteractiveShell" in {each.__name__ for each in type(shell).__mro__}:
             return NotebookScreen()
     stream: Any = sys.stderr
     return TerminalScreen() if forced or (stream is not None and stream.isatty()) else None

@@ -32,13 +32,14 @@ def test_latents_of_a_file_are_those_of_its_arrays_and_have_ids(run, galaxies, t
 
 
 @pytest.mark.slow
-def test_a_run_is_named_by_its_file_or_in_an_output_folder(run, record_path, monkeypatch):
+def test_a_run_is_named_by_its_file_or_in_an_output_folder(run, record_path, table, monkeypatch):
     """As on the command line: first letters, or `latest`."""
     monkeypatch.chdir(run.store.out.parent)
     for name in (record_path, "latest", run.record.run_id[:6]):
         opened = ab.open_run(name, out=run.store.out)
         assert opened.record == run.record
     assert len(repr(run)) < 200
+    assert repr(table) == "<120 galaxies of tiny: 32 px, bands red, green, blue>"
     assert len(repr(run.record)) < 150
 
 
