@@ -150,7 +150,9 @@ class GalaxyTable:
 
     def __repr__(self) -> str:
         spec = self.spec
-        return f"<{len(self):,} galaxies of {self.card.name}: {spec.size_px} px, bands {', '.join(spec.bands)}>"
+        return (
+            f"<{len(self):,} galaxies of {self.card.name}: {spec.size_px} px, bands {', '.join(spec.bands)}>"
+        )
 
     @property
     def classes(self) -> int:

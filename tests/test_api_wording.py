@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import astrojepa_bench as ab
-from astrojepa_bench.api.wording import FLAGS, in_python, speaking_python
+from astrojepa_bench.api.wording import FLAGS, VERBS, in_python, speaking_python
 from astrojepa_bench.data.folder import Folder
 from astrojepa_bench.errors import ConfigError, DivergedError, StorageError
 from astrojepa_bench.runs.request import RunRequest
@@ -61,6 +61,7 @@ def test_every_flag_is_an_argument():
     options = {f"dataset.{name}" for name in inspect.signature(Folder).parameters}
 
     assert {name.partition("=")[0] for name in FLAGS.values()} - taken - options == set()
+    assert {*VERBS.values()} - {*ab.__all__, "predict"} == set()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_every_flag_is_an_argument():
         ("--data gz2=a: no such file", 'data={"gz2": "a"}: no such file'),
         ("add --set dataset.label= (empty)", 'add settings={"dataset.label": ""} (empty)'),
         ("`astrojepa-bench list --json`; or", "`astrojepa-bench list --json` in a terminal; or"),
+        ("look without: `anomalies` or `map`", "look without: `compute_jepa_anomaly_scores` or `draw_map`"),
         ("write --jobs-like words and m31--m32", "write --jobs-like words and m31--m32"),
     ],
 )  # fmt: skip

@@ -25,6 +25,13 @@ FLAGS: Mapping[str, str] = {
     "seeds": "seeds", "shard": "shard", "size": "size", "suite": "suite", "timeout": "timeout",
 }  # fmt: skip
 """The argument that each flag is in Python; with its value where it takes none, or the option that it sets."""
+VERBS: Mapping[str, str] = {
+    "anomalies": "compute_jepa_anomaly_scores", "data info": "load", "embed": "extract_latents",
+    "latents": "visualize_full_latent_map", "leaderboard compare": "compare", "list runs": "list_runs",
+    "map": "draw_map", "neighbours": "find_neighbours", "predict": "predict", "run": "run",
+}  # fmt: skip
+"""The function that does what a command does, which messages name between backticks."""
+
 LISTS = frozenset({"executor_options", "plugins"})
 
 _KIND = rf"(?:{'|'.join(KINDS)})"
@@ -43,6 +50,7 @@ _NOTATION = re.compile(
     rf"|--data (?P<key>[A-Za-z]\w*)(?P<place>=[^\s,;:]+)(?=[\s,;:]|$)"
     rf"|--(?P<flag>{'|'.join(sorted(FLAGS, key=len, reverse=True))})(?![\w-])(?: (?P<value>{_VALUE}))?"
     rf"|(?<![\w-])-d (?P<galaxies>[A-Z]+)\b"
+    rf"|`(?P<named>{'|'.join(VERBS)})`"
 )
 
 
@@ -78,8 +86,8 @@ def _said(found: re.Match[str]) -> str:
         return f'data={{"{parts["key"]}": {_literal(parts["place"][1:])}}}'
     if parts["part"]:
         return f'settings={{"{parts["part"]}": …}}'
-    if parts["galaxies"]:
-        return f"dataset={parts['galaxies']}"
+    if parts["galaxies"] or parts["named"]:
+        return f"dataset={parts['galaxies']}" if parts["galaxies"] else f"`{VERBS[parts['named']]}`"
     return f"{parts['command']}{parts['tick']} in a terminal" if parts["command"] else "settings="
 
 
