@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from astrojepa_bench.api.arrays import as_seen
 from astrojepa_bench.api.cards import card
 from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, in_bands_of, named, read_named
 from astrojepa_bench.api.progress import showing
@@ -253,18 +254,21 @@ def galaxies_for(
         ConfigError: they are neither a data set nor a path nor images, or options do not go with them.
         DataError: they cannot be read.
     """
-    px = run.spec.size_px
-    is_read = isinstance(dataset, GalaxyTable | Dataset) and not (
-        isinstance(dataset, LoadedGalaxies) and (settings or dataset.spec.size_px != px)
-    )
-    if is_read and settings:
-        raise ConfigError(
-            "settings are of a data set that is still to be read; give its path or name instead"
-        )
-    if isinstance(dataset, Dataset):
-        return dataset
-    if isinstance(dataset, GalaxyTable) and is_read:
+    px, cache = run.spec.size_px, default_cache()
+    if isinstance(dataset, LoadedGalaxies) and not settings and dataset.spec.size_px == px:
         return in_bands_of(dataset, run.spec.bands)
-    cache = default_cache()
+    if isinstance(dataset, np.ndarray | GalaxyTable | Dataset) and not isinstance(dataset, LoadedGalaxies):
+        if settings:
+            raise ConfigError(
+                "settings are of a data set that is still to be read; give its path or its name"
+            )
+        if isinstance(dataset, Dataset):
+            return dataset
+        table = (
+            dataset
+            if isinstance(dataset, GalaxyTable)
+            else as_seen(run, dataset, cache, bands=bands, ids=ids)
+        )
+        return in_bands_of(table, run.spec.bands)
     name, known = named(load_registry, dataset, cache, bands=bands, ids=ids)
     return in_bands_of(read_named(load_registry(), name, known, settings, px, cache), run.spec.bands)

@@ -66,6 +66,17 @@ def test_figures_show_themselves(run, galaxies):
 
 
 @pytest.mark.slow
+def test_every_image_of_an_array_has_its_row(run, table):
+    """One alone, one twice, and in the order given: nothing is divided, so nothing is too little."""
+    pixels = np.ascontiguousarray(np.asarray(table.images)[:2].transpose(0, 2, 3, 1))
+    [alone], _ = ab.extract_latents(run, pixels[:1])
+    thrice, _ = ab.extract_latents(run, pixels[[1, 0, 0]])
+
+    np.testing.assert_allclose(thrice[1:], [alone, alone], atol=1e-5)
+    assert not np.allclose(thrice[0], alone, atol=1e-2)
+
+
+@pytest.mark.slow
 def test_arrays_of_other_bands_than_the_runs_are_refused(run, table):
     pixels = np.asarray(table.images)[:, :1].transpose(0, 2, 3, 1)
     with pytest.raises(Exception, match="sees 3 bands"):
