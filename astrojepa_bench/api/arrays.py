@@ -23,6 +23,7 @@ from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
 ARRAYS = "arrays.parquet"
 ROWS_TOGETHER = 256
+KNOWN = frozenset({"id", "object_id", "label", "redshift", "ra", "dec", "pixel_scale", "group", "split"})
 Columns: TypeAlias = pd.DataFrame | Table | Mapping[str, Any]
 
 
@@ -78,7 +79,7 @@ def kept(
     names = [] if bands is None else band_names(bands)
     planes = _planes(images, names)
     columns = _columns(len(planes), table, ids, labels)
-    numbers = [str(name) for name in columns if _is_carried(str(name), columns[name])]
+    numbers = [name for name in columns if name not in KNOWN and columns[name].dtype.kind in "iuf"]
     try:
         beside = pa.Table.from_pandas(columns, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -185,8 +186,3 @@ def _frame(table: Columns) -> pd.DataFrame:
         table = table.to_pandas()
     frame = pd.DataFrame(table).reset_index(drop=True)
     return frame.set_axis([str(name) for name in frame], axis="columns")
-
-
-def _is_carried(name: str, values: pd.Series) -> bool:
-    known = {"id", "object_id", "label", "redshift", "ra", "dec", "pixel_scale", "group", "split"}
-    return name not in known and values.dtype.kind in "iuf"
