@@ -24,7 +24,7 @@ SCORE_COLUMNS = (
     "masker", "encoder", "dataset", "budget", "entry_id", "run_id",
 )  # fmt: skip
 RUN_COLUMNS = (
-    "run_id", "entry", "dataset", "budget", "seed", "status", "linear", "minutes", "created", "reason",
+    "run_id", "entry", "dataset", "budget", "seed", "status", "created", "metric", "score", "minutes", "reason",
 )  # fmt: skip
 SHORT_ID = 8  # letters of an id that a person reads
 
@@ -73,7 +73,7 @@ class Results:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """One row a run: id, entry, seed, status, linear accuracy, minutes of training, and why it failed."""
+        """One row a run, the newest first: how it ended, its headline score, and minutes of training."""
         return runs_table(self.records)
 
     @cached_property
@@ -185,23 +185,19 @@ def scores_table(records: Iterable[RunRecord]) -> pd.DataFrame:
 
 
 def runs_table(records: Iterable[RunRecord]) -> pd.DataFrame:
-    """Return one row a run, the newest last."""
-    rows = [
-        {
+    """Return one row a run, the newest first; `score` is that of its first column on the board, `metric`."""
+    rows = []
+    for record in sorted(records, key=lambda each: (each.provenance.created_utc, each.run_id), reverse=True):
+        first, spent = next(iter(headlines([record])), None), record.cost.train_seconds
+        rows.append({
             **{name: getattr(record, name, None) for name in RUN_COLUMNS},
-            "entry": record.title,
-            "linear": record.value("linear", "accuracy"),
-            "minutes": None
-            if record.cost.train_seconds is None
-            else round(record.cost.train_seconds / 60, 2),
-            "created": record.provenance.created_utc,
-            "reason": _reason(record),
-        }
-        for record in sorted(records, key=lambda each: (each.provenance.created_utc, each.run_id))
-    ]
+            "entry": record.title, "created": record.provenance.created_utc, "reason": _reason(record),
+            "metric": first and first.key, "score": first and record.value(first.source, first.name),
+            "minutes": None if spent is None else round(spent / 60, 2),
+        })  # fmt: skip
     frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS])
     created = pd.to_datetime(frame["created"], utc=True, errors="coerce")
-    return frame.astype({"linear": float, "minutes": float}).assign(created=created)
+    return frame.astype({"score": float, "minutes": float}).assign(created=created)
 
 
 def board_table(board: Board) -> pd.DataFrame:

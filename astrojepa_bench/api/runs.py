@@ -152,13 +152,14 @@ def sweep(request: RunRequest | None = None, *, progress: bool | None = None, **
 
 @speaking_python()
 def list_runs(out: Path | str = OUT) -> pd.DataFrame:
-    """List the runs of an output folder, the newest last: id, entry, galaxies, seed, status, linear accuracy.
+    """List the runs of an output folder, the newest first, as `list runs` does.
 
     Args:
         out: the folder.
 
     Returns:
-        one row a run; `open_run(run_id)` opens one. Empty where there is none.
+        one row a run: id, entry, galaxies, budget, seed, status, when, headline score; `open_run(run_id)` opens
+        one. Empty where there is none.
     """
     return runs_table(Store(Path(out)).survey().records)
 

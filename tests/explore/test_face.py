@@ -1,11 +1,14 @@
 """Looking at galaxies through `import astrojepa_bench as ab`: whatever names the run, and wherever they lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import astrojepa_bench as ab
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.results.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +89,11 @@ def test_arrays_of_other_bands_than_the_runs_are_refused(run, table):
 def test_own_galaxies_that_moved_are_asked_for_in_python(run, galaxies, monkeypatch, tmp_path):
     """What to type is an argument, and it is taken."""
     monkeypatch.chdir(tmp_path)
+    forgotten = replace(run, store=Store(tmp_path))  # an output folder that does not know where they lie
     with pytest.raises(ConfigError, match=r"or name other galaxies with dataset=DATASET") as raised:
-        ab.extract_latents(run)
+        ab.extract_latents(forgotten)
 
     assert 'settings={"dataset.path": "FILE"}' in str(raised.value)
     assert "--" not in str(raised.value)
-    found = ab.extract_latents(run, settings={"dataset.path": str(galaxies)})
+    found = ab.extract_latents(forgotten, settings={"dataset.path": str(galaxies)})
     assert set(found.facts["split"]) == {"test"}
