@@ -1,10 +1,12 @@
 """Runs as Python calls: one entry and seed, or a grid."""
 
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import astrojepa_bench
 from astrojepa_bench import open_run, run, sweep
@@ -12,6 +14,7 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.runs.request import make_request
 from astrojepa_bench.training.budgets import BUDGETS, Budget
 
+ROOT = Path(__file__).parents[1]
 SKY = {"dataset.galaxies": 60}
 
 
@@ -103,3 +106,25 @@ def test_what_a_run_left_is_shown_in_short_and_as_tables(places):
     assert len(repr(found)) < 200
     assert 200 < len(found._repr_html_()) < 4_000
     assert open_run(found).record == found.record
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_lines_of_the_pages_run(page, tmp_path, monkeypatch):
+    """As they stand, on a folder of pictures; only the budget is a small one here."""
+    [example] = re.findall(
+        r"```python\n(import astrojepa_bench as ab\n.*?)```", (ROOT / page).read_text(), re.S
+    )
+    pictures = np.random.default_rng(0).integers(0, 90, (60, 32, 32, 3), dtype=np.uint8)
+    for number, picture in enumerate(pictures):
+        (tmp_path / "my_images" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        picture[10:22, 10:22] += 100 * (number % 2)
+        Image.fromarray(picture).save(tmp_path / "my_images" / "ab"[number % 2] / f"{number}.png")
+    monkeypatch.setitem(BUDGETS, "small", Budget("small", 32, 8, 64, "vit-micro", "tests"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example, names)
+
+    assert len(names["latents"]) == len(names["labels"]) == len(names["galaxies"]) == 60
+    assert names["found"].status in ("ok", "collapsed")

@@ -186,9 +186,11 @@ def scores_table(records: Iterable[RunRecord]) -> pd.DataFrame:
 
 def runs_table(records: Iterable[RunRecord]) -> pd.DataFrame:
     """Return one row a run, the newest first; `score` is that of its first column on the board, `metric`."""
-    rows = []
-    for record in sorted(records, key=lambda each: (each.provenance.created_utc, each.run_id), reverse=True):
-        first, spent = next(iter(headlines([record])), None), record.cost.train_seconds
+    newest = sorted(records, key=lambda each: (each.provenance.created_utc, each.run_id), reverse=True)
+    columns, rows = headlines(newest), []
+    for record in newest:
+        has = (each for each in columns if record.value(each.source, each.name) is not None)
+        first, spent = next(has, None), record.cost.train_seconds
         rows.append({
             **{name: getattr(record, name, None) for name in RUN_COLUMNS},
             "entry": record.title, "created": record.provenance.created_utc, "reason": _reason(record),
