@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         extract_latents,
         find_neighbours,
         open_run,
+        predict,
     )
     from astrojepa_bench.api.runs import compare, list_runs, run, sweep
     from astrojepa_bench.evaluators.probes.kmeans import kmeans_torch
@@ -47,6 +48,7 @@ __all__ = [
     "list_runs",
     "load",
     "open_run",
+    "predict",
     "run",
     "sweep",
     "visualize_full_latent_map",
@@ -65,6 +67,7 @@ _HOMES = {
     "extract_latents": "astrojepa_bench.api.looking",
     "find_neighbours": "astrojepa_bench.api.looking",
     "open_run": "astrojepa_bench.api.looking",
+    "predict": "astrojepa_bench.api.looking",
     "visualize_full_latent_map": "astrojepa_bench.api.drawing",
     "kmeans_torch": "astrojepa_bench.evaluators.probes.kmeans",
 }

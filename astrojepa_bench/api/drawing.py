@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from astrojepa_bench.api.galaxies import Given
-from astrojepa_bench.api.looking import RunLike, looking
+from astrojepa_bench.api.looking import NEAR_ARCSEC, RunLike, Which, looking, meant
 from astrojepa_bench.api.wording import speaking_python
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, anomaly_table, check_score
@@ -88,7 +88,8 @@ def draw_neighbours(
     run: RunLike,
     dataset: Given | None = None,
     *,
-    idx: int = 0,
+    idx: Which = 0,
+    radius: float = NEAR_ARCSEC,
     number: int = NEIGHBOURS,
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
@@ -98,7 +99,8 @@ def draw_neighbours(
     Args:
         run: a finished run.
         dataset: galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
+        idx: number of the galaxy among them, its id, or its place on the sky (ra, dec) [deg].
+        radius: how far from a place it may be [arcsec].
         number: how many neighbours.
         settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
@@ -108,7 +110,7 @@ def draw_neighbours(
         DataError: the galaxies cannot be read, or have other bands than the run's.
     """
     with looking(run, dataset, settings, progress) as sample:
-        return neighbours_figure(sample, idx, number)
+        return neighbours_figure(sample, meant(sample, idx, radius), number)
 
 
 @speaking_python()
@@ -116,7 +118,8 @@ def visualize_full_latent_map(
     run: RunLike,
     dataset: Given | None = None,
     *,
-    idx: int = 0,
+    idx: Which = 0,
+    radius: float = NEAR_ARCSEC,
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
 ) -> Figure:
@@ -125,7 +128,8 @@ def visualize_full_latent_map(
     Args:
         run: a finished run.
         dataset: the galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
+        idx: number of the galaxy among them, its id, or its place on the sky (ra, dec) [deg].
+        radius: how far from a place it may be [arcsec].
         settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
 
@@ -137,4 +141,4 @@ def visualize_full_latent_map(
         DataError: the galaxies cannot be read, or have other bands than the run's.
     """
     with looking(run, dataset, settings, progress) as sample:
-        return latents_figure(sample, idx)
+        return latents_figure(sample, meant(sample, idx, radius))

@@ -28,16 +28,21 @@ from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
 from astrojepa_bench.explore.neighbours import NEIGHBOURS
 from astrojepa_bench.explore.neighbours import find_neighbours as nearest_to
+from astrojepa_bench.explore.predict import prediction_table
+from astrojepa_bench.explore.probes import fit_probes
+from astrojepa_bench.explore.query import by_id, by_index, by_place
 from astrojepa_bench.explore.sample import Sample, own_sample, sample_of
 from astrojepa_bench.explore.tables import facts_table
 from astrojepa_bench.options import Settings
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs import open_run as opening
-from astrojepa_bench.runs.open_run import OUT, OpenRun
+from astrojepa_bench.runs.open_run import OUT, OpenRun, reopen_galaxies
 from astrojepa_bench.types import GalaxyTable
 
 RunLike: TypeAlias = OpenRun | RunResult | str | Path
+Which: TypeAlias = int | np.integer | str | tuple[float, float]
+NEAR_ARCSEC = 10.0
 
 
 class GalaxyLatents(tuple[np.ndarray, np.ndarray]):
@@ -190,7 +195,8 @@ def find_neighbours(
     run: RunLike,
     dataset: Given | None = None,
     *,
-    idx: int = 0,
+    idx: Which = 0,
+    radius: float = NEAR_ARCSEC,
     number: int = NEIGHBOURS,
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
@@ -200,7 +206,8 @@ def find_neighbours(
     Args:
         run: a finished run.
         dataset: galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
+        idx: number of the galaxy among them, its id, or its place on the sky (ra, dec) [deg].
+        radius: how far from a place it may be [arcsec].
         number: how many neighbours.
         settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
         progress: whether progress is shown; None: in a notebook and on a terminal.
@@ -213,7 +220,66 @@ def find_neighbours(
         DataError: the galaxies cannot be read, or have other bands than the run's.
     """
     with looking(run, dataset, settings, progress) as sample:
-        return nearest_to(sample, idx, number)
+        return nearest_to(sample, meant(sample, idx, radius), number)
+
+
+@speaking_python()
+def predict(
+    run: RunLike,
+    dataset: Given | None = None,
+    *,
+    bands: str | Sequence[str] | None = None,
+    ids: Sequence[object] | np.ndarray | None = None,
+    latents: bool = False,
+    settings: Mapping[str, object] | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Predict class and redshift of galaxies by the probes that were fitted for a run.
+
+    Nothing is fitted to these galaxies, whatever is known of them.
+
+    Args:
+        run: a finished run.
+        dataset: every galaxy of it is looked at; None: the run's own test galaxies.
+        bands: of images given as an array, in the order of its last axis.
+        ids: of images given as an array.
+        latents: whether to add the features of each galaxy, one array a row.
+        settings: options of the data set, of the run's own too: `{"dataset.path": "moved.h5"}`.
+        progress: whether progress is shown; None: in a notebook and on a terminal.
+
+    Returns:
+        one row a galaxy: what is known of it, `predicted_class` with its `probability` and those of all classes,
+        `predicted_redshift` with its `redshift_scatter` (see `prediction_table`).
+
+    Raises:
+        ConfigError: the run's galaxies have neither labels nor redshifts, or lie in files that are not found.
+        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
+
+    Example:
+        >>> predict("latest", "new_images/")  # doctest: +SKIP
+    """
+    with looking(run, dataset, settings, progress, bands, ids) as sample:
+        opened, own = sample.run, by_address(settings or {}) if dataset is None else {}
+        probes = fit_probes(
+            opened,
+            lambda: reopen_galaxies(
+                opened, load_registry(), own, default_cache(), opened.device, resident_bytes=0
+            ),
+        )
+        return prediction_table(sample, probes, latents=latents)
+
+
+def meant(sample: Sample, which: Which, radius: float) -> int:
+    """Return the place in a sample of the galaxy that is meant by number, id or place on the sky.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if isinstance(which, str):
+        return by_id(sample, which).index
+    if isinstance(which, tuple):
+        return by_place(sample, *which, radius).index
+    return by_index(sample, int(which)).index
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from astrojepa_bench.options import KINDS
 FLAGS: Mapping[str, str] = {
     "budget": "budget", "cache": "cache", "data": "data", "dataset": "dataset", "device": "device",
     "encoder": "encoders", "evaluator": "evaluators", "executor": "executor",
+    "id": "idx", "radius": "radius",
     "executor-option": "executor_options", "isolate": "isolate=True", "jobs": "jobs", "labels": "labels",
     "masker": "maskers", "match": "match", "no-floors": "floors=False", "objective": "objectives",
     "on-bad-image": "dataset.on_bad_image", "out": "out", "overlap": "overlap", "plugin": "plugins",

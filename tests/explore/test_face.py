@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 import astrojepa_bench as ab
+from astrojepa_bench.api.looking import meant
+from astrojepa_bench.api.wording import speaking_python
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.results.store import Store
 
@@ -97,3 +99,26 @@ def test_own_galaxies_that_moved_are_asked_for_in_python(run, galaxies, monkeypa
     assert "--" not in str(raised.value)
     found = ab.extract_latents(forgotten, settings={"dataset.path": str(galaxies)})
     assert set(found.facts["split"]) == {"test"}
+
+
+@pytest.mark.slow
+def test_predictions_are_those_of_the_runs_probes(run, galaxies, table):
+    """By a path or by arrays; ids are the caller's, and classes are those of the run."""
+    found = ab.predict(run, galaxies, settings={"dataset.label": ""})
+    pixels = np.ascontiguousarray(np.asarray(table.images).transpose(0, 2, 3, 1))
+    of_arrays = ab.predict(run, pixels[:20], ids=[f"new {number}" for number in range(20)])
+
+    assert (found["predicted_class"] == found["predicted_class"].iloc[0]).mean() < 0.7
+    assert of_arrays["id"].tolist() == [f"new {number}" for number in range(20)]
+    assert of_arrays["predicted_class"].tolist() == found["predicted_class"].tolist()[:20]
+    assert {"probability", "predicted_redshift", "redshift_scatter"} <= {*found}
+
+
+def test_a_galaxy_is_meant_by_number_id_or_place(planted, table):
+    """And what is not there is refused in Python's words."""
+    sample = planted(np.eye(6))
+    ra, dec = float(table.ra[4]), float(table.dec[4])
+
+    assert [meant(sample, which, 5.0) for which in (4, np.int64(4), str(table.ids[4]), (ra, dec))] == [4] * 4
+    with pytest.raises(ConfigError, match="give a larger radius= or others"), speaking_python():
+        meant(sample, (ra, min(dec + 1.0, 90.0)), 5.0)
