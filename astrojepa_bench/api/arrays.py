@@ -13,6 +13,7 @@ import pyarrow as pa
 from astropy.table import Table
 from pyarrow import parquet
 
+from astrojepa_bench.data.column_names import ALIASES, candidates
 from astrojepa_bench.data.convert import cached, convert, fingerprint
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.parquet_rows import ParquetRows, Wanted
@@ -23,7 +24,7 @@ from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
 ARRAYS = "arrays.parquet"
 ROWS_TOGETHER = 256
-KNOWN = frozenset({"id", "object_id", "label", "redshift", "ra", "dec", "pixel_scale", "group", "split"})
+READ = frozenset(alias for aliases in ALIASES.values() for alias in aliases)  # names that readers look for
 Columns: TypeAlias = pd.DataFrame | Table | Mapping[str, Any]
 
 
@@ -79,7 +80,7 @@ def kept(
     names = [] if bands is None else band_names(bands)
     planes = _planes(images, names)
     columns = _columns(len(planes), table, ids, labels)
-    numbers = [name for name in columns if name not in KNOWN and columns[name].dtype.kind in "iuf"]
+    numbers = [name for name in columns if name.lower() not in READ and columns[name].dtype.kind in "iuf"]
     try:
         beside = pa.Table.from_pandas(columns, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -168,8 +169,8 @@ def _columns(
             raise ConfigError(f"the table has a column '{name}' and {name}s= is given; leave one of them out")
         if len(values) != count:
             raise DataError(f"found {len(values)} {name}s for {count} images; expected one an image")
-        frame[name] = pd.Series([*values], dtype=None if len(values) else object)
-    if "id" not in frame and "object_id" not in frame:
+        frame[name] = pd.Series([*values])
+    if not candidates("id", list(frame)):
         frame["id"] = [str(row) for row in range(count)]
     if "image" in frame:
         raise ConfigError("the table has a column 'image' beside the array; leave one of them out")
