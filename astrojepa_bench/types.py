@@ -76,7 +76,7 @@ Images: TypeAlias = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GalaxyTable:
     """All galaxies of a dataset: images in memory or memory-mapped, one row of facts each.
 
@@ -156,6 +156,12 @@ class GalaxyTable:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return (
+            f"<{len(self):,} galaxies of {self.card.name}: {spec.size_px} px, bands {', '.join(spec.bands)}>"
+        )
 
     @property
     def classes(self) -> int:

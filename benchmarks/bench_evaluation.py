@@ -32,7 +32,7 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
             record = ab.run(
                 objective, "random", budget="smoke" if quick else "small", settings=settings, device="cpu",
                 out=Path(folder) / "runs", cache=Path(folder) / "cache",
-            )  # fmt: skip
+            ).record  # fmt: skip
             assert record.status == "ok", f"{objective} is {record.status}"
             ours_s, trained_s = record.cost.eval_seconds, record.cost.train_seconds
             yield Row(

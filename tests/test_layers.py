@@ -25,7 +25,7 @@ ROOMS = (
     "geometry", "types", "streams", "events", "seals", "features", "roles", "suites", "interrupts",
     "importers", "hookspecs", "declarations", "signatures", "options", "border", "data", "encoders", "plugin",
     "neighbours", "syntax", "versions", "offering", "loading", "registry", "training", "evaluators",
-    "builtin", "evaluation", "results", "runs", "testing", "board", "api", "explore", "cli", "__main__",
+    "builtin", "evaluation", "results", "runs", "testing", "board", "explore", "api", "cli", "__main__",
 )  # fmt: skip
 DOOR = {"astrojepa_bench.plugin", "torch", "numpy", "timm", "jaxtyping"}
 FACES = {"astrojepa_bench", "astrojepa_bench.plugin", "astrojepa_bench.testing"}

@@ -29,7 +29,7 @@ COLOURS = (
 MARKERS = ("o", "^", "s", "D", "v", "P", "*", "<", "p", ">", "h", "d")
 UNKNOWN = "0.75"
 SEQUENTIAL = "cividis"
-DPI = 150
+DPI, NOTEBOOK_DPI = 150, 90
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 BARS_ARCSEC = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 ARROW = {
@@ -45,6 +45,15 @@ LONGEST_BAR = 0.4  # of the image's side
 styled = rc_context({"text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "astrojepa-bench"})
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, whoever imported pyplot or did not."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=NOTEBOOK_DPI)
+        return stream.getvalue()
+
+
 def new_figure(width_in: float, height_in: float, title: str, of: str = "") -> Figure:
     """Return an empty figure that belongs to no window and needs no closing.
 
@@ -54,7 +63,7 @@ def new_figure(width_in: float, height_in: float, title: str, of: str = "") -> F
         title: what it shows.
         of: which galaxies and which run it shows that of, in lines below the title.
     """
-    figure = Figure(figsize=(width_in, height_in), layout="constrained", dpi=DPI)
+    figure = ShownFigure(figsize=(width_in, height_in), layout="constrained", dpi=DPI)
     lines = [*_wrapped(title, width_in), *_wrapped(of, width_in)]
     figure.suptitle("\n".join(lines), fontsize=9)
     return figure

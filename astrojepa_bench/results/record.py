@@ -233,6 +233,9 @@ class RunRecord(_RecordPart):
         names = {"objective": self.objective, "masker": self.masker, "encoder": self.encoder}
         return " + ".join(titled(name, self.altered.get(kind, {})) for kind, name in names.items())
 
+    def __repr__(self) -> str:
+        return f"<run {self.run_id[:8]} {self.title}, seed {self.seed}, {self.status}>"
+
     @classmethod
     def from_json(cls, text: str | bytes, source: Path) -> Self:
         """Read a record back.

@@ -34,7 +34,7 @@ from astrojepa_bench.versions import version_text
 OUT = Path("astrojepa-runs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpenRun:
     """A finished run, ready to encode, mask and predict, on the CPU and in evaluation mode.
 
@@ -51,6 +51,9 @@ class OpenRun:
     objective: Objective
     masker: Masker | None
     facts: DataFacts
+
+    def __repr__(self) -> str:
+        return f"<open {repr(self.record)[1:-1]}, {self.spec.size_px} px, bands {', '.join(self.spec.bands)}>"
 
     @property
     def encoder(self) -> Encoder:

@@ -211,7 +211,8 @@ class _Resolver:
         asked, fixed = settings_for(self.settings, offer), settings_for(options or {}, offer)
         for name in asked.keys() & fixed.keys():
             raise ConfigError(
-                f"the suite itself sets {offer.kind}.{name}={fixed[name]} on '{offer.name}'; leave out that --set"
+                f"the suite itself sets {offer.kind}.{name}={fixed[name]} on '{offer.name}'; leave out "
+                f"--set {offer.kind}.{name}=…"
             )
         chosen = {f"{offer.kind}:{offer.name}": {**asked, **fixed}}
         component = Component.of(offer, chosen, {"patch": self.budget.patch_px})

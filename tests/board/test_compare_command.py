@@ -43,6 +43,21 @@ def test_json_and_python_hold_the_same_numbers(folder, capsys):
     assert found[0]["effect"] == pytest.approx(10)
 
 
+def test_in_python_a_comparison_is_an_object(folder):
+    """Effect, interval and verdict of the headline; all in words, in a table, and in short."""
+    found = astrojepa_bench.compare("alpha+random", "beta+random", out=folder)
+    low, high = found.interval
+
+    assert 0 < low < found.effect < high
+    assert (found.verdict, len(found)) == ("better", 2)
+    assert "is better than beta + random + vit-micro in linear accuracy: +10.0 points" in found[0].sentence
+    assert found.text.count("points") >= 2
+    assert found.table["effect"].tolist() == [each.facts()["effect"] for each in found]
+    assert "+10.0 points" in repr(found)
+    assert len(repr(found)) < 250
+    assert f"[{low:+.1f}, {high:+.1f}]" in found._repr_html_()
+
+
 def test_an_unknown_entry_is_one_line_and_code_2(folder, capsys):
     """With what there is."""
     assert main(["leaderboard", "compare", "alfa+random", "beta+random", "--out", str(folder)]) == 2

@@ -34,7 +34,7 @@ def trained(galaxies, tiny, tmp_path):
         record = ab.run(
             masker="none", dataset="hdf5", budget="tiny", out=tmp_path, cache=tmp_path, evaluators="knn",
             settings={"dataset": {"path": galaxies, "label": "ans"}, **fields.pop("settings", {})}, **fields,
-        )  # fmt: skip
+        ).record  # fmt: skip
         return Store(tmp_path).path(record)
 
     return run

@@ -126,7 +126,7 @@ def test_a_cell_that_is_out_of_time_says_where_it_was(tmp_path):
     record = ab.run(
         "endless", "none", encoder="tiny", settings={"dataset.galaxies": 60}, budget="smoke", evaluators="knn",
         plugins=[MOVERS], out=tmp_path / "out", cache=tmp_path / "cache", device="cpu", timeout="8s",
-    )  # fmt: skip
+    ).record  # fmt: skip
 
     assert (record.status, record.failure.origin, record.failure.plugin) == ("timeout", "plugin", "movers")
     assert "the limit is 8s a cell, and it was still training" in record.failure.message

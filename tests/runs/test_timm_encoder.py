@@ -27,7 +27,7 @@ def test_convnet_trains_and_is_scored_by_what_it_says_of_one_galaxy_alone(galaxi
     record = ab.run(
         objective="vicreg", masker="none", encoder="timm:test_resnet", dataset="hdf5", budget="tiny", out=tmp_path,
         cache=tmp_path, evaluators="linear", settings={"dataset": {"path": galaxies, "label": "ans"}},
-    )  # fmt: skip
+    ).record  # fmt: skip
     table = Hdf5(path=galaxies, label="ans").load(32, tmp_path)
     encoder = ab.open_run(Store(tmp_path).path(record)).encoder
     images = torch.from_numpy(table.images[table.rows("test")[:3]].copy()).float() / 255

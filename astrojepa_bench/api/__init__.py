@@ -1,0 +1,1 @@
+"""The Python face: what `import astrojepa_bench as ab` offers, one module a subject."""
