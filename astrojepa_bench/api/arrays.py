@@ -80,7 +80,9 @@ def kept(
     names = [] if bands is None else band_names(bands)
     planes = _planes(images, names)
     columns = _columns(len(planes), table, ids, labels)
-    numbers = [name for name in columns if name.lower() not in READ and columns[name].dtype.kind in "iuf"]
+    numbers = [
+        name for name in map(str, columns) if name.lower() not in READ and columns[name].dtype.kind in "iuf"
+    ]
     try:
         beside = pa.Table.from_pandas(columns, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -170,7 +172,7 @@ def _columns(
         if len(values) != count:
             raise DataError(f"found {len(values)} {name}s for {count} images; expected one an image")
         frame[name] = pd.Series([*values])
-    if not candidates("id", list(frame)):
+    if not candidates("id", [*map(str, frame)]):
         frame["id"] = [str(row) for row in range(count)]
     if "image" in frame:
         raise ConfigError("the table has a column 'image' beside the array; leave one of them out")
