@@ -180,7 +180,7 @@ def _products(result: GridResult, request: RunRequest, registry: Registry) -> Pr
     return products
 
 
-def show(result: GridResult, request: RunRequest, products: Products | None, *, as_json: bool) -> None:
+def show(result: GridResult, request: RunRequest, products: Products | None = None, *, as_json: bool) -> None:
     """Write the board and print it: one line per entry, or one per metric if more than `core` was asked for."""
     with locked(Store(request.out).lease_path("board")):  # or an older one could be written after a newer one
         board = read_board(request.out)
