@@ -45,7 +45,7 @@ def test_every_message_can_be_said_in_python():
     wrong = []
     for path in sorted(RULER.rglob("*.py")):
         name = path.relative_to(RULER).as_posix()
-        if name in FOR_SHELLS or name.startswith(("cli/", "api/")) or "--" not in path.read_text():
+        if name in FOR_SHELLS or name.startswith(("cli/", "api/")) or not SHELL.search(path.read_text()):
             continue
         written = [text for text in texts(path) if SHELL.search(text) and not text.startswith("--config")]
         said = [COMMAND.sub("", in_python(text)) for text in written]
