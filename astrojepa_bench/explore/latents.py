@@ -68,7 +68,7 @@ def write_latents(sample: Sample, path: Path, command: str = "") -> Path:
     """
     check_format(path, LATENT_FORMATS)
     origin = TableOrigin.of(sample, command)
-    facts = columns_of(facts_table(sample).drop(columns="viewer", errors="ignore"), origin)
+    facts = columns_of(facts_table(sample).drop(columns="viewer", errors="ignore"))
     columns = {**facts, "latents": sample.latents.numpy()}
     write_atomically(path, LATENT_FORMATS[path.suffix.lower()](columns, origin))
     return path

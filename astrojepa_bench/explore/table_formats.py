@@ -9,7 +9,7 @@
 | `.npz` | | arrays of one text |
 | `.csv` | | |
 
-Ids are of one type in every format: whole numbers of 64 bits where all ids of the table are written so, else text.
+Ids are text in every format, digit by digit, whatever they look like.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.options import legible
 
 Columns: TypeAlias = Mapping[str, np.ndarray]
-WHOLE = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)  # a number that is written in no other way
 _NO_FITS = re.compile(r"[^ -~]| (?= *$)")  # what FITS does not hold, or cuts off
 _NO_XML = re.compile("[\ufffe\uffff]| (?= *$)")  # what XML does not hold, or its readers cut off
 
@@ -52,7 +51,6 @@ class TableOrigin:
         galaxies: which were looked at.
         command: that wrote the table.
         date: the day, UTC.
-        whole_ids: whether every id of the galaxies' data set is a whole number.
     """
 
     run_id: str
@@ -60,16 +58,12 @@ class TableOrigin:
     galaxies: str
     command: str
     date: str
-    whole_ids: bool
 
     @classmethod
     def of(cls, sample: Sample, command: str) -> TableOrigin:
         """Describe a table that is made now of a sample."""
         record, today = sample.run.record, datetime.now(UTC).date().isoformat()
-        whole = are_whole(sample.table.ids)
-        return cls(
-            record.run_id, legible(record.title), legible(sample.title), legible(command), today, whole
-        )
+        return cls(record.run_id, legible(record.title), legible(sample.title), legible(command), today)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -78,33 +72,9 @@ class TableOrigin:
         return {name: plain(value) for name, value in {**told, "date": self.date}.items() if value}
 
 
-def are_whole(ids: np.ndarray) -> bool:
-    """Return whether all ids are whole numbers that 64 bits hold, written as a program writes them.
-
-    Example:
-        >>> are_whole(np.array(["1237648720693755918", "-3"])), are_whole(np.array(["007", "12"]))
-        (True, False)
-    """
-    texts = [str(each) for each in ids.tolist()]
-    limits = np.iinfo(np.int64)
-    return bool(texts) and all(
-        WHOLE.fullmatch(text) and limits.min <= int(text) <= limits.max for text in texts
-    )
-
-
-def columns_of(frame: pd.DataFrame, origin: TableOrigin | None = None) -> dict[str, np.ndarray]:
-    """Return the columns of a table as arrays that every format can hold: numbers, text without controls, vectors.
-
-    Args:
-        frame: the table.
-        origin: tells whether ids are numbers; without it, the ids in the table do.
-    """
-    columns = {str(name): _array_of(frame[name]) for name in frame}
-    if "id" in columns and columns["id"].dtype.kind == "U":
-        whole = are_whole(columns["id"])
-        if whole and (origin is None or origin.whole_ids):
-            columns["id"] = np.array([int(text) for text in columns["id"].tolist()], dtype=np.int64)
-    return columns
+def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return columns as arrays that every format can hold: numbers, text without controls, vectors."""
+    return {str(name): _array_of(frame[name]) for name in frame}
 
 
 def _array_of(column: pd.Series) -> np.ndarray:

@@ -112,7 +112,7 @@ def write_table(frame: pd.DataFrame, path: Path, origin: TableOrigin | None = No
         ConfigError: the ending is unknown, or the file cannot be written.
     """
     check_format(path, TABLE_FORMATS)
-    columns = columns_of(frame, origin)
+    columns = columns_of(frame)
     match TABLE_FORMATS[path.suffix.lower()]:
         case "csv":
             content = as_csv(columns)
