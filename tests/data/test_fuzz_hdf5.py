@@ -120,7 +120,6 @@ REFUSED = {
     "images are text": changed(images=np.array(["a"] * ROWS, dtype="S1")),
     "all images blank": changed(images=np.zeros((ROWS, 8, 8, 3), np.uint8)),
     "one band blank": changed(images=columns()["images"] * np.array([1, 1, 0], np.uint8)),
-    "labels are text": changed(ans=np.array(["spiral"] * ROWS, dtype="S6")),
     "labels all NaN": changed(ans=NAN),
     "labels infinite": changed(ans=INF),
     "labels fractions": changed(ans=np.linspace(0, 1, ROWS)),

@@ -121,7 +121,7 @@ def test_first_letters_of_an_id_are_enough(finished, tmp_path):
     assert run.record.run_id == path.stem
     with pytest.raises(ConfigError, match="2 run ids start with ''"):
         open_run("", out=tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"no run id starts with 'zz'.*--out"):
+    with pytest.raises(ConfigError, match=r"no run id starts with 'zz'.*out="):
         open_run("zz", out=tmp_path / "out")
 
 
