@@ -59,7 +59,7 @@ def test_without_training_galaxies_distances_are_among_those_looked_at(run, tabl
 
 
 def test_files_of_the_run_must_be_given(run, registry):
-    """A record keeps their names and no folders; these lie where the output folder remembers them, unless it forgot."""
+    """A record keeps their names and no folders; only the output folder remembers these."""
     assert len(own_sample(run, registry))
     (run.store.out / ".index" / "galaxies").unlink()
     with pytest.raises(ConfigError, match=r"galaxies of tiny\.h5 .* --set dataset\.path=FILE"):
