@@ -65,14 +65,14 @@ def test_latents_are_those_of_the_encoder(sample, tmp_path, ending):
     latents = read_latents(write_latents(sample, tmp_path / f"latents{ending}"))
 
     np.testing.assert_array_equal(latents["latents"], sample.latents.numpy())
-    assert list(map(str, latents["id"])) == list(sample.table.ids[sample.rows].astype(str))
+    assert list(latents["id"]) == list(sample.table.ids[sample.rows].astype(str))
 
 
 def read_latents(path):
     """Return ids and latents of a file."""
     if path.suffix == ".h5":
         with h5py.File(path) as file:
-            return {"id": file["id"][:], "latents": file["latents"][:]}
+            return {"id": file["id"].asstr()[:], "latents": file["latents"][:]}
     if path.suffix == ".npz":
         return dict(np.load(path))
     if path.suffix == ".parquet":
