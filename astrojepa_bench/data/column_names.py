@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -52,9 +53,20 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 BANDS = ("u", "g", "r", "i", "y")  # beside two of these a column `z` may be a band's brightness
 FAINTEST_REDSHIFT = 8.0  # no sample of galaxies lies farther in the median, and few magnitudes are smaller
-OTHER_SIGNS = re.compile(r"[^a-z0-9]+")  # "RA (deg)" is ra_deg
+LIKE = 10.0  # times the brightness in another band, at most; galaxies are not redder
+OTHER_SIGNS = re.compile(r"[^a-z0-9]+")  # "RA (deg)" is ra_deg, and z' is z
 ALIKE = 0.75  # of two names, as difflib measures it
 MOST_NAMED = 20
+
+
+def spelling(name: str) -> str:
+    """Return a column's name in small letters and digits alone, by which all readers know it.
+
+    Example:
+        >>> spelling("RA (deg)"), spelling("z'"), spelling("z_")
+        ('ra_deg', 'z', 'z')
+    """
+    return OTHER_SIGNS.sub("_", name.lower()).strip("_")
 
 
 def candidates(role: str, columns: Sequence[str]) -> list[str]:
@@ -68,13 +80,84 @@ def candidates(role: str, columns: Sequence[str]) -> list[str]:
         >>> candidates("redshift", ["Z", "photoz", "zeta"]), candidates("ra", ["RA (deg)"])
         (['Z', 'photoz'], ['RA (deg)'])
     """
-    spelt = {name: {name.lower(), OTHER_SIGNS.sub("_", name.lower()).strip("_")} for name in columns}
+    spelt = {name: {name.lower(), spelling(name)} for name in columns}
     found = [
         name
         for alias in ALIASES[role]
         for name in sorted((each for each in spelt if alias in spelt[each]), key=lambda each: each != alias)
     ]
     return list(dict.fromkeys(found))
+
+
+def bands_beside(columns: Sequence[str]) -> dict[str, str]:
+    """Name the columns of other bands than z, by their letter.
+
+    Example:
+        >>> bands_beside(["id", "g'", "R", "z'"])
+        {'g': "g'", 'r': 'R'}
+    """
+    found = {spelling(name): name for name in reversed(columns)}
+    return {band: found[band] for band in BANDS if band in found}
+
+
+def first_believable(
+    role: str,
+    columns: Sequence[str],
+    numbers: Callable[[str], Float[np.ndarray, " row"]],
+    units: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, list[str]]:
+    """Choose the first column that may hold a fact and does; empty where none does.
+
+    Args:
+        role: the fact, of `ALIASES`.
+        columns: all names of a table, or those that hold one value a row.
+        numbers: returns a column as numbers, NaN where unknown; only what must be looked at is asked for.
+        units: of columns, where the table states them.
+
+    Returns:
+        Its name, and notes on those before it that are something else. Where the only ones that may hold the fact
+        are empty, the first of these.
+
+    Example:
+        >>> table = {"z": np.array([17.0, 18.0]), "photoz": np.array([0.1, 0.2])}
+        >>> first_believable("redshift", list(table), table.__getitem__)
+        ('photoz', ["column 'z' is not taken for redshift: its median is 17.5; name it redshift if it is one"])
+    """
+    found, notes = candidates(role, columns), []
+    if found == [role]:
+        return role, []
+    empty = ""
+    for name in found:
+        values = numbers(name)
+        why = _no_fact(role, name, values, columns, numbers, units.get(name, ""))
+        if why:
+            notes.append(f"column '{shown(name)}' is not taken for {role}: {why}")
+        elif not np.isnan(values).all():
+            return name, notes
+        else:
+            empty = empty or name
+    return empty, notes
+
+
+def _no_fact(
+    role: str,
+    name: str,
+    values: Float[np.ndarray, " row"],
+    columns: Sequence[str],
+    numbers: Callable[[str], Float[np.ndarray, " row"]],
+    unit: str,
+) -> str:
+    """Tell why a column that could be meant by its name is not; empty where it is."""
+    called = spelling(name)
+    if role == "redshift" and called == "z":
+        why = is_band(values, unit, {band: numbers(each) for band, each in bands_beside(columns).items()})
+        return f"{why}; name it redshift if it is one" if why else ""
+    if called in ("alpha", "delta"):
+        least, most = (0.0, 360.0) if role == "ra" else (-90.0, 90.0)
+        both = {"alpha", "delta"} <= {spelling(each) for each in columns}
+        if not both or (values < least).any() or (values > most).any():
+            return f"its values are no positions; name it {role} if they are"
+    return ""
 
 
 def is_band(
@@ -85,7 +168,7 @@ def is_band(
     Args:
         values: of the column, NaN where unknown.
         unit: as the table states it, or empty.
-        beside: the columns of other bands (`BANDS`), by name in small letters.
+        beside: the columns of other bands (`BANDS`), by their letter.
 
     Example:
         >>> is_band(np.array([0.1, 0.2]), "", {}), is_band(np.array([17.0, 18.2]), "", {})
@@ -96,16 +179,17 @@ def is_band(
     """
     if unit.strip().lower() not in ("", "1", "z", "redshift", "dimensionless"):
         return f"its unit is '{unit.strip()}'"
-    known = values[values > -1]
+    known = values[values > -1] if (values > -1).any() else values[~np.isnan(values)]
     if not len(known):
         return ""
     median = float(np.median(known))
     if median > FAINTEST_REDSHIFT:
         return f"its median is {median:.4g}"
     middles = {name: float(np.nanmedian(each)) for name, each in beside.items() if not np.isnan(each).all()}
-    if len(middles) >= 2 and not all(middle > FAINTEST_REDSHIFT for middle in middles.values()):
-        return f"it stands beside {' and '.join(middles)}, whose values are like its own"
-    return ""
+    if all(middle > FAINTEST_REDSHIFT for middle in middles.values()):
+        return ""  # magnitudes, as large as no redshift
+    like = [name for name, middle in middles.items() if middle and 1 / LIKE <= median / middle <= LIKE]
+    return f"it stands beside {' and '.join(like)}, whose values are like its own" if len(like) >= 2 else ""
 
 
 def told_names(taken: Mapping[str, str]) -> list[str]:

@@ -32,7 +32,7 @@ from astrojepa_bench.errors import DataError
 from astrojepa_bench.types import GalaxyTable
 
 IDS = ("id", "ids")
-EXACT = 1 << 24  # whole numbers beyond this are rounded as 32-bit floating-point ones
+EXACT_IN_32_BITS = 1 << 24  # whole numbers beyond this are rounded as 32-bit floating-point ones
 NO_COLUMNS = frozenset(
     {*IDS, "index", "label", "labels", "class", "ans", "split", "anomaly", "anomaly_type", "group"}
 )
@@ -54,12 +54,17 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
         return table
     path = Path(path).expanduser()
     arrays = _read(path)
-    named, names = _names(arrays, table)
+    named, names = _names(path, arrays, table)
     known = {*NO_COLUMNS, *table.numbers, named}
+    ids = _id_columns(arrays)
     columns = {
         name: each
         for name, each in arrays.items()
-        if name not in known and is_text(name) and each.ndim in (1, 2) and each.dtype.kind in "iufb"
+        if name not in known
+        and name not in ids
+        and is_text(name)
+        and each.ndim in (1, 2)
+        and each.dtype.kind in "iufb"
         if 0 < each.size <= WIDEST * len(each)
     }
     if not columns:
@@ -79,15 +84,31 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
     return replace(table, columns={name: _placed(each, places) for name, each in columns.items()}, card=card)
 
 
-def _names(arrays: _Arrays, table: GalaxyTable) -> tuple[str, list[str] | None]:
-    """Find the column of names and what it holds; another than `id` counts only where it names a galaxy."""
+def _names(path: Path, arrays: _Arrays, table: GalaxyTable) -> tuple[str, list[str] | None]:
+    """Find the column of names and what it holds; another than `id` goes before others where it names a galaxy.
+
+    Raises:
+        DataError: none of them names a galaxy of the table, so that nobody knows whose numbers these are.
+    """
     own = {name.removeprefix("pool/") for name in table.ids.tolist()}
-    for name in (*(name for name in IDS if name in arrays), *candidates("id", list(arrays))):
-        if arrays[name].ndim == 1:
-            words = texts_of(pd.Series(arrays[name]))
-            if name in IDS or not own.isdisjoint(words):
-                return name, words
+    columns = _id_columns(arrays)
+    held = {name: texts_of(pd.Series(arrays[name])) for name in columns}
+    for name, words in held.items():
+        if name in IDS or not own.isdisjoint(words):
+            return name, words
+    if columns:
+        raise DataError(
+            f"{path.name} names no galaxy of the table: the first id in its column '{shown(columns[0])}' is "
+            f"{shown(next(iter(held[columns[0]]), ''))!r}, the table's {shown(str(table.ids[0]))!r}; use the "
+            "table's, or leave that column out where rows are numbered as the table's galaxies are"
+        )
     return "", None
+
+
+def _id_columns(arrays: _Arrays) -> list[str]:
+    """List the columns of names; those that are no `id` alone are never numbers by galaxy."""
+    named = dict.fromkeys((*(name for name in IDS if name in arrays), *candidates("id", list(arrays))))
+    return [name for name in named if arrays[name].ndim == 1]
 
 
 def _told(
@@ -100,7 +121,7 @@ def _told(
     """Note what of a file is not read, who has no row in it, and which numbers are rounded."""
     left = [shown(name) for name in arrays if name not in known]
     whole = (each for each in columns.values() if each.dtype.kind in "iu" and each.size)
-    rounded = sum(int((np.abs(each.astype(np.float64)) > EXACT).sum()) for each in whole)
+    rounded = sum(int((np.abs(each.astype(np.float64)) > EXACT_IN_32_BITS).sum()) for each in whole)
     return true_notes({
         f"{len(left)} columns of {path.name} are no numbers by galaxy, and not read: {', '.join(left[:9])}": left,
         f"{(places < 0).sum()} galaxies have no row in {path.name}": (places < 0).any(),

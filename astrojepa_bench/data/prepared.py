@@ -15,12 +15,12 @@ from astrojepa_bench.data.convert import stack
 from astrojepa_bench.data.given import check_affordable
 from astrojepa_bench.data.joined import IS_JOINABLE, Joined
 from astrojepa_bench.data.manifest import AGAIN, INDEX, Manifest, check_sum, shard_path
+from astrojepa_bench.data.sources.catalogue import FACTS
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.types import ORIENTATION, GalaxyTable, Images
 
-FACTS = ("redshift", "ra", "dec", "pixel_scale")
 WORDS = ("id", "split", "anomaly_type", "group")
 FACTOR, COLUMN, LYING = "factor ", "column ", "orientation "  # and the name of one
 

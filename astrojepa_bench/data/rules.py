@@ -14,6 +14,7 @@ import numpy as np
 
 from astrojepa_bench.data.convert import band_statistics, blocks, steps
 from astrojepa_bench.data.looked_at import are_only_looked_at
+from astrojepa_bench.data.sources.catalogue import FACTS
 from astrojepa_bench.data.splitting.selection import COINCIDENT_ARCSEC
 from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.declarations import is_text, shown
@@ -22,7 +23,6 @@ from astrojepa_bench.events import track
 from astrojepa_bench.types import ANOMALY_KINDS, GalaxyTable, Split
 
 GREY_LEVEL = 1 / 255  # images are rounded to it, so no statistic can be asked for more precisely
-FACTS = ("redshift", "ra", "dec", "pixel_scale")
 SIDES: tuple[tuple[Split, ...], ...] = (("train", "pool"), ("val",), ("test",))
 """What is learnt from, chosen on and reported on: no image may lie in two of them."""
 

@@ -93,9 +93,19 @@ def test_rows_are_ids_where_a_file_names_none(table, tmp_path):
     assert found.columns["mass"].tolist() == [10, 12, 11, 13]
 
 
+def test_ids_are_no_numbers_by_galaxy(table, tmp_path):
+    """Those of another survey beside the ids that name the galaxies are counted, and not rounded to 32 bits."""
+    path = written(tmp_path / "more.npz", id=IDS, specobjid=[2**60, 2**60 + 1, 5], mass=MASS)
+    found = with_columns(table, path)
+
+    assert set(found.columns) == {"mass"}
+    assert "1 columns of more.npz are no numbers by galaxy, and not read: specobjid" in found.card.notes
+
+
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
+        ({"objid": [7, 8, 9, 10], "mass": [1.0] * 4}, "the first id in its column 'objid' is '7', the table's 'a'"),
         ({"id": ["p", "q"], "mass": [1.0, 2.0]}, "no galaxy of the table: its first id is 'p', the table's 'a'"),
         ({"id": ["a", "a"], "mass": [1.0, 2.0]}, "names 1 galaxies twice"),
         ({"id": ["a", "b"], "mass": [1.0, 2.0, 3.0]}, "'mass' has 3 rows for 2 ids"),

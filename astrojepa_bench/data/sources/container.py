@@ -6,6 +6,7 @@ import bz2
 import copy
 import re
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -141,6 +142,11 @@ def escapes(name: str) -> bool:
 def spelt(name: str) -> str:
     """Spell a file name so that it can be written anywhere: some file systems allow what no text may hold."""
     return name.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def composed(text: str) -> str:
+    """Spell an accented letter as one sign, for some systems write it as two, in names of files above all."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def shown(text: str) -> str:

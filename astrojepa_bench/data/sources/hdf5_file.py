@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from astrojepa_bench.data.column_names import ALIASES, BANDS, candidates, is_band, told_names, told_unused
+from astrojepa_bench.data.column_names import (
+    bands_beside,
+    candidates,
+    first_believable,
+    told_names,
+    told_unused,
+)
 from astrojepa_bench.data.convert import Picture, reading
 from astrojepa_bench.data.given import check_affordable, check_regular
 from astrojepa_bench.data.sources.catalogue import (
@@ -82,8 +88,8 @@ class Hdf5File:
         """
         _check_signature(path)
         asked = () if label is None else (label,)
-        usual = [alias for role in USUAL.values() for name in ALIASES[role] for alias in (name, name.upper())]
-        examine(path, ("images", *COLUMNS, *NAMING, *usual, *BANDS, *asked))
+        named = ("images", *COLUMNS, *NAMING, *asked)
+        examine(path, named)
         with reading(path), h5py.File(path) as file:
             shape = _image_shape(path, file, label)
             names = {*(name for name in COLUMNS if name in file), *asked}
@@ -93,7 +99,13 @@ class Hdf5File:
                 for name, item in file.items()
                 if isinstance(item, h5py.Dataset) and item.shape == shape[:1]
             )
-            more, notes = _under_other_names(file, columns, usual, flat)
+        usual = [each for role in USUAL.values() for each in candidates(role, flat)] + [
+            *bands_beside(flat).values()
+        ]
+        if not {*usual} <= {*named}:
+            examine(path, (*named, *dict.fromkeys(usual)))
+        with reading(path), h5py.File(path) as file:
+            more, notes = _under_other_names(file, columns, flat)
             columns |= more
             words = {name: value for name, value in file.attrs.items() if isinstance(value, str | bytes)}
             attributes = {name.lower(): _text(value) for name, value in words.items()}
@@ -300,32 +312,23 @@ def _column(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
 
 
 def _under_other_names(
-    file: h5py.File, columns: Mapping[str, np.ndarray], usual: Sequence[str], flat: Sequence[str]
+    file: h5py.File, columns: Mapping[str, np.ndarray], flat: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Read numbers that stand under another usual name than Galaxy10's, and note it, and what is not used."""
     found: dict[str, np.ndarray] = {}
     taken, notes = {name: name for name in columns}, []
+    numbered = [name for name in flat if file[name].dtype.kind in "fiu"]
     for role, plain in USUAL.items():
-        here = [name for name in candidates(plain, flat) if name in usual and file[name].dtype.kind in "fiu"]
-        if role in columns or not here:
+        if role in columns and not (role in numbered and np.isnan(columns[role]).all()):
             continue
-        values = np.asarray(file[here[0]][:], dtype=np.float64)
-        beside = {
-            band: np.asarray(file[band][:], dtype=np.float64)
-            for band in BANDS
-            if _is_number(file, band, flat)
-        }
-        why = is_band(values, "", beside) if here[0].lower() == "z" else ""
-        if why:
-            notes.append(f"column '{here[0]}' is not taken for {role}: {why}")
-        else:
-            found[role], taken[role] = values, here[0]
+        name, told = first_believable(
+            plain, numbered, lambda each: np.asarray(file[each][:], dtype=np.float64)
+        )
+        notes += told
+        if name and name != role:
+            found[role], taken[role] = np.asarray(file[name][:], dtype=np.float64), name
     told = told_names({role: name for role, name in taken.items() if role != name})
     return found, (*told, *notes, *told_unused(flat, taken))
-
-
-def _is_number(file: h5py.File, name: str, flat: Sequence[str]) -> bool:
-    return name in flat and file[name].dtype.kind in "fiu"
 
 
 def _text(value: object) -> str:

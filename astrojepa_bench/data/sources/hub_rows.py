@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from astrojepa_bench.data.column_names import ALIASES, candidates, is_band, told_names, told_unused
+from astrojepa_bench.data.column_names import ALIASES, candidates, first_believable, told_names, told_unused
 from astrojepa_bench.data.convert import Picture, Unreadable
 from astrojepa_bench.data.sources.archive import DECODING
-from astrojepa_bench.data.sources.catalogue import UNSTATED, Catalogue, known_redshift, measured
+from astrojepa_bench.data.sources.catalogue import FACTS, UNSTATED, Catalogue, known_redshift, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.declared_splits import honoured_splits
 from astrojepa_bench.data.sources.flux import Stretch
@@ -27,14 +27,21 @@ from astrojepa_bench.data.sources.hub_library import Origin, library
 from astrojepa_bench.data.sources.image_formats import decode, glance
 from astrojepa_bench.data.sources.image_shape import sides_of
 from astrojepa_bench.data.sources.raster import look
-from astrojepa_bench.data.sources.tables import NULLABLE, class_notes, classes_of, ids_of, texts_of
+from astrojepa_bench.data.sources.tables import (
+    NULLABLE,
+    class_notes,
+    classes_of,
+    ids_of,
+    numbers_of,
+    texts_of,
+)
 from astrojepa_bench.errors import DataError, nearest
 from astrojepa_bench.events import track
 
 if TYPE_CHECKING:
     import datasets
 
-MAY_BE_MISSING = ("redshift", "ra", "dec", "pixel_scale", "id")  # under these very names
+MAY_BE_MISSING = (*FACTS, "id")  # under these very names
 STRETCH: Stretch = "auto"
 Cell: TypeAlias = object  # an encoded image, alone or with its path; numbers; or nothing
 
@@ -91,7 +98,8 @@ class HubRows:
         chosen = {name: filled[name] for name in used_splits}
         known = next(iter(chosen.values())).column_names
         present = _present(title, columns, known)
-        notes = (*notes, *told_names({r: n for r, n in present.items() if columns[r] != n}))
+        present, passed = _believed(present, columns, list(chosen.values()))
+        notes = (*notes, *passed, *told_names({r: n for r, n in present.items() if columns[r] != n}))
         notes = (*notes, *told_unused(known, present))
         used = [rows.select_columns(sorted(set(present.values()))) for rows in chosen.values()]
         image, kind = present["image"], library().Image
@@ -154,20 +162,12 @@ class HubRows:
         """
         names, label, told = self._classes()
         ids, more = self._ids()
-        group, info, redshift = (
-            self._column("group"),
-            self.rows.info,
-            known_redshift(self._number("redshift")),
-        )
-        why = is_band(redshift, "", {}) if self.columns.get("redshift", "").lower() == "z" else ""
-        if why:
-            redshift = np.full(len(self), np.nan)
-            told.append(f"column '{self.columns['redshift']}' is not taken for redshift: {why}")
+        group, info = self._column("group"), self.rows.info
         return replace(
             Catalogue.bare(ids),
             label=label,
             class_names=names,
-            redshift=redshift,
+            redshift=known_redshift(self._number("redshift")),
             ra=self._number("ra"),
             dec=self._number("dec"),
             field_arcsec=self._field_arcsec(),
@@ -187,11 +187,7 @@ class HubRows:
 
     def _column(self, role: str) -> pd.Series | None:
         name = self.columns.get(role)
-        if name is None:
-            return None
-        rows = self.rows.select_columns([name]).with_format("arrow")[:]
-        found: pd.Series = rows.to_pandas(types_mapper=NULLABLE.get)[name]  # ids of 19 digits are no floats
-        return found
+        return None if name is None else _read(self.rows, name)
 
     def _number(self, role: str) -> Float[np.ndarray, " galaxy"]:
         column = self._column(role)
@@ -270,6 +266,31 @@ def _present(title: str, columns: Mapping[str, str], known: list[str]) -> dict[s
                 f"{title} has no column '{name}'; set dataset.{role} to another{way_out}: {nearest(name, known)}"
             )
     return found
+
+
+def _read(rows: datasets.Dataset, name: str) -> pd.Series:
+    held = rows.select_columns([name]).with_format("arrow")[:]
+    found: pd.Series = held.to_pandas(types_mapper=NULLABLE.get)[name]  # ids of 19 digits are no floats
+    return found
+
+
+def _believed(
+    present: Mapping[str, str], asked: Mapping[str, str], splits: Sequence[datasets.Dataset]
+) -> tuple[dict[str, str], list[str]]:
+    """Choose among the columns that may hold a fact the first that does, and note those that do not."""
+    found, notes = dict(present), []
+    plain = [name for name, kind in splits[0].features.items() if isinstance(kind, library().Value)]
+    for role in FACTS:
+        if asked.get(role) != role or role not in present:
+            continue
+        name, told = first_believable(
+            role, plain, lambda each: np.concatenate([numbers_of(_read(rows, each))[0] for rows in splits])
+        )
+        notes += told
+        found |= {role: name} if name else {}
+        if told and not name:
+            del found[role]
+    return found, notes
 
 
 def _file(cell: Cell, rooms: tuple[Path, ...]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from astrojepa_bench.data.column_names import candidates
-from astrojepa_bench.data.sources.container import escapes, shown, spelt
+from astrojepa_bench.data.sources.container import composed, escapes, shown, spelt
 from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.sources.tables import column_of, heads_of, ids_of, texts_of
 from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
@@ -49,10 +48,12 @@ def matched_images(
         table: where it lies, relative to the folder.
         frame: its rows.
         images: all images of the folder.
-        on_bad_image: whether an id that fits two images ends everything, or the first is taken.
+        on_bad_image: whether an id that fits two images ends everything, or the first is taken; and whether rows
+            that fit one image, none of them exactly, end everything or go without.
 
     Raises:
-        DataError: the table has columns neither of paths nor of ids, or none that fits an image.
+        DataError: the table has columns neither of paths nor of ids, or none that fits an image, or nobody can tell
+            which row or image is meant.
     """
     files = _Files(images, PurePosixPath(table).parent)
     heads = heads_of(frame)
@@ -62,7 +63,7 @@ def matched_images(
     taken = {role: name for role, name in (("id", ids), ("path", path)) if name}
     if path:
         texts = texts_of(_column(frame, path))
-        names = files.all_stated(texts)
+        names = files.all_stated(texts, on_bad_image)
         called = _filled(None if not ids else ids_of(_column(frame, ids))[0], texts)
     elif ids:
         fitting = (ids, *candidates("id", heads), *candidates("path", heads))
@@ -121,6 +122,7 @@ class _Files:
         self.beside = "" if here == PurePosixPath() else f"{here}/"
         self.here = here
         self.otherwise: list[tuple[str, str]] = []
+        self.shared = ""  # which rows fit one image
         self._indexes: dict[str, dict[str, list[str]]] = {}
 
     def notes(self) -> list[str]:
@@ -128,7 +130,8 @@ class _Files:
         said, found = self.otherwise[0] if self.otherwise else ("", "")
         return true_notes({
             f"{len(self.otherwise)} images were found under another name than the table's, first {shown(found)} "
-            f"for '{shown(said)}'": self.otherwise
+            f"for '{shown(said)}'": self.otherwise,
+            f"{self.shared}; none of them has an image": self.shared,
         })  # fmt: skip
 
     def knows_any(self, texts: Iterable[str]) -> bool:
@@ -139,24 +142,30 @@ class _Files:
         """Whether an image is named like any of these."""
         return any(text and self._like(text) for text in texts)
 
-    def all_stated(self, texts: Sequence[str]) -> list[str]:
-        """Return the image that each path means; the path itself where there is none that no other path names."""
+    def all_stated(self, texts: Sequence[str], on_bad_image: OnBadImage) -> list[str]:
+        """Return the image that each path means; the path itself where there is none that no other path names.
+
+        Raises:
+            DataError: several paths mean one image, and none is to be skipped.
+        """
         names = [self._tidied(text) for text in texts]
         named = self.known.intersection(names)
-        for row, text in enumerate(texts):
-            found = "" if names[row] in named else self._elsewhere(text)
-            if found and found not in named:
-                self.otherwise.append((text, found))
-                names[row] = found
-        return names
+        found = [
+            "" if name in named else self._elsewhere(text) for name, text in zip(names, texts, strict=True)
+        ]
+        loose = self._served(
+            [(t, each if each not in named else "") for t, each in zip(texts, found, strict=True)],
+            on_bad_image,
+        )
+        return [each or name for each, name in zip(loose, names, strict=True)]
 
     def all_named_like(self, ids: Sequence[str], on_bad_image: OnBadImage, heading: str) -> list[str]:
         """Find each id's image by its file name, with or without folder and suffix; empty where there is none.
 
         Raises:
-            DataError: no id has an image, or one fits several and none is to be skipped.
+            DataError: no id has an image, or one fits several, or several fit one, and none is to be skipped.
         """
-        exact = [self._index("named", _names_of)[_composed(each)] if each else [] for each in ids]
+        exact = [self._index("named", _names_of)[composed(each)] if each else [] for each in ids]
         named = {
             name for found in exact for name in found
         }  # of two ids that differ in case, neither takes both
@@ -172,19 +181,46 @@ class _Files:
                 f"{len(many)} ids fit more than one image, first {shown(many[0][0])} and {shown(many[0][1])}; "
                 "add a column 'path'"
             )
-        loose = zip(ids, exact, here, strict=True)
-        self.otherwise += [(each, places[0]) for each, found, places in loose if places and not found]
-        return [places[0] if places else "" for places in here]
+        rows = zip(ids, exact, here, strict=True)
+        loose = self._served(
+            [(each, places[0] if places and not found else "") for each, found, places in rows], on_bad_image
+        )
+        return [found[0] if found else each for found, each in zip(exact, loose, strict=True)]
+
+    def _served(self, loose: Sequence[tuple[str, str]], on_bad_image: OnBadImage) -> list[str]:
+        """Return the image of each row that was not found under its very name; none where other rows fit it too.
+
+        Args:
+            loose: what each row calls its image, and the image, empty where it has none or another way to it.
+            on_bad_image: `fail` to end everything where several rows fit one image.
+
+        Raises:
+            DataError: they do.
+        """
+        fitting: dict[str, set[str]] = defaultdict(set)  # a text that stands twice means one image twice
+        for text, image in loose:
+            fitting[image].add(text)
+        many = {image: sorted(texts) for image, texts in fitting.items() if image and len(texts) > 1}
+        if many:
+            image, texts = next(iter(many.items()))
+            self.shared = (
+                f"{sum(map(len, many.values()))} names fit an image that others fit too, first "
+                f"{shown(texts[0])} and {shown(texts[1])} the image {shown(image)}"
+            )
+        if many and on_bad_image == "fail":
+            raise DataError(f"{self.shared}; name the image of each in a column 'path'")
+        self.otherwise += [(text, image) for text, image in loose if image and image not in many]
+        return ["" if image in many else image for _, image in loose]
 
     def _like(self, text: str) -> list[str]:
         """List the images that are named like a text, or but for case, or for zeros before a number."""
         if not text:
             return []
         for index, key in (
-            (self._index("named", _names_of), _composed(text)),
+            (self._index("named", _names_of), composed(text)),
             (
                 self._index("folded", lambda name: {each.casefold() for each in _names_of(name)}),
-                _composed(text).casefold(),
+                composed(text).casefold(),
             ),
             (self._index("numbered", _numbers), _number(text)),
         ):
@@ -200,13 +236,13 @@ class _Files:
         if not text or escapes(text):
             return ""
         tidied = self._tidied(text)
-        whole = self._index("whole", lambda name: {_composed(name).casefold()})
+        whole = self._index("whole", lambda name: {composed(name).casefold()})
         named = self._index("named", _names_of)
         for found in (
             [text] if text in self.known else [],
-            whole[_composed(tidied).casefold()],
-            whole[_composed(text).casefold()],
-            named[_composed(text)] if "/" not in text else [],
+            whole[composed(tidied).casefold()],
+            whole[composed(text).casefold()],
+            named[composed(text)] if "/" not in text else [],
         ):
             if len(found) == 1:
                 return found[0]
@@ -214,7 +250,7 @@ class _Files:
 
     def _ending_like(self, path: str) -> str:
         """Find the only image whose path ends as that of another machine; empty where there is none."""
-        parts, ends = PurePosixPath(_composed(path)).parts[1:], self._index("ends", _ends_of)
+        parts, ends = PurePosixPath(composed(path)).parts[1:], self._index("ends", _ends_of)
         tails = ("/".join(parts[at:]) for at in range(len(parts)))
         longest = next((ends[tail] for tail in tails if ends[tail]), [])
         return longest[0] if len(longest) == 1 and ".." not in parts else ""
@@ -238,11 +274,11 @@ class _Files:
 def _names_of(image: str) -> set[str]:
     """Return what an image may be called: its path or its name, with or without suffix."""
     name = PurePosixPath(image).name
-    return {_composed(spelt(each)) for each in (image, without_suffix(image), name, without_suffix(name))}
+    return {composed(spelt(each)) for each in (image, without_suffix(image), name, without_suffix(name))}
 
 
 def _ends_of(image: str) -> set[str]:
-    parts = _composed(image).split("/")
+    parts = composed(image).split("/")
     return {"/".join(parts[at:]) for at in range(len(parts))}
 
 
@@ -253,7 +289,3 @@ def _numbers(image: str) -> set[str]:
 def _number(text: str) -> str:
     """Return a whole number without zeros before it, empty where it is none."""
     return (text.lstrip("0") or "0") if text.isdecimal() else ""
-
-
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)

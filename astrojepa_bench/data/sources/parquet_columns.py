@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import pyarrow as pa
 from pyarrow import types
 
-from astrojepa_bench.data.column_names import BANDS, candidates
+from astrojepa_bench.data.column_names import bands_beside, candidates, spelling
+from astrojepa_bench.data.sources.catalogue import FACTS
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.errors import DataError, nearest
 
@@ -175,14 +176,22 @@ class Schema:
         if plain:
             return [role] if role in plain else plain
         ended = [name for name in self.columns if role == "label" and name.lower().endswith(LABEL_END)]
-        flat = [name for name in usual if not _is_nested(self.columns[name]) and not self._may_be_band(name)]
+        flat = (
+            self._may_be_numbers(usual)
+            if role in FACTS
+            else [n for n in usual if not _is_nested(self.columns[n])]
+        )
         return ended or flat[:1]
 
-    def _may_be_band(self, name: str) -> bool:
-        """Whether a column `z` stands beside those of other bands, or `alpha` is no position."""
-        names = {each.lower() for each in self.columns}
-        alone = name.lower() in ("alpha", "delta") and not {"alpha", "delta"} <= names
-        return alone or (name.lower() == "z" and len(names.intersection(BANDS)) >= 2)
+    def deciding(self, role: str) -> list[str]:
+        """List the columns whose values decide which of them holds a fact; none where the names alone do."""
+        usual = self._may_be_numbers(candidates(role, list(self.columns)))
+        bands = bands_beside(list(self.columns)).values() if "z" in map(spelling, usual) else ()
+        return [] if usual == [role] else [*usual, *self._may_be_numbers(bands)]
+
+    def _may_be_numbers(self, names: Iterable[str]) -> list[str]:
+        """List the columns of one number or text a row; one of bytes may hold images."""
+        return [n for n in names if not (_is_nested(self.columns[n]) or _is_bytes(stored(self.columns[n])))]
 
     def _flat(self, place: ColumnPlace, role: str) -> ColumnPlace:
         kind = self.type_of(place)

@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,8 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from pyarrow import compute, types
 
-from astrojepa_bench.data.column_names import is_band
-from astrojepa_bench.data.sources.catalogue import Catalogue, measured
+from astrojepa_bench.data.column_names import first_believable
+from astrojepa_bench.data.sources.catalogue import FACTS, Catalogue, measured
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 from astrojepa_bench.data.sources.parquet_cells import plain
 from astrojepa_bench.data.sources.parquet_columns import ColumnPlace, ImagePlaces, is_listed
@@ -25,7 +26,6 @@ from astrojepa_bench.data.sources.tables import class_notes, classes_of, ids_of,
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
-NUMBERS = ("redshift", "ra", "dec", "pixel_scale")
 TEXTS = frozenset({"id", "label", "group", "split"})
 SCALE_TOLERANCE = 1e-3  # between the bands of an image
 SEPARATOR = "\n"
@@ -41,12 +41,14 @@ class Known:
         scale: arcsec per pixel of each row's image, NaN where unknown.
         bands: names of the bands that most images have, in the order in which most have them; none where
             the table does not name them.
+        places: columns by what they say, without those that hold something else than their names let one guess.
     """
 
     rows: Int[np.ndarray, " row"]
     catalogue: Catalogue
     scale: Float[np.ndarray, " row"]
     bands: tuple[str, ...] = ()
+    places: Mapping[str, ColumnPlace] = field(default_factory=dict)
 
     def with_(self, **changes: object) -> Known:
         """Return the same with other columns of its catalogue."""
@@ -61,6 +63,7 @@ def known_of(
     image: ImagePlaces,
     metadata: Mapping[bytes, bytes],
     guessed: frozenset[str] = frozenset(),
+    deciding: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Known:
     """Read what a table says of chosen rows.
 
@@ -72,40 +75,54 @@ def known_of(
         image: where images lie, for the names and the scale of their bands.
         metadata: of the table, which may name its classes.
         guessed: roles of columns that may hold something else, and are left out if they do.
+        deciding: by facts, the columns whose values decide which of them holds it.
 
     Raises:
         DataError: a column holds something else than expected, or a file is damaged.
     """
     beside = [place for place in (image.band, image.scale) if place is not None]
-    held: dict[str, list[pd.Series]] = {role: [] for role in places}
+    sure = [(role, place) for role, place in places.items() if role not in deciding]
+    doubtful = [("", ColumnPlace(name)) for names in deciding.values() for name in names]
+    held: dict[tuple[str, ColumnPlace], list[pd.Series]] = {each: [] for each in (*sure, *doubtful)}
     bands: Counter[str] = Counter()
     scale, ids = [], []
-    every = [*dict.fromkeys((*places.values(), *beside))]
+    every = [*dict.fromkeys((*(place for _, place in held), *beside))]
     steps = sum(-(-count // CATALOGUE_ROWS) for shard in shards for count in shard.groups)
     read = batches(shards, every or [image.pixels], rows, images=False)
     for shard, numbers, batch in track(
         read, task=f"reading the columns of {title}", total=steps, unit="blocks"
     ):
-        for role, place in places.items():
-            held[role].append(_column(batch, place, role))
+        for (role, place), parts in held.items():
+            parts.append(_column(batch, place, role))
         if image.band is not None:
             bands.update(_joined(batch, image.band))
         if image.scale is not None:
             scale.append(_one_scale(batch, image.scale))
         stem = f"{shard.name.rpartition('.')[0]}/" if len(shards) > 1 else ""
         ids += [f"{stem}{number}" for number in numbers.tolist()]
-    columns = {
-        role: pd.concat(parts, ignore_index=True).rename(str(places[role])) for role, parts in held.items()
-    }
+    whole = {key: pd.concat(parts, ignore_index=True).rename(str(key[1])) for key, parts in held.items()}
+    columns = {role: column for (role, _), column in whole.items() if role}
+    doubted = {place.column: column for (role, place), column in whole.items() if not role}
     try:
         notes = _passed_over(columns, guessed)
+        for role in deciding:
+            name, told = first_believable(
+                role, list(doubted), lambda each: _number(doubted[each], len(doubted[each]))[0]
+            )
+            notes += told
+            columns |= {role: doubted[name]} if name else {}
         catalogue = _catalogue(columns, np.array(ids), _class_names(metadata, places.get("label")))
         catalogue = replace(catalogue, notes=(*notes, *catalogue.notes))
     except DataError as error:
         raise DataError(f"{title}: {error}") from None
     arcsec = np.concatenate(scale) if scale else _number(columns.get("pixel_scale"), len(ids))[0]
     names = bands.most_common(1)[0][0].split(SEPARATOR) if bands else []
-    return Known(rows, catalogue, np.where(arcsec > 0, arcsec, np.nan), tuple(filter(None, names)))
+    taken = {
+        role: ColumnPlace(str(columns[role].name)) if role in deciding else place
+        for role, place in places.items()
+        if role in columns
+    }
+    return Known(rows, catalogue, np.where(arcsec > 0, arcsec, np.nan), tuple(filter(None, names)), taken)
 
 
 def _passed_over(columns: dict[str, pd.Series], guessed: frozenset[str]) -> list[str]:
@@ -119,8 +136,6 @@ def _passed_over(columns: dict[str, pd.Series], guessed: frozenset[str]) -> list
     repeated = int(columns["id"].dropna().duplicated().sum()) if "id" in guessed else 0
     if repeated:
         why["id"] = f"it repeats {repeated} of its values"
-    if "redshift" in guessed and str(columns["redshift"].name).lower() == "z":
-        why["redshift"] = is_band(_number(columns["redshift"], len(columns["redshift"]))[0], "", {})
     names = {role: str(columns[role].name) for role, reason in why.items() if reason}
     for role in names:
         del columns[role]
@@ -130,8 +145,7 @@ def _passed_over(columns: dict[str, pd.Series], guessed: frozenset[str]) -> list
 def _catalogue(columns: Mapping[str, pd.Series], ids: np.ndarray, class_names: Sequence[str]) -> Catalogue:
     bare = Catalogue.bare(ids)
     numbers = {
-        role: _number(columns.get(role), len(ids))
-        for role in (*NUMBERS, *(columns.keys() - {*NUMBERS, *TEXTS}))
+        role: _number(columns.get(role), len(ids)) for role in (*FACTS, *(columns.keys() - {*FACTS, *TEXTS}))
     }
     facts, more = believable({fact: numbers[fact][0] for fact in ("redshift", "ra", "dec")})
     names, label = ((), bare.label) if "label" not in columns else _classes(columns["label"], class_names)
@@ -142,7 +156,7 @@ def _catalogue(columns: Mapping[str, pd.Series], ids: np.ndarray, class_names: S
     return replace(
         bare, ids=np.where(named == "", ids, named), label=label, class_names=names, group=words.get("group"),
         split=words.get("split"), redshift=facts["redshift"], ra=facts["ra"], dec=facts["dec"],
-        attributes={role: values for role, (values, _) in numbers.items() if role not in NUMBERS},
+        attributes={role: values for role, (values, _) in numbers.items() if role not in FACTS},
         notes=(*(note for _, said in numbers.values() for note in said), *more, *told),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from pyarrow import types
 from astrojepa_bench.data.column_names import told_unused
 from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_digest, fingerprint
 from astrojepa_bench.data.sources.band_names import chosen_bands
-from astrojepa_bench.data.sources.catalogue import Catalogue, unknown_orientation
+from astrojepa_bench.data.sources.catalogue import FACTS, Catalogue, unknown_orientation
 from astrojepa_bench.data.sources.container import RefusedError, shown, spelt
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.image_formats import FITS_SIGNATURE
@@ -110,14 +110,21 @@ class ParquetRows:
         files = ParquetFiles.opened(path)
         schema, metadata = schema_of(files)
         image, places = schema.image(wanted.image), _places(schema, wanted, files.facts)
+        deciding = _deciding(schema, places, wanted, files.facts)
         beside = [place for place in (image.band, image.scale) if place is not None]
+        beside += [ColumnPlace(name) for names in deciding.values() for name in names]
         shards = shards_of(files, schema, image, (*places.values(), *beside))
         count = sum(map(len, shards))
         used = count if wanted.galaxies is None else min(wanted.galaxies, count)
         rows = np.arange(used) * count // used  # at equal distances: of rows sorted by sky, from all of it
-        known = known_of(schema.title, shards, rows, places, image, metadata, _guessed(places, wanted))
+        guessed = _guessed(places, wanted)
+        known = known_of(schema.title, shards, rows, places, image, metadata, guessed, deciding)
         showing = _showing(image, known.bands, wanted.bands, stretch, use_mask, schema.title)
-        told = (*files.notes, *_told(schema, places, showing, known.scale, count), *known.catalogue.notes)
+        told = (
+            *files.notes,
+            *_told(schema, known.places, showing, known.scale, count),
+            *known.catalogue.notes,
+        )
         known = known.with_(notes=told)
         if known.catalogue.split is None and files.splits is not None:
             file = np.searchsorted(np.cumsum([len(shard) for shard in shards]), rows, side="right")
@@ -242,13 +249,33 @@ class ParquetRows:
 
 def _places(schema: Schema, wanted: Wanted, facts: Mapping[str, str]) -> dict[str, ColumnPlace]:
     """Find the columns that say something of a galaxy, by what they say."""
-    stated = {
-        role: [facts.get(f"hats_col_{role}", ""), facts.get(f"{role}_column", "")] for role in ("ra", "dec")
-    }
+    stated = _stated(facts)
     roles = {role: wanted.roles.get(role, AUTO) for role in FOUND} | {"group": wanted.roles.get("group")}
     found = {role: schema.known(role, asked, stated.get(role, ())) for role, asked in roles.items()}
     found |= {name: schema.known("attributes", name) for name in wanted.attributes if name not in roles}
     return {role: place for role, place in found.items() if place is not None}
+
+
+def _stated(facts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names that a catalogue itself gives for its positions."""
+    return {
+        role: [facts.get(f"hats_col_{role}", ""), facts.get(f"{role}_column", "")] for role in ("ra", "dec")
+    }
+
+
+def _deciding(
+    schema: Schema, places: Mapping[str, ColumnPlace], wanted: Wanted, facts: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """List, of each fact whose column nobody has named, the columns whose values decide which of them holds it."""
+    stated = _stated(facts)
+    free = [
+        role
+        for role in FACTS
+        if role in places and wanted.roles.get(role, AUTO) == AUTO
+        if places[role].column not in stated.get(role, ())
+    ]
+    found = {role: schema.deciding(role) for role in free}
+    return {role: names for role, names in found.items() if names}
 
 
 def _guessed(places: Mapping[str, ColumnPlace], wanted: Wanted) -> frozenset[str]:

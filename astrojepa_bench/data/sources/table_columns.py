@@ -10,8 +10,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from astrojepa_bench.data.column_names import BANDS, candidates, is_band
-from astrojepa_bench.data.sources.catalogue import LEAST_REDSHIFT, MOST_REDSHIFT, Catalogue, known_redshift
+from astrojepa_bench.data.column_names import candidates, first_believable
+from astrojepa_bench.data.sources.catalogue import (
+    FACTS,
+    LEAST_REDSHIFT,
+    MOST_REDSHIFT,
+    Catalogue,
+    known_redshift,
+)
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.file_kinds import NONE
 from astrojepa_bench.data.sources.tables import (
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
     from astrojepa_bench.data.sources.listing import Columns
 
 LABEL, AUTO = "label", "auto"
-FACTS = ("redshift", "ra", "dec", "pixel_scale")
 MANY = 100_000  # rows; reading so many takes seconds
 SMALLEST_ARCSEC, LARGEST_ARCSEC = 1e-4, 1e4  # of a pixel
 FACTORS: Mapping[str, Mapping[str, float]] = {
@@ -127,35 +132,23 @@ def _named(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def _fact(frame: pd.DataFrame, role: str, asked: Columns) -> tuple[Numbers | None, list[str]]:
     """Read the first column that may hold a fact and does; None where none does, and why one was passed over."""
-    names, notes, empty = candidates(role, heads_of(frame)), [], None
+    heads = heads_of(frame)
     if role == "pixel_scale" and asked.pixel_scale != AUTO:
-        names = [] if asked.arcsec is not None or asked.pixel_scale in ("", NONE) else [asked.pixel_scale]
-    for name in names:
-        values, told = numbers_of(_named(frame, name))
-        why = _no_fact(frame, role, name, values)
-        if why:
-            notes.append(f"column '{shown(name)}' is not taken for {role}: {why}")
-            continue
-        found = _in_our_unit(frame, role, Numbers(name, values, told))
-        if not np.isnan(values).all():
-            return found, notes
-        empty = empty or found
-    return empty, notes
+        named = "" if asked.arcsec is not None or asked.pixel_scale in ("", NONE) else asked.pixel_scale
+        return (
+            _in_our_unit(frame, role, Numbers(named, *numbers_of(_named(frame, named)))) if named else None
+        ), []
+    read: dict[str, tuple[Float[np.ndarray, " row"], list[str]]] = {}
 
+    def values(name: str) -> Float[np.ndarray, " row"]:
+        read[name] = read.get(name) or numbers_of(_named(frame, name))
+        return read[name][0]
 
-def _no_fact(frame: pd.DataFrame, role: str, name: str, values: Float[np.ndarray, " row"]) -> str:
-    """Tell why a column that could be meant by its name is not; empty where it is."""
-    if role == "redshift" and name.lower() == "z":
-        columns = {band: column_of(frame, band) for band in BANDS}
-        beside = {band: numbers_of(column)[0] for band, column in columns.items() if column is not None}
-        why = is_band(values, frame.attrs.get("units", {}).get(name, ""), beside)
-        return f"{why}; name it redshift if it is one" if why else ""
-    if name.lower() in ("alpha", "delta"):
-        least, most = (0.0, 360.0) if role == "ra" else (-90.0, 90.0)
-        both = {"alpha", "delta"} <= {each.lower() for each in heads_of(frame)}
-        if not both or (values < least).any() or (values > most).any():
-            return f"its values are no positions; name it {role} if they are"
-    return ""
+    name, notes = first_believable(role, heads, values, frame.attrs.get("units", {}))
+    if not name:
+        return None, notes
+    values(name)
+    return _in_our_unit(frame, role, Numbers(name, *read[name])), notes
 
 
 def _in_our_unit(frame: pd.DataFrame, role: str, found: Numbers) -> Numbers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,14 @@ from pyarrow import compute, parquet, types
 from astrojepa_bench.data.given import check_affordable, in_bytes
 from astrojepa_bench.data.sources.astropy_table import read_fits, read_votable
 from astrojepa_bench.data.sources.catalogue import MOST_CLASSES, UNLABELLED
-from astrojepa_bench.data.sources.container import LARGEST_FILE, RefusedError, guarded, shown, unpacked
+from astrojepa_bench.data.sources.container import (
+    LARGEST_FILE,
+    RefusedError,
+    composed,
+    guarded,
+    shown,
+    unpacked,
+)
 from astrojepa_bench.data.sources.file_kinds import FITS, kind_of_table
 from astrojepa_bench.data.sources.text_table import layout_of
 from astrojepa_bench.data.splitting.selection import true_notes
@@ -43,7 +49,7 @@ WHOLE = r"[+-]?\d+(\.0*)?"
 POINTED = re.compile(r"\d+\.0*")
 SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+")
 COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-EXACT = float(1 << 53)  # beyond this, floating-point numbers skip whole ones
+EXACT_IN_64_BITS = float(1 << 53)  # beyond this, floating-point numbers skip whole ones
 DIGITS = 20  # of a number; a longer one is a word
 BYTES = re.compile(r"b(['\"])(.*)\1")  # as Python writes bytes
 MISSING = frozenset({"na", "n/a", "none", "null", "-", "--", "?", "unknown", "nil", "<na>", "masked", "#n/a"})
@@ -198,7 +204,7 @@ def ids_of(column: pd.Series) -> tuple[list[str], list[str]]:
     rounded = [
         value
         for value in column.tolist()
-        if isinstance(value, float) and value.is_integer() and abs(value) > EXACT
+        if isinstance(value, float) and value.is_integer() and abs(value) > EXACT_IN_64_BITS
     ]
     short = [text for text in texts if SCIENTIFIC.fullmatch(text)]
     notes = true_notes({
@@ -230,7 +236,7 @@ def numbers_of(column: pd.Series) -> tuple[Float[np.ndarray, " row"], list[str]]
     numbers = np.array(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), dtype=np.float64)
     words = [t for t, n in zip(texts, numbers.tolist(), strict=True) if np.isnan(n) and t.lower() not in NAN]
     infinite = np.isinf(numbers)
-    large = np.flatnonzero(np.abs(numbers) > EXACT).tolist()
+    large = np.flatnonzero(np.abs(numbers) > EXACT_IN_64_BITS).tolist()
     rounded = sum(texts[row].lstrip("+-").isdecimal() for row in large)
     notes = true_notes({
         f"column '{name}' holds text in {len(words)} rows, first '{shown(words[0] if words else '')}'; "
@@ -320,12 +326,8 @@ def _as_written(texts: Sequence[str]) -> tuple[list[str], int]:
     found = [BYTES.fullmatch(text) for text in texts]
     quoted = sum(each is not None for each in found)
     plain = [text if each is None else each[2] for text, each in zip(texts, found, strict=True)]
-    return _composed(plain), quoted
-
-
-def _composed(texts: Sequence[str]) -> list[str]:
-    """Spell an accented letter as one sign, for some systems write it as two, in names of folders above all."""
-    return [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
+    # An accented letter is one sign, for some systems write it as two, in names of folders above all.
+    return [composed(text) for text in plain], quoted
 
 
 def _numbered(name: str, texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -206,19 +206,25 @@ def test_classes_are_named_as_people_write_them():
         ({"z": REDSHIFT + 17}, "", "its median is 17.05"),
         ({"z": REDSHIFT * 10, "g": REDSHIFT * 3, "r": REDSHIFT * 7}, "", "it stands beside g and r"),
         ({"z": REDSHIFT}, "mag", "its unit is 'mag'"),
+        ({"z": REDSHIFT, "g": REDSHIFT - 20, "r": REDSHIFT - 21}, "", None),  # absolute magnitudes
+        ({"z": REDSHIFT - 22, "g": REDSHIFT - 20, "r": REDSHIFT - 21}, "", "it stands beside g and r"),
+        ({"z": REDSHIFT * 10, "g'": REDSHIFT * 3, "R": REDSHIFT * 7}, "", "it stands beside g and r"),
+        ({"z'": REDSHIFT + 17, "g'": REDSHIFT + 19}, "", "its median is 17.05"),
+        ({"z_": REDSHIFT + 17}, "", "its median is 17.05"),
     ],
 )
 def test_a_brightness_in_band_z_is_no_redshift(columns, unit, reason):
     """A column z is a redshift unless its unit, its size or its neighbours say that it is a brightness."""
     frame = pd.DataFrame(columns)
-    frame.attrs["units"] = {"z": unit}
+    z = next(iter(columns))
+    frame.attrs["units"] = {z: unit}
     found = columns_known(frame, np.arange(COUNT).astype(str), Columns())
     if reason is None:
         np.testing.assert_array_equal(found.catalogue.redshift, REDSHIFT)
         assert found.taken == {"redshift": "z"}
         return
     assert np.isnan(found.catalogue.redshift).all()
-    assert any(f"column 'z' is not taken for redshift: {reason}" in note for note in found.notes)
+    assert any(f"column '{z}' is not taken for redshift: {reason}" in note for note in found.notes)
 
 
 def test_columns_that_are_not_used_are_named_and_near_names_asked_about(files, tmp_path):
@@ -286,6 +292,31 @@ def test_ids_and_files_that_differ_in_case_stay_apart():
     assert found.notes == (
         "1 images were found under another name than the table's, first images/G2.png for 'g2'",
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "images"),
+    [
+        ("path", ["/x/test/1.jpg", "/x/train/1.jpg", "2.jpg"], ["1.jpg", "2.jpg"]),
+        ("id", ["01", "1", "2"], ["0001.jpg", "2.jpg"]),
+        ("id", ["G1", "g1", "2"], ["G1.jpg", "2.jpg"]),  # of these one is exact
+    ],
+)
+def test_an_image_that_is_named_loosely_serves_one_row(column, words, images):
+    """Where several fit and none exactly, nobody guesses: it is refused with the names, or they go without."""
+    frame = pd.DataFrame({column: words})
+    if words[0] == "G1":
+        assert matched_images("t.csv", frame, images, "fail").names == ("G1.jpg", "", "2.jpg")
+        return
+    first = f"2 names fit an image that others fit too, first {words[0]} and {words[1]} the image {images[0]}"
+    with pytest.raises(DataError, match=f"{first}; name the image of each in a column 'path'"):
+        matched_images("t.csv", frame, images, "fail")
+    found = matched_images("t.csv", frame, images, "skip")
+    assert not {*found.names[:2]} & {*images}
+    assert found.names[2] == "2.jpg"
+    assert f"{first}; none of them has an image" in found.notes
+    twice = matched_images("t.csv", pd.DataFrame({column: [words[0]] * 2}), images, "fail")
+    assert twice.names == (images[0],) * 2  # a row each of one galaxy, which repeats its name
 
 
 @pytest.mark.parametrize(
