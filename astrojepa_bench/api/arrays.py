@@ -55,10 +55,10 @@ def as_seen(
     given, here = options["bands"], images.shape[-1] if images.ndim == 4 else 1
     usual = run.given_bands if len(run.given_bands) == here else run.spec.bands
     if bands is None and len(usual) == here > 1 and usual != usual_names(here):
-        order = ", ".join(given := usual)
+        given, order = usual, ", ".join(usual)
         emit(
             "note",
-            text=f"the images do not name their bands, which are taken to be {order}; bands= says otherwise",
+            text=f"the images do not name their bands, which are taken to be {order}; else give bands=",
         )
     source = ParquetRows.opened(options["path"], Wanted(bands=given), run.stretch, cache_dir=cache)
     found, known = convert(source, run.spec.size_px, cache), source.catalogue()
