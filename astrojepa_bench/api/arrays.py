@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ from pyarrow import parquet
 
 from astrojepa_bench.data.column_names import ALIASES, candidates
 from astrojepa_bench.data.convert import cached, convert, fingerprint
-from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.parquet_rows import ParquetRows, Wanted
-from astrojepa_bench.data.table import BAND_NAMES
+from astrojepa_bench.data.table import usual_names
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.events import emit
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
 
@@ -44,21 +44,28 @@ def as_seen(
         run: gives size, and how flux is shown.
         images: (galaxy, height, width, band) or (galaxy, height, width), as `load` takes them.
         cache: folder of converted galaxies.
-        bands: names of the bands, in the order of the last axis.
+        bands: names of the bands, in the order of the last axis; None: those that the user gave to the run's own
+            galaxies, else those of the run, if there are as many; a note says so.
         ids: unique names; the row numbers if None.
 
     Raises:
         DataError: they are no images, one cannot be shown, or ids repeat.
     """
-    learnt = run.record.options.get("dataset", {}).get("stretch")
-    stretch: Stretch = next((each for each in get_args(Stretch) if each == learnt), "auto")
     options = kept(images, cache, bands=bands, ids=ids)
-    source = ParquetRows.opened(options["path"], Wanted(bands=options["bands"]), stretch, cache_dir=cache)
+    given, here = options["bands"], images.shape[-1] if images.ndim == 4 else 1
+    usual = run.given_bands if len(run.given_bands) == here else run.spec.bands
+    if bands is None and len(usual) == here > 1 and usual != usual_names(here):
+        given, order = usual, ", ".join(usual)
+        emit(
+            "note",
+            text=f"the images do not name their bands, which are taken to be {order}; else give bands=",
+        )
+    source = ParquetRows.opened(options["path"], Wanted(bands=given), run.stretch, cache_dir=cache)
     found, known = convert(source, run.spec.size_px, cache), source.catalogue()
     for name, reason in found.unreadable.values():
         raise DataError(f"image {name} cannot be shown ({reason}); leave it out")
     count, here = len(known), found.images.shape[1]
-    names = known.bands or BAND_NAMES.get(here, tuple(f"band{number}" for number in range(here)))
+    names = known.bands or usual_names(here)
     nothing = (0.0,) * here, (1.0,) * here  # statistics of the run count, and these are not asked for
     return GalaxyTable(
         images=found.images, ids=known.ids, split=np.full(count, "test"), label=known.label,

@@ -112,12 +112,16 @@ def _table(
     )  # fmt: skip
 
 
+def usual_names(bands: int) -> tuple[str, ...]:
+    """Return what so many bands are called where nobody names them."""
+    return BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
+
+
 def _spec(images: Images, split: np.ndarray, mirror_safe: bool, stated: tuple[str, ...]) -> ImageSpec:
     bands, size_px = images.shape[1:3]
     train = np.flatnonzero(split == "train")  # there are none only where galaxies are looked at
     mean, std = band_statistics(images, train if len(train) else np.arange(len(images)))
-    names = stated or BAND_NAMES.get(bands, tuple(f"band{number}" for number in range(bands)))
-    return ImageSpec(names, size_px, mean, std, mirror_safe)
+    return ImageSpec(stated or usual_names(bands), size_px, mean, std, mirror_safe)
 
 
 def _card(selection: Selection, name: str) -> Card:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from astropy import units
@@ -12,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from jaxtyping import Float
 
 from astrojepa_bench.data.picture import one_picture
-from astrojepa_bench.data.sources.flux import Stretch
+from astrojepa_bench.data.sources.band_files import PICTURES
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.runs.open_run import OpenRun
@@ -113,11 +112,14 @@ def separations(
 
 
 def by_picture(run: OpenRun, path: Path) -> Asked:
-    """Ask for a picture of one's own, read as a folder of pictures would be.
+    """Ask for a picture of one's own, read as the run's galaxies were: shown alike, its bands in the same order.
+
+    A file in colour that is ready to be shown has red first, whatever the run's galaxies were read from; only of a
+    folder of such files does the run know better.
 
     Raises:
         DataError: it cannot be read, or has other bands than the run's galaxies.
     """
-    learnt = run.record.options.get("dataset", {}).get("stretch")
-    stretch: Stretch = next((each for each in get_args(Stretch) if each == learnt), "auto")
-    return Asked(sample_of(run, one_picture(path.expanduser(), run.spec, stretch)), 0)
+    is_display = path.name.lower().endswith(PICTURES) and run.record.dataset != "folder"
+    bands = () if is_display else run.given_bands
+    return Asked(sample_of(run, one_picture(path.expanduser(), run.spec, run.stretch, bands)), 0)

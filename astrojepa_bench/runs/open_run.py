@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.data.device import RESIDENT_BYTES
 from astrojepa_bench.data.galaxies import Galaxies
+from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.events import emit
 from astrojepa_bench.options import Kind, Settings, settings_for
@@ -70,6 +72,17 @@ class OpenRun:
     def spec(self) -> ImageSpec:
         """What the images of the run looked like."""
         return self.facts.spec
+
+    @property
+    def stretch(self) -> Stretch:
+        """How flux of its galaxies was shown, as their data set was told."""
+        learnt = self.record.options.get("dataset", {}).get("stretch")
+        return next((each for each in get_args(Stretch) if each == learnt), "auto")
+
+    @property
+    def given_bands(self) -> tuple[str, ...]:
+        """What the user called the bands of its galaxies, or which of them were to be shown; empty if nothing."""
+        return tuple(map(str, self.record.options.get("dataset", {}).get("bands") or ()))
 
     @property
     def classes(self) -> int:

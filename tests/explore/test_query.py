@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 
+from astrojepa_bench.api.arrays import as_seen
 from astrojepa_bench.data.picture import one_picture
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.events import listening
 from astrojepa_bench.explore.neighbours import find_neighbours, neighbours_figure, side_by_side
 from astrojepa_bench.explore.query import by_id, by_index, by_picture, by_place, separations
 from astrojepa_bench.explore.sample import Sample, own_split
@@ -115,6 +118,64 @@ def test_a_picture_of_ones_own_finds_itself(run, table, picture):
     shown = side_by_side(asked.sample, searched, frame)
     np.testing.assert_array_equal(shown.table.images[1], table.images[row])
     assert neighbours_figure(searched, 0, 4, query=asked.sample) is not None
+
+
+@pytest.fixture
+def named_run(run):
+    """A run whose user called the bands of its galaxies g, r and z, in this order."""
+    options = {**run.record.options, "dataset": {**run.record.options["dataset"], "bands": ["g", "r", "z"]}}
+    facts = replace(run.facts, spec=replace(run.spec, bands=("z", "r", "g")))
+    return replace(run, record=run.record.model_copy(update={"options": options}), facts=facts)
+
+
+@pytest.mark.parametrize("kind", ["npy", "cube of four bands", "cube in another order", "array", "png"])
+def test_ones_own_galaxy_has_its_bands_in_the_order_of_the_run(named_run, table, tmp_path, kind):
+    """What lies as the run's own galaxies did is turned round as they were; what is ready to be shown is not."""
+    seen = np.asarray(table.images[table.rows("test")[4]])  # z, r, g
+    told = []
+    with listening(told.append):
+        if kind == "array":
+            found = as_seen(named_run, np.moveaxis(seen[::-1], 0, -1)[None], tmp_path)
+        else:
+            path = tmp_path / f"x.{'fits' if kind.startswith('cube') else kind}"
+            if kind == "npy":
+                np.save(path, seen[::-1])
+            elif kind == "png":
+                Image.fromarray(np.moveaxis(seen, 0, -1)).save(path)
+            else:
+                planes = [*seen[[1, 0, 2]]] if "order" in kind else [seen[2], seen[1], seen[1] // 2, seen[0]]
+                hdu = fits.PrimaryHDU(np.stack(planes)[:, ::-1])
+                hdu.header["BANDS"] = "rzg" if "order" in kind else "griz"
+                hdu.writeto(path)
+            found = by_picture(named_run, path).sample.table
+
+    np.testing.assert_array_equal(found.images[0], seen)
+    assert any("taken to be g, r, z" in str(event) for event in told) == (kind == "array")
+    assert found.spec.bands == (("red", "green", "blue") if kind == "png" else ("z", "r", "g"))
+
+
+def test_bands_that_nothing_names_are_told(named_run, table, tmp_path):
+    """A run whose files named them chooses those of a file that names more, else says which it takes."""
+    record = named_run.record
+    options = {**record.options, "dataset": {**record.options["dataset"], "bands": []}}
+    learnt = replace(named_run, record=record.model_copy(update={"options": options}))
+    seen = np.asarray(table.images[0])
+    np.save(tmp_path / "x.npy", seen)
+    hdu = fits.PrimaryHDU(np.stack([seen[2], seen[1], seen[1] // 2, seen[0]])[:, ::-1])
+    hdu.header["BANDS"] = "griz"
+    hdu.writeto(tmp_path / "x.fits")
+    told = []
+    with listening(told.append):
+        plain = by_picture(learnt, tmp_path / "x.npy").sample.table
+        assert any(
+            "x.npy does not name its bands, which are taken to be z, r, g" in str(each) for each in told
+        )
+        told.clear()
+        chosen = by_picture(learnt, tmp_path / "x.fits").sample.table
+        assert not any("does not name" in str(each) for each in told)
+
+    np.testing.assert_array_equal(plain.images, chosen.images)
+    np.testing.assert_array_equal(plain.images[0], seen)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ GLANCE = np.dtype([
     ("unread", "U40"), ("north_deg", "f4"), ("mirrored", "?"), ("bottom_up", "?"), ("in_survey_unit", "?"),
     ("side_px", "i4"),
 ])  # fmt: skip
-DECODING = 3  # raise it whenever the same file starts to give other pixels or another position
+DECODING = 4  # raise it whenever the same file starts to give other pixels or another position
 
 
 @dataclass(frozen=True)

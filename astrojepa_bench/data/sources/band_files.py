@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.file_kinds import without_suffix
-from astrojepa_bench.data.sources.filters import SURVEYS, band_word, filter_of, red_first
+from astrojepa_bench.data.sources.filters import SURVEYS, band_word, filter_of, named_twice, red_first
 from astrojepa_bench.data.sources.fits_units import SCIENCE
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS
 from astrojepa_bench.errors import DataError
@@ -83,7 +83,7 @@ class BandFiles:
         """Keep some bands.
 
         Raises:
-            DataError: one of them is not there, or there are too many.
+            DataError: one of them is not there or is asked for twice, or there are too many.
         """
         known = {band.lower(): band for band in self.bands}
         named = [filter_of(name).lower() for name in wanted] or list(known)
@@ -93,6 +93,8 @@ class BandFiles:
                 f"there is no band '{shown(missing)}' among {', '.join(self.bands)}; set dataset.bands to some"
             )
         bands = red_first([known[name] for name in named])
+        if named_twice(bands) is not None:
+            raise DataError(f"cannot show a band twice: dataset.bands names {', '.join(map(shown, wanted))}")
         if len(bands) > MOST_BANDS:
             raise DataError(
                 f"there are {len(bands)} bands ({', '.join(bands)}); set dataset.bands to {MOST_BANDS} of them"

@@ -10,17 +10,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from astrojepa_bench.data.convert import cached, content_digest, fingerprint
-from astrojepa_bench.data.sources.band_files import WORDS, BandFiles, joined, suffix_of
+from astrojepa_bench.data.sources.band_files import LEAST_SHARE, WORDS, BandFiles, joined, suffix_of
 from astrojepa_bench.data.sources.container import Container, RefusedError, escapes, spelt
 from astrojepa_bench.data.sources.file_kinds import without_suffix
 from astrojepa_bench.data.sources.fits_image import read_header
+from astrojepa_bench.data.sources.fits_sky import apart_arcsec
 from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
 FITS = (".fits", ".fit", ".fts")
-HEADER = np.dtype([("band", "U12"), ("title", "U40"), ("ra", "f8"), ("dec", "f8"), ("arcsec", "f8")])
-READING = 1  # raise it whenever headers start to be read otherwise
+HEADER = np.dtype([
+    ("band", "U12"), ("title", "U40"), ("ra", "f8"), ("dec", "f8"), ("field", "f8"), ("arcsec", "f8"),
+])  # fmt: skip
+READING = 2  # raise it whenever headers start to be read otherwise
 NEIGHBOURS, SPREAD = 8, 24  # so many files are looked at first: the first, and others evenly over all
 LEAST_APART_ARCSEC = 1.0
 LEAST_APART_PX = 2.0
@@ -68,20 +71,45 @@ def bands_by_headers(
         found = joined(
             {f"{key}{suffix_of(each[0][1])}": tuple(each) for key, each in pairs.items()}, by, once=True
         )
-        if found is not None:
+        if found is not None and not _lie_apart(found, files, rows):
             return found, ""
-    return None, _told(Counter(rows["band"].tolist()))
+    return None, _told(Counter(rows["band"].tolist()), _are_alone(rows))
 
 
-def _told(counts: Counter[str]) -> str:
+def _lie_apart(found: BandFiles, files: Sequence[str], rows: np.ndarray) -> bool:
+    """Whether half of the galaxies or more would be made of files that look at different places of the sky.
+
+    A few that are may have a wrong header, and are refused by name when they are read.
+    """
+    number = {name: at for at, name in enumerate(files)}
+    at = np.array([number[name] for pairs in found.galaxies.values() for _, name in pairs])
+    of = np.repeat(np.arange(len(found.galaxies)), [len(pairs) for pairs in found.galaxies.values()])
+    apart = apart_arcsec(rows["ra"][at], rows["dec"][at], rows["field"][at], of)
+    several = np.bincount(of, np.isfinite(rows["ra"][at])) > 1
+    return bool((apart[several] > 0).sum() >= max(1, LEAST_SHARE * several.sum()))
+
+
+def _are_alone(rows: np.ndarray) -> bool:
+    """Whether all files say where they look, and none overlaps one of another filter."""
+    if not np.isfinite(rows["ra"] + rows["dec"] + rows["arcsec"]).all():
+        return False
+    groups = sky_groups(np.arange(len(rows)).astype("U32"), rows["ra"], rows["dec"], rows["field"])
+    return len({*zip(groups.tolist(), rows["band"].tolist(), strict=True)}) == len(np.unique(groups))
+
+
+def _told(counts: Counter[str], alone: bool) -> str:
     """Count files by their filter.
+
+    Args:
+        counts: how many files there are of each.
+        alone: whether each is known to show a galaxy of its own (`_are_alone`).
 
     Raises:
         DataError: there are as many of each.
     """
     told = ", ".join(f"{count} {band}" for band, count in counts.most_common(9))
     advice = "name the files of one galaxy alike but for the band, as in x_g.fits and x_r.fits"
-    if min(counts.values()) > 1 and len({*counts.values()}) == 1:
+    if not alone and min(counts.values()) > 1 and len({*counts.values()}) == 1:
         raise DataError(
             f"the FITS files are of one band each ({told}), and nothing tells which show one galaxy; {advice}"
         )
@@ -109,8 +137,7 @@ def _read(container: Container, files: Sequence[str], task: str) -> np.ndarray:
             with suppress(RefusedError):  # reading it in full will report why
                 found = read_header(read(name))
                 if found.shape[0] == 1 and found.bands:
-                    sky = found.sky
-                    rows[row] = (found.bands[0], found.title, sky.ra, sky.dec, sky.pixel_arcsec)
+                    rows[row] = (found.bands[0], found.title, *found.place, found.sky.pixel_arcsec)
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from astrojepa_bench.data.sources.filters import red_first
+from astrojepa_bench.data.sources.filters import named_twice, red_first
 from astrojepa_bench.data.sources.flux import DISPLAY_ORDER
 from astrojepa_bench.errors import DataError
 
@@ -41,7 +41,7 @@ def chosen_bands(wanted: Sequence[str], stated: Sequence[str], title: str) -> tu
         title: what to call the data in a message.
 
     Raises:
-        DataError: one of them is not there.
+        DataError: one of them is not there, or is there twice.
     """
     spelt = {letter: name for name in stated if (letter := letters_of([name]))}
     spelt |= {name.lower(): name for name in stated}
@@ -50,4 +50,8 @@ def chosen_bands(wanted: Sequence[str], stated: Sequence[str], title: str) -> tu
         raise DataError(
             f"{title} has no band '{missing}'; it has {', '.join(stated)}: set dataset.bands to some of these"
         )
-    return red_first([spelt[name.lower()] for name in wanted] or stated)
+    found = [spelt[name.lower()] for name in wanted] or stated
+    if named_twice(found) is not None:
+        whose = "dataset.bands names" if wanted else "its names are"
+        raise DataError(f"{title} cannot show a band twice: {whose} {', '.join(wanted or stated)}")
+    return red_first(found)

@@ -30,7 +30,8 @@ WEBB = frozenset({
 })  # fmt: skip
 INFRARED_BELOW = 200
 PREFIX = "|".join(sorted(SURVEYS))
-LETTER = re.compile(rf"(?:{PREFIX})?(?P<letter>[{''.join(LETTERS_NM)}])(?:band|')?|(?P<k>ks)")
+LETTER = re.compile(rf"(?P<before>{PREFIX})?(?P<letter>[{''.join(LETTERS_NM)}])(?:band|')?|(?P<k>ks)")
+SAYS_SO = ("band", "filter", "filt")  # after which a letter is a filter, whatever its case
 LETTER_IN_HEADER = re.compile(rf"^(?P<letter>[{''.join(LETTERS_NM)}])(?:p|prime|2)$")  # HSC-I2, and g' as gp
 NARROW = frozenset({"alpha", "beta", "halpha", "hbeta", "oiii", "oii", "nii", "sii", "nb"})
 NOTHING = re.compile(r"clear.*|open|none|n/?a|unknown|empty|blank|block|[\d. +-]*", re.IGNORECASE)
@@ -40,12 +41,25 @@ NANOMETRES = re.compile(r"(?P<number>\d+(\.\d+)?)nm")
 
 
 def band_word(token: str) -> str:
-    """Return the filter that one word names, or nothing; "F814W", "g", "Ks" and "rband" do.
+    """Return the filter that one word of a name names, or nothing; "F814W", "g", "Ks" and "rband" do.
+
+    A letter is set off from a survey before it, or "lsb" and "desk" would name filters.
 
     Example:
-        >>> band_word("G"), band_word("f814w"), band_word("Ks"), band_word("NGC")
-        ('g', 'F814W', 'k', '')
+        >>> band_word("G"), band_word("f814w"), band_word("sdssG"), band_word("NGC"), band_word("lsb")
+        ('g', 'F814W', 'g', '', '')
     """
+    found = LETTER.fullmatch(token.strip().lower())
+    before = found["before"] if found else None
+    if before and before not in SAYS_SO and before[-1].isalpha():
+        cases = [sign.isupper() for sign in token.strip()[len(before) - 1 : len(before) + 1]]
+        if cases[0] == cases[1]:
+            return ""
+    return stated_filter(token)
+
+
+def stated_filter(token: str) -> str:
+    """Return the filter that one word names where a filter is expected, as in a header: there "sdssg" is g, too."""
     word = token.strip().lower()
     if SPACE_FILTER.fullmatch(word):
         return word.upper()
@@ -58,21 +72,25 @@ def band_word(token: str) -> str:
 def filter_of(text: object) -> str:
     """Return the filter that a header's text names, by its letter or usual name; as it stands where it is unknown.
 
+    It holds no comma, which stands between the names of several.
+
     Example:
         >>> filter_of("g DECam SDSS c0001 4720.0 1520.0"), filter_of("HSC-I2"), filter_of("CLEAR1L")
         ('g', 'i', '')
+        >>> filter_of("Halpha,656nm")
+        'Halpha 656nm'
     """
-    whole = " ".join(str(text).split())
+    whole = " ".join(str(text).replace(",", " ").split())
     if NOTHING.fullmatch(whole):
         return ""
     tokens = TOKENS.findall(whole.lower())
     words = (LETTER_IN_HEADER.sub(r"\g<letter>", token) for token in tokens)
-    found = [] if NARROW.intersection(tokens) else [band_word(word) for word in words]
+    found = [] if NARROW.intersection(tokens) else [stated_filter(word) for word in words]
     known = [band for band in found if band]
     named = [
         found for found in known if found not in LETTERS_NM
     ] or known  # "NIRCam F444W" names one, not two
-    return named[-1] if named else whole[:LONGEST_NAME]
+    return named[-1] if named else whole[:LONGEST_NAME].strip()
 
 
 def wavelength_nm(name: str) -> float:
@@ -101,10 +119,28 @@ def red_first(names: Sequence[str]) -> tuple[str, ...]:
         >>> red_first(("g", "r", "i")), red_first(("F277W", "F814W", "F444W")), red_first(("a", "b"))
         (('i', 'r', 'g'), ('F444W', 'F277W', 'F814W'), ('a', 'b'))
     """
-    waves = {name: wavelength_nm(name) for name in names}
-    if any(map(isnan, waves.values())):
-        return tuple(names)
-    return tuple(sorted(names, key=lambda name: -waves[name]))
+    return tuple(sorted(names, key=lambda name: -wavelength_nm(name))) if are_known(names) else tuple(names)
+
+
+def are_known(names: Sequence[str]) -> bool:
+    """Whether there are names and the wavelength of each of them is known, so that they can be put in order."""
+    return bool(names) and not any(isnan(wavelength_nm(name)) for name in names)
+
+
+def as_viewed(names: Sequence[str], stretch: str) -> tuple[str, ...]:
+    """Order bands as a stretch shows them: the viewer's takes those whose order is unknown to lie as g, r, z do.
+
+    Example:
+        >>> as_viewed(("one", "two", "three"), "viewer"), as_viewed(("z", "r", "g"), "viewer")
+        (('three', 'two', 'one'), ('z', 'r', 'g'))
+    """
+    return tuple(names) if stretch != "viewer" or are_known(names) else tuple(names)[::-1]
+
+
+def named_twice(names: Sequence[str]) -> str | None:
+    """Return the first name that stands there more than once, in whatever case; None if there is none."""
+    small = [name.lower() for name in names]
+    return next((name for name in names if small.count(name.lower()) > 1), None)
 
 
 def split_names(text: str, bands: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astrojepa_bench.data.sources.container import RefusedError, guarded
-from astrojepa_bench.data.sources.fits_sky import NOWHERE, Sky, sky_of
+from astrojepa_bench.data.sources.fits_sky import NOWHERE, UNPLACED, Pointing, Sky, place_of, sky_of
 from astrojepa_bench.data.sources.fits_structure import check_structure
 from astrojepa_bench.data.sources.fits_units import Units, is_raw_bytes, shape_of, units_of
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, bands_first, sides_of
@@ -27,6 +27,7 @@ class Cutout:
         bands: names of the planes in their order, or empty.
         in_survey_unit: whether its flux is in the unit of the Legacy Surveys, as far as the header tells.
         sky: where it lies.
+        place: the same, or else where the telescope pointed.
         title: the object that it says to show, or empty.
         unread: further images of the file that are not read, in a few words, or empty.
         chosen: which extensions were read, where it is not the first image alone.
@@ -37,6 +38,7 @@ class Cutout:
     bands: tuple[str, ...] = ()
     in_survey_unit: bool = False
     sky: Sky = NOWHERE
+    place: Pointing = UNPLACED
     title: str = ""
     unread: str = ""
     chosen: str = ""
@@ -91,12 +93,14 @@ def _cutout(units: Units, *, north: bool = True) -> Cutout:
     kinds = {is_raw_bytes(hdu) for hdu in units.chosen}
     if len(kinds) > 1:
         raise RefusedError("some of its bands are bytes and some are not; write all of them alike")
+    sky = sky_of(first.header, height, width, north=north)
     return Cutout(
         shape=(max(bands, len(units.chosen)), height, width),
         display=kinds.pop(),
         bands=units.bands.names,
         in_survey_unit=units.bands.in_survey_unit,
-        sky=sky_of(first.header, height, width, north=north),
+        sky=sky,
+        place=place_of(first.header, sky, max(height, width)),
         title=units.title,
         unread=units.unread,
         chosen=""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from astrojepa_bench.data.sources.container import RefusedError, guarded
 
@@ -29,7 +31,69 @@ class Sky(NamedTuple):
     mirrored: bool = False
 
 
-NOWHERE = Sky()
+NEAR_ARCSEC = 60.0  # a telescope is moved by less between exposures of one galaxy in several filters
+
+
+class Pointing(NamedTuple):
+    """Where a file says that it looks; NaN where unknown.
+
+    Attributes:
+        ra, dec: of the centre, or of the telescope [deg].
+        field_arcsec: side of the image.
+    """
+
+    ra: float = np.nan
+    dec: float = np.nan
+    field_arcsec: float = np.nan
+
+
+NOWHERE, UNPLACED = Sky(), Pointing()
+
+
+def place_of(header: Any, sky: Sky, side_px: int) -> Pointing:  # noqa: ANN401 astropy is not typed
+    """Return where an image lies; without coordinates of its pixels, where the cards RA and DEC point."""
+    if np.isfinite(sky.ra) or not {"RA", "DEC"} <= set(header):
+        return Pointing(sky.ra, sky.dec, sky.pixel_arcsec * side_px)
+    from astropy.coordinates import SkyCoord  # slow to import, and seldom needed
+
+    ra, dec = header["RA"], header["DEC"]
+    in_hours = isinstance(ra, str) and len(ra.replace(":", " ").split()) > 1
+    with suppress(Exception):  # of senseless cards
+        found = SkyCoord(ra, dec, unit=("hourangle" if in_hours else "deg", "deg"))
+        return Pointing(float(found.ra.deg), float(found.dec.deg))
+    return UNPLACED
+
+
+def apart_arcsec(
+    ra: Float[np.ndarray, " image"],
+    dec: Float[np.ndarray, " image"],
+    field_arcsec: Float[np.ndarray, " image"],
+    of: Int[np.ndarray, " image"],
+) -> Float[np.ndarray, " group"]:
+    """Return how far images of each group lie from its first one, 0 where they may show the same [arcsec].
+
+    They may where they are closer than the largest of them is wide (`NEAR_ARCSEC` where a width is unknown), or
+    where positions are.
+
+    Args:
+        ra: of each image [deg], NaN where unknown.
+        dec: of each [deg], likewise.
+        field_arcsec: side of each, NaN where unknown.
+        of: number of the group of each image, from 0 on.
+    """
+    found = np.zeros(of.max(initial=-1) + 1)
+    known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+    groups, first = np.unique(of[known], return_index=True)
+    if not len(groups):
+        return found
+    wide, here = np.zeros(len(found)), np.zeros(len(found), dtype=np.int64)
+    here[groups] = known[first]
+    np.maximum.at(wide, of[known], np.where(np.isfinite(field_arcsec), field_arcsec, NEAR_ARCSEC)[known])
+    east, north = np.radians(ra), np.radians(dec)
+    at = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)
+    chord = np.linalg.norm(at[known] - at[here[of[known]]], axis=1)
+    np.maximum.at(found, of[known], np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1))) * 3600)
+    return np.where(found > wide, found, 0.0)
 
 
 def sky_of(header: Any, height: int, width: int, *, north: bool = True) -> Sky:  # noqa: ANN401 astropy is not typed

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astrojepa_bench.data.sources.container import RefusedError, shown
-from astrojepa_bench.data.sources.filters import band_word
+from astrojepa_bench.data.sources.filters import stated_filter
 from astrojepa_bench.data.sources.fits_bands import Bands, bands_of, filter_in
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS
 
@@ -165,7 +165,7 @@ def _stacked(candidates: Sequence[Any]) -> tuple[tuple[Any, ...], Bands] | None:
 
 def _filter_of_extension(header: Any) -> str:  # noqa: ANN401
     """Return the filter that the name of an extension states: "G", "SCI_R", "F814W"."""
-    found = [band_word(word) for word in WORDS.findall(str(header.get("EXTNAME", "")).lower())]
+    found = [stated_filter(word) for word in WORDS.findall(str(header.get("EXTNAME", "")).lower())]
     return next((each for each in reversed(found) if each), "")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.container import RefusedError, guarded, unpacked
+from astrojepa_bench.data.sources.filters import as_viewed
 from astrojepa_bench.data.sources.fits_image import read_header
 from astrojepa_bench.data.sources.flux import Stretch, chosen_stretch
 from astrojepa_bench.data.sources.image_shape import bands_first, sides_of
@@ -76,9 +77,9 @@ def glance(data: bytes, stretch: Stretch, given: Sequence[str] = ()) -> Glance:
         letters = "".join(names) if found.in_survey_unit else ""
         how = "" if found.display else chosen_stretch(stretch, letters, sky.pixel_arcsec)
         return Glance(
-            len(order), sky.ra, sky.dec, sky.pixel_arcsec * min(found.shape[1:]), how, ",".join(names),
-            found.unread, sky.north_deg, sky.mirrored, bottom_up=True, in_survey_unit=found.in_survey_unit,
-            side_px=min(found.shape[1:]),
+            len(order), sky.ra, sky.dec, sky.pixel_arcsec * min(found.shape[1:]), how,
+            ",".join(as_viewed(names, how)), found.unread, sky.north_deg, sky.mirrored, bottom_up=True,
+            in_survey_unit=found.in_survey_unit, side_px=min(found.shape[1:]),
         )  # fmt: skip
     if data.startswith(NUMPY_SIGNATURE):
         shape, kind = _numpy_header(data)
@@ -88,7 +89,7 @@ def glance(data: bytes, stretch: Stretch, given: Sequence[str] = ()) -> Glance:
         bands, width, height, flux = look(data)
     names, order = order_of((), bands, given)
     how = chosen_stretch(stretch, "", np.nan) if flux else ""
-    return Glance(len(order), stretch=how, names=",".join(names), side_px=min(height, width))
+    return Glance(len(order), stretch=how, names=",".join(as_viewed(names, how)), side_px=min(height, width))
 
 
 def decode(data: bytes, bands: int, stretch: Stretch, given: Sequence[str] = ()) -> Picture:

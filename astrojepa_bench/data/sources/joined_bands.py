@@ -10,7 +10,8 @@ import numpy as np
 
 from astrojepa_bench.data.convert import Picture
 from astrojepa_bench.data.sources.container import Read, RefusedError, shown
-from astrojepa_bench.data.sources.filters import LETTERS_NM
+from astrojepa_bench.data.sources.filters import LETTERS_NM, as_viewed
+from astrojepa_bench.data.sources.fits_sky import apart_arcsec
 from astrojepa_bench.data.sources.flux import Stretch, chosen_stretch
 from astrojepa_bench.data.sources.image_formats import (
     Glance,
@@ -41,15 +42,19 @@ class JoinedBands:
         placed = next((each for each in seen if np.isfinite(each.field_arcsec)), seen[0])
         unread = ", ".join(dict.fromkeys(each.unread for each in seen if each.unread))
         usual = all(each.in_survey_unit for each in seen)
-        letters = "".join(self.files) if usual else ""
+        names = tuple(self.files)
+        letters = "".join(names) if usual else ""
         how = chosen_stretch(stretch, letters, placed.field_arcsec) if seen[0].stretch else ""
-        return placed._replace(bands=len(seen), stretch=how, names=",".join(self.files), unread=unread)
+        return placed._replace(
+            bands=len(seen), stretch=how, names=",".join(as_viewed(names, how)), unread=unread
+        )
 
     def decode(self, read: Read, bands: int, stretch: Stretch) -> Picture:
         """Read the bands and show them together.
 
         Raises:
-            RefusedError: a file is damaged, holds more than one band or another, or the bands do not fit together.
+            RefusedError: a file is damaged, holds more than one band or another, or the bands do not fit together
+                or show different places of the sky.
         """
         held = {band: read(name) for band, name in self.files.items()}
         layers = [science_layers(data) for data in held.values()]
@@ -58,6 +63,14 @@ class JoinedBands:
             stated = "".join(each.names)
             if stated != band and stated in LETTERS_NM and band in LETTERS_NM:
                 raise RefusedError(f"{shown(name)} is named for band {band}, and its header says {stated}")
+        ra, dec, field = np.array([each.place for each in layers]).T
+        [apart] = apart_arcsec(ra, dec, field, np.zeros(len(layers), dtype=np.int64))
+        if apart:
+            files = ", ".join(map(shown, self.files.values()))
+            raise RefusedError(
+                f"its bands lie {apart:,.0f} arcsec apart on the sky and show no single galaxy ({files}); name "
+                "files of different galaxies so that more than a filter tells them apart"
+            )
         whole = _stacked(layers, tuple(self.files))
         (planes, gaps, blank), how = displayed_layers(whole, stretch)
         if len(planes) != bands:

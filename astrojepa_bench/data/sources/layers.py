@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from astrojepa_bench.data.sources.container import RefusedError, shown
-from astrojepa_bench.data.sources.filters import LETTERS_NM, filter_of, red_first
+from astrojepa_bench.data.sources.filters import LETTERS_NM, are_known, filter_of, named_twice, red_first
 from astrojepa_bench.data.sources.fits_image import read_pixels
+from astrojepa_bench.data.sources.fits_sky import UNPLACED, Pointing
 from astrojepa_bench.data.sources.flux import (
     DISPLAY_ORDER,
     DISPLAYED,
@@ -32,6 +33,7 @@ class BandPlanes(NamedTuple):
         pixel_arcsec: side of a pixel, NaN where unknown.
         reading: how the file was read, where that is not the plain way; it distinguishes equal bytes.
         told: what was converted (see `raster.TOLD`).
+        place: where it lies on the sky.
     """
 
     planes: Shaped[np.ndarray, "band height width"]
@@ -40,6 +42,7 @@ class BandPlanes(NamedTuple):
     pixel_arcsec: float = np.nan
     reading: str = ""
     told: int = 0
+    place: Pointing = UNPLACED
 
 
 def layers_of_fits(data: bytes) -> BandPlanes:
@@ -49,7 +52,9 @@ def layers_of_fits(data: bytes) -> BandPlanes:
         RefusedError: there is none, or the file is damaged.
     """
     found, planes = read_pixels(data)
-    return BandPlanes(planes, found.bands, found.in_survey_unit, found.sky.pixel_arcsec, found.chosen)
+    return BandPlanes(
+        planes, found.bands, found.in_survey_unit, found.sky.pixel_arcsec, found.chosen, place=found.place
+    )
 
 
 def order_of(stated: Sequence[str], planes: int, given: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
@@ -61,22 +66,30 @@ def order_of(stated: Sequence[str], planes: int, given: Sequence[str]) -> tuple[
         given: what the user calls them; of planes that have names, which of them to show.
 
     Raises:
-        RefusedError: a band that is asked for is not there, or the names are more or fewer than the planes.
+        RefusedError: a band that is asked for is not there or is there twice, or the names are more or fewer than
+            the planes.
     """
     names = tuple(stated)
     wanted = tuple(stated)
+    if stated and len(stated) != planes:
+        raise RefusedError(f"has {planes} bands and names {len(stated)} ({', '.join(map(shown, stated))})")
     if given and stated:
-        spelt = {filter_of(name).lower(): name for name in stated}
-        missing = next((name for name in given if filter_of(name).lower() not in spelt), None)
+        spelt = {filter_of(name).lower(): name for name in stated} | {name.lower(): name for name in stated}
+        keys = [name.lower() if name.lower() in spelt else filter_of(name).lower() for name in given]
+        missing = next((name for name, key in zip(given, keys, strict=True) if key not in spelt), None)
         if missing is not None:
             raise RefusedError(f"has no band {shown(missing)}; it has {', '.join(map(shown, stated))}")
-        wanted = tuple(spelt[filter_of(name).lower()] for name in given)
+        wanted = tuple(spelt[key] for key in keys)
     elif given and planes > 1:
         if len(given) != planes:
             raise RefusedError(
                 f"has {planes} bands and dataset.bands names {len(given)} ({', '.join(given)})"
             )
         names = wanted = tuple(given)
+    twice = named_twice(wanted)
+    if twice is not None:
+        whose = "dataset.bands names" if given else "its names state"
+        raise RefusedError(f"cannot show a band twice: {whose} {', '.join(map(shown, given or stated))}")
     ordered = red_first(wanted)
     return ordered, [names.index(name) for name in ordered] or list(range(planes))
 
@@ -106,8 +119,10 @@ def displayed_layers(layers: BandPlanes, stretch: Stretch) -> tuple[Planes, str]
         if stretch == "none":
             raise RefusedError(DISPLAYED)
         return Planes(planes, 0, bool((planes == planes[:, :1, :1]).all())), ""
+    known = are_known(names)
     letters = "".join(names) if all(name in LETTERS_NM for name in names) else ""
     with np.errstate(all="ignore"):  # what is no number, or too large for one, is no flux
-        flux = Flux(planes.astype(np.float64), letters, layers.pixel_arcsec, red_first=bool(names))
+        flux = Flux(planes.astype(np.float64), letters, layers.pixel_arcsec, red_first=known)
     curve = chosen_stretch(stretch, letters if layers.in_survey_unit else "", layers.pixel_arcsec)
-    return planes_of(flux, stretch, curve), curve
+    turned = " turned round" if names and not known and curve == "viewer" else ""
+    return planes_of(flux, stretch, curve), f"{curve}{turned}"

@@ -19,6 +19,7 @@ from astrojepa_bench.data.convert import Picture, Unreadable, cached, content_di
 from astrojepa_bench.data.sources.band_names import chosen_bands
 from astrojepa_bench.data.sources.catalogue import FACTS, Catalogue, unknown_orientation
 from astrojepa_bench.data.sources.container import RefusedError, shown, spelt
+from astrojepa_bench.data.sources.filters import as_viewed
 from astrojepa_bench.data.sources.flux import Stretch
 from astrojepa_bench.data.sources.image_formats import FITS_SIGNATURE
 from astrojepa_bench.data.sources.image_shape import MOST_BANDS, Sides
@@ -120,6 +121,8 @@ class ParquetRows:
         guessed = _guessed(places, wanted)
         known = known_of(schema.title, shards, rows, places, image, metadata, guessed, deciding)
         showing = _showing(image, known.bands, wanted.bands, stretch, use_mask, schema.title)
+        if types.is_floating(levels(schema.type_of(image.pixels))[1]):
+            showing = replace(showing, bands=as_viewed(showing.bands, stretch))
         told = (
             *files.notes,
             *_told(schema, known.places, showing, known.scale, count),

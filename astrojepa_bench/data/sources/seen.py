@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from astrojepa_bench.data.sources.container import shown
-from astrojepa_bench.data.sources.filters import wavelength_nm
+from astrojepa_bench.data.sources.filters import are_known
 from astrojepa_bench.data.sources.flux import DISPLAY_ORDER
 from astrojepa_bench.data.splitting.selection import true_notes
 from astrojepa_bench.types import ORIENTATION
@@ -25,7 +25,7 @@ def band_names(seen: np.ndarray, bands: int) -> tuple[str, ...]:
     if counts and (bands > 1 or (len(counts) == 1 and (ours != "").all())):
         return tuple(counts.most_common(1)[0][0].split(","))
     viewed = len(seen) and (seen["stretch"] == "viewer").all()
-    return tuple(DISPLAY_ORDER) if viewed and not counts else ()
+    return tuple(DISPLAY_ORDER) if viewed and not counts and bands == len(DISPLAY_ORDER) else ()
 
 
 def other_bands(names: str, most: tuple[str, ...]) -> str:
@@ -49,8 +49,11 @@ def told_of_bands(seen: np.ndarray, names: tuple[str, ...]) -> list[str]:
     colour = seen["bands"] == len(names)
     unnamed = int((colour & (seen["names"] == "")).sum())
     single = Counter(seen["names"][(seen["bands"] == 1) & (seen["names"] != "")].tolist())
-    known = all(wavelength_nm(name) > 0 for name in names)
-    order = "the reddest first" if known else "as in the files: their wavelengths are not known"
+    viewed = "the last in the files first, as the viewer's stretch takes those of unknown wavelengths"
+    plain = (
+        viewed if (seen["stretch"] == "viewer").any() else "as in the files: their wavelengths are not known"
+    )
+    order = "the reddest first" if are_known(names) else plain
     several = ", ".join(f"{count} {shown(name)}" for name, count in single.most_common(9))
     return true_notes({
         f"bands are {', '.join(names)}, {order}": len(names) > 1 and (seen["names"] != "").any(),

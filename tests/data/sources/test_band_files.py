@@ -41,6 +41,7 @@ SINGLE = {
     "one with two bands": [*(f"x{n}_g.fits" for n in range(9)), "x3_r.fits"],
     "an alphabet": [f"field_{letter}.fits" for letter in "abcdefghijklmnopqrstuvwxyz"],
     "colour pictures": [f"x{n}_{band}.jpg" for n in range(9) for band in "gr"],
+    "words like filters": [f"x{n}_{word}.fits" for n in range(9) for word in ("lsb", "desk", "wiser")],
     "two filters, other galaxies": [*(f"a{n}_g.fits" for n in range(9)), *(f"b{n}_r.fits" for n in range(9))],
 }
 

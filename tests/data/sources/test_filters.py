@@ -24,6 +24,13 @@ def test_words_of_galaxy_names_are_no_filters():
     assert not any(band_word(word) for word in ("NGC", "1", "a", "x", "sci", "628", "M31", "rgb"))
 
 
+def test_a_filter_is_set_off_from_its_survey():
+    """Low surface brightness, a desk and what is wiser are words; a survey and a letter in another case are not."""
+    words = ("lsb", "LSB", "desk", "wiser", "actsr", "nirb", "hsth", "acsb", "scib", "imageb")
+    assert not any(map(band_word, words))
+    assert [*map(band_word, ("sdssG", "SDSSr", "ps1i", "PS1Z", "bandg", "gband", "z'"))] == [*"grizggz"]
+
+
 def test_filters_stand_in_order_of_wavelength():
     """Red comes first across surveys and units: Webb counts in tens of nanometres, Hubble in nanometres."""
     assert red_first(("u", "g", "r", "i", "z", "y", "j", "h", "k"))[::-1] == tuple("ugrizyjhk")
