@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import sys
 import time
@@ -21,6 +20,7 @@ from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.cli.next_steps import next_steps
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
@@ -44,6 +44,12 @@ def execute(arguments: Namespace) -> int:
     request = request_from(arguments)
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
+    for name in arguments.observer or ():
+        registry.observer(name)  # a name that nobody offers is told here, and not by each task of an array
+    if arguments.observer and request.executor == "ray":
+        raise ConfigError(
+            "--observer follows trainings of this machine, and --executor ray runs them on a cluster; leave one out"
+        )
     if arguments.dry_run:
         with progress(registry):
             planned = plan_grid(request, registry)
@@ -62,7 +68,7 @@ def execute(arguments: Namespace) -> int:
     began = time.time()
     try:
         with leading(request), _judged(request, registry), progress(registry):
-            result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
+            result = run_grid(request, registry, command_line())
             products = _products(result, request, registry)
     except Exception:
         with suppress(Exception):  # what was finished before is not kept from the board, and the error counts
