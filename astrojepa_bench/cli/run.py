@@ -44,23 +44,12 @@ def execute(arguments: Namespace) -> int:
     request = request_from(arguments)
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
-    for name in arguments.observer or ():
-        registry.observer(name)  # a name that nobody offers is told here, and not by each task of an array
-    if arguments.observer and request.executor == "ray":
-        raise ConfigError(
-            "--observer follows trainings of this machine, and --executor ray runs them on a cluster; leave one out"
-        )
+    _refuse_elsewhere(request, registry, arguments)
     if arguments.dry_run:
         with progress(registry):
             planned = plan_grid(request, registry)
         print(plan_json(planned) if arguments.json else plan_text(planned, request.jobs))
         return 0
-    if arguments.submit and request.executor != "slurm":
-        raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
-    if request.executor != "local" and launched().size > 1:
-        raise ConfigError(
-            f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
-        )
     if request.executor == "slurm":
         return _hand_to_slurm(request, registry, arguments)
     for name in arguments.observer or ():
@@ -77,6 +66,27 @@ def execute(arguments: Namespace) -> int:
         raise
     show(result, request, products, as_json=arguments.json)
     return 0 if result.all_well else 1
+
+
+def _refuse_elsewhere(request: RunRequest, registry: Registry, arguments: Namespace) -> None:
+    """Refuse what does not go with the place where cells run, and observers that nobody offers.
+
+    Raises:
+        ConfigError: naming what to leave out, or the nearest observer.
+        PluginError: two plugins offer an observer.
+    """
+    for name in arguments.observer or ():
+        registry.observer(name)  # told here, and not by each task of an array
+    if arguments.observer and request.executor == "ray":
+        raise ConfigError(
+            "--observer follows trainings on this machine, --executor ray trains on a cluster; leave one of them out"
+        )
+    if arguments.submit and request.executor != "slurm":
+        raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
+    if request.executor != "local" and launched().size > 1:
+        raise ConfigError(
+            f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
+        )
 
 
 def _hand_to_slurm(request: RunRequest, registry: Registry, arguments: Namespace) -> int:
