@@ -141,7 +141,7 @@ def make_row(
 
 
 def _is_seedless(run: RunRecord) -> bool:
-    """Whether no feature of a run follows from its seed: an encoder without weights, or with weights from elsewhere.
+    """Whether no feature of a run follows from its seed: its encoder has no weights, or has them from elsewhere.
 
     What nobody trains and is no floor has its weights from a file; a floor with weights has them from its seed.
     """

@@ -79,7 +79,7 @@ def _refuse_elsewhere(request: RunRequest, registry: Registry, arguments: Namesp
         registry.observer(name)  # told here, and not by each task of an array
     if arguments.observer and request.executor == "ray":
         raise ConfigError(
-            "--observer follows trainings on this machine, --executor ray trains on a cluster; leave one of them out"
+            "--observer follows trainings on this machine, --executor ray trains on a cluster; leave one out"
         )
     if arguments.submit and request.executor != "slurm":
         raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
