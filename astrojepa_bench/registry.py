@@ -157,6 +157,18 @@ class Registry:
             raise unknown_name("format", name, self._importers, self._hints(name))
         return self._importers[name]
 
+    def observer(self, name: str) -> ObserverOffer:
+        """Look up an observer.
+
+        Raises:
+            ConfigError: nobody offers it.
+            PluginError: two plugins offer it.
+        """
+        self._refuse_rivals("observer", name)
+        if name not in self._observers:
+            raise unknown_name("observer", name, self._observers, self._hints(name))
+        return self._observers[name]
+
     def attend(self, name: str, out: Path) -> None:
         """Let an observer hear all events from now on.
 
@@ -168,10 +180,7 @@ class Registry:
             ConfigError: nobody offers it, or something that it needs is missing.
             PluginError: two plugins offer it, or its code fails.
         """
-        self._refuse_rivals("observer", name)
-        if name not in self._observers:
-            raise unknown_name("observer", name, self._observers, self._hints(name))
-        offer = self._observers[name]
+        offer = self.observer(name)
         try:
             self._listeners[offer.title] = offer.make(out)
         except BenchError:

@@ -1,25 +1,25 @@
 """Progress of a call: one output in a notebook, one line on a terminal, nothing where nobody looks."""
 
 import io
+import re
 import sys
 
 import pytest
 
 from astrojepa_bench import events
-from astrojepa_bench.api.progress import MOST_LINES, ProgressLine, TerminalScreen, showing
+from astrojepa_bench.api.progress import MOST_LINES, NotebookScreen, ProgressLine, TerminalScreen, showing
 
 
-class Notebook:
+class Notebook(NotebookScreen):
     """An output of a notebook, which holds what was drawn last."""
 
     def __init__(self):
         self.drawn, self.text = 0, ""
+        self._display, self._handle = self.update, None
 
-    def draw(self, kept, moving):
-        self.drawn, self.text = self.drawn + 1, "\n".join([*kept, moving])
-
-    def close(self, kept):
-        self.text = "\n".join(kept)
+    def update(self, content, **_):
+        self.drawn, self.text = self.drawn + 1, content["text/plain"]
+        return self
 
 
 def work(times):
@@ -74,6 +74,20 @@ def test_a_terminal_has_one_line_that_moves(monkeypatch):
 
     assert said.count("\n") == said.count("a note") == 1
     assert said.endswith("\r\x1b[K")
+
+
+def test_a_terminal_prints_every_line_however_many(monkeypatch):
+    """Each once and in order, while the work goes on; only the output of a notebook must stay short."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    line, notes = ProgressLine(TerminalScreen(), often_s=0.0), [f"note {at}." for at in range(3 * MOST_LINES)]
+    with events.listening(line):
+        for at in events.track(range(len(notes)), task="reading", total=len(notes)):
+            events.emit("note", text=notes[at])
+    during = sys.stderr.getvalue()
+    line.close()
+
+    assert re.findall(r"note \d+\.", during) == notes
+    assert re.findall(r"note \d+\.", sys.stderr.getvalue()) == notes
 
 
 @pytest.mark.parametrize("progress", [None, False])

@@ -23,6 +23,7 @@ from astrojepa_bench.api.results import RunResult
 from astrojepa_bench.api.settings import by_address
 from astrojepa_bench.api.wording import speaking_python
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.data.looked_at import only_looked_at
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.evaluation.prediction_errors import DRAWS
 from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
@@ -337,4 +338,6 @@ def galaxies_for(
         )
         return in_bands_of(table, run.spec.bands)
     name, known = named(load_registry, dataset, cache, bands=bands, ids=ids)
-    return in_bands_of(read_named(load_registry(), name, known, settings, px, cache), run.spec.bands)
+    with only_looked_at():
+        table = read_named(load_registry(), name, known, settings, px, cache)
+    return in_bands_of(table, run.spec.bands)

@@ -21,7 +21,7 @@ from astrojepa_bench.events import Event, listening
 
 WIDTH = 24  # of the bar [characters]
 OFTEN_S = 0.3  # at most this often a line is drawn again [s]
-MOST_LINES = 12  # that stay of one call
+MOST_LINES = 12  # that stay of one call in a notebook
 Told: TypeAlias = Collection[str] | Literal["all"]
 
 
@@ -43,8 +43,10 @@ class NotebookScreen:
         self._handle: Any = None
 
     def draw(self, kept: list[str], moving: str) -> None:
-        """Replace the output."""
-        content = {"text/plain": "\n".join([*kept, moving])}
+        """Replace the output: the last of the lines that stay, how many there were before, and the moving one."""
+        more = len(kept) - MOST_LINES
+        lines = kept if more <= 0 else [f"… {more} lines before", *kept[-MOST_LINES:]]
+        content = {"text/plain": "\n".join([*lines, moving] if moving else lines)}
         if self._handle is None:
             self._handle = self._display(content, raw=True, display_id=True)
         else:
@@ -53,7 +55,7 @@ class NotebookScreen:
     def close(self, kept: list[str]) -> None:
         """Replace it for the last time."""
         if kept or self._handle is not None:
-            self.draw(kept[:-1], kept[-1] if kept else "")
+            self.draw(kept, "")
 
 
 class TerminalScreen:
@@ -142,22 +144,16 @@ class ProgressLine:
     def _keep(self, line: str) -> None:
         self.kept[plain(line)] = None
 
-    def lines(self) -> list[str]:
-        """Return the lines that stay, each once; of many, the last ones and how many there were before."""
-        lines = [*self.kept]
-        more = len(lines) - MOST_LINES
-        return lines if more <= 0 else [f"… {more} lines before", *lines[-MOST_LINES:]]
-
     def _draw(self) -> None:
         now = time.monotonic()
         if self._tasks and now - self._drawn >= self.often_s:
             self._drawn = now
             name, task = next(reversed(self._tasks.items()))
-            self.screen.draw(self.lines(), plain(task.line(name)))
+            self.screen.draw([*self.kept], plain(task.line(name)))
 
     def close(self) -> None:
         """Leave what stays."""
-        self.screen.close(self.lines())
+        self.screen.close([*self.kept])
 
 
 @contextmanager

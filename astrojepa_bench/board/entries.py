@@ -44,7 +44,8 @@ class Row:
         group: which contestants it is ranked among.
         composite: how far it is on the way from its untrained encoder to one with labels, where that can be said.
         disclosed: what the weights that it started from had seen of the test galaxies, where somebody says so.
-        seedless: whether another seed would give the same: nothing was trained, and no weight was drawn.
+        seedless: whether another seed would give the same features: nothing was trained, and no weight was drawn.
+            Scores may still follow the seed, where an evaluator draws by it (starts of k-means, of a fit).
     """
 
     label: str
@@ -140,7 +141,7 @@ def make_row(
 
 
 def _is_seedless(run: RunRecord) -> bool:
-    """Whether nothing of a run follows from its seed: an encoder without weights, or with weights from elsewhere.
+    """Whether no feature of a run follows from its seed: its encoder has no weights, or has them from elsewhere.
 
     What nobody trains and is no floor has its weights from a file; a floor with weights has them from its seed.
     """

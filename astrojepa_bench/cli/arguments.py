@@ -31,8 +31,8 @@ from astrojepa_bench.cli.shared_arguments import writing as _writing
 def run(parser: ArgumentParser) -> None:
     """Declare the arguments of `run`; what is not given comes from --config, then from the defaults."""
     parser.epilog = """examples:
-  astrojepa-bench run --objective OBJECTIVE --masker brightness
-  astrojepa-bench run -o A,B -m random,brightness -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
+  astrojepa-bench run --objective OBJECTIVE --masker MASKER
+  astrojepa-bench run -o A,B -m random,MASKER -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
   astrojepa-bench run --suite baseline --data gz2=FOLDER --budget small --seeds 3 --out board
   astrojepa-bench run --suite baseline --executor slurm --executor-option mem=16G --submit --out board
 
@@ -79,7 +79,7 @@ The same command again does only what is missing. `astrojepa-bench list` shows a
     _json(parser, "print only JSON: records, ids of the runs trained now, board")
     parser.add_argument(
         "--observer", action="append", metavar="NAME",
-        help="let an observer of a plugin follow the trainings, such as tensorboard: live curves below --out",
+        help="let an observer of a plugin follow the trainings and write below --out, such as live curves",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done, as `plan` does")
 

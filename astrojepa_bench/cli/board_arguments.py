@@ -38,9 +38,9 @@ def migrate(parser: ArgumentParser) -> None:
 def compare(parser: ArgumentParser) -> None:
     """Declare the arguments of `leaderboard compare`."""
     parser.epilog = """examples:
-  astrojepa-bench leaderboard compare A+random A+multiblock
+  astrojepa-bench leaderboard compare A+random A+MASKER
   astrojepa-bench leaderboard compare "A(batch_size=32)+random" B+random+vit-micro --out leaderboard
-  astrojepa-bench leaderboard compare masker:brightness masker:random
+  astrojepa-bench leaderboard compare masker:MASKER masker:random
 
 An entry is objective+masker, perhaps +encoder, each with options in brackets where they are not the recipe's;
 or the first letters of its id. Levels of a factor are averaged over complete grids."""

@@ -52,7 +52,7 @@ astrojepa-contrast/, a project that can be installed. Existing files are never o
 def check(parser: ArgumentParser) -> None:
     """Declare the arguments of `check`."""
     parser.epilog = """examples:
-  astrojepa-bench check brightness
+  astrojepa-bench check masker:random
   astrojepa-bench check encoder:timm:resnet18
   astrojepa-bench check --module astrojepa_ringlike.py
   astrojepa-bench check hdf5 --set dataset.path=FILE.h5

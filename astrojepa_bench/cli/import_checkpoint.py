@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from argparse import Namespace
 
 from astrojepa_bench.board.render import write_board
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of, split_names
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError
@@ -34,7 +33,7 @@ def execute(arguments: Namespace) -> int:
     with progress(registry):
         imported = read_model(arguments.file, registry, arguments.format)
         if arguments.dataset is None:
-            records = [import_run(imported, registry, store, _command())]
+            records = [import_run(imported, registry, store, command_line())]
         else:
             records = _scored(arguments, imported, registry, store)
     board = write_board(arguments.out)
@@ -55,11 +54,7 @@ def _scored(arguments: Namespace, imported: Imported, registry: Registry, store:
     cache, device = arguments.cache or default_cache(), choose_device(arguments.device)
     galaxies = load_galaxies(Component.of(offer, settings), imported.spec.size_px, cache, device)
     evaluators = [Component.of(each, settings) for each in chosen]
-    return score_imported(imported, registry, store, _command(), galaxies, evaluators)
-
-
-def _command() -> str:
-    return shlex.join(["astrojepa-bench", *sys.argv[1:]])
+    return score_imported(imported, registry, store, command_line(), galaxies, evaluators)
 
 
 def _print_record(record: RunRecord, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The command that writes a table, to stand in the table."""
+"""The command that is running, to stand in what it writes: records and tables."""
 
 from __future__ import annotations
 

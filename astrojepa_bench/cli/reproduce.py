@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -13,6 +11,7 @@ from astrojepa_bench.board.reproduction import Reproduced, judge_rerun
 from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import DataError
@@ -35,7 +34,6 @@ def execute(arguments: Namespace) -> int:
     registry = registry_of(arguments)
     store, record = find_run(arguments.run, arguments.out)
     device = choose_device(arguments.device or str(record.identity.get("device_class") or "cpu"))
-    command = shlex.join(["astrojepa-bench", *sys.argv[1:]])
     with progress(registry):
         cache = arguments.cache or default_cache()
         done = rerun(
@@ -44,7 +42,7 @@ def execute(arguments: Namespace) -> int:
             settings_of(arguments),
             cache,
             device,
-            command,
+            command_line(),
             dataset=arguments.dataset,
             places=GalaxyPlaces(store.out).of(record),
         )

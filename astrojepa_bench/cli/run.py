@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import sys
 import time
@@ -21,6 +20,7 @@ from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.metrics_view import metrics_text
 from astrojepa_bench.cli.names import registry_of, settings_of
 from astrojepa_bench.cli.next_steps import next_steps
+from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.plan_view import plan_json, plan_text
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.slurm_view import array_json, array_text
@@ -44,17 +44,12 @@ def execute(arguments: Namespace) -> int:
     request = request_from(arguments)
     arguments.plugin = [*request.plugins]
     registry = registry_of(arguments)
+    _refuse_elsewhere(request, registry, arguments)
     if arguments.dry_run:
         with progress(registry):
             planned = plan_grid(request, registry)
         print(plan_json(planned) if arguments.json else plan_text(planned, request.jobs))
         return 0
-    if arguments.submit and request.executor != "slurm":
-        raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
-    if request.executor != "local" and launched().size > 1:
-        raise ConfigError(
-            f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
-        )
     if request.executor == "slurm":
         return _hand_to_slurm(request, registry, arguments)
     for name in arguments.observer or ():
@@ -62,7 +57,7 @@ def execute(arguments: Namespace) -> int:
     began = time.time()
     try:
         with leading(request), _judged(request, registry), progress(registry):
-            result = run_grid(request, registry, shlex.join(["astrojepa-bench", *sys.argv[1:]]))
+            result = run_grid(request, registry, command_line())
             products = _products(result, request, registry)
     except Exception:
         with suppress(Exception):  # what was finished before is not kept from the board, and the error counts
@@ -71,6 +66,27 @@ def execute(arguments: Namespace) -> int:
         raise
     show(result, request, products, as_json=arguments.json)
     return 0 if result.all_well else 1
+
+
+def _refuse_elsewhere(request: RunRequest, registry: Registry, arguments: Namespace) -> None:
+    """Refuse what does not go with the place where cells run, and observers that nobody offers.
+
+    Raises:
+        ConfigError: naming what to leave out, or the nearest observer.
+        PluginError: two plugins offer an observer.
+    """
+    for name in arguments.observer or ():
+        registry.observer(name)  # told here, and not by each task of an array
+    if arguments.observer and request.executor == "ray":
+        raise ConfigError(
+            "--observer follows trainings on this machine, --executor ray trains on a cluster; leave one out"
+        )
+    if arguments.submit and request.executor != "slurm":
+        raise ConfigError("--submit is of --executor slurm; name it, or leave --submit out")
+    if request.executor != "local" and launched().size > 1:
+        raise ConfigError(
+            f"--executor {request.executor} is for many cells and torchrun for one; leave one of them out"
+        )
 
 
 def _hand_to_slurm(request: RunRequest, registry: Registry, arguments: Namespace) -> int:

@@ -111,7 +111,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "show": Verb(
         "show",
-        "Explain one component or suite (brightness, masker:none), or print one run (file, run id or latest).",
+        "Explain one component or suite (linear, masker:random), or print one run (file, run id or latest).",
         component_arguments.show,
     ),
     "export": Verb(

@@ -12,7 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -31,6 +31,7 @@ AVERAGED = frozenset(
 )
 HEAD = re.compile(
     r"(\w+_)?heads?(_dist)?|fc|classifier|linear|last_layer|prototypes|project(or|ion)|predictor|decoder(_\w+)?|mask_token"
+    r"|n_averaged|num_updates|decay"  # which averages count beside their weights
 )
 DEEPEST = 6  # levels of keys and parts that are looked into
 SHOWN, MOST_TOLD = 3, 6
@@ -49,8 +50,9 @@ def load_weights(module: nn.Module, path: Path, owner: str) -> None:
 
     Checkpoints hold more than a module: wrappers of training (`module.`, `_orig_mod.`), the parts around it
     (`student`, `teacher`, `predictor`), a head behind it. The part that fits whole is taken, and a note counts and
-    names what was left out. Of several that fit, the one is taken that is an average of another (`teacher`,
-    `target_encoder`, `ema`); of several that are not known as such, none.
+    names what was left out. Of several that fit, wherever in the file they lie, the one is taken that is an average
+    of another (`teacher`, `target_encoder`, `ema`), else the one below a key that weights are usually kept under
+    (`state_dict`, `model_state_dict`, `model`); where that leaves more than one, none.
 
     Args:
         module: takes the weights; if it has `translated`, the file's names pass through that first.
@@ -96,11 +98,13 @@ class _Held:
 
     Attributes:
         state: its weights by name, or those below the key that checkpoints keep them under.
-        beside: tensors under other keys, by key.
+        key: that key; empty where there is none.
+        beside: tensors under other keys than that one, by key.
     """
 
     state: dict[str, Tensor]
-    beside: Mapping[str, int]
+    key: str
+    beside: Mapping[str, Mapping[str, Tensor]]
 
 
 def _held(path: Path, owner: str) -> _Held:
@@ -126,13 +130,12 @@ def _held(path: Path, owner: str) -> _Held:
         ) from None
     if isinstance(found, Mapping):
         every = {str(key): _tensors(value) for key, value in found.items()}
-        inner = next((key for key in WRAPPERS if isinstance(found.get(key), Mapping) and every[key]), None)
-        state = every[inner] if inner is not None else _joined(every)
-        others = (
-            {} if inner is None else {key: len(each) for key, each in every.items() if each and key != inner}
-        )
+        key = next((key for key in WRAPPERS if isinstance(found.get(key), Mapping) and every[key]), "")
+        state = every[key] if key else _joined(every)
         if state:
-            return _Held(state, others)
+            return _Held(
+                state, key, {name: each for name, each in every.items() if key and each and name != key}
+            )
     raise DataError(
         f"{owner}: {path.name} holds no tensors by name ({type(found).__name__}); save a state_dict()"
     )
@@ -166,6 +169,7 @@ class _Taken:
         given: what the module makes of them, heads left out.
         fault: why it does not fit; empty where it does.
         misfits: how many names and shapes do not.
+        is_beside: whether it lies under another key than the usual one.
     """
 
     prefix: str
@@ -173,12 +177,27 @@ class _Taken:
     given: dict[str, Tensor]
     fault: str
     misfits: int
+    is_beside: bool = False
+
+    @property
+    def is_average(self) -> bool:
+        """Whether its names in the file say that it is an average of other weights."""
+        return not AVERAGED.isdisjoint(self.prefix.split("."))
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it lies under a key that checkpoints keep weights under."""
+        return not self.is_beside or self.prefix.partition(".")[0] in WRAPPERS
 
     def told(self, held: _Held) -> str:
         """Tell which part was taken and count what was left out; empty where the file holds nothing else."""
-        others = (name for name in unwrapped(held.state) if not name.startswith(self.prefix))
+        beside = {key: len(each) for key, each in held.beside.items()}
+        among, apart = (
+            (_joined(held.beside), {held.key: len(held.state)}) if self.is_beside else (held.state, beside)
+        )
+        others = (name for name in unwrapped(among) if not name.startswith(self.prefix))
         left = Counter(name.partition(".")[0] for name in others)
-        left.update(held.beside)
+        left.update(apart)
         left.update(_unused(self.part, self.given))
         if not left:
             return ""
@@ -194,24 +213,24 @@ def _fitting(module: nn.Module, held: _Held, what: str) -> _Taken:
     Raises:
         DataError: none does, or several that nothing tells apart.
     """
-    whole = _taken(module, "", held.state, what)
-    if not whole.fault:
-        return whole
-    bare = unwrapped(held.state)
-    tried = list[_Taken]()
-    for prefix, part in _parts(bare, len(module.state_dict())):
-        with suppress(Exception):  # translators are written for whole files, and this may be any part of one
-            tried.append(_taken(module, prefix, part, what))
+    tried = [_taken(module, "", held.state, what)]
+    for is_beside, state in enumerate((held.state, _joined(held.beside))):
+        for prefix, part in _parts(unwrapped(state), len(module.state_dict())):
+            if any(not t.fault and t.is_beside == is_beside and prefix.startswith(t.prefix) for t in tried):
+                continue  # inside a part that fits
+            with suppress(
+                Exception
+            ):  # translators are written for whole files, and this may be any part of one
+                tried.append(replace(_taken(module, prefix, part, what), is_beside=bool(is_beside)))
     fitting = [each for each in tried if not each.fault]
-    averaged = [each for each in fitting if not AVERAGED.isdisjoint(each.prefix.split("."))]
-    if len(fitting) == 1 or len(averaged) == 1:
-        return (averaged or fitting)[0]
-    if fitting:
-        names = ", ".join(f"'{each.prefix.rstrip('.')}'" for each in fitting[:SHOWN])
-        raise DataError(
-            f"{what} hold {len(fitting)} parts that fit ({names}); save the one that is meant alone"
-        )
-    raise DataError(min([whole, *tried], key=lambda each: each.misfits).fault)
+    if not fitting:
+        raise DataError(min((t for t in tried if not t.is_beside), key=lambda each: each.misfits).fault)
+    rivals = [each for each in fitting if each.is_average]
+    rivals = rivals or [each for each in fitting if each.is_usual] or fitting
+    if len(rivals) == 1:
+        return rivals[0]
+    names = ", ".join(f"'{each.prefix.rstrip('.') or held.key}'" for each in rivals[:SHOWN])
+    raise DataError(f"{what} hold {len(rivals)} parts that fit ({names}); save the one that is meant alone")
 
 
 def _parts(state: Mapping[str, Tensor], size: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -251,7 +270,7 @@ def _unused(part: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Counter[
 
 
 def _is_head(name: str, wanted: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor belongs to what stands behind an encoder, and so may be left out without changing it."""
+    """Whether a tensor belongs to what stands behind or beside an encoder: without it the encoder is the same."""
     first, _, rest = name.partition(".")
     inside = any(own.startswith(f"{first}.") for own in wanted)  # as in `model.head.weight` of `model`
     part = rest.partition(".")[0] if inside else first

@@ -79,3 +79,49 @@ def test_json_names_records_what_was_trained_and_the_board(result, tmp_path, cap
         "trained": [record.run_id for record in result.records],
         "board": str(tmp_path / "README.md"),
     }
+
+
+# --- who follows it -----------------------------------------------------------------------------------------
+
+EARS = """
+from astrojepa_bench.hookspecs import hookimpl
+
+class Anything:
+    def __init__(self, *given):
+        pass
+
+@hookimpl
+def astrojepa_objectives():
+    return {"alpha": Anything}
+
+@hookimpl
+def astrojepa_maskers():
+    return {"random": Anything}
+
+@hookimpl
+def astrojepa_observers():
+    return {"ears": lambda out: print}
+"""
+
+
+@pytest.mark.parametrize("executor", ["local", "slurm", "ray"])
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_an_observer_that_nobody_offers_is_told_before_anything_runs(command, tmp_path, verb, executor):
+    """Wherever the cells would have run; a task of an array would tell it only when its turn comes."""
+    words = (verb, "-o", "alpha", "--out", tmp_path / "out", "--executor", executor)
+    (tmp_path / "ears.py").write_text(EARS)
+    code, _, err = command(*words, "--observer", "eras", plugin=tmp_path / "ears.py")
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert "unknown observer 'eras'; did you mean 'ears'" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_observer_of_trainings_on_a_cluster_is_refused(command, tmp_path):
+    """It would hear nothing of them, and say nothing."""
+    (tmp_path / "ears.py").write_text(EARS)
+    words = ("run", "-o", "alpha", "--out", tmp_path / "out", "--executor", "ray", "--observer", "ears")
+    code, _, err = command(*words, plugin=tmp_path / "ears.py")
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--observer follows trainings on this machine" in err

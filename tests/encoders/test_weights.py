@@ -178,6 +178,58 @@ def test_the_averaged_part_is_taken_and_the_rest_is_counted(tmp_path):
     assert "optimizer (1), student (7), teacher (1)" in told
 
 
+@pytest.mark.parametrize(
+    ("raw", "average"),
+    [("model", "model_ema"), ("state_dict", "state_dict_ema"), ("model", "teacher"), ("model", "ema.module")],
+)
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_the_average_is_taken_wherever_it_lies(tmp_path, raw, average, name):
+    """Beside the usual key as well; an average that counts its steps is one all the same."""
+    trained, averaged = small(), small()
+    counted = {**renamed(averaged.state_dict(), "module."), "n_averaged": torch.tensor(9)}
+    flat = renamed(trained.state_dict(), f"{raw}.") | renamed(counted, f"{average}.")
+    outer, *inner = average.split(".")
+    nested = {
+        raw: trained.state_dict(),
+        outer: {inner[0]: counted} if inner else counted,
+        "optimizer": {"lr": 1},
+    }
+    module, (told,) = loaded(nested if name == "w.pt" else flat, tmp_path / name)
+
+    assert torch.equal(module[0].weight, averaged[0].weight)
+    assert f"took '{outer}'" in told
+    assert f"{raw} (7)" in told
+
+
+def test_an_average_of_another_network_does_not_hide_the_weights(tmp_path):
+    """A teacher that is larger is left out and counted, as is whatever else lies beside the usual key."""
+    source = small()
+    teacher, spare = small(width=8).state_dict(), small().state_dict()
+    module, (told,) = loaded(
+        {"model": source.state_dict(), "teacher": teacher, "spare": spare}, tmp_path / "w.pt"
+    )
+
+    assert torch.equal(module[0].weight, source[0].weight)
+    assert told.endswith("left out, by the number of tensors: spare (7), teacher (7)")
+
+
+def test_the_part_that_fits_is_found_beside_the_usual_key(tmp_path):
+    """What lies under `model` may be another network."""
+    source = small()
+    content = {"model": {"a.weight": torch.zeros(2)}, "trunk": source.state_dict()}
+    module, (told,) = loaded(content, tmp_path / "w.pt")
+
+    assert torch.equal(module[0].weight, source[0].weight)
+    assert "took 'trunk'; left out, by the number of tensors: model (1)" in told
+
+
+@pytest.mark.parametrize("keys", [("state_dict", "model"), ("model", "ema", "teacher")])
+def test_of_two_keys_that_mean_the_same_none_is_guessed(tmp_path, keys):
+    """The first would be as good as the second."""
+    with pytest.raises(DataError, match="hold 2 parts that fit"):
+        loaded({key: small().state_dict() for key in keys}, tmp_path / "w.pt")
+
+
 def test_a_head_is_left_out_and_named(tmp_path):
     """What stands behind the encoder changes nothing in it."""
     source = small()

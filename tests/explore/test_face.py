@@ -1,22 +1,30 @@
 """Looking at galaxies through `import astrojepa_bench as ab`: whatever names the run, and wherever they lie."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import astrojepa_bench as ab
-from astrojepa_bench.api.looking import meant
+from astrojepa_bench.api.looking import galaxies_for, meant
 from astrojepa_bench.api.wording import speaking_python
-from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.data.folder import Folder
+from astrojepa_bench.data.galaxies import load_table
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
+
+REGISTRY = cache(load_registry)
 
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    """Keep what is converted out of the user's folder."""
+    """Keep what is converted out of the user's folder, and what is installed from one test to the next."""
     monkeypatch.setattr("astrojepa_bench.api.looking.default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("astrojepa_bench.api.looking.load_registry", REGISTRY)
 
 
 @pytest.mark.slow
@@ -79,6 +87,21 @@ def test_every_image_of_an_array_has_its_row(run, table):
 
     np.testing.assert_allclose(thrice[1:], [alone, alone], atol=1e-5)
     assert not np.allclose(thrice[0], alone, atol=1e-2)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_folder_may_hold_too_few_to_divide(run, table, tmp_path, count):
+    """As for the command: they are looked at, and are the images that lie there; to learn from they are too few."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number, image in enumerate(np.asarray(table.images)[:count].transpose(0, 2, 3, 1)):
+        Image.fromarray(image).save(folder / f"g{number}.png")
+    found = galaxies_for(run, folder, {})
+
+    assert found.ids.tolist() == [f"g{number}" for number in range(count)]
+    np.testing.assert_array_equal(found.images, np.asarray(table.images)[:count])
+    with pytest.raises(DataError, match=r"cannot be divided|no galaxies in"):
+        load_table(Folder(path=folder), 32, tmp_path / "cache")
 
 
 @pytest.mark.slow
