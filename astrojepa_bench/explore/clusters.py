@@ -183,7 +183,9 @@ def clusters_figure(clusters: Clusters) -> Figure:
             cell.set_title(shortened(str(sample.table.ids[row]), ID_LETTERS), fontsize=LETTERS_PT, pad=1.5)
     share = "number and colour, from 0 to 100 %: share of the cluster's labelled galaxies"
     read = share if labelled else "no labels known"
-    empty = f"{clusters.number - held} hold none of these galaxies" if held < clusters.number else ""
+    empty = (
+        f"clusters without one of these galaxies: {clusters.number - held}" if held < clusters.number else ""
+    )
     notes = (empty, display_note(sample.table, every), scale_note(sample.table, every))
     annotate(figure, "right: the galaxies nearest to each centre, with their ids", read, *notes)
     return figure

@@ -86,8 +86,13 @@ def _measured_on(sample: Sample) -> str:
     home = f"test galaxies of {sample.run.facts.dataset}, which the run was trained and scored on"
     if sample.own:
         return f"Measured on the {home}: those shown below."
-    table, rows = sample.table, sample.rows
-    if table.fingerprint == record.identity.get("fingerprint") and np.isin(table.rows("test"), rows).all():
+    table, tested = sample.table, np.isin(sample.table.rows("test"), sample.rows)
+    named = (table.card.name, table.fingerprint)
+    if (
+        named == (sample.run.facts.dataset, record.identity.get("fingerprint"))
+        and tested.any()
+        and tested.all()
+    ):
         return f"Measured on the {home}. They are among the {sample.title} shown below."
     return (
         f"Measured on the {home} (dataset {titled(record.dataset, record.altered.get('dataset', {}))}), not on the "

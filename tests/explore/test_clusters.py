@@ -90,7 +90,7 @@ def test_clusters_that_hold_none_of_the_galaxies_are_told_and_not_drawn(planted,
     figure = clusters_figure(find_clusters(planted(latents[:40], latents, label=group[:40]), 2))
 
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0  (n=40)"]
-    assert "1 hold none of these galaxies" in figure.get_supxlabel().replace("\n", " ")
+    assert "clusters without one of these galaxies: 1" in figure.get_supxlabel().replace("\n", " ")
 
 
 @pytest.mark.parametrize("number", [0, 61])
