@@ -43,6 +43,8 @@ def execute(arguments: Namespace) -> int:
         return 0
     print(shown.to_string(index=False, formatters=PLACES))
     print(f"\n{told_of(asked, frame.iloc[0])}, and the {len(frame) - 1} most similar of {searched.title}")
+    if query is not None:
+        print(f"index: of rank 0 among {query.title}, of the others among {searched.title}")
     for name, path in written.items():
         print(f"{path}: the {'strip' if name == 'picture' else 'table'}")
     return 0

@@ -36,6 +36,7 @@ MEMBERS = 5  # or fewer, so that each holds about five galaxies
 EXAMPLES = 8
 CELL_IN = 0.85
 ID_IN, ID_LETTERS = 0.1, 20  # of the ids above the examples
+LETTERS_PT = 4.5
 CLASS_LETTERS = 24  # in a line of the name of a class
 
 
@@ -159,28 +160,33 @@ def class_counts(clusters: Clusters) -> Int[np.ndarray, "cluster class"]:
 def clusters_figure(clusters: Clusters) -> Figure:
     """Draw the share of each class in each cluster, and the galaxies nearest to its centre."""
     sample, labelled = clusters.sample, clusters.purity is not None
+    held = len(np.unique(clusters.cluster))  # the largest come first: the empty ones are the last
     classes = len(sample.table.present) if labelled else 0
     left = max(0.55 * classes, 2.5) if labelled else 1.0
     width = left + 1.2 + EXAMPLES * CELL_IN
-    height = clusters.number * (CELL_IN + ID_IN) + (2.6 if labelled else 1.6)
+    height = held * (CELL_IN + ID_IN) + (2.6 if labelled else 1.6)
     figure = new_figure(width, height, title_of(clusters), provenance_note(sample))
     grid = figure.add_gridspec(
-        clusters.number, EXAMPLES + 1, width_ratios=[left / CELL_IN, *[1] * EXAMPLES], hspace=0, wspace=0
+        held, EXAMPLES + 1, width_ratios=[left / CELL_IN, *[1] * EXAMPLES], hspace=0, wspace=0
     )
     _draw_shares(figure.add_subplot(grid[:, 0]), clusters, labelled)
     order = np.argsort(clusters.distance, kind="stable")
-    nearest = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(clusters.number)]
+    nearest = [order[clusters.cluster[order] == cluster][:EXAMPLES] for cluster in range(held)]
     shown = [sample.rows[member].tolist() for member in nearest]
     every = [row for rows in shown for row in rows]
     each, turned = scales_differ(sample.table, every), compasses_differ(sample.table, every)
     for cluster, rows in enumerate(shown):
         for place, row in enumerate(rows):
             first, cell = cluster == place == 0, figure.add_subplot(grid[cluster, place + 1])
-            draw_galaxy(cell, sample.table, row, bar=each or first, arrows=turned or first)
-            cell.set_title(shortened(str(sample.table.ids[row]), ID_LETTERS), fontsize=4.5, pad=1.5)
+            arrows = turned or first
+            draw_galaxy(cell, sample.table, row, bar=each or first, arrows=arrows, letters_pt=LETTERS_PT)
+            cell.set_title(shortened(str(sample.table.ids[row]), ID_LETTERS), fontsize=LETTERS_PT, pad=1.5)
     share = "number and colour, from 0 to 100 %: share of the cluster's labelled galaxies"
     read = share if labelled else "no labels known"
-    notes = (display_note(sample.table), scale_note(sample.table, every))
+    empty = (
+        f"clusters without one of these galaxies: {clusters.number - held}" if held < clusters.number else ""
+    )
+    notes = (empty, display_note(sample.table, every), scale_note(sample.table, every))
     annotate(figure, "right: the galaxies nearest to each centre, with their ids", read, *notes)
     return figure
 
@@ -198,10 +204,11 @@ def title_of(clusters: Clusters) -> str:
 
 def _draw_shares(axes: Axes, clusters: Clusters, labelled: bool) -> None:
     every = class_counts(clusters)
+    every = every[every.sum(axis=1) > 0]
     sizes = [f"{cluster}  (n={size})" for cluster, size in enumerate(every.sum(axis=1).tolist())]
-    axes.set_yticks(range(clusters.number), sizes)
+    axes.set_yticks(range(len(sizes)), sizes)
     axes.set_ylabel("cluster (galaxies)")
-    axes.set_ylim(clusters.number - 0.5, -0.5)
+    axes.set_ylim(len(sizes) - 0.5, -0.5)
     if not labelled:
         axes.set_xticks([])
         axes.tick_params(length=0)

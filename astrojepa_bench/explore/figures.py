@@ -105,8 +105,13 @@ def provenance_note(sample: Sample) -> str:
     return f"{sample.title} seen by {sample.run_title}"
 
 
-def display_note(table: GalaxyTable) -> str:
+def display_note(table: GalaxyTable, rows: Sequence[int] | None = None, *, arrows: bool = True) -> str:
     """Return which band is shown in which colour, and where the origin is.
+
+    Args:
+        table: the galaxies.
+        rows: those that are shown; None: all.
+        arrows: whether the figure draws arrows of north and east.
 
     Example:
         >>> display_note(table)  # doctest: +SKIP
@@ -115,7 +120,8 @@ def display_note(table: GalaxyTable) -> str:
     colours = colours_of(table.spec.bands)
     words = {"grey": "grey", "red": "R", "green": "G", "blue": "B"}
     channels = " ".join(f"{words[colour]}={band}" for colour, band in colours.items())
-    return f"{channels or 'colours as in the files'}, {orientation_note(table, range(len(table)))}"
+    lying = orientation_note(table, range(len(table)) if rows is None else rows, arrows=arrows)
+    return f"{channels or 'colours as in the files'}, {lying}"
 
 
 def rgb(table: GalaxyTable, row: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -151,23 +157,25 @@ def draw_bar(axes: Axes, table: GalaxyTable, row: int) -> None:
     axes.text(start, height - 0.03 * size, f"{length:g}″", color="white", fontsize=6, va="bottom")
 
 
-def draw_compass(axes: Axes, table: GalaxyTable, row: int) -> None:
-    """Draw arrows to the north and east into a picture whose axes count pixels; nothing where they are unknown."""
-    found, size = compass(table, row), table.spec.size_px
+def draw_compass(axes: Axes, table: GalaxyTable, row: int, letters_pt: float = 6) -> None:
+    """Draw arrows to the north and east into axes that a picture fills; nothing where they are unknown."""
+    found = compass(table, row)
     if found is None:
         return
-    x, y = 0.82 * size, 0.18 * size
+    inside = axes.transAxes  # shares of the picture, whatever its axes count
+    x = y = 0.76  # so far from the edges that letters fit, wherever the arrows point
     for letter, (right, down) in zip("NE", found, strict=True):
-        tip = (x + 0.1 * size * right, y + 0.1 * size * down)
-        axes.annotate("", tip, (x, y), arrowprops=ARROW)
+        tip = (x + 0.1 * right, y - 0.1 * down)
+        axes.annotate("", tip, (x, y), xycoords=inside, textcoords=inside, arrowprops=ARROW)
         axes.text(
-            x + 0.15 * size * right,
-            y + 0.15 * size * down,
+            x + 0.16 * right,
+            y - 0.16 * down,
             letter,
             color="white",
-            fontsize=6,
+            fontsize=letters_pt,
             ha="center",
             va="center",
+            transform=inside,
         )
 
 

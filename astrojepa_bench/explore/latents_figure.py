@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib import colormaps
@@ -15,6 +17,7 @@ from astrojepa_bench.explore.figures import (
     SEQUENTIAL,
     annotate,
     display_note,
+    draw_compass,
     new_figure,
     pixel_scale,
     provenance_note,
@@ -44,6 +47,25 @@ LINES = ("-", "--", "-.", ":")
 ON_DARK = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7")
 PANEL_IN = 2.9
 Pixels = UInt8[np.ndarray, "height width 3"]
+
+
+class PictureAxes(NamedTuple):
+    """What the axes of a picture count.
+
+    Attributes:
+        side: of the image, in the unit.
+        unit: arcsec where the pixel scale is known, else pixel.
+        bottom_up: whether they count from below, as FITS does.
+    """
+
+    side: float
+    unit: str
+    bottom_up: bool
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top of the image."""
+        return (0, self.side, 0, self.side) if self.bottom_up else (0, self.side, self.side, 0)
 
 
 def visualize_full_latent_map(
@@ -95,7 +117,7 @@ def _title(sample: Sample, index: int) -> str:
 
 
 def _notes(sample: Sample, row: int) -> tuple[str, ...]:
-    return display_note(sample.table), scale_note(sample.table, [row])
+    return display_note(sample.table, [row]), scale_note(sample.table, [row])
 
 
 # --- patches --------------------------------------------------------------------------------------------------
@@ -103,33 +125,38 @@ def _notes(sample: Sample, row: int) -> tuple[str, ...]:
 
 def _patches_figure(sample: Sample, index: int, errors: PatchErrors, grid: PatchGrid) -> Figure:
     row = sample.row_of(index)
-    picture, side, unit = rgb(sample.table, row), *_side(sample.table, row)
+    picture, counted = rgb(sample.table, row), _counted(sample.table, row)
     figure = new_figure(5 * PANEL_IN + 1.2, PANEL_IN + 1.0, _title(sample, index), provenance_note(sample))
     panels = figure.subplots(1, 5)
-    _show(panels[0], picture, side, unit, "galaxy")
+    _show(panels[0], picture, counted, "galaxy")
+    draw_compass(panels[0], sample.table, row)
     seen = _only(picture, errors.context, grid)
-    _show(panels[1], seen, side, unit, f"context ({len(errors.context)} of {grid.patches} patches)")
-    _draw_targets(panels[2], picture, errors.targets, grid, side, unit)
-    _draw_patches(panels[3], errors.cosine, side, unit, "cosine of prediction and truth", 1.0)
+    _show(panels[1], seen, counted, f"context ({len(errors.context)} of {grid.patches} patches)")
+    _draw_targets(panels[2], picture, errors.targets, grid, counted)
+    _draw_patches(panels[3], errors.cosine, counted, "cosine of prediction and truth", 1.0)
     highest = float(np.nanmax(errors.squared, initial=0.0)) or 1.0
-    _draw_patches(panels[4], errors.squared, side, unit, "squared error (mean over dimensions)", highest)
-    panels[0].set_ylabel(unit, fontsize=7)
+    _draw_patches(panels[4], errors.squared, counted, "squared error (mean over dimensions)", highest)
+    panels[0].set_ylabel(counted.unit, fontsize=7)
     drawn = f"masks: first of {DRAWS} draws; cosine and error: means over the draws that hid a patch"
     never = "grey: never predicted" if np.isnan(errors.cosine).any() else ""
     annotate(figure, drawn, never, *_notes(sample, row))
     return figure
 
 
-def _side(table: GalaxyTable, row: int) -> tuple[float, str]:
-    """Return the side of the image and its unit: arcsec where the pixel scale is known, else pixels."""
-    scale = pixel_scale(table, row)
-    return (table.spec.size_px * scale, "arcsec") if scale else (float(table.spec.size_px), "pixel")
+def _counted(table: GalaxyTable, row: int) -> PictureAxes:
+    scale, size = pixel_scale(table, row), table.spec.size_px
+    bottom_up = table.orientation is not None and bool(table.orientation["bottom_up"][row])
+    return (
+        PictureAxes(size * scale, "arcsec", bottom_up)
+        if scale
+        else PictureAxes(float(size), "pixel", bottom_up)
+    )
 
 
-def _show(axes: Axes, picture: np.ndarray, side: float, unit: str, title: str) -> None:
-    axes.imshow(picture, extent=(0, side, side, 0), origin="upper", interpolation="nearest")
+def _show(axes: Axes, picture: np.ndarray, counted: PictureAxes, title: str) -> None:
+    axes.imshow(picture, extent=counted.box, origin="upper", interpolation="nearest")
     axes.set_title(title, fontsize=8)
-    axes.set_xlabel(unit, fontsize=7)
+    axes.set_xlabel(counted.unit, fontsize=7)
     axes.tick_params(labelsize=7)
 
 
@@ -157,15 +184,16 @@ def _draw_targets(
     picture: Pixels,
     targets: Int[np.ndarray, "block target"],
     grid: PatchGrid,
-    side: float,
-    unit: str,
+    counted: PictureAxes,
 ) -> None:
     anywhere = _patch_mask(np.unique(targets), grid)
     dimmed = np.where(_enlarged(anywhere, len(picture)), picture, (picture * DIMMED).astype(np.uint8))
     title = f"targets ({len(targets)} block{'s' * (len(targets) > 1)}, {anywhere.sum()} patches)"
-    _show(axes, dimmed, side, unit, title)
+    _show(axes, dimmed, counted, title)
     for number, block in enumerate(targets):
-        edges = _outline(_patch_mask(block, grid)) * side / grid.columns
+        edges = _outline(_patch_mask(block, grid)) * counted.side / grid.columns
+        if counted.bottom_up:
+            edges[..., 1] = counted.side - edges[..., 1]
         line = LINES[number % len(LINES)]
         axes.add_collection(
             LineCollection(
@@ -185,16 +213,16 @@ def _outline(mask: np.ndarray) -> Float[np.ndarray, "edge 2 2"]:
 
 
 def _draw_patches(
-    axes: Axes, values: Float[np.ndarray, "row column"], side: float, unit: str, label: str, highest: float
+    axes: Axes, values: Float[np.ndarray, "row column"], counted: PictureAxes, label: str, highest: float
 ) -> None:
     """Draw one number a patch, in colours from 0 to the highest; what lies below 0 is drawn as 0."""
-    cmap, box = colormaps[SEQUENTIAL].with_extremes(bad="0.85"), (0, side, side, 0)
+    cmap, box = colormaps[SEQUENTIAL].with_extremes(bad="0.85"), counted.box
     extend = "min" if np.nanmin(values, initial=0.0) < 0 else "neither"
     shown = axes.imshow(
         values, extent=box, origin="upper", cmap=cmap, interpolation="nearest", vmin=0, vmax=highest
     )
     axes.set_title(label, fontsize=8)
-    axes.set_xlabel(unit, fontsize=7)
+    axes.set_xlabel(counted.unit, fontsize=7)
     axes.tick_params(labelsize=7)
     figure = axes.get_figure()
     if figure is not None:
@@ -221,9 +249,10 @@ def _views_figure(sample: Sample, index: int, found: LatentComparison) -> Figure
     height = min(PANEL_IN, width / (1 + len(seen))) + 1.4
     figure = new_figure(width, height, _title(sample, index), provenance_note(sample))
     panels = figure.subplots(1, 1 + len(seen), squeeze=False)[0]
-    side, unit = _side(sample.table, row)
-    _show(panels[0], rgb(sample.table, row), side, unit, "galaxy")
-    panels[0].set_ylabel(unit, fontsize=7)
+    counted = _counted(sample.table, row)
+    _show(panels[0], rgb(sample.table, row), counted, "galaxy")
+    draw_compass(panels[0], sample.table, row)
+    panels[0].set_ylabel(counted.unit, fontsize=7)
     for axes, view, label in zip(panels[1:], seen, labels, strict=True):
         is_flux = sample.table.images.dtype != np.uint8  # in a unit of its own, and not in [0, 1]
         pixels = view.image if is_flux else np.rint(np.clip(view.image, 0, 1) * 255).astype(np.uint8)

@@ -31,6 +31,7 @@ MOST_KINDS = 12
 KIND_LETTERS = 30  # in a line of the legend
 TILE_PX = 48
 TILES = range(6, 62, 2)  # along a side
+LEGEND_PT2 = 30.0  # area of a marker in the legend, however large the points are
 FILLED = 500  # wanted number of tiles with a galaxy
 # Colour, marker and layer of what has no class: unlabelled galaxies below the others, anomalies as crosses on top.
 NO_CLASS = {"unlabelled": (UNKNOWN, ".", 1), "anomaly": ("black", "x", 3), "artefact": ("0.45", "+", 3)}
@@ -85,7 +86,8 @@ def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.
     )
     figure = axes.get_figure()
     if figure is not None:
-        figure.colorbar(points, ax=axes, label=label, extend="both" if known.sum() > 100 else "neither")
+        cut = 2 * bool((values[known] > high).any()) + bool((values[known] < low).any())
+        figure.colorbar(points, ax=axes, label=label, extend=("neither", "min", "max", "both")[cut])
 
 
 def _draw_kinds(
@@ -116,7 +118,8 @@ def _draw_kinds(
     if others.any():
         text = f"{len(kinds) - MOST_KINDS} others ({others.sum():,})"
         axes.scatter(*_xy(places[others]), s=size, color=UNKNOWN, marker=".", label=text)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, markerscale=1.6, frameon=False)
+    scale = (LEGEND_PT2 / size) ** 0.5
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, markerscale=scale, frameon=False)
 
 
 def _label(kind: str, count: int) -> str:
@@ -165,7 +168,9 @@ def thumbnail_map_figure(latent_map: LatentMap) -> Figure:
     axes.set_xlabel(latent_map.axes[0])
     axes.set_ylabel(latent_map.axes[1])
     axes.set(xlim=corners[:, 0], ylim=corners[:, 1])
-    notes = (latent_map.method, _most_note(latent_map), display_note(sample.table))
+    shown = sample.rows[latent_map.index[_chosen(scaled * side, side)]].tolist()
+    lying = display_note(sample.table, shown, arrows=False)
+    notes = (latent_map.method, _most_note(latent_map), lying)
     annotate(figure, "one galaxy a tile, nearest to its middle", *notes)
     return figure
 

@@ -38,14 +38,21 @@ LETTERS = 29  # in a line of a caption
 
 
 def draw_galaxy(
-    axes: Axes, table: GalaxyTable, row: int, caption: str = "", *, bar: bool = True, arrows: bool = True
+    axes: Axes,
+    table: GalaxyTable,
+    row: int,
+    caption: str = "",
+    *,
+    bar: bool = True,
+    arrows: bool = True,
+    letters_pt: float = 6,
 ) -> None:
     """Draw one galaxy without axes, with a caption above, a scale bar and arrows inside."""
     axes.imshow(rgb(table, row), origin="upper")
     if bar:
         draw_bar(axes, table, row)
     if arrows:
-        draw_compass(axes, table, row)
+        draw_compass(axes, table, row, letters_pt)
     end = table.spec.size_px - 0.5
     axes.set(xlim=(-0.5, end), ylim=(end, -0.5), xticks=[], yticks=[])  # ticks that nobody sees take time
     axes.set_axis_off()
@@ -54,7 +61,7 @@ def draw_galaxy(
 
 @styled
 def mosaic_figure(
-    sample: Sample, rows: Sequence[int], captions: Sequence[str], title: str, *more: str
+    sample: Sample, rows: Sequence[int], captions: Sequence[str], title: str, *more: str, of: str = ""
 ) -> Figure:
     """Draw galaxies five a row.
 
@@ -64,11 +71,12 @@ def mosaic_figure(
         captions: one a galaxy.
         title: title of the figure.
         *more: notes below it, before the usual ones.
+        of: which galaxies and which run, where they are more than the sample's.
     """
     lines = max(1, math.ceil(len(rows) / COLUMNS))
     tallest = max((caption.count("\n") + 1 for caption in captions), default=1)
     height = lines * (CELL_IN + LINE_IN * tallest) + 0.9
-    figure = new_figure(COLUMNS * CELL_IN, height, title, provenance_note(sample))
+    figure = new_figure(COLUMNS * CELL_IN, height, title, of or provenance_note(sample))
     cells = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     each, turned = scales_differ(sample.table, rows), compasses_differ(sample.table, rows)
     for place, axes in enumerate(cells):
@@ -79,7 +87,7 @@ def mosaic_figure(
             )
         else:
             axes.set_axis_off()
-    annotate(figure, *more, display_note(sample.table), scale_note(sample.table, rows))
+    annotate(figure, *more, display_note(sample.table, rows), scale_note(sample.table, rows))
     return figure
 
 
@@ -108,10 +116,10 @@ def anomalies_figure(
     return mosaic_figure(sample, rows, captions, f"The {len(first)} most anomalous by {spelt(by)}", note)
 
 
-def captioned(fact: pd.Series[Any], place: str, told: str) -> str:
+def captioned(fact: pd.Series[Any], place: str, told: str, index: str = "index") -> str:
     """Write the caption of a galaxy: its place and id, what is told of it with its index, and what it is."""
     name = shortened(str(fact["id"]), LETTERS - len(place) - 1)
-    lines = [f"{place} {name}", f"{told}, index {fact['index']}", whole(described(fact), LETTERS)]
+    lines = [f"{place} {name}", f"{told}, {index} {fact['index']}", whole(described(fact), LETTERS)]
     return "\n".join(line for line in lines if line)
 
 

@@ -65,16 +65,25 @@ def neighbours_figure(
         DataError: a feature is not finite.
     """
     frame = find_neighbours(sample, index, number, query=query)
-    if query is not None:
+    of, among, counted = "", "", "index"
+    notes = ["cosine: of the features, mean subtracted; 1 for the same direction"]
+    if query is not None:  # two samples number their galaxies each on its own
+        counted, among = f"{sample.split if sample.own else 'its'} index", f" of {query.title}"
+        notes.append(f"index: of the query among {query.title}, {counted}: among {sample.title}")
+        of = f"{sample.title}, query of {query.title}, seen by {sample.run_title}"
         sample = side_by_side(query, sample, frame)
     captions = [
-        captioned(fact, f"{fact['rank']}." if fact["rank"] else "query:", f"cosine {fact['similarity']:.3f}")
+        captioned(
+            fact,
+            f"{fact['rank']}." if fact["rank"] else "query:",
+            f"cosine {fact['similarity']:.3f}",
+            counted if fact["rank"] else "index",
+        )
         for _, fact in frame.iterrows()
     ]
     rows = sample.rows[np.arange(len(frame)) if query is not None else frame["index"].to_numpy()].tolist()
-    title = f"Most similar to galaxy {frame['id'][0]} (index {index})"
-    note = "cosine: of the features, mean subtracted; 1 for the same direction"
-    return mosaic_figure(sample, rows, captions, title, note)
+    title = f"Most similar to galaxy {frame['id'][0]} (index {index}{among})"
+    return mosaic_figure(sample, rows, captions, title, *notes, of=of)
 
 
 def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:

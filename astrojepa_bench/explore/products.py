@@ -1,7 +1,7 @@
 """What a suite promises of its runs: files that anybody can look at, beside the board, when the runs are done.
 
-Latents, map and anomalies are of every galaxy that was asked for. The report is of the test galaxies, since scores
-and confusion mean something on those alone.
+All are of every galaxy that was asked for, and number them alike. Scores and confusion are of the test galaxies
+alone, and the report says so.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def write_products(
         every = replace(tested, rows=np.arange(len(tested.table)), own=False)
         for name in events.track(missing, task="writing", total=len(missing), unit="products"):
             try:
-                _write(name, tested if name == "report" else every, files[name])
+                _write(name, every, files[name])
             except DataError as error:  # a few galaxies make no map, and may have a report
                 absent.append(f"no {name} of run {short}: {error}")
     return Products(tuple(path for paths in files.values() for path in paths if path.exists()), tuple(absent))

@@ -42,7 +42,7 @@ from astrojepa_bench.explore.report_page import (
 )
 from astrojepa_bench.explore.report_scores import collapse_text, score_parts
 from astrojepa_bench.explore.sample import Sample
-from astrojepa_bench.explore.tables import column_label, spelt
+from astrojepa_bench.explore.tables import column_label, spelt, written
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.streams import numpy_stream
@@ -186,7 +186,8 @@ class _Report:
             f"{spelt(BY_DISTANCE[0])}: the mean distance to the ten nearest training galaxies; the farther, the "
             "stranger to the run.",
         )
-        said = "The same galaxies in numbers."
+        said = f"The same galaxies in numbers. An index counts the {self.sample.title}, from 0: `--index` takes it"
+        said += "." if self.sample.own else " where -d names the same galaxies."
         if "viewer" in first:
             said += " An id leads to its place on the sky (Legacy Survey viewer)."
         if BY_ERROR[0] not in first:
@@ -254,6 +255,7 @@ def _oddities(first: pd.DataFrame) -> Table:
 
 def _cell(name: str, value: object) -> str:
     if isinstance(value, float):
-        places = ".5f" if name in ("ra", "dec") else ".4g"  # a hundred-thousandth of a degree is 0.04 arcsec
-        return f"{value:{places}}" if np.isfinite(value) else ""
+        if not np.isfinite(value):
+            return ""
+        return f"{value:.5f}" if name in ("ra", "dec") else written(value)  # 1e-5 degrees are 0.04 arcsec
     return str(value)

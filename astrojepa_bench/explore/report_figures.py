@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from astrojepa_bench.evaluation.store import Arrays
 from astrojepa_bench.explore.figures import COLOURS, SEQUENTIAL, annotate, new_figure, styled, whole
+from astrojepa_bench.explore.tables import written
 from astrojepa_bench.results.record import Curve, RunRecord
 from astrojepa_bench.types import GalaxyTable
 
@@ -115,4 +116,4 @@ def confusion_figure(
 
 def geometry_of(health: Mapping[str, int | float]) -> list[tuple[str, str]]:
     """Format the health of a run as names and values."""
-    return [(name.replace("_", " "), f"{value:.4g}") for name, value in sorted(health.items())]
+    return [(name.replace("_", " "), written(float(value))) for name, value in sorted(health.items())]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
 
+import numpy as np
+
 from astrojepa_bench.board.columns import described_metrics, newest_versions, settings_of
 from astrojepa_bench.board.table import Comparable
 from astrojepa_bench.evaluators.meanings import meaning_of
@@ -84,6 +86,14 @@ def _measured_on(sample: Sample) -> str:
     home = f"test galaxies of {sample.run.facts.dataset}, which the run was trained and scored on"
     if sample.own:
         return f"Measured on the {home}: those shown below."
+    table, tested = sample.table, np.isin(sample.table.rows("test"), sample.rows)
+    named = (table.card.name, table.fingerprint)
+    if (
+        named == (sample.run.facts.dataset, record.identity.get("fingerprint"))
+        and tested.any()
+        and tested.all()
+    ):
+        return f"Measured on the {home}. They are among the {sample.title} shown below."
     return (
         f"Measured on the {home} (dataset {titled(record.dataset, record.altered.get('dataset', {}))}), not on the "
         f"{sample.title} shown below."

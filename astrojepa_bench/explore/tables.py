@@ -83,6 +83,16 @@ def column_label(name: str) -> str:
     return f"{spelt(name)} [{UNITS[name]}]" if name in UNITS else spelt(name)
 
 
+def written(value: float) -> str:
+    """Write a number with four significant digits, zeros at its end among them: columns are cut evenly.
+
+    Example:
+        >>> written(3.3), written(3.312), written(2048.0)
+        ('3.300', '3.312', '2048')
+    """
+    return f"{value:#.4g}".removesuffix(".")
+
+
 # --- files --------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,15 @@ def test_without_labels_there_are_clusters_and_no_purity(run, table):
     assert picture_bytes(clusters_figure(clusters)).startswith(b"\x89PNG")
 
 
+def test_clusters_that_hold_none_of_the_galaxies_are_told_and_not_drawn(planted, groups):
+    """Of two clusters of the reference, galaxies of one group fill one."""
+    latents, group = groups
+    figure = clusters_figure(find_clusters(planted(latents[:40], latents, label=group[:40]), 2))
+
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0  (n=40)"]
+    assert "clusters without one of these galaxies: 1" in figure.get_supxlabel().replace("\n", " ")
+
+
 @pytest.mark.parametrize("number", [0, 61])
 def test_impossible_numbers_are_refused(planted, groups, number):
     """With the numbers that are possible."""

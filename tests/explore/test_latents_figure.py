@@ -11,7 +11,8 @@ from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.figures import bar_length, display_note, picture_bytes
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.latents_map import agreement, compare, patch_errors
-from astrojepa_bench.types import Prediction
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.types import ORIENTATION, Prediction
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,27 @@ def test_no_such_galaxy(sample):
 def test_a_bar_is_round_and_fits(table):
     """32 px of 0.262 arcsec are 8.4 arcsec; 40 % of them hold 2 and not 5."""
     assert bar_length(table, 0) == 2
+
+
+def test_pictures_of_fits_count_from_below_and_show_north(run, sample, table):
+    """As their caption says; targets lie on the patches that they are, and other pictures have no arrows."""
+    lying = np.zeros(len(table), dtype=ORIENTATION)
+    lying["north_deg"], lying["bottom_up"] = 90, True
+    fits, plain = (
+        latents_figure(Sample(run, replace(table, orientation=each), sample.rows), 0)
+        for each in (lying, None)
+    )
+    edges, flipped = (
+        np.concatenate([path.vertices for path in figure.axes[2].collections[0].get_paths()])
+        for figure in (plain, fits)
+    )
+    side = plain.axes[0].get_ylim()[0]
+
+    assert (fits.axes[0].get_ylim(), plain.axes[0].get_ylim()) == ((0, side), (side, 0))
+    np.testing.assert_allclose(flipped, [0, side] + edges * [1, -1])
+    assert "arrows: north and east, row 0 at the bottom" in fits.get_supxlabel().replace("\n", " ")
+    north, east = (text.get_position() for text in fits.axes[0].texts if text.get_text() in ("N", "E"))
+    assert north[0] < east[0]
+    assert north[1] > east[1]
+    assert not plain.axes[0].texts
+    assert all(abs(at - 0.5) < 0.45 for place in (north, east) for at in place)

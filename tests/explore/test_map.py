@@ -118,3 +118,25 @@ def test_a_map_of_the_runs_own_galaxies_is_made_once(sample, monkeypatch):
     np.testing.assert_array_equal(make_map(sample).places, first.places)
     with pytest.raises((TypeError, ImportError)):
         make_map(replace(sample, table=replace(sample.table, fingerprint="f00d")))
+
+
+def test_a_colour_bar_has_arrows_where_something_is_cut(sample, run, table):
+    """Few galaxies or many: colours end at the 1st and the 99th percentile, and one outlier lies beyond."""
+    made = make_map(sample, "pca")
+    wild = table.redshift.copy()
+    wild[sample.rows[0]] = 43.4
+    even = replace(table, redshift=np.where(np.arange(len(table)) % 2, 0.1, 0.2))
+    bars = [
+        map_figure(replace(made, sample=Sample(run, each, sample.rows)), "redshift").axes[0].collections[0]
+        for each in (replace(table, redshift=wild), even)
+    ]
+
+    assert [bar.colorbar.extend for bar in bars] == ["both", "neither"]
+    assert bars[0].get_clim()[1] < 43.4
+
+
+def test_markers_of_a_legend_do_not_grow_with_the_points(sample):
+    """Lines of a legend are 8 points high: a marker as large as those of a small map touches its neighbours."""
+    [handle, *_] = map_figure(make_map(sample, "pca"), "class").axes[0].get_legend().legend_handles
+
+    assert np.sqrt(handle.get_sizes()[0]) < 6

@@ -7,6 +7,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.figures import picture_bytes
 from astrojepa_bench.explore.neighbours import find_neighbours, neighbours_figure
+from astrojepa_bench.explore.sample import own_split
 
 
 @pytest.fixture
@@ -47,3 +48,16 @@ def test_no_such_galaxy(sample):
 def test_the_strip_is_a_picture(sample):
     """Fewer galaxies than asked for are all of them."""
     assert picture_bytes(neighbours_figure(sample, 0, number=2)).startswith(b"\x89PNG")
+
+
+def test_a_search_elsewhere_tells_both_numberings(sample):
+    """The number that was searched, and among which galaxies an index counts."""
+    train = own_split(sample, "train")
+    figure = neighbours_figure(train, 1, number=2, query=sample)
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+
+    assert train.title in figure.get_suptitle().replace("\n", " ")
+    assert f"among {sample.title}, train index: among {train.title}" in figure.get_supxlabel().replace(
+        "\n", " "
+    )
+    assert [", train index " in title for title in titles] == [False, True, True]

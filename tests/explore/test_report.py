@@ -204,6 +204,15 @@ def test_other_galaxies_are_not_said_to_be_scored(run, table, light):
     assert "`anomalies` computes it" in text
 
 
+def test_all_of_a_runs_galaxies_are_more_than_it_was_scored_on(run, table, light):
+    """Scores stay those of the test galaxies; the page shows all and numbers them so, and no empty table."""
+    page = report(Sample(run, table, np.arange(len(table))))
+
+    assert "scored on. They are among the 120 galaxies of tiny shown below" in Page(page).text
+    assert "An index counts the 120 galaxies of tiny" in Page(page).text
+    assert not re.findall(r"<tbody>\s*</tbody>", page)
+
+
 def test_floors_stand_beside_the_scores_that_they_are_of(run):
     """The mean over seeds of what was scored on the same galaxies in the same way; the run's own encoder first."""
 

@@ -49,12 +49,13 @@ def compasses_differ(table: GalaxyTable, rows: Sequence[int]) -> bool:
     return any(np.dot(a, b) < nearest for each in known for a, b in zip(each, known[0], strict=True))
 
 
-def orientation_note(table: GalaxyTable, rows: Sequence[int]) -> str:
+def orientation_note(table: GalaxyTable, rows: Sequence[int], *, arrows: bool = True) -> str:
     """Return which row of the files is on top, and where north is as far as it is known.
 
     Args:
         table: the galaxies.
         rows: those that are shown.
+        arrows: whether arrows are drawn where north is not up.
     """
     lying = None if table.orientation is None else table.orientation[list(rows)]
     if lying is None or not len(lying) or not lying["bottom_up"].any():
@@ -68,8 +69,9 @@ def orientation_note(table: GalaxyTable, rows: Sequence[int]) -> str:
         return f"north up, east left, {row}"
     if upright and lying["mirrored"].all():
         return f"north up, east right (a mirrored sky), {row}"
-    mirrored = f", {int(lying['mirrored'].sum())} show a mirrored sky" if lying["mirrored"].any() else ""
-    return f"arrows: north and east{mirrored}, {row}"
+    drawn = "arrows: north and east" if arrows else ""
+    mirrored = f"{int(lying['mirrored'].sum())} show a mirrored sky" if lying["mirrored"].any() else ""
+    return ", ".join(filter(None, (drawn, mirrored, row)))
 
 
 def colours_of(bands: Sequence[str]) -> dict[str, str]:

@@ -57,6 +57,12 @@ def test_captions_are_true_of_what_is_shown(rows, note):
     assert sheet_note(table, range(len(rows))) == f"red: i, green: r, blue: g; {note}"
 
 
+def test_a_caption_promises_no_arrows_where_none_are_drawn():
+    """As on a map of tiles."""
+    table = lying((30, False, True), (0, True, True))
+    assert orientation_note(table, [0, 1], arrows=False) == "1 show a mirrored sky, row 0 at the bottom"
+
+
 def test_one_pair_of_arrows_serves_pictures_that_lie_alike():
     """Each picture has its own where they differ, or where some do not know."""
     upright, turned, unknown = (0, False, True), (40, False, True), (np.nan, False, True)
