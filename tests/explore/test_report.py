@@ -204,6 +204,7 @@ def test_other_galaxies_are_not_said_to_be_scored(run, table, light):
     assert "`anomalies` computes it" in text
 
 
+@pytest.mark.slow
 def test_all_of_a_runs_galaxies_are_more_than_it_was_scored_on(run, table, light):
     """Scores stay those of the test galaxies; the page shows all and numbers them so, and no empty table."""
     page = report(Sample(run, table, np.arange(len(table))))
