@@ -95,9 +95,10 @@ def compare_by_name(board: Board, a: str, b: str) -> list[Compared]:
     for name in names:
         if not any(find_entries(entries, name) for _, entries in placed):
             raise unknown_name(name, [entries for _, entries in placed])
-    found = list[Compared]()
+    found, met = list[Compared](), list[int]()
     for section, entries in placed:
         pairs = _meeting(entries, names)
+        met += [len(entries[entry]) for pair in pairs for entry in pair]
         told = _told_by(entries, board.rules) if pairs else []
         found += [
             compared_in(section, evidence, evidence.compare(*pair))
@@ -105,6 +106,9 @@ def compare_by_name(board: Board, a: str, b: str) -> list[Compared]:
             for evidence in told
             if evidence.scores.keys() >= {*pair}
         ]
+    if met and not found:
+        lacking = "have one seed each" if max(met) == 1 else "lack a second trained seed or a score of both"
+        raise ConfigError(f"'{a}' and '{b}' {lacking}: nothing can be judged; run both with --seeds 3")
     if not found:
         raise ConfigError(
             f"'{a}' and '{b}' never stand in one section with one encoder; compare entries that share data, "

@@ -140,13 +140,17 @@ def make_row(
     )  # fmt: skip
 
 
+def was_trained(run: RunRecord) -> bool:
+    """Whether a run has pretrained anything itself."""
+    return run.training.steps > 0 or bool(run.cost.train_seconds)
+
+
 def _is_seedless(run: RunRecord) -> bool:
     """Whether no feature of a run follows from its seed: its encoder has no weights, or has them from elsewhere.
 
     What nobody trains and is no floor has its weights from a file; a floor with weights has them from its seed.
     """
-    is_trained = run.training.steps > 0 or bool(run.cost.train_seconds)
-    return not is_trained and (run.cost.parameters == 0 or run.standing == "contestant")
+    return not was_trained(run) and (run.cost.parameters == 0 or run.standing == "contestant")
 
 
 def _disclosure(runs: Sequence[RunRecord]) -> str:

@@ -30,7 +30,7 @@ from astrojepa_bench.board.charts import (
 from astrojepa_bench.board.citation import citation
 from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.drawings import Axis
-from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.entries import Row, was_trained
 from astrojepa_bench.board.inference import ALPHA
 from astrojepa_bench.board.page_details import mean_cost
 from astrojepa_bench.board.page_rows import (
@@ -223,21 +223,21 @@ def _forecasts(record: TrackRecord) -> str:
 
 def _counts(board: Board) -> dict[str, int]:
     """Count what the page shows."""
+    scored = [record for record in board.records if record.status in SCORED]
     return {
-        "runs": sum(record.status in SCORED for record in board.records),
+        "trained": sum(map(was_trained, scored)),
+        "untrained": sum(not was_trained(record) for record in scored),
         "entries": sum(len(section.rows) for section in board.sections),
         "sections": len(board.sections),
     }
 
 
 def _blocks(rows: Sequence[PageRow]) -> tuple[PageBlock, ...]:
-    """Gather rows by what they may learn from, those that are not ranked last; some floors belong to a group."""
+    """Gather rows by what they may learn from, those that are not ranked last."""
     found: dict[str, list[PageRow]] = {name: [] for name in BLOCKS}
     own = list[str]()
     for row in rows:
-        name = USES_LABELS if row.standing == "ceiling" else row.group or SELF_SUPERVISED
-        if row.standing == "floor" and name == SELF_SUPERVISED:
-            name = "floor"
+        name = {"ceiling": USES_LABELS, "floor": "floor"}.get(row.standing, row.group or SELF_SUPERVISED)
         if name not in found:
             own.append(name)
         found.setdefault(name, []).append(row)

@@ -9,7 +9,7 @@ from pathlib import Path
 from astrojepa_bench.board.terms import terms_text
 from astrojepa_bench.cli.data_target import load_target
 from astrojepa_bench.cli.printing import print
-from astrojepa_bench.data.look.sheet import contact_sheet, sheet_note
+from astrojepa_bench.data.look.sheet import contact_sheet, sheet_columns, sheet_note
 from astrojepa_bench.errors import ConfigError
 
 
@@ -26,9 +26,11 @@ def execute(arguments: Namespace) -> int:
         raise ConfigError(
             f"cannot write {out} ({error}); name a picture such as sheet.png with --picture"
         ) from None
+    rows = [row for column in sheet_columns(table, arguments.per_class) for row in column.rows.tolist()]
     facts = {
         "sheet": str(out),
         "galaxies": len(table),
+        "drawn": len(rows),
         "classes": len(table.present),
         "fingerprint": table.fingerprint,
         "caption": sheet_note(table, range(len(table))),
@@ -37,8 +39,10 @@ def execute(arguments: Namespace) -> int:
     if arguments.json:
         print(json.dumps(facts))
     else:
-        odd = int((table.anomaly > 0).sum())
-        print(f"{out}: {len(table):,} galaxies in {len(table.present)} classes, {odd} of them anomalies")
+        odd, kinds = int((table.anomaly > 0).sum()), len(table.present)
+        classes = "" if kinds == 0 else " in 1 class" if kinds == 1 else f" in {kinds} classes"
+        of_them = f", {odd} of them anomalies" if odd else ""
+        print(f"{out}: {len(table):,} galaxies{classes}{of_them}; {len(rows):,} are drawn")
         print(facts["caption"])
         if table.card.terms:
             print(terms_text(table.card.terms))

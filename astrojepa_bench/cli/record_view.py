@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.errors import ConfigError
@@ -40,16 +43,25 @@ def print_found(subject: str, out: Path, as_json: bool, curves: bool = False) ->
         if as_json:
             print(record.to_json(), end="")
         else:
-            _print_record(record, curves)
+            _print_record(record, curves, class_names(store.weights_path(record.run_id)))
     return bool(records)
 
 
-def _print_record(record: RunRecord, curves: bool) -> None:
+def class_names(weights: Path) -> list[str]:
+    """Read the names of a run's classes beside its weights; none where these are not at hand."""
+    try:
+        with safe_open(weights, "numpy") as file:  # PyTorch would take seconds
+            return [str(name) for name in json.loads(file.metadata()["galaxies"])["class_names"]]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _print_record(record: RunRecord, curves: bool, classes: Sequence[str]) -> None:
     facts = record.facts()
     print(*_headlines(record), sep="\n  ")
     print("  scores")
     for score in record.scores:
-        print(f"    {score_line(score)}")
+        print(f"    {score_line(score, classes)}")
     for warning in record.warnings:
         print(f"  warning: {warning}")
     for block in ("options", "health", "cost", "training", "environment", "provenance"):
@@ -87,10 +99,12 @@ def _value_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def score_line(score: RecordedScore) -> str:
-    """Return the line of one score: value, error, chance and direction."""
+def score_line(score: RecordedScore, classes: Sequence[str] = ()) -> str:
+    """Return the line of one score: value, error, chance and direction; a recall with the name of its class."""
     direction = "higher" if score.higher_is_better else "lower"
     chance = "" if score.chance is None else f", chance {score.chance:.3f}"
     error = "" if score.item_se is None else f" ± {score.item_se:.4f}"
-    name = f"{score.evaluator}.{score.metric}"
+    name, number = f"{score.evaluator}.{score.metric}", score.metric.removeprefix("recall_")
+    if number.isdigit() and int(number) < len(classes):
+        name += f" ({classes[int(number)]})"
     return f"{name:<34} {score.value:.4f}{error} (n={score.n}{chance}, {direction} is better)"

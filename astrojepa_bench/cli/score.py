@@ -10,8 +10,9 @@ from astrojepa_bench.board.render import read_board, write_board
 from astrojepa_bench.cli.console import progress
 from astrojepa_bench.cli.names import registry_of, settings_of, split_names
 from astrojepa_bench.cli.printing import print
-from astrojepa_bench.cli.record_view import score_line
+from astrojepa_bench.cli.record_view import class_names, score_line
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import choose_device
 from astrojepa_bench.runs.rescore import Rescored, rescore
 
@@ -45,12 +46,13 @@ def execute(arguments: Namespace) -> int:
 
 def _show(rescored: Rescored) -> None:
     record = rescored.record
+    classes = class_names(Store(rescored.path.parents[3]).weights_path(record.run_id))
     for name in rescored.added:
         reason = record.not_scored.get(name)
         spent = record.cost.evaluation.get(name, 0.0)
         print(f"{name}: {f'not scored: {reason}' if reason else f'{spent:.1f} s'}")
         for score in record.scores:
             if score.evaluator == name:
-                print(f"  {score_line(score)}")
+                print(f"  {score_line(score, classes)}")
     if not rescored.added:
         print(f"run {record.run_id} has these scores already")

@@ -339,12 +339,12 @@ def unmet_requirement(features: Features, evaluator: Evaluator, missing: Mapping
         missing: why an extra could not be had.
     """
     test = features.test
-    train_classes = np.unique(features.train.label[features.train.label >= 0])
-    labelled = all(bool((part.label >= 0).any()) for part in (features.val, test))
+    kinds = [len(np.unique(part.label[part.label >= 0])) for part in (features.train, features.val, test)]
     known: dict[str, tuple[bool, str]] = {
         "label": (
-            len(train_classes) >= 2 and labelled,
-            "the galaxies carry too few labels (two classes in train, some in val and test)",
+            kinds[0] >= 2 and min(kinds) >= 1,
+            f"too few labels: found {' / '.join(str(n or 'none') for n in kinds)} classes (train / val / test); "
+            "needed: two in train, one in val and test",
         ),
         "anomaly": (bool((test.anomaly > 0).any()), "no known anomalies among the test galaxies"),
         "factors": (bool(test.factors), "the galaxies carry no physical truth"),

@@ -9,13 +9,14 @@ from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
 ANOTHER_SCALE = 1.2  # ratio of pixel scales from which a galaxy looks another size
-UNNAMED_BAND = re.compile(r"red|green|blue|gr[ae]y|band_?\d+", re.IGNORECASE)  # says nothing of a filter
+COLOUR = re.compile("red|green|blue|gr[ae]y", re.IGNORECASE)  # of a picture: of no known filter
+NUMBERED_BAND = re.compile(r"band_?\d+", re.IGNORECASE)  # says nothing at all
 
 
 def domain_note(run: OpenRun, table: GalaxyTable) -> str | None:
     """Tell in one line where galaxies differ from those that a run was trained on: survey, bands, pixel scale.
 
-    Only what both state is compared.
+    Only what both state is compared; filters differ from colours of pictures, which name none.
 
     Args:
         run: a finished run.
@@ -31,10 +32,12 @@ def domain_note(run: OpenRun, table: GalaxyTable) -> str | None:
         learnt.append(facts.survey)
         seen.append(survey)
     mine, found = facts.spec.bands, table.spec.bands
-    named = not any(UNNAMED_BAND.fullmatch(band) for band in (*mine, *found))
-    if named and mine != found:
-        learnt.append(f"bands {', '.join(mine)}")
-        seen.append(f"bands {', '.join(found)}")
+    unnamed = any(NUMBERED_BAND.fullmatch(band) for band in (*mine, *found))
+    pictures = [any(COLOUR.fullmatch(band) for band in bands) for bands in (mine, found)]
+    if mine != found and not unnamed and not all(pictures):
+        words = ["colours of pictures:" if each else "bands" for each in pictures]
+        learnt.append(f"{words[0]} {', '.join(mine)}")
+        seen.append(f"{words[1]} {', '.join(found)}")
     scale, here = facts.pixel_scale, usual_pixel_scale(table)
     if scale and here and not 1 / ANOTHER_SCALE < here / scale < ANOTHER_SCALE:
         learnt.append(f"{scale:.3g} arcsec/px")

@@ -92,6 +92,14 @@ def by_place(sample: Sample, ra: float, dec: float, radius: float) -> Asked:
     index = int(np.nanargmin(distance))
     nearest_arcsec = float(distance[index])
     if nearest_arcsec > radius:
+        every = separations(table.ra, table.dec, ra, dec)
+        meant = int(np.nanargmin(every))
+        if every[meant] <= radius:
+            raise ConfigError(
+                f"none of the {sample.title} lies within {radius:g} arcsec of ra {ra:g}, dec {dec:g}; "
+                f"{table.ids[meant]} does, of split {table.split[meant]}: name the galaxies with -d DATA, and all "
+                "of them are looked at"
+            )
         raise ConfigError(
             f"none of the {sample.title} lies within {radius:g} arcsec of ra {ra:g}, dec {dec:g}; the nearest, "
             f"{table.ids[rows[index]]}, is {nearest_arcsec:,.1f} arcsec away: give a larger --radius or others"

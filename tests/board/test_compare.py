@@ -151,6 +151,17 @@ def test_what_cannot_be_compared_is_refused(board, a, b, message):
     assert "\n" not in str(caught.value)
 
 
+def test_one_seed_each_is_said_to_judge_nothing(make_run):
+    """They stand in one section with one encoder: what lacks is a second seed."""
+    board = build_board([
+        make_run("alpha", "random", 0, 0.7), make_run("untrained", "none", 0, 0.6, standing="floor"),
+    ])  # fmt: skip
+    with pytest.raises(
+        ConfigError, match="have one seed each: nothing can be judged; run both with --seeds 3"
+    ):
+        compare_by_name(board, "alpha+random", "untrained+none")
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [

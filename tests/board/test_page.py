@@ -250,6 +250,23 @@ def test_groups_stand_in_blocks_of_their_own(six_entries):
     assert "of a kind <of its own>" in text
 
 
+def test_a_floor_is_a_floor_whatever_its_group(make_run):
+    """Hand-made measurements as an encoder learn nothing; what learnt and what did not is counted apart."""
+    floor = make_run(
+        "untrained", "none", 0, 0.6, encoder="profile", standing="floor", cost={"train_seconds": 0.0}
+    )
+    board = build_board([make_run(), floor])
+    (section,) = board.sections
+    rows = [
+        replace(row, group="told by measurements") if row.standing == "floor" else row for row in section.rows
+    ]
+    text = Found(html_page(replace(board, sections=(replace(section, rows=tuple(rows)),)))).text
+
+    assert "Told by measurements" not in text
+    assert "Floors untrained encoders" in text
+    assert "1 training run and 1 run without training: 2 entries in 1 table, one for each" in text
+
+
 def test_a_repetition_by_others_makes_a_row_rerun(make_run):
     """Equal or inside the forecast: re-run; outside: said so; none: reported."""
     assert state_of([make_run()]) == "reported"

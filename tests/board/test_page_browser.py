@@ -303,6 +303,17 @@ def test_page_fits_a_telephone(browser, path):
     assert browser("[...document.querySelectorAll('[role=tab]')].every(e => e.offsetHeight >= 24)")
 
 
+def test_a_table_wider_than_the_page_says_so(browser, path):
+    """Its last columns are reached by scrolling; where all are seen nothing is said."""
+    shown = "document.querySelector('[role=tabpanel]:not([hidden]) .more').offsetHeight > 0"
+    browser.open(path, screen=PHONE)
+    assert browser(f"new Promise(done => requestAnimationFrame(() => setTimeout(() => done({shown}), 50)))")
+    browser.open(path, screen=dict(DESK, width=2400))
+    frame = "document.querySelector('[role=tabpanel]:not([hidden]) .scroll')"
+    wide = f"{frame}.scrollWidth > {frame}.clientWidth"
+    assert browser(f"new Promise(done => setTimeout(() => done(({shown}) === ({wide})), 100))")
+
+
 def test_links_lead_to_a_tab_and_to_a_row(browser, path):
     """An address with the name of an entry opens its tab and its row."""
     browser.open(path)

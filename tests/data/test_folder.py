@@ -19,6 +19,32 @@ def test_words_are_classes_in_sorted_order(files, tmp_path):
     assert "8 galaxies are unlabelled" in table.card.notes
 
 
+def test_notes_name_classes_and_count_in_words(files, tmp_path):
+    """A class too small is told by its name; what nobody labelled is not stratified by class."""
+    notes = files.load(
+        files.tabled(tmp_path / "f", label=["bar", "ring", "", "disc", *["bar", "disc"] * 10])
+    ).card.notes
+    assert "class 'ring' has a single galaxy; its label is unused" in notes
+    assert "2 galaxies are unlabelled" in notes
+    assert "1 galaxy is unlabelled" in files.load(
+        files.tabled(tmp_path / "g", label=["", "bar", *["bar", "disc"] * 11])
+    ).card.notes  # fmt: skip
+    bare = files.load(files.tabled(tmp_path / "h", label=[""] * 24)).card.notes
+    assert "stratified" not in str(bare)
+    assert "24 galaxies are unlabelled" in bare
+
+
+def test_sizes_on_the_sky_differ_by_more_than_rounding(files, tmp_path):
+    """The last digit of a number is no second field of view; a pixel scale is told as the files have it."""
+    noisy = np.where(np.arange(24) % 2, 0.4, 0.4 * (1 + 1e-7))
+    told = str(files.load(files.tabled(tmp_path / "f", pixel_scale=noisy)).card.notes)
+    assert "0.4 arcsec a pixel as stored" in told
+    assert "fields of view" not in told
+    two = str(files.load(files.tabled(tmp_path / "g", pixel_scale=[0.2, 0.4] * 12)).card.notes)
+    assert "images show 2 fields of view" in two
+    assert "as stored" not in two
+
+
 @pytest.mark.parametrize("unlabelled", [255, -1, -99, np.nan])
 def test_numbers_are_classes_in_numerical_order(files, tmp_path, unlabelled):
     """Class 10 comes after class 9, keeps its number as its name, and 255, negatives and NaN mean unlabelled."""

@@ -37,11 +37,25 @@ def test_another_survey_bands_and_scale_are_told(seen):
 
 
 @pytest.mark.parametrize(
-    "theirs", [{}, {"scale": 0.42}, {"licence": "yours", "scale": None}, {"bands": ("red", "green", "blue")}]
+    "theirs",
+    [{}, {"scale": 0.42}, {"licence": "yours", "scale": None}, {"bands": ("band_0", "band_1", "band_2")}],
 )
 def test_what_is_the_same_or_unknown_is_no_news(seen, theirs):
-    """Colours of a JPEG are of no known filter."""
+    """Numbered bands may be of any filter."""
     assert domain_note(*seen(**theirs)) is None
+
+
+def test_filters_are_no_colours_of_pictures(seen):
+    """Flux in z, r, g is not what a run has learnt of JPEGs, and the other way round; JPEGs are like JPEGs."""
+    run, table = seen(("z", "r", "g"))
+    jpegs = replace(run.spec, bands=("red", "green", "blue"))
+    of_pictures = replace(run, facts=replace(run.facts, spec=jpegs))
+
+    note = domain_note(of_pictures, table)
+    assert "theirs is bands z, r, g; run " in note
+    assert "learnt from colours of pictures: red, green, blue:" in note
+    assert "theirs is colours of pictures: red, green, blue; run " in domain_note(*seen(jpegs.bands))
+    assert domain_note(of_pictures, replace(table, spec=replace(table.spec, bands=jpegs.bands))) is None
 
 
 def test_bands_of_the_same_names_are_put_in_order(seen):

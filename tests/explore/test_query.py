@@ -40,6 +40,14 @@ def test_an_id_is_found_as_it_is_written(sample):
         by_id(sample, learnt)
 
 
+def test_a_place_in_another_split_is_told_with_what_names_all(placed):
+    """A larger radius would find another galaxy than the one that is meant."""
+    every = placed([150.0, 30.0], [0.0, 0.0])
+    sample = Sample(every.run, every.table, every.rows[:1], own=True)
+    with pytest.raises(ConfigError, match=f"{every.table.ids[1]} does, of split .* with -d DATA"):
+        by_place(sample, 30.0, 0.0, 5.0)
+
+
 def test_distances_are_those_of_the_sphere():
     """Across the origin of right ascension, beside a pole, and not mirrored: east is not west."""
     found = separations(

@@ -91,7 +91,7 @@
       block.hidden = here === 0;
       shown += here;
     }
-    form.querySelector("output").textContent = shown === total ? `${total} entries` : `${shown} of ${total} entries`;
+    form.querySelector("output").textContent = `${shown === total ? "" : `${shown} of `}${total} ${total === 1 ? "entry" : "entries"}`;
   };
 
   // --- links into the page: #tab, or #entry inside a tab ---
@@ -127,6 +127,10 @@
       form.addEventListener("reset", () => setTimeout(() => filter(form)));
       filter(form);
     }
+    const frames = new ResizeObserver(found => {
+      for (const { target } of found) target.previousElementSibling.hidden = target.scrollWidth <= target.clientWidth;
+    });
+    for (const table of all("table.board")) frames.observe(table.parentElement);
     if (tabs().length) choose(document.querySelector("[role=tab][aria-selected=true]"));
     addEventListener("hashchange", follow);
     follow();

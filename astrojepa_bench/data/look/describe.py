@@ -52,7 +52,10 @@ class Description:
 def describe(table: GalaxyTable) -> Description:
     """Count and measure a table."""
     facts = {"redshift": table.redshift, "ra [deg]": table.ra, "dec [deg]": table.dec}
-    columns = {**facts, "pixel scale [arcsec]": table.pixel_scale, **table.factors}
+    scale = (
+        f"pixel scale at {table.spec.size_px} px [arcsec]"  # of images as they are trained on, not as stored
+    )
+    columns = {**facts, scale: table.pixel_scale, **table.factors}
     numbers = {name: Range.of(column) for name, column in columns.items() if column is not None}
     members = np.ones(1) if table.group is None else np.unique(table.group, return_counts=True)[1]
     shared = members[members > 1]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.convert import Converted
 from astrojepa_bench.data.sources.catalogue import Catalogue
@@ -31,6 +31,7 @@ OnBadImage: TypeAlias = Literal["fail", "skip"]
 ALL = "all their copies were dropped"
 SHOWN = 3  # classes that a note names
 FAR_OFF = 0.1  # of a share, beyond what rounding does to some dozens of galaxies
+ALIKE = 0.001  # sizes on the sky whose ratio is nearer to 1 differ by rounding
 COINCIDENT_ARCSEC = 1.0  # two entries nearer than this are one galaxy
 
 
@@ -146,10 +147,16 @@ def _labelled(catalogue: Catalogue) -> tuple[Catalogue, list[str]]:
     """Drop the labels of classes too small to be split, and note it."""
     rare = rare_classes(catalogue.label)
     kept = np.where(np.isin(catalogue.label, rare), -1, catalogue.label)
-    notes = [f"class {label} has a single galaxy; its label is unused" for label in rare]
     found = np.unique(kept[kept >= 0])
+    words = {label: f"class {label}" for label in (*rare, *found.tolist())}
+    words |= {
+        label: f"class '{shown(catalogue.class_names[label])}'"
+        for label in words
+        if label < len(catalogue.class_names)
+    }
+    notes = [f"{words[label]} has a single galaxy; its label is unused" for label in rare]
     if len(found) == 1:
-        notes.append(f"class {found[0]} is the only one; labels are unused")
+        notes.append(f"{words[found[0]]} is the only one; labels are unused")
     return replace(catalogue, label=kept), notes
 
 
@@ -159,17 +166,34 @@ def _sides(rows: np.ndarray) -> Int[np.ndarray, " row"]:
     return sides
 
 
+def _different(values: Float[np.ndarray, " row"]) -> list[float]:
+    """Return the values, NaN and what rounding has made of another left out, ascending."""
+    known, found, at = np.unique(values[values > 0]), list[float](), 0
+    while at < len(known):
+        found.append(float(known[at]))
+        at = int(np.searchsorted(known, known[at] * (1 + ALIKE), side="right"))
+    return found
+
+
+def counted_as(count: int, one: str, many: str) -> str:
+    """Write a count before what is counted: `1 galaxy is`, `2 galaxies are`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def _differences(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
     sides, oblong = _sides(rows), rows["height"] != rows["width"]
-    scales = np.unique(catalogue.field_arcsec[~np.isnan(catalogue.field_arcsec)])
+    scales = _different(catalogue.field_arcsec)
     missing = int(np.isnan(catalogue.redshift).sum())
+    stored = _different(catalogue.field_arcsec / sides)
+    wide = f", {stored[0]:.4g} arcsec a pixel as stored" if len(stored) == 1 else ""
     return true_notes({
-        f"images are {sides.min()} px": not np.ptp(sides),
+        f"images are {sides.min()} px{wide}": not np.ptp(sides),
         f"images are of {len(np.unique(sides))} sizes, {sides.min()} to {sides.max()} px": np.ptp(sides),
-        f"{oblong.sum()} images are not square: their central square is read": oblong.any(),
-        f"images show {len(scales)} fields of view, {scales.min(initial=1e9):.4g} to "
-        f"{scales.max(initial=0):.4g} arcsec": len(scales) > 1,
-        f"{missing} galaxies have no redshift": 0 < missing < len(catalogue),
+        f"{counted_as(int(oblong.sum()), 'image is', 'images are')} not square: the central square is "
+        "read": oblong.any(),
+        f"images show {len(scales)} fields of view, {min(scales, default=0):.4g} to "
+        f"{max(scales, default=0):.4g} arcsec": len(scales) > 1,
+        f"{counted_as(missing, 'galaxy has', 'galaxies have')} no redshift": 0 < missing < len(catalogue),
     })  # fmt: skip
 
 
@@ -179,9 +203,10 @@ def _divided(catalogue: Catalogue, groups: np.ndarray, splits: np.ndarray) -> li
     moved = 0 if declared is None else count_moved(declared, splits)
     counts = " / ".join(f"{(splits == name).sum()} {name}" for name in ("train", "val", "test"))
     unlabelled = int((catalogue.label < 0).sum())
+    by_class = ", stratified by class" if unlabelled < len(catalogue) else ""
     return true_notes({
-        f"{counts}, {'stratified by class' if declared is None else 'as the source declares'}": True,
-        f"{unlabelled} galaxies are unlabelled": unlabelled,
+        f"{counts}{by_class if declared is None else ', as the source declares'}": True,
+        f"{counted_as(unlabelled, 'galaxy is', 'galaxies are')} unlabelled": unlabelled,
         f"{len(crowded)} groups of overlapping images hold {crowded.sum()} galaxies": len(crowded),
         f"{moved} galaxies left their declared split to stay with one they overlap": moved,
     })  # fmt: skip
