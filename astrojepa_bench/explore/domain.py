@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from astrojepa_bench.data.look.survey import survey_of, usual_pixel_scale
+from astrojepa_bench.data.sources.band_order import places_of
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
@@ -32,7 +33,7 @@ def domain_note(run: OpenRun, table: GalaxyTable) -> str | None:
         seen.append(survey)
     mine, found = facts.spec.bands, table.spec.bands
     named = not any(UNNAMED_BAND.fullmatch(band) for band in (*mine, *found))
-    if named and mine != found:
+    if named and places_of(mine, found) != [*range(len(mine))]:
         learnt.append(f"bands {', '.join(mine)}")
         seen.append(f"bands {', '.join(found)}")
     scale, here = facts.pixel_scale, usual_pixel_scale(table)

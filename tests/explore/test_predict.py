@@ -15,9 +15,10 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import extract, kept_features, load_features
 from astrojepa_bench.events import listening
 from astrojepa_bench.explore import probes as probes_module
-from astrojepa_bench.explore.predict import distinct, prediction_table
+from astrojepa_bench.explore.predict import prediction_table
 from astrojepa_bench.explore.probes import COVERAGE, RedshiftScatter, fit_probes
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.table_formats import distinct
 from astrojepa_bench.runs.open_run import Reopened
 
 
