@@ -108,6 +108,19 @@ def test_maps_are_pictures(sample):
         assert picture_bytes(figure).startswith(b"\x89PNG")
 
 
+def test_a_map_of_none_whose_colour_is_known_is_drawn(sample, run, table):
+    """Of 60,000 galaxies with five redshifts, the 5,000 that are drawn may have none."""
+    few = np.where(np.arange(len(table)) == sample.rows[0], 0.1, np.nan)
+    unlabelled = replace(table, label=np.full(len(table), -1), redshift=few)
+    made = replace(make_map(Sample(run, unlabelled, sample.rows), "pca"))
+    without = replace(made, index=made.index[1:], places=made.places[1:])
+    axes = map_figure(without).axes
+
+    assert len(map_figure(made).axes) == 2  # with a colour bar
+    assert len(axes) == 1
+    assert axes[0].get_legend().get_texts()[0].get_text() == f"unknown ({len(sample) - 1})"
+
+
 def test_a_map_of_the_runs_own_galaxies_is_made_once(sample, monkeypatch):
     """Its places are kept with the features and read again; those of other galaxies are not."""
     first = make_map(sample)
