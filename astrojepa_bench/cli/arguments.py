@@ -277,7 +277,7 @@ def anomalies(parser: ArgumentParser) -> None:
   astrojepa-bench anomalies latest --out board -d my_images/ --by max_mse --table odd.fits"""
     _looking(
         parser,
-        table="table to write: .csv, .parquet, .fits or .vot; the mosaic is written next to it as .png",
+        table=f"{TABLE}; the mosaic is written next to it as .png",
     )
     parser.add_argument(
         "--by",

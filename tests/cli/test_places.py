@@ -230,7 +230,7 @@ def test_what_a_word_takes_is_written_as_such(word, tmp_path):
             assert picture_bytes(new_figure(2, 2, "a picture"), ending.removeprefix("."))
         if word in ("table", "latents"):
             check_format(tmp_path / f"x{ending}", ENDINGS[word])
-    texts = [text for parser in COMMANDS.values() for action in parser._actions
-             if action.dest == word and (text := action.help)]  # fmt: skip
+    takers = [parser for parser in COMMANDS.values() if word in (parser.get_default("products") or ())]
+    texts = [str(action.help) for parser in takers for action in parser._actions if action.dest == word]
     assert texts
     assert all(listed(ENDINGS[word]) in text for text in texts)

@@ -1,5 +1,8 @@
 """Anomaly scores: the odd one is found, distances are scikit-learn's, errors are a galaxy's own."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,7 @@ from astrojepa_bench.explore import anomalies
 from astrojepa_bench.explore.anomalies import BY_ERROR, SCORES, anomaly_table, distance_scores
 from astrojepa_bench.explore.sample import Sample, chosen_sample, own_sample, own_split
 from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.store import Store
 
 
 @pytest.fixture
@@ -99,8 +103,9 @@ def test_the_function_of_the_notebooks_scores_a_whole_table(run, table):
 
 
 def test_a_report_predicts_only_what_was_kept(run, table, galaxies, tmp_path, monkeypatch):
-    """Errors are kept of the run's own test galaxies; the same galaxies given as a dataset are not predicted again."""
+    """Errors are kept of the run's own test galaxies; given as a dataset they are not predicted again."""
     settings, registry = {"dataset": {"path": str(galaxies)}}, load_registry()
+    run = replace(run, store=Store(shutil.copytree(run.store.out, tmp_path / "out")))
     own = own_sample(run, registry, settings, tmp_path)
     anomaly_table(own)  # keeps them
     monkeypatch.setattr(anomalies, "prediction_errors", None)

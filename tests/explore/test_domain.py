@@ -58,7 +58,7 @@ def test_bands_of_the_same_names_are_put_in_order(seen):
 
 
 def test_bands_are_known_by_any_name_of_theirs(seen):
-    """ "DES-G" is g; in the order of the run that is no news, in another it is put right and told."""
+    """A band DES-G is g: in the order of the run that is no news, in another it is put right and told."""
     run, table = seen(("g", "r", "i"))
     stated = {
         order: replace(table, spec=replace(table.spec, bands=tuple(f"DES-{band}" for band in order)))
