@@ -107,6 +107,16 @@ def named(error: BaseException) -> str:
     return f"{type(error).__name__}: {said_by(error)}".removesuffix(": ")[:LONGEST]
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an exception says; one that the bench did not foresee is called by its kind, too.
+
+    Example:
+        >>> reason_of(DataError("no galaxy")), reason_of(IndexError("out of bounds"))
+        ('no galaxy', 'IndexError: out of bounds')
+    """
+    return said_by(error) if isinstance(error, BenchError) else named(error)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the nearest known names in a question, and list all known ones.
 

@@ -7,7 +7,7 @@ which would stall a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -74,6 +74,16 @@ class Card:
 Images: TypeAlias = (
     UInt8[np.ndarray, "galaxy band height width"] | Float16[np.ndarray, "galaxy band height width"]
 )
+
+
+def class_name(names: Sequence[str], number: int) -> str:
+    """Return the name of a class, its number where nobody named it.
+
+    Example:
+        >>> class_name(("disc",), 0), class_name(("disc",), 1)
+        ('disc', 'class 1')
+    """
+    return names[number] if number < len(names) else f"class {number}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,9 +7,9 @@ import pytest
 from astropy.table import Table
 
 import astrojepa_bench as ab
-from astrojepa_bench.api.galaxies import in_bands_of
 from astrojepa_bench.data.look.sheet import as_rgb
 from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.explore.sample import in_bands_of
 
 COUNT, SIDE = 24, 16
 

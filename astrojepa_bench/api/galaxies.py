@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cache as once
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from astrojepa_bench.options import Settings, check_all_used
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.component import Component
-from astrojepa_bench.types import SPLITS, GalaxyTable
+from astrojepa_bench.types import SPLITS, GalaxyTable, class_name
 
 SIZE_PX = 64  # as `data info`
 Given: TypeAlias = str | Path | np.ndarray | GalaxyTable | Dataset
@@ -47,7 +47,8 @@ class LoadedGalaxies(GalaxyTable):
     @property
     def facts(self) -> pd.DataFrame:
         """What is known of each galaxy, one row a galaxy in the order of `images`."""
-        names = np.array([*class_names(self), ""], dtype=object)
+        known = [class_name(self.card.class_names, number) for number in range(self.classes)]
+        names = np.array([*known, ""], dtype=object)
         frame = pd.DataFrame({"id": self.ids, "split": self.split, "class": names[self.label]})
         flat = {name: values for name, values in self.numbers.items() if values.ndim == 1}
         return frame.assign(**flat)
@@ -173,26 +174,7 @@ def read_named(
     return LoadedGalaxies(**held, dataset=name, options=options)
 
 
-def in_bands_of(table: GalaxyTable, bands: tuple[str, ...]) -> GalaxyTable:
-    """Return a table with its bands in another order, where they are the same; else the table as it is."""
-    found = table.spec.bands
-    if found == bands or sorted(found) != sorted(bands):
-        return table
-    order = [found.index(name) for name in bands]
-    spec = replace(
-        table.spec, bands=bands, mean=tuple(table.spec.mean[at] for at in order),
-        std=tuple(table.spec.std[at] for at in order),
-    )  # fmt: skip
-    return replace(table, images=np.ascontiguousarray(table.images[:, order]), spec=spec)
-
-
 # --- words --------------------------------------------------------------------------------------------------
-
-
-def class_names(table: GalaxyTable) -> list[str]:
-    """Return the names of the classes, by number where nobody named them."""
-    names = table.card.class_names
-    return [names[at] if at < len(names) else f"class {at}" for at in range(table.classes)]
 
 
 def _size(table: GalaxyTable) -> str:

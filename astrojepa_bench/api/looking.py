@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from astrojepa_bench.api.arrays import as_seen
 from astrojepa_bench.api.cards import card
-from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, in_bands_of, named, read_named
+from astrojepa_bench.api.galaxies import Given, LoadedGalaxies, named, read_named
 from astrojepa_bench.api.progress import showing
 from astrojepa_bench.api.results import RunResult
 from astrojepa_bench.api.settings import by_address
@@ -315,7 +315,7 @@ def galaxies_for(
     bands: str | Sequence[str] | None = None,
     ids: Sequence[object] | np.ndarray | None = None,
 ) -> GalaxyTable | Dataset:
-    """Return galaxies as a run can see them: at its size, and with its bands in its order where they are the same.
+    """Return galaxies as a run can see them: at its size, whatever the order of the bands.
 
     Raises:
         ConfigError: they are neither a data set nor a path nor images, or options do not go with them.
@@ -323,7 +323,7 @@ def galaxies_for(
     """
     px, cache = run.spec.size_px, default_cache()
     if isinstance(dataset, LoadedGalaxies) and not settings and dataset.spec.size_px == px:
-        return in_bands_of(dataset, run.spec.bands)
+        return dataset
     if isinstance(dataset, np.ndarray | GalaxyTable | Dataset) and not isinstance(dataset, LoadedGalaxies):
         if settings:
             raise ConfigError(
@@ -331,13 +331,9 @@ def galaxies_for(
             )
         if isinstance(dataset, Dataset):
             return dataset
-        table = (
-            dataset
-            if isinstance(dataset, GalaxyTable)
-            else as_seen(run, dataset, cache, bands=bands, ids=ids)
-        )
-        return in_bands_of(table, run.spec.bands)
+        if isinstance(dataset, GalaxyTable):
+            return dataset
+        return as_seen(run, dataset, cache, bands=bands, ids=ids)
     name, known = named(load_registry, dataset, cache, bands=bands, ids=ids)
     with only_looked_at():
-        table = read_named(load_registry(), name, known, settings, px, cache)
-    return in_bands_of(table, run.spec.bands)
+        return read_named(load_registry(), name, known, settings, px, cache)

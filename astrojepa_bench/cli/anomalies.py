@@ -10,10 +10,11 @@ from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.explore.anomalies import anomaly_table, check_draws, check_score
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.mosaic import anomalies_figure
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
+from astrojepa_bench.explore.tables import check_format, write_table
 
 SHOWN = 10
 

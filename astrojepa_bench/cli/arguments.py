@@ -24,6 +24,7 @@ from astrojepa_bench.cli.shared_arguments import runs_folder as _runs_folder
 from astrojepa_bench.cli.shared_arguments import settings as _settings
 from astrojepa_bench.cli.shared_arguments import target as _target
 from astrojepa_bench.cli.shared_arguments import writing as _writing
+from astrojepa_bench.explore.endings import ENDINGS, listed
 
 # --- runs ------------------------------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ def export(parser: ArgumentParser) -> None:
     """Declare the arguments of `export`."""
     parser.epilog = "example:\n  astrojepa-bench export 3f9a2c --weights encoder.safetensors"
     _run(parser)
-    _writing(parser, weights="file to write: .safetensors")
+    _writing(parser, weights=f"file to write: {listed(ENDINGS['weights'])}")
     _json(parser)
 
 
@@ -266,7 +267,7 @@ def embed(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench embed 3f9a2c --latents latents.h5
   astrojepa-bench embed latest --out board -d my_images/ --latents latents.fits"""
-    _looking(parser, latents="latents to write: .h5, .npz, .parquet or .fits")
+    _looking(parser, latents=f"latents to write: {listed(ENDINGS['latents'])}")
 
 
 def anomalies(parser: ArgumentParser) -> None:
@@ -276,7 +277,7 @@ def anomalies(parser: ArgumentParser) -> None:
   astrojepa-bench anomalies latest --out board -d my_images/ --by max_mse --table odd.fits"""
     _looking(
         parser,
-        table="table to write: .csv, .parquet, .fits or .vot; the mosaic is written next to it as .png",
+        table=f"{TABLE}; the mosaic is written next to it as .png",
     )
     parser.add_argument(
         "--by",
@@ -323,4 +324,4 @@ def report(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench report 3f9a2c --page report.html
   astrojepa-bench report latest --out board -d my_images/ --page report.html"""
-    _looking(parser, page="page to write: .html")
+    _looking(parser, page=f"page to write: {listed(ENDINGS['page'])}")

@@ -21,9 +21,10 @@ from astrojepa_bench.explore.clusters import (
     find_clusters,
     title_of,
 )
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
+from astrojepa_bench.explore.tables import check_format, write_table
 
 
 def execute(arguments: Namespace) -> int:

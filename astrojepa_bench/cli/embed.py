@@ -8,7 +8,8 @@ from argparse import Namespace
 from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
-from astrojepa_bench.explore.latents import LATENT_FORMATS, write_latents
+from astrojepa_bench.explore.endings import LATENT_FORMATS
+from astrojepa_bench.explore.latents import write_latents
 from astrojepa_bench.explore.tables import check_format
 
 

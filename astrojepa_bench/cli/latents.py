@@ -9,11 +9,12 @@ from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.query import asked_for, check_query, facts_of, told_of
 from astrojepa_bench.cli.run_target import looking
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.latents_figure import latents_figure
 from astrojepa_bench.explore.latents_map import patch_table
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, facts_table, write_table
+from astrojepa_bench.explore.tables import check_format, facts_table, write_table
 
 
 def execute(arguments: Namespace) -> int:

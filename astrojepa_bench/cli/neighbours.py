@@ -9,10 +9,11 @@ from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.query import PLACES, asked_for, check_query, facts_of, sample_among, told_of
 from astrojepa_bench.cli.run_target import looking
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.figures import check_picture, write_figure
 from astrojepa_bench.explore.neighbours import find_neighbours, neighbours_figure
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
+from astrojepa_bench.explore.tables import check_format, write_table
 
 SHOWN = ["rank", "index", "id", "class", "anomaly_type", "ra", "dec", "redshift", "similarity"]
 

@@ -11,11 +11,12 @@ from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.query import PLACES
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.data.cache_folder import default_cache
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.predict import prediction_table
 from astrojepa_bench.explore.probes import fit_probes
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import TABLE_FORMATS, check_format, write_table
+from astrojepa_bench.explore.tables import check_format, write_table
 from astrojepa_bench.runs.open_run import Reopened, reopen_galaxies
 
 SHOWN = 10

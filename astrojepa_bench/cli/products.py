@@ -14,12 +14,7 @@ from astrojepa_bench.suites import Suite
 
 
 def made_of(records: Iterable[RunRecord], suite: Suite, request: RunRequest, registry: Registry) -> Products:
-    """Write the products of the first seed of each entry that the suite names; floors have none.
-
-    Raises:
-        ConfigError: a file cannot be written.
-        DataError: the galaxies cannot be read any more.
-    """
+    """Write the products of the first seed of each entry that the suite names; floors have none."""
     asked = {name for block in suite.grid(request.grid) for name in block.objectives}
     firsts = dict[str, RunRecord]()
     for record in records:

@@ -8,13 +8,14 @@ from argparse import Namespace
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.explore.endings import PAGES
 from astrojepa_bench.explore.report import report
 from astrojepa_bench.results.store import write_atomically
 
 
 def execute(arguments: Namespace) -> int:
     """Write the page and print where it is."""
-    if arguments.page.suffix.lower() not in (".html", ".htm"):
+    if arguments.page.suffix.lower() not in PAGES:
         raise ConfigError(
             f"{arguments.page}: '{arguments.page.suffix}' is not an HTML page; use a name that ends in .html"
         )

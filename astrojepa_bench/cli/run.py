@@ -205,7 +205,8 @@ def show(result: GridResult, request: RunRequest, products: Products | None = No
         print(f"left out: {line}", file=sys.stderr)
     if as_json:
         paths = [str(path) for path in result.paths]
-        made = {} if products is None else {"products": [str(path) for path in products.paths]}
+        paths_made = [] if products is None else [str(path) for path in products.paths]
+        made = {} if products is None else {"products": paths_made, "absent": [*products.absent]}
         print(json.dumps({"records": paths, "trained": [*result.trained], "board": str(page), **made}))
         return
     more = set(request.evaluators) - {"core", *EVALUATOR_SETS["core"]}

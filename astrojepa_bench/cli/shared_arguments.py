@@ -1,4 +1,4 @@
-"""Arguments that several commands take, declared once; argparse and nothing else is imported."""
+"""Arguments that several commands take, declared once; no library but argparse is imported."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
 from collections.abc import Sequence
 from pathlib import Path
 
+from astrojepa_bench.explore.endings import ENDINGS, listed
+
 RUNS = Path("astrojepa-runs")
-PICTURE = "picture to write: .png, .pdf, .svg or .jpg"
-TABLE = "table to write: .csv, .parquet, .fits or .vot"
-ENDINGS = {
-    "picture": (".png", ".pdf", ".svg", ".jpg", ".jpeg"),
-    "page": (".html", ".htm"),
-    "table": (".csv", ".parquet", ".fits", ".vot"),
-    "latents": (".h5", ".npz", ".parquet", ".fits"),
-    "weights": (".safetensors",),
-}
-"""What a command can write, by the word of its flag: `--out FILE` means the product whose ending the file has."""
+PICTURE = f"picture to write: {listed(ENDINGS['picture'])}"
+TABLE = f"table to write: {listed(ENDINGS['table'])}"
 
 
 def common(parser: ArgumentParser) -> None:

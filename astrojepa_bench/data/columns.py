@@ -84,6 +84,17 @@ def with_columns(table: GalaxyTable, path: Path | None) -> GalaxyTable:
     return replace(table, columns={name: _placed(each, places) for name, each in columns.items()}, card=card)
 
 
+def are_row_numbers(ids: np.ndarray) -> bool:
+    """Return whether ids look like the numbers of rows, which name the same galaxies only in the same file.
+
+    Example:
+        >>> are_row_numbers(np.array(["0", "2"])), are_row_numbers(np.array(["1237648720693755918"]))
+        (True, False)
+    """
+    # Twice as many: some rows may have been left out.
+    return all(name.isdecimal() and len(name) < 19 and int(name) < 2 * len(ids) for name in ids.tolist())
+
+
 def _names(path: Path, arrays: _Arrays, table: GalaxyTable) -> tuple[str, list[str] | None]:
     """Find the column of names and what it holds; another than `id` goes before others where it names a galaxy.
 

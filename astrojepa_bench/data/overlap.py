@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
 from astrojepa_bench.data.column_names import candidates
+from astrojepa_bench.data.columns import are_row_numbers
 from astrojepa_bench.data.convert import convert, file_sha256, fingerprint
 from astrojepa_bench.data.extras import open_source
 from astrojepa_bench.data.given import read_at_most
@@ -135,7 +136,7 @@ def find_overlap(table: GalaxyTable, listed: Listed, radius_arcsec: float, cache
     by: dict[str, Bool[np.ndarray, " galaxy"]] = {}
     if len(listed.ids):
         by["id"] = np.isin(table.ids, listed.ids)
-        if all(name.isdecimal() and int(name) < 2 * len(table) for name in table.ids.tolist()):
+        if are_row_numbers(table.ids):
             emit("note", text="ids here are row numbers; they name the same galaxies only in the same file")
     if table.ra is not None and table.dec is not None and placed(listed.ra, listed.dec).any():
         by["sky"] = _near(table.ra, table.dec, listed, radius_arcsec)

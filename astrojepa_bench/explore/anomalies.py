@@ -15,11 +15,8 @@ from astrojepa_bench.evaluation.kept_extra import ExtrasContext
 from astrojepa_bench.evaluation.prediction_errors import DRAWS, prediction_errors
 from astrojepa_bench.evaluation.store import FeatureFile
 from astrojepa_bench.evaluators.probes.anomaly_scores import mahalanobis_scores, neighbour_scores
-from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
-from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.open_run import OpenRun
-from astrojepa_bench.types import GalaxyTable
 
 NEIGHBOURS = 10
 BY_DISTANCE = ("knn_distance", "mahalanobis_distance")
@@ -27,27 +24,6 @@ BY_ERROR = ("mean_mse", "max_mse", "mean_cosine", "min_cosine", "prediction_erro
 SCORES = (*BY_DISTANCE, *BY_ERROR)
 LOWER_IS_STRANGER = frozenset({"mean_cosine", "min_cosine"})
 Scores = Mapping[str, Float[np.ndarray, " galaxy"]]
-
-
-def compute_jepa_anomaly_scores(
-    run: OpenRun, dataset: GalaxyTable | Dataset | None = None, *, draws: int = DRAWS
-) -> pd.DataFrame:
-    """Score how anomalous galaxies are, highest score first.
-
-    Args:
-        run: a finished run (`open_run`).
-        dataset: its galaxies are scored, all of them; None: the run's own test galaxies.
-        draws: of masks, over which prediction errors are averaged; fewer take less time.
-
-    Returns:
-        one row a galaxy, see `anomaly_table`.
-
-    Raises:
-        ConfigError: the run's own galaxies lie in files; give them as a dataset. Or `draws` is no number from 1 on.
-        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
-    """
-    check_draws(draws)
-    return anomaly_table(sample_of(run, dataset), draws=draws)
 
 
 def anomaly_table(
@@ -87,7 +63,7 @@ def anomaly_table(
     check_score(by)
     check_draws(draws)
     scores = {**distance_scores(sample)}
-    if predicts or errors_are_kept(sample):
+    if predicts or errors_are_kept(sample, draws):
         scores |= error_scores(sample, draws)
     if np.isnan(scores[by]).all():
         raise ConfigError(f"the objective predicts nothing, so there is no {by}; rank by knn_distance")
@@ -149,10 +125,16 @@ def error_scores(sample: Sample, draws: int = DRAWS) -> Scores:
     return {column: rounded(found[column].astype(float)) for column in BY_ERROR}
 
 
-def errors_are_kept(sample: Sample) -> bool:
+def _may_keep(sample: Sample, draws: int) -> bool:
+    """Return whether a run's file has a place for such errors: of its own test galaxies, as evaluators see them."""
+    of_test = sample.own and sample.split == "test"
+    return of_test and draws == DRAWS and sample.kept is not None and sample.galaxies is not None
+
+
+def errors_are_kept(sample: Sample, draws: int = DRAWS) -> bool:
     """Return whether prediction errors were kept with a run's features, so that they cost nothing."""
     run = sample.run
-    if sample.kept is None or sample.galaxies is None:
+    if not _may_keep(sample, draws):
         return False
     file = FeatureFile(run.store.features_path(run.record.run_id), sample.table.fingerprint)
     return file.read("extras/prediction_errors") is not None
@@ -164,8 +146,7 @@ def _errors(sample: Sample, draws: int) -> Scores | None:
     What is stored is what evaluators are given, of `DRAWS` draws.
     """
     run, kept = sample.run, sample.kept
-    of_test = sample.own and sample.split == "test"
-    if kept is None or sample.galaxies is None or not of_test or draws != DRAWS:
+    if kept is None or sample.galaxies is None or not _may_keep(sample, draws):
         return prediction_errors(run.objective, run.masker, sample.images, sample.rows, draws=draws)
     subject = ExtrasContext(run.objective, run.masker, sample.galaxies)
     path = run.store.features_path(run.record.run_id)

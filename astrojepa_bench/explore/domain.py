@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from astrojepa_bench.data.look.survey import survey_of, usual_pixel_scale
+from astrojepa_bench.data.sources.band_order import places_of
 from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
@@ -34,7 +35,8 @@ def domain_note(run: OpenRun, table: GalaxyTable) -> str | None:
     mine, found = facts.spec.bands, table.spec.bands
     unnamed = any(NUMBERED_BAND.fullmatch(band) for band in (*mine, *found))
     pictures = [any(COLOUR.fullmatch(band) for band in bands) for bands in (mine, found)]
-    if mine != found and not unnamed and not all(pictures):
+    differ = places_of(mine, found) != [*range(len(mine))]
+    if differ and not unnamed and not all(pictures):
         words = ["colours of pictures:" if each else "bands" for each in pictures]
         learnt.append(f"{words[0]} {', '.join(mine)}")
         seen.append(f"{words[1]} {', '.join(found)}")

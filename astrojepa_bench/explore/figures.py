@@ -18,6 +18,7 @@ from astrojepa_bench.data.look.colours import as_rgb
 from astrojepa_bench.data.look.lying import colours_of, compass, orientation_note
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.escaping import plain
+from astrojepa_bench.explore.endings import PICTURES
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import GalaxyTable
@@ -30,7 +31,6 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "*", "<", "p", ">", "h", "d")
 UNKNOWN = "0.75"
 SEQUENTIAL = "cividis"
 DPI, NOTEBOOK_DPI = 150, 90
-PICTURES = (".png", ".pdf", ".svg", ".jpg")
 BARS_ARCSEC = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 ARROW = {
     "arrowstyle": "->",

@@ -34,11 +34,9 @@ from astrojepa_bench.explore.latents_map import (
     patch_errors,
 )
 from astrojepa_bench.explore.mosaic import described
-from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table
 from astrojepa_bench.geometry.grids import PatchGrid
-from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.open_run import OpenRun
 from astrojepa_bench.types import GalaxyTable
 
 HIDDEN = 216  # grey of a hidden patch [0 to 255]
@@ -66,26 +64,6 @@ class PictureAxes(NamedTuple):
     def box(self) -> tuple[float, float, float, float]:
         """Left, right, bottom and top of the image."""
         return (0, self.side, 0, self.side) if self.bottom_up else (0, self.side, self.side, 0)
-
-
-def visualize_full_latent_map(
-    run: OpenRun, dataset: GalaxyTable | Dataset | None = None, *, idx: int = 0
-) -> Figure:
-    """Draw what a run sees of one galaxy, what it predicts, and how well.
-
-    Args:
-        run: a finished run (`open_run`).
-        dataset: the galaxies; None: the run's own test galaxies.
-        idx: number of the galaxy among them.
-
-    Returns:
-        see `latents_figure`.
-
-    Raises:
-        ConfigError: there is no such galaxy, or the run's own galaxies lie in files.
-        DataError: the galaxies cannot be read, or have other bands than the run's.
-    """
-    return latents_figure(sample_of(run, dataset), idx)
 
 
 @styled

@@ -183,12 +183,6 @@ def _waiting(task: str) -> Iterator[None]:
 # --- colours of a map -------------------------------------------------------------------------------------------
 
 
-def map_table(latent_map: LatentMap) -> pd.DataFrame:
-    """Return the facts of each galaxy on the map with its position (`x`, `y`)."""
-    facts = facts_table(latent_map.sample).iloc[latent_map.index].reset_index(drop=True)
-    return facts.assign(x=latent_map.places[:, 0], y=latent_map.places[:, 1])
-
-
 def usual_colour(sample: Sample) -> str:
     """Choose the column that colours a map: class, else redshift, else the distance to the nearest galaxies."""
     table, rows = sample.table, sample.rows

@@ -74,6 +74,8 @@ def _draw_numbers(axes: Axes, places: Float[np.ndarray, "galaxy 2"], values: np.
         )
         place = (0.0, 1.0)  # above the data
         axes.legend(loc="lower left", bbox_to_anchor=place, borderaxespad=0, fontsize=7, frameon=False)
+    if not known.any():  # of many galaxies the few that are known need not be among those drawn
+        return
     low, high = np.percentile(values[known], [1, 99])  # one outlier must not leave the rest in one colour
     points = axes.scatter(
         *_xy(places[known]),

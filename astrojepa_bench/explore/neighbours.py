@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
+from astrojepa_bench.data.sources.catalogue import unknown_orientation
 from astrojepa_bench.explore.mosaic import captioned, mosaic_figure
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import facts_table, rounded
-from astrojepa_bench.types import ORIENTATION
 
 NEIGHBOURS = 9
 
@@ -104,7 +104,7 @@ def side_by_side(query: Sample, sample: Sample, frame: pd.DataFrame) -> Sample:
         )
 
     lying = [
-        np.array([(np.nan, False, False)] * len(rows), dtype=ORIENTATION) if each is None else each[rows]
+        unknown_orientation(len(rows)) if each is None else each[rows]
         for each, rows in ((table.orientation, rows) for table, rows in parts)
     ]
     names = (sample.table.card.name, query.table.card.name)

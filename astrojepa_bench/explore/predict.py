@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from astrojepa_bench import events
-from astrojepa_bench.data.cache_folder import default_cache
-from astrojepa_bench.explore.probes import RunProbes, class_names, fit_probes
-from astrojepa_bench.explore.sample import Sample, sample_of
+from astrojepa_bench.data.columns import are_row_numbers
+from astrojepa_bench.explore.probes import RunProbes, class_names
+from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.table_formats import distinct
 from astrojepa_bench.explore.tables import facts_table, rounded
-from astrojepa_bench.registry import load_registry
-from astrojepa_bench.roles import Dataset
-from astrojepa_bench.runs.open_run import OpenRun, reopen_galaxies
-from astrojepa_bench.types import GalaxyTable
 
 PROBABILITY = "probability_"
-
-
-def predict(
-    run: OpenRun, dataset: GalaxyTable | Dataset | None = None, *, latents: bool = False
-) -> pd.DataFrame:
-    """Predict class and redshift of galaxies by the probes that were fitted for a run.
-
-    Nothing is fitted to these galaxies, whatever is known of them, and the run's own are not encoded again.
-
-    Args:
-        run: a finished run (`open_run`).
-        dataset: every galaxy of it is looked at; None: the run's own test galaxies.
-        latents: whether to add the features of each galaxy, one array a row.
-
-    Returns:
-        one row a galaxy, see `prediction_table`; `frame.attrs["probes"]` tells what the probes are.
-
-    Raises:
-        ConfigError: the run's galaxies have neither labels nor redshifts, or lie in files and nothing was kept.
-        DataError: the galaxies cannot be read, have other bands than the run's, or get non-finite features.
-    """
-    probes = fit_probes(
-        run,
-        lambda: reopen_galaxies(run, load_registry(), {}, default_cache(), run.device, resident_bytes=0),
-    )
-    return prediction_table(sample_of(run, dataset), probes, latents=latents)
 
 
 def prediction_table(sample: Sample, probes: RunProbes, *, latents: bool = False) -> pd.DataFrame:
@@ -70,8 +39,7 @@ def prediction_table(sample: Sample, probes: RunProbes, *, latents: bool = False
         DataError: a feature is not finite.
     """
     frame = facts_table(sample)
-    is_own = sample.table.fingerprint == sample.run.record.identity.get("fingerprint")
-    dropped = ["split"] * (not is_own) + ["label", "class"] * bool((frame["label"] < 0).all())
+    dropped = ["split"] * (not sample.knows_run) + ["label", "class"] * bool((frame["label"] < 0).all())
     frame = frame.drop(columns=dropped)
     _tell_familiar(sample, probes)
     if probes.linear is not None:
@@ -99,24 +67,13 @@ def _classes(names: list[str], probability: Float[np.ndarray, "galaxy class"]) -
     }
 
 
-def distinct(names: Iterable[str]) -> list[str]:
-    """Number names that differ in nothing but case: many tables know no other difference.
-
-    Example:
-        >>> distinct(["p_S0", "p_s0", "p_E"])
-        ['p_S0', 'p_s0_2', 'p_E']
-    """
-    found = list[str]()
-    for name in names:
-        taken, chosen, number = {each.casefold() for each in found}, name, 2
-        while chosen.casefold() in taken:
-            chosen, number = f"{name}_{number}", number + 1
-        found.append(chosen)
-    return found
-
-
 def _tell_familiar(sample: Sample, probes: RunProbes) -> None:
-    """Emit a note where predictions are of galaxies that the probes have seen with their labels."""
+    """Emit a note where predictions are of galaxies that the probes have seen with their labels.
+
+    Row numbers name a galaxy within one table only: among others they tell nothing.
+    """
+    if not sample.knows_run and are_row_numbers(sample.table.ids):
+        return
     familiar = int(np.isin(sample.table.ids[sample.rows], probes.fitted_ids).sum())
     if familiar:
         events.emit(

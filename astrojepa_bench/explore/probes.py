@@ -22,7 +22,7 @@ from astrojepa_bench.evaluators.redshift import NumberProbe, Redshift
 from astrojepa_bench.features import Features
 from astrojepa_bench.roles import Evaluator
 from astrojepa_bench.runs.open_run import OpenRun, Reopened
-from astrojepa_bench.types import Evaluation, Score
+from astrojepa_bench.types import Evaluation, Score, class_name
 
 COVERAGE = math.erf(math.sqrt(0.5))  # of an interval of one standard deviation of a normal scatter, 68.27 %
 EQUAL = 1e-6  # scores that differ by less are the same
@@ -157,8 +157,7 @@ def _fitted(
 
 def class_names(run: OpenRun) -> list[str]:
     """Name the classes of a run, by number where nobody named them."""
-    names = run.facts.class_names
-    return [names[index] if index < len(names) else f"class {index}" for index in range(run.classes)]
+    return [class_name(run.facts.class_names, number) for number in range(run.classes)]
 
 
 # --- what is told of them -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from astrojepa_bench import events
-from astrojepa_bench.errors import DataError
+from astrojepa_bench.errors import reason_of
 from astrojepa_bench.explore.anomalies import anomaly_table
 from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.latents import write_latents
@@ -62,7 +62,7 @@ class Products(NamedTuple):
 
     Attributes:
         paths: the files, those included that were there already.
-        absent: why a product cannot be had of these galaxies, a line each.
+        absent: why a product cannot be had, a line each.
     """
 
     paths: tuple[Path, ...] = ()
@@ -79,37 +79,50 @@ def write_products(
 ) -> Products:
     """Write what is missing of a run's products into its output folder, or is older than its record.
 
+    Whatever fails here, the run is done: a product that cannot be made is told in a line and ends nothing.
+
     Args:
         record: of a finished run.
         wanted: which products.
         store: the output folder.
         registry: offers its components.
         own: where its galaxies are.
-
-    Raises:
-        ConfigError: the galaxies lie in files that were not given, or a file cannot be written.
-        DataError: the galaxies cannot be read.
     """
     short, made = record.run_id[:8], store.path(record).stat().st_mtime
     files = {name: [store.out / file.format(short) for file in FILES[name]] for name in dict.fromkeys(wanted)}
-    missing = [
-        name
-        for name, paths in files.items()
-        if not all(path.exists() and path.stat().st_mtime >= made for path in paths)
-    ]
+
+    def is_there(path: Path) -> bool:
+        return path.exists() and path.stat().st_mtime >= made
+
+    missing = [name for name, paths in files.items() if not all(map(is_there, paths))]
     absent = list[str]()
-    if missing:
-        run = open_run(record.run_id, out=store.out, registry=registry)
-        run.objective.to(own.device)
-        with events.muted():  # they were loaded a moment ago, and all was said of them
-            tested = own_sample(run, registry, own.settings, own.cache)
+    try:
+        tested = _tested(record, store, registry, own) if missing else None
+    except Exception as error:
+        tested, absent = None, [f"no {', '.join(missing)} of run {short}: {reason_of(error)}"]
+    if tested is not None:
         every = replace(tested, rows=np.arange(len(tested.table)), own=False)
         for name in events.track(missing, task="writing", total=len(missing), unit="products"):
             try:
                 _write(name, every, files[name])
-            except DataError as error:  # a few galaxies make no map, and may have a report
-                absent.append(f"no {name} of run {short}: {error}")
-    return Products(tuple(path for paths in files.values() for path in paths if path.exists()), tuple(absent))
+            except Exception as error:  # a few galaxies make no map, and may have a report
+                absent.append(f"no {name} of run {short}: {reason_of(error)}")
+    return Products(
+        tuple(path for paths in files.values() for path in paths if is_there(path)), tuple(absent)
+    )
+
+
+def _tested(record: RunRecord, store: Store, registry: Registry, own: OwnGalaxies) -> Sample:
+    """Return the test galaxies of a run.
+
+    Raises:
+        ConfigError: the galaxies lie in files that were not given.
+        DataError: the galaxies, or the weights, cannot be read.
+    """
+    run = open_run(record.run_id, out=store.out, registry=registry)
+    run.objective.to(own.device)
+    with events.muted():  # they were loaded a moment ago, and all was said of them
+        return own_sample(run, registry, own.settings, own.cache)
 
 
 def _write(name: Product, sample: Sample, files: Sequence[Path]) -> None:

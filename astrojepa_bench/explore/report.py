@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from astrojepa_bench import events
 from astrojepa_bench.board.terms import terms_text
-from astrojepa_bench.errors import BenchError
+from astrojepa_bench.errors import BenchError, named, reason_of
 from astrojepa_bench.evaluation.store import read_predictions
 from astrojepa_bench.explore.anomalies import BY_DISTANCE, BY_ERROR, SCORES, anomaly_table
 from astrojepa_bench.explore.clusters import clusters_figure, find_clusters, title_of
@@ -63,7 +63,7 @@ def report(sample: Sample) -> str:
     record = sample.run.record
     writers = _Report(sample).sections
     tracked = events.track(writers.items(), task="writing the report", total=len(writers), unit="sections")
-    sections = [ReportSection(title, write()) for title, write in tracked]
+    sections = [ReportSection(title, _tried(write, title.lower())) for title, write in tracked]
     stated = [terms for terms in (record.terms, sample.table.card.terms) if terms]
     terms = {str(each["name"]): terms_text(each) for each in stated}
     title = f"{record.title} on {record.dataset}"
@@ -74,8 +74,10 @@ def _tried(make: Callable[[], Sequence[Part]], what: str) -> list[Part]:
     """Make parts, or the reason why there are none: one failure must not spoil the rest of the page."""
     try:
         return list(make())
-    except BenchError as error:
-        return [Text(f"No {what}: {error}", "absent")]
+    except Exception as error:  # not foreseen by anybody, either
+        if not isinstance(error, BenchError):
+            events.emit("note", text=f"the report has no {what}: {named(error)}")
+        return [Text(f"No {what}: {reason_of(error)}", "absent")]
 
 
 class _Report:
@@ -96,9 +98,9 @@ class _Report:
             "Scores": lambda: score_parts(self.sample),
             "Training": self.training,
             "Confusion": self.confusion,
-            "Map": lambda: _tried(self.map, "map"),
-            "Anomalies": lambda: _tried(self.anomalies, "anomalies"),
-            "Clusters": lambda: _tried(self.clusters, "clusters"),
+            "Map": self.map,
+            "Anomalies": self.anomalies,
+            "Clusters": self.clusters,
             "Latents": self.latents,
             "Neighbours": self.neighbours,
             "Provenance": self.provenance,
@@ -152,7 +154,8 @@ class _Report:
                 Text("No confusion matrix: no probe was fitted, for want of labels or of scoring.", "absent")
             ]
         name, predictions = next(iter(kept.items()))
-        counts = confusion_of(predictions, self.sample.table)
+        # Ids alone do not tell: as row numbers, those of any two tables are the same.
+        counts = confusion_of(predictions, self.sample.table) if self.sample.knows_run else None
         if counts is None:
             return [Text("No confusion matrix: the probe was fitted to other galaxies than these.", "absent")]
         of = f"test galaxies of {self.sample.run.facts.dataset}, seen by {self.sample.run_title}"

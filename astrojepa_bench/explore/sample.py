@@ -17,6 +17,7 @@ from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.galaxies import Galaxies, loaded
 from astrojepa_bench.data.looked_at import only_looked_at
+from astrojepa_bench.data.sources.band_order import places_of
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import BATCH, ENCODED, encode_rows, load_features
 from astrojepa_bench.explore.domain import domain_note
@@ -28,7 +29,7 @@ from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.runs.open_run import OpenRun, reopen_galaxies
-from astrojepa_bench.types import GalaxyTable, Split
+from astrojepa_bench.types import GalaxyTable, Split, class_name
 
 Latents = Float[Tensor, "galaxy dim"]
 
@@ -75,8 +76,7 @@ class Sample:
     @property
     def classes(self) -> list[str]:
         """Names of the classes, by number where nobody named them."""
-        names = self.table.card.class_names
-        return [names[i] if i < len(names) else f"class {i}" for i in range(self.table.classes)]
+        return [class_name(self.table.card.class_names, number) for number in range(self.table.classes)]
 
     @cached_property
     def images(self) -> DeviceImages:
@@ -119,11 +119,16 @@ class Sample:
         taps = self._kept_of(self.reference_rows) or self._encoded(self.reference_rows)
         return next(iter(taps.values()))
 
+    @property
+    def knows_run(self) -> bool:
+        """Whether the table is the very one that the run was scored on, by its fingerprint."""
+        return self.table.fingerprint == self.run.record.identity.get("fingerprint")
+
     @cached_property
     def kept(self) -> Features | None:
         """What was kept when the run was scored, if it is of this table: it need not be computed again."""
         record, store = self.run.record, self.run.store
-        if self.table.fingerprint != record.identity.get("fingerprint"):
+        if not self.knows_run:
             return None
         return load_features(store.features_path(record.run_id), self.table, record.seed)
 
@@ -266,22 +271,26 @@ def _checked(sample: Sample) -> Sample:
         raise DataError(f"{sample.table.card.name} has no {kind}galaxy to look at")
     if sample.own:
         return sample
-    sample = _in_order_of_run(sample)
+    table = in_bands_of(sample.table, sample.run.spec.bands)
+    if table is not sample.table:
+        sample = replace(sample, table=table, galaxies=None)  # these hold the bands as they were
     note = domain_note(sample.run, sample.table)
     if note is not None:
         events.emit("note", text=note)
     return sample
 
 
-def _in_order_of_run(sample: Sample) -> Sample:
-    """Put bands of the same names into the order that the run has learnt."""
-    table, wanted, found = sample.table, sample.run.spec.bands, sample.table.spec.bands
-    if wanted == found or sorted(wanted) != sorted(found):
-        return sample
-    order = [found.index(band) for band in wanted]
+def in_bands_of(table: GalaxyTable, wanted: tuple[str, ...]) -> GalaxyTable:
+    """Put the bands of a table into the order that a run has learnt, where they are the same, and tell so.
+
+    "DES-G" and "g" are the same; they get the name that the run knows.
+    """
+    found = table.spec.bands
+    order = places_of(wanted, found)
+    if order is None or order == sorted(order):
+        return table
     text = f"{table.card.name}: bands {', '.join(found)} were put in the order {', '.join(wanted)} of the run"
     events.emit("note", text=text)
     mean, std = (tuple(numbers[band] for band in order) for numbers in (table.spec.mean, table.spec.std))
     spec = replace(table.spec, bands=wanted, mean=mean, std=std)
-    images = np.asarray(table.images)[:, order]
-    return replace(sample, table=replace(table, images=images, spec=spec), galaxies=None)
+    return replace(table, images=np.ascontiguousarray(np.asarray(table.images)[:, order]), spec=spec)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from astropy.io import fits, votable
+from astropy.io.fits.verify import VerifyWarning
 from astropy.io.votable.tree import Info
 from astropy.table import Table
 from pyarrow import parquet
@@ -39,6 +40,8 @@ from astrojepa_bench.options import legible
 
 Columns: TypeAlias = Mapping[str, np.ndarray]
 _NO_FITS = re.compile(r"[^ -~]| (?= *$)")  # what FITS does not hold, or cuts off
+_LETTER = re.compile(r"\\u[0-9a-f]{4}|.")
+FITS_NAME = 68  # characters of a column's name
 _NO_XML = re.compile("[\ufffe\uffff]| (?= *$)")  # what XML does not hold, or its readers cut off
 
 
@@ -73,8 +76,28 @@ class TableOrigin:
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return columns as arrays that every format can hold: numbers, text without controls, vectors."""
-    return {str(name): _array_of(frame[name]) for name in frame}
+    """Return columns as arrays that every format can hold: numbers, text without controls, vectors.
+
+    Names hold no controls either, and differ in more than case.
+    """
+    names = distinct(plain(str(name)) for name in frame)
+    return {name: _array_of(frame.iloc[:, at]) for at, name in enumerate(names)}
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Number names that differ in nothing but case: many tables know no other difference.
+
+    Example:
+        >>> distinct(["p_S0", "p_s0", "p_E"])
+        ['p_S0', 'p_s0_2', 'p_E']
+    """
+    found = list[str]()
+    for name in names:
+        taken, chosen, number = {each.casefold() for each in found}, name, 2
+        while chosen.casefold() in taken:
+            chosen, number = f"{name}_{number}", number + 1
+        found.append(chosen)
+    return found
 
 
 def _array_of(column: pd.Series) -> np.ndarray:
@@ -99,7 +122,8 @@ def as_csv(columns: Columns) -> bytes:
             flat[name] = (
                 values if values.dtype.kind in "iuf" else [csv_cell(each) for each in values.tolist()]
             )
-    text: str = pd.DataFrame(flat).to_csv(index=False, lineterminator="\n")
+    named = pd.DataFrame(flat).set_axis([csv_cell(name) for name in flat], axis="columns")
+    text: str = named.to_csv(index=False, lineterminator="\n")
     return text.encode("utf-8")
 
 
@@ -127,11 +151,11 @@ def as_parquet(columns: Columns, origin: TableOrigin | None) -> bytes:
 def as_votable(columns: Columns, origin: TableOrigin | None) -> bytes:
     """Write a VOTable; where the table comes from stands in its INFO elements."""
     table = Table()
-    for name, values in columns.items():
-        meaning = meaning_of(name)
+    names = distinct(map(_xml, columns))
+    for name, meaning, values in zip(names, map(meaning_of, columns), columns.values(), strict=True):
         texts = values.dtype.kind == "U"
         table[name] = _without(_NO_XML, values) if texts else values
-        table[name].info.description = meaning.text or None
+        table[name].info.description = _xml(meaning.text) or None
         table[name].info.unit = meaning.unit or None
         table[name].info.meta = {"ucd": meaning.ucd} if meaning.ucd else {}
     stream = io.BytesIO()
@@ -139,14 +163,17 @@ def as_votable(columns: Columns, origin: TableOrigin | None) -> bytes:
         warnings.simplefilter("ignore", votable.exceptions.W03)  # a name with a blank stands beside its ID
         made = votable.from_table(table)
         for name, value in ({} if origin is None else origin.facts).items():
-            made.resources[0].infos.append(Info(name=name, value=value))
+            made.resources[0].infos.append(Info(name=name, value=_xml(value)))
         made.to_xml(stream)
     return stream.getvalue()
 
 
 def as_fits(columns: Columns, origin: TableOrigin | None) -> bytes:
-    r"""Write FITS. It knows ASCII alone: other letters are spelt out, as `\u00e9`, and a note counts the texts."""
-    names = [_ascii(name) for name in columns]
+    r"""Write FITS. It knows ASCII alone: other letters are spelt out, as `\u00e9`, and a note counts the texts.
+
+    A name that is longer than FITS allows is cut, and stands in TCOMM whole.
+    """
+    names = _fits_names(columns)
     arrays = {
         name: _without(_NO_FITS, values).astype("S") if values.dtype.kind == "U" else values
         for name, values in zip(names, columns.values(), strict=True)
@@ -160,9 +187,13 @@ def as_fits(columns: Columns, origin: TableOrigin | None) -> bytes:
     table = Table(arrays)
     for name in set(arrays) & set(UNITS):
         table[name].unit = UNITS[name]
-    hdu = fits.table_to_hdu(table)
-    for number, meaning in enumerate(map(meaning_of, columns), start=1):
-        for key, value in (("TUCD", meaning.ucd), ("TCOMM", _ascii(meaning.text))):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)  # a name with a blank is unusual and allowed
+        hdu = fits.table_to_hdu(table)
+    for number, (name, full) in enumerate(zip(names, columns, strict=True), start=1):
+        meaning = meaning_of(full)
+        told = _ascii(meaning.text) or (_ascii(full) if name != _ascii(full) else "")
+        for key, value in (("TUCD", meaning.ucd), ("TCOMM", told)):
             if value:
                 hdu.header[f"{key}{number}"] = value
     primary = fits.PrimaryHDU()
@@ -203,6 +234,32 @@ def _told(column: str) -> dict[str, str]:
 
 def _ascii(text: str) -> str:
     return _NO_FITS.sub(spelt_out, text)
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub(spelt_out, text)
+
+
+def _fits_names(columns: Iterable[str]) -> list[str]:
+    """Spell names in the letters that a card of FITS has room for; none is another's, in capitals or not."""
+    found = list[str]()
+    for column in columns:
+        taken, number = {name.casefold() for name in found}, 1
+        while (name := _cut(column, "" if number == 1 else f"_{number}")).casefold() in taken:
+            number += 1
+        found.append(name)
+    return found
+
+
+def _cut(text: str, ending: str) -> str:
+    """Spell a text in ASCII and cut it to a card's length, with no letter's spelling cut in two."""
+    letters, left = list[str](), FITS_NAME - len(ending)
+    for letter in _LETTER.findall(_ascii(text)):
+        left -= len(letter) + letter.count("'")  # a card holds each twice
+        if left < 0:
+            break
+        letters.append(letter)
+    return "".join(letters).rstrip() + ending
 
 
 def _without(unwritable: re.Pattern[str], texts: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore.column_meanings import UNITS
+from astrojepa_bench.explore.endings import TABLE_FORMATS
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.table_formats import (
     TableOrigin,
@@ -24,9 +25,6 @@ from astrojepa_bench.results.store import write_atomically
 from astrojepa_bench.types import ANOMALY_KINDS
 
 VIEWER = "https://www.legacysurvey.org/viewer?ra={ra:.6f}&dec={dec:.6f}&layer=ls-dr9&zoom=16"
-TABLE_FORMATS: Mapping[str, str] = {
-    ".csv": "csv", ".parquet": "parquet", ".fits": "fits", ".vot": "votable", ".xml": "votable",
-}  # fmt: skip
 
 
 def facts_table(sample: Sample) -> pd.DataFrame:

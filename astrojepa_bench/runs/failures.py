@@ -19,13 +19,12 @@ import torch
 
 from astrojepa_bench.border import owner_of, raised_from
 from astrojepa_bench.errors import (
-    BenchError,
     ContractError,
     DataError,
     DivergedError,
     PluginError,
     StorageError,
-    named,
+    reason_of,
     said_by,
 )
 from astrojepa_bench.interrupts import interrupted
@@ -76,8 +75,7 @@ def classify(error: BaseException, phase: Phase, offers: Sequence[Offer]) -> End
         advice = f"{said_by(error) or 'out of memory'}; lower objective.batch_size or take a smaller encoder"
         return Ending("oom", _failure("infrastructure", phase, advice, owner))
     status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-    message = said_by(error) if isinstance(error, BenchError) else named(error)
-    return Ending(status, _failure(_origin(error, owner), phase, message, owner))
+    return Ending(status, _failure(_origin(error, owner), phase, reason_of(error), owner))
 
 
 def ends_the_command(error: BaseException, offers: Sequence[Offer]) -> bool:

@@ -13,8 +13,10 @@ from astrojepa_bench.cli import _with_target, build_parser, main
 from astrojepa_bench.cli.data_path import name_the_reader
 from astrojepa_bench.cli.names import announce, check_names
 from astrojepa_bench.cli.next_steps import next_steps
-from astrojepa_bench.cli.shared_arguments import ENDINGS
 from astrojepa_bench.errors import ConfigError
+from astrojepa_bench.explore.endings import ENDINGS, listed
+from astrojepa_bench.explore.figures import check_picture, new_figure, picture_bytes
+from astrojepa_bench.explore.tables import check_format
 from astrojepa_bench.results.record import RunRecord
 from astrojepa_bench.results.store import Store
 
@@ -103,7 +105,9 @@ def test_the_folder_is_called_out_in_every_command(name):
     given = parser.parse_args(["--out", "board", *required(parser, ("out",))])
     assert given.out == Path("board")
     for word in getattr(given, "products", ()):
-        for ending in ENDINGS[word][:1]:
+        for ending in ENDINGS[word]:
+            if any(ending in ENDINGS[other] for other in given.products[: given.products.index(word)]):
+                continue  # a word before it takes this one
             both = ["--out", f"x{ending}", "--out", "board", *required(parser)]
             given = parser.parse_args(both)
             assert (getattr(given, word), given.out) == (Path(f"x{ending}"), Path("board"))
@@ -215,3 +219,18 @@ def test_curves_are_shown_where_they_are_asked_for(records, tmp_path, capsys):
     assert "curve" not in shown[()]
     assert "loss_curve" in shown[("--curves",)]
     assert shown[()].index("linear.accuracy") < shown[()].index("training")
+
+
+@pytest.mark.parametrize("word", ENDINGS)
+def test_what_a_word_takes_is_written_as_such(word, tmp_path):
+    """One list tells which file `--out` means, what its help says and what is refused: of pictures, `.jpeg` too."""
+    for ending in ENDINGS[word]:
+        if word == "picture":
+            check_picture(tmp_path / f"x{ending}")
+            assert picture_bytes(new_figure(2, 2, "a picture"), ending.removeprefix("."))
+        if word in ("table", "latents"):
+            check_format(tmp_path / f"x{ending}", ENDINGS[word])
+    takers = [parser for parser in COMMANDS.values() if word in (parser.get_default("products") or ())]
+    texts = [str(action.help) for parser in takers for action in parser._actions if action.dest == word]
+    assert texts
+    assert all(listed(ENDINGS[word]) in text for text in texts)

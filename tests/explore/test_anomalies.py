@@ -1,5 +1,8 @@
 """Anomaly scores: the odd one is found, distances are scikit-learn's, errors are a galaxy's own."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,9 @@ from astrojepa_bench import compute_jepa_anomaly_scores
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.explore import anomalies
 from astrojepa_bench.explore.anomalies import BY_ERROR, SCORES, anomaly_table, distance_scores
-from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.sample import Sample, chosen_sample, own_sample, own_split
+from astrojepa_bench.registry import load_registry
+from astrojepa_bench.results.store import Store
 
 
 @pytest.fixture
@@ -95,6 +100,23 @@ def test_scores_hardly_depend_on_the_company(frame, run, table):
 def test_the_function_of_the_notebooks_scores_a_whole_table(run, table):
     """Under AstroJEPA's own name: every galaxy of what is given, not only test galaxies."""
     assert len(compute_jepa_anomaly_scores(run, table)) == len(table)
+
+
+def test_a_report_predicts_only_what_was_kept(run, table, galaxies, tmp_path, monkeypatch):
+    """Errors are kept of the run's own test galaxies; given as a dataset they are not predicted again."""
+    settings, registry = {"dataset": {"path": str(galaxies)}}, load_registry()
+    run = replace(run, store=Store(shutil.copytree(run.store.out, tmp_path / "out")))
+    own = own_sample(run, registry, settings, tmp_path)
+    anomaly_table(own)  # keeps them
+    monkeypatch.setattr(anomalies, "prediction_errors", None)
+
+    assert set(BY_ERROR) <= set(anomaly_table(own, predicts=False))
+    for given in (
+        chosen_sample(run, "hdf5", registry, settings, tmp_path), own_split(own, "val"),
+        Sample(run, table, table.rows("test")),
+    ):  # fmt: skip
+        assert not set(BY_ERROR) & set(anomaly_table(given, predicts=False))
+    assert not set(BY_ERROR) & set(anomaly_table(own, draws=2, predicts=False))
 
 
 def test_an_objective_that_predicts_nothing_says_so(sample, monkeypatch):

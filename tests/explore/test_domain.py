@@ -8,7 +8,7 @@ import pytest
 from astrojepa_bench.data.look.survey import survey_of
 from astrojepa_bench.events import listening
 from astrojepa_bench.explore.domain import domain_note
-from astrojepa_bench.explore.sample import sample_of
+from astrojepa_bench.explore.sample import in_bands_of, sample_of
 from astrojepa_bench.types import Card
 
 SLOAN, LEGACY = "images: Sloan Digital Sky Survey", "images: DESI Legacy Imaging Surveys"
@@ -69,6 +69,26 @@ def test_bands_of_the_same_names_are_put_in_order(seen):
     assert sample.table.spec.bands == ("g", "r", "i")
     assert sample.table.spec.mean == table.spec.mean[::-1]
     assert notes == ["theirs: bands i, r, g were put in the order g, r, i of the run"]
+
+
+def test_bands_are_known_by_any_name_of_theirs(seen):
+    """A band DES-G is g: in the order of the run that is no news, in another it is put right and told."""
+    run, table = seen(("g", "r", "i"))
+    stated = {
+        order: replace(table, spec=replace(table.spec, bands=tuple(f"DES-{band}" for band in order)))
+        for order in ("GRI", "IRG")
+    }
+    notes = []
+    with listening(lambda event: notes.append(event.fields.get("text", ""))):
+        assert in_bands_of(stated["GRI"], run.spec.bands) is stated["GRI"]
+        assert domain_note(run, stated["GRI"]) == domain_note(run, table)
+        assert notes == []
+        turned = in_bands_of(stated["IRG"], run.spec.bands)
+
+    np.testing.assert_array_equal(turned.images, table.images[:, ::-1])
+    assert turned.spec.bands == ("g", "r", "i")
+    assert len(notes) == 1
+    assert in_bands_of(table, ("u", "g", "r")) is table
 
 
 @pytest.mark.parametrize(

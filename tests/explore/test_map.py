@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.explore import map as map_module
 from astrojepa_bench.explore.figures import picture_bytes
-from astrojepa_bench.explore.map import colour_column, make_map, map_table, usual_colour
+from astrojepa_bench.explore.map import colour_column, make_map, usual_colour
 from astrojepa_bench.explore.map_figures import map_figure, thumbnail_map_figure
 from astrojepa_bench.explore.sample import Sample
 
@@ -101,12 +101,24 @@ def test_unknown_and_empty_columns_are_refused(sample, run, table):
 
 
 def test_maps_are_pictures(sample):
-    """Coloured by classes, by numbers, and tiled; the table gives the places that are drawn."""
+    """Coloured by classes, by numbers, and tiled."""
     made = make_map(sample, "pca")
 
-    np.testing.assert_array_equal(map_table(made)[["x", "y"]], made.places)
     for figure in (map_figure(made), map_figure(made, "redshift"), thumbnail_map_figure(made)):
         assert picture_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_a_map_of_none_whose_colour_is_known_is_drawn(sample, run, table):
+    """Of 60,000 galaxies with five redshifts, the 5,000 that are drawn may have none."""
+    few = np.where(np.arange(len(table)) == sample.rows[0], 0.1, np.nan)
+    unlabelled = replace(table, label=np.full(len(table), -1), redshift=few)
+    made = replace(make_map(Sample(run, unlabelled, sample.rows), "pca"))
+    without = replace(made, index=made.index[1:], places=made.places[1:])
+    axes = map_figure(without).axes
+
+    assert len(map_figure(made).axes) == 2  # with a colour bar
+    assert len(axes) == 1
+    assert axes[0].get_legend().get_texts()[0].get_text() == f"unknown ({len(sample) - 1})"
 
 
 def test_a_map_of_the_runs_own_galaxies_is_made_once(sample, monkeypatch):

@@ -15,9 +15,10 @@ from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.evaluation.extract import extract, kept_features, load_features
 from astrojepa_bench.events import listening
 from astrojepa_bench.explore import probes as probes_module
-from astrojepa_bench.explore.predict import distinct, prediction_table
+from astrojepa_bench.explore.predict import prediction_table
 from astrojepa_bench.explore.probes import COVERAGE, RedshiftScatter, fit_probes
 from astrojepa_bench.explore.sample import Sample
+from astrojepa_bench.explore.table_formats import distinct
 from astrojepa_bench.runs.open_run import Reopened
 
 
@@ -191,6 +192,19 @@ def test_galaxies_that_the_probes_know_are_told(run, table, probes):
         assert not any(notes)
         prediction_table(Sample(run, table, table.rows("train", "test")), probes)
     assert any(note.startswith(f"{len(table.rows('train'))} of these") for note in notes)
+
+
+def test_row_numbers_of_another_table_are_nobody_whom_the_probes_know(run, table, probes):
+    """Galaxy 3 of one file is not galaxy 3 of another; names that are more than numbers do tell."""
+    notes, others = [], replace(table, fingerprint="another file's")
+    named = {row: f"J{row}" for row in table.ids.tolist()}
+    with listening(lambda event: notes.append(event.fields.get("text", ""))):
+        prediction_table(Sample(run, others, table.rows("train")), probes)
+        assert not any("bear ids" in note for note in notes)
+        known = replace(probes, fitted_ids=np.array([named[each] for each in probes.fitted_ids.tolist()]))
+        renamed = replace(others, ids=np.array([named[each] for each in table.ids.tolist()]))
+        prediction_table(Sample(run, renamed, table.rows("train")), known)
+    assert any("bear ids" in note for note in notes)
 
 
 def test_latents_stand_beside_where_asked_for(sample, probes):

@@ -13,6 +13,7 @@ import pytest
 from astrojepa_bench.evaluators.meanings import MEANINGS, meaning_of
 from astrojepa_bench.evaluators.metrics.geometry import is_collapsed
 from astrojepa_bench.evaluators.shown import SHOWN
+from astrojepa_bench.events import listening
 from astrojepa_bench.explore import report as report_module
 from astrojepa_bench.explore import report_page
 from astrojepa_bench.explore.figures import picture_bytes
@@ -277,6 +278,36 @@ def test_confusion_counts_what_the_probe_said(table):
     assert np.trace(counts) == 3
     assert counts[label[1], 1 - label[1]] == 1
     assert confusion_of({"ids": np.array(["nobody"]), "class": np.array([0])}, table) is None
+
+
+def test_confusion_is_of_the_runs_own_galaxies(run, table):
+    """Row numbers are ids of every table: other galaxies have no matrix, whatever they are called."""
+    others = replace(
+        table, fingerprint="another file's", label=np.where(table.label < 0, -1, 0),
+        card=replace(table.card, class_names=()),
+    )  # fmt: skip
+    own, elsewhere = (
+        report_module._Report(Sample(run, each, each.rows("test"))).confusion() for each in (table, others)
+    )
+
+    assert isinstance(own[0], report_page.ReportPicture)
+    assert elsewhere[0].text.startswith("No confusion matrix: the probe was fitted to other galaxies")
+
+
+def test_a_part_that_nobody_foresaw_to_fail_leaves_the_rest(run, table, light, monkeypatch):
+    """The page says what it was, and so does a note."""
+    notes = []
+
+    def broken(sample):
+        raise IndexError("index -1 is out of bounds")
+
+    monkeypatch.setattr(report_module, "make_map", broken)
+    with listening(lambda event: notes.append(event.fields.get("text", ""))):
+        text = Page(report(Sample(run, bare_table(table, range(6)), np.arange(6)))).text
+
+    assert "No map: IndexError: index -1 is out of bounds" in text
+    assert "Environment" in text
+    assert "the report has no map: IndexError: index -1 is out of bounds" in notes
 
 
 def test_run_without_training_or_scores_has_a_page(run, table, light):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import h5py
 import numpy as np
@@ -80,6 +81,53 @@ def test_any_text_is_written(ending):
         ids[-1] = ids[-1].removeprefix("'")
 
     assert ids == ANY_TEXT
+
+
+NAMES = ["probability_" + name for name in ("a" * 60, "a" * 256, "A" * 70, "星" * 13, "'" * 60, "x y" * 40)]
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")  # of the reader
+@pytest.mark.parametrize("ending", EVERY)
+def test_any_name_of_a_class_names_a_column(ending):
+    """However long, in any alphabet: no two columns become one, and none loses its numbers."""
+    columns = columns_of(pd.DataFrame({name: [float(at)] for at, name in enumerate(NAMES)}))
+    found = written(columns, ending, None)
+    names = list(getattr(found, "colnames", found))
+
+    assert sorted(float(found[name][0]) for name in names) == [*range(6)]
+    assert len({name.casefold() for name in names}) == len(NAMES)
+
+
+def test_a_name_too_long_for_fits_stands_whole_in_its_comment():
+    """No letter that is spelt out is cut in two; a column of no known meaning keeps its name too."""
+    names = [*NAMES, "μ" * 100]
+    header = fits.open(io.BytesIO(as_fits({name: np.zeros(2) for name in names}, None)))[1].header
+    kept = [header[f"TTYPE{at}"] for at in range(1, 8)]
+
+    assert all(len(name) + name.count("'") <= 68 for name in kept)
+    assert kept[0] == NAMES[0][:68]
+    assert kept[1] == f"{NAMES[1][:66]}_2"
+    assert re.fullmatch(r"probability_(\\u661f){9}", kept[3])
+    assert header["TCOMM2"] == "probability of class " + "a" * 256
+    assert json.loads(f'"{header["TCOMM4"]}"') == "probability of class " + "星" * 13
+    assert header["TCOMM5"] == "probability of class " + "'" * 60
+    assert json.loads(f'"{header["TCOMM7"]}"') == names[6]
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")  # of the reader
+@pytest.mark.parametrize("ending", EVERY)
+def test_a_name_steers_no_terminal_and_no_spreadsheet(ending):
+    """As the values of a table: escapes are spelt out, two that come to the same stay two."""
+    hostile = ["\x1b[31mred", "\\u001b[31mred", "a\ufffeb ", "=1+1"]
+    columns = columns_of(pd.DataFrame({name: [float(at)] for at, name in enumerate(hostile)}))
+    found = written(columns, ending, None)
+    names = list(getattr(found, "colnames", found))
+
+    assert sorted(float(found[name][0]) for name in names) == [0, 1, 2, 3]
+    assert not any("\x1b" in name for name in names)
+    if ending == ".csv":
+        assert names[0] == "\\u001b[31mred"
+        assert names[3] == "'=1+1"
 
 
 @pytest.mark.parametrize("ending", EVERY)

@@ -10,10 +10,10 @@ from astropy.table import Table
 
 from astrojepa_bench import extract_latents
 from astrojepa_bench.errors import ConfigError
-from astrojepa_bench.explore.latents import LATENT_FORMATS, write_latents
+from astrojepa_bench.explore.endings import LATENT_FORMATS, TABLE_FORMATS
+from astrojepa_bench.explore.latents import write_latents
 from astrojepa_bench.explore.sample import Sample
 from astrojepa_bench.explore.tables import (
-    TABLE_FORMATS,
     column_label,
     facts_table,
     rounded,

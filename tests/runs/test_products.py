@@ -90,6 +90,9 @@ def test_what_a_few_galaxies_cannot_give_is_said_and_the_rest_is_written(
 
     assert main(words) == 0
     assert "no map of run" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    [told] = json.loads(capsys.readouterr().out)["absent"]
+    assert told.startswith("no map of run")
     assert len([*out.glob("latents-*.h5")]) == len([*out.glob("report-*.html")]) == 1
 
 

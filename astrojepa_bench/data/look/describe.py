@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from astrojepa_bench.types import SPLITS, Card, GalaxyTable
+from astrojepa_bench.types import SPLITS, GalaxyTable, class_name
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,9 @@ def describe(table: GalaxyTable) -> Description:
     )
 
 
-def class_name(card: Card, label: int) -> str:
-    """Return the name of a class, its number where it has none."""
-    return card.class_names[label] if label < len(card.class_names) else f"class {label}"
-
-
 def _kinds(table: GalaxyTable) -> dict[str, Bool[np.ndarray, " galaxy"]]:
     labels = np.unique(table.label[table.label >= 0]).tolist()
-    kinds = {class_name(table.card, label): table.label == label for label in labels}
+    kinds = {class_name(table.card.class_names, label): table.label == label for label in labels}
     plain = (table.label < 0) & (table.anomaly == 0)
     if plain.any():
         kinds["unlabelled"] = plain

@@ -12,10 +12,9 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw, ImageFont
 
 from astrojepa_bench.data.look.colours import as_rgb
-from astrojepa_bench.data.look.describe import class_name
 from astrojepa_bench.data.look.lying import Compass, colours_of, compass, compasses_differ, orientation_note
 from astrojepa_bench.errors import DataError
-from astrojepa_bench.types import GalaxyTable
+from astrojepa_bench.types import GalaxyTable, class_name
 
 CELL_PX = 128
 GAP_PX = 2
@@ -77,7 +76,7 @@ def sheet_columns(table: GalaxyTable, per_class: int) -> list[SheetColumn]:
     if not len(table):
         raise DataError("the dataset holds no galaxy to show; check its options")
     columns = [
-        SheetColumn(class_name(table.card, label), _spaced(table.label == label, per_class))
+        SheetColumn(class_name(table.card.class_names, label), _spaced(table.label == label, per_class))
         for label in np.unique(table.label[table.label >= 0]).tolist()
     ]
     wanted = per_class * (1 if columns else UNLABELLED_COLUMNS)

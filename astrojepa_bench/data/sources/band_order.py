@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +66,22 @@ class Reordered:
                 yield Picture(digest, picture.pixels[..., list(self.order)], *picture[2:])
 
 
+def places_of(wanted: Sequence[str], stated: Sequence[str]) -> list[int] | None:
+    """Return which of the stated bands is the first that is wanted, the second, and so on; None if others are.
+
+    Example:
+        >>> places_of(("g", "r"), ("DES-R", "DES-G")), places_of(("g", "r"), ("r", "z"))
+        ([1, 0], None)
+    """
+    filters = [[filter_of(name) for name in names] for names in (wanted, stated)]
+    for ours, theirs in (([*wanted], [*stated]), filters):
+        if ours == theirs:
+            return [*range(len(ours))]
+        if sorted(ours) == sorted(theirs) and len({*ours}) == len(ours):  # no two of one filter
+            return [theirs.index(name) for name in ours]
+    return None
+
+
 def in_order_of(
     wanted: tuple[str, ...], source: ImageSource, stated: tuple[str, ...], title: str
 ) -> Reordered | None:
@@ -80,14 +96,14 @@ def in_order_of(
     Raises:
         DataError: both name their bands, and the names are not the same.
     """
-    ours, theirs = [filter_of(name) for name in wanted], [filter_of(name) for name in stated]
-    if not wanted or not stated or ours == theirs:
+    if not wanted or not stated:
         return None
-    if sorted(ours) != sorted(theirs):
+    order = places_of(wanted, stated)
+    if order is None:
         raise DataError(
             f"{title} has bands {', '.join(stated)}, the dataset {', '.join(wanted)}; give images of those bands"
         )
-    return Reordered(source, tuple(theirs.index(name) for name in ours))
+    return None if order == sorted(order) else Reordered(source, tuple(order))
 
 
 def reddest_first(

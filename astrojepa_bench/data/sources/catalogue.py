@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from astrojepa_bench.data.convert import ImageSource
-from astrojepa_bench.types import ORIENTATION
+from astrojepa_bench.types import ORIENTATION, class_name
 from astrojepa_bench.types import UNSTATED as UNSTATED
 
 UNLABELLED = 255  # as files spell it in a uint8 column
@@ -67,7 +67,7 @@ class Catalogue:
     def kinds(self) -> np.ndarray:
         """Name each galaxy's class: by number where it has no name, empty where it has no class."""
         found = range(int(self.label.max(initial=-1)) + 1)
-        words = [self.class_names[n] if n < len(self.class_names) else f"class {n}" for n in found]
+        words = [class_name(self.class_names, n) for n in found]
         return np.array([*words, ""])[self.label]
 
     def facts(self, size_px: int) -> dict[str, Float[np.ndarray, " galaxy"]]:
