@@ -12,7 +12,7 @@ import numpy as np
 from astrojepa_bench.data.convert import convert, fingerprint
 from astrojepa_bench.data.given import check_regular
 from astrojepa_bench.data.sources.archive import ImageFiles
-from astrojepa_bench.data.sources.band_files import PICTURES
+from astrojepa_bench.data.sources.band_files import SEVERAL_BANDS
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.file_kinds import IMAGES, suffix_of
 from astrojepa_bench.data.sources.flux import Stretch
@@ -57,7 +57,7 @@ def one_picture(
             raise DataError(
                 f"{path} has {source.bands} bands; the run sees {len(like.bands)} ({', '.join(like.bands)})"
             )
-        display = path.name.lower().endswith(PICTURES)
+        display = path.name.lower().endswith(SEVERAL_BANDS)
         if not (known.bands or display) and like.bands != usual_names(source.bands):
             order = ", ".join(like.bands)
             emit(

@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from jaxtyping import Float
 
 from astrojepa_bench.data.picture import one_picture
-from astrojepa_bench.data.sources.band_files import PICTURES
+from astrojepa_bench.data.sources.band_files import SEVERAL_BANDS
 from astrojepa_bench.errors import ConfigError, nearest
 from astrojepa_bench.explore.sample import Sample, sample_of
 from astrojepa_bench.runs.open_run import OpenRun
@@ -128,6 +128,6 @@ def by_picture(run: OpenRun, path: Path) -> Asked:
     Raises:
         DataError: it cannot be read, or has other bands than the run's galaxies.
     """
-    is_display = path.name.lower().endswith(PICTURES) and run.record.dataset != "folder"
+    is_display = path.name.lower().endswith(SEVERAL_BANDS) and run.record.dataset != "folder"
     bands = () if is_display else run.given_bands
     return Asked(sample_of(run, one_picture(path.expanduser(), run.spec, run.stretch, bands)), 0)

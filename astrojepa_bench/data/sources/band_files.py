@@ -22,7 +22,7 @@ from astrojepa_bench.data.sources.image_shape import MOST_BANDS
 from astrojepa_bench.errors import DataError
 
 ARRAYS = (".fits", ".fit", ".fts", ".npy", ".tif", ".tiff")  # of which one file may hold one band
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")  # which show several bands in one file
+SEVERAL_BANDS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")  # which show several bands in one file
 # Also before a letter behind a number, as in ngc628r, which f814w is not.
 WORDS = re.compile(r"[/_\-. ]+|(?<=\d)(?<![fF]\d{3})(?<![fF]\d{4})(?=[A-Za-z]$)")
 FILLING = SURVEYS | {"bands", "filters"}  # words about a filter that say nothing by themselves
@@ -112,7 +112,7 @@ class BandFiles:
 
 def pairs_by_names(images: Sequence[str], endings: tuple[str, ...] = ARRAYS) -> Pairs:
     """Return filters and files of each galaxy, as far as the names of files with some endings tell them."""
-    files = [name for name in images if suffix_of(name).startswith(endings)]
+    files = [name for name in images if ending_of(name).startswith(endings)]
     places = {name: found for name in files if (found := [*_without_filters(name)])}
     held: dict[str, set[str]] = defaultdict(set)
     for found in places.values():
@@ -128,7 +128,7 @@ def pairs_by_names(images: Sequence[str], endings: tuple[str, ...] = ARRAYS) -> 
         if fit:  # of several words that are filters, that by which most files differ; else the last
             _, galaxy, band = max(reversed(fit), key=lambda each: len(held[each[0]]))
             pairs[galaxy].append((band, name))
-    return {f"{galaxy}{suffix_of(pairs[galaxy][0][1])}": tuple(pairs[galaxy]) for galaxy in pairs}
+    return {f"{galaxy}{ending_of(pairs[galaxy][0][1])}": tuple(pairs[galaxy]) for galaxy in pairs}
 
 
 def joined(pairs: Pairs, by: str, *, once: bool = False) -> BandFiles | None:
@@ -166,7 +166,7 @@ def beside(images: Sequence[str]) -> set[str]:
     return {name for name, rest in odd.items() if rest in plain}
 
 
-def suffix_of(name: str) -> str:
+def ending_of(name: str) -> str:
     """Return the ending of an image's file name, in small letters."""
     return name[len(without_suffix(name)) :].lower()
 

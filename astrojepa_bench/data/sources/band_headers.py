@@ -10,16 +10,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from astrojepa_bench.data.convert import cached, content_digest, fingerprint
-from astrojepa_bench.data.sources.band_files import LEAST_SHARE, WORDS, BandFiles, joined, suffix_of
+from astrojepa_bench.data.sources.band_files import LEAST_SHARE, WORDS, BandFiles, ending_of, joined
 from astrojepa_bench.data.sources.container import Container, RefusedError, escapes, spelt
-from astrojepa_bench.data.sources.file_kinds import without_suffix
+from astrojepa_bench.data.sources.file_kinds import FITS, without_suffix
 from astrojepa_bench.data.sources.fits_image import read_header
 from astrojepa_bench.data.sources.fits_sky import apart_arcsec
 from astrojepa_bench.data.splitting.splits import sky_groups
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.events import track
 
-FITS = (".fits", ".fit", ".fts")
 HEADER = np.dtype([
     ("band", "U12"), ("title", "U40"), ("ra", "f8"), ("dec", "f8"), ("field", "f8"), ("arcsec", "f8"),
 ])  # fmt: skip
@@ -47,7 +46,7 @@ def bands_by_headers(
     Raises:
         DataError: there are as many files of each filter, and nothing tells which of them show one galaxy.
     """
-    files = [name for name in images if suffix_of(name).startswith(FITS) and not escapes(name)]
+    files = [name for name in images if ending_of(name).startswith(FITS) and not escapes(name)]
     spread = np.unique(np.linspace(0, len(files) - 1, SPREAD).astype(int)).tolist() if files else []
     few = [*dict.fromkeys([*files[:NEIGHBOURS], *(files[at] for at in spread)])]
     if len({*_read(container, few, "")["band"].tolist()} - {""}) < 2:
@@ -69,7 +68,7 @@ def bands_by_headers(
             if key not in ("", "."):
                 pairs[key].append((band, name))
         found = joined(
-            {f"{key}{suffix_of(each[0][1])}": tuple(each) for key, each in pairs.items()}, by, once=True
+            {f"{key}{ending_of(each[0][1])}": tuple(each) for key, each in pairs.items()}, by, once=True
         )
         if found is not None and not _lie_apart(found, files, rows):
             return found, ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astrojepa_bench.data.sources.band_files import PICTURES, BandFiles, beside, joined, pairs_by_names
+from astrojepa_bench.data.sources.band_files import SEVERAL_BANDS, BandFiles, beside, joined, pairs_by_names
 from astrojepa_bench.data.sources.band_headers import bands_by_headers
 from astrojepa_bench.data.sources.container import Container, shown
 from astrojepa_bench.data.sources.file_kinds import without_suffix
@@ -52,7 +52,7 @@ def files_by_galaxy(
     told: dict[str, object] = {
         f"{len(odd)} files of masks, weights or errors beside an image were not read, first {_first(odd)}": odd
     }
-    pairs, pictures = pairs_by_names(plain), joined(pairs_by_names(plain, PICTURES), "")
+    pairs, pictures = pairs_by_names(plain), joined(pairs_by_names(plain, SEVERAL_BANDS), "")
     if pictures is not None:
         told[
             f"{len(pictures.galaxy_of)} pictures have names that differ by a filter alone and each was read as a "

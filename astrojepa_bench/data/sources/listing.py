@@ -15,8 +15,9 @@ from astrojepa_bench.data.column_names import told_names, told_unused
 from astrojepa_bench.data.sources.catalogue import Catalogue
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.file_kinds import NONE, without_suffix
+from astrojepa_bench.data.sources.fits_sky import LARGEST_ARCSEC
 from astrojepa_bench.data.sources.matching import matched_images
-from astrojepa_bench.data.sources.table_columns import AUTO, LABEL, LARGEST_ARCSEC, columns_known
+from astrojepa_bench.data.sources.table_columns import AUTO, LABEL, columns_known
 from astrojepa_bench.data.sources.tables import heads_of
 from astrojepa_bench.data.splitting.selection import OnBadImage, true_notes
 from astrojepa_bench.errors import DataError

@@ -20,6 +20,7 @@ from astrojepa_bench.data.sources.catalogue import (
 )
 from astrojepa_bench.data.sources.container import shown
 from astrojepa_bench.data.sources.file_kinds import NONE
+from astrojepa_bench.data.sources.fits_sky import LARGEST_ARCSEC, SMALLEST_ARCSEC
 from astrojepa_bench.data.sources.tables import (
     class_notes,
     classes_of,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 LABEL, AUTO = "label", "auto"
 MANY = 100_000  # rows; reading so many takes seconds
-SMALLEST_ARCSEC, LARGEST_ARCSEC = 1e-4, 1e4  # of a pixel
 FACTORS: Mapping[str, Mapping[str, float]] = {
     "ra": {"h": 15, "hr": 15, "hour": 15, "hourangle": 15, "rad": 180 / np.pi},
     "dec": {"rad": 180 / np.pi},
