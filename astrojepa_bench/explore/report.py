@@ -189,7 +189,9 @@ class _Report:
             f"{spelt(BY_DISTANCE[0])}: the mean distance to the ten nearest training galaxies; the farther, the "
             "stranger to the run.",
         )
-        said = f"The same galaxies in numbers. An index counts the {self.sample.title}, from 0, as commands do"
+        said = (
+            f"The same galaxies in numbers. An index counts the {self.sample.title}, from 0, as commands do"
+        )
         said += "." if self.sample.own else " that are given the same galaxies."
         if "viewer" in first:
             said += " An id leads to its place on the sky (Legacy Survey viewer)."
