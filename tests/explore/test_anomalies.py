@@ -102,6 +102,7 @@ def test_the_function_of_the_notebooks_scores_a_whole_table(run, table):
     assert len(compute_jepa_anomaly_scores(run, table)) == len(table)
 
 
+@pytest.mark.slow
 def test_a_report_predicts_only_what_was_kept(run, table, galaxies, tmp_path, monkeypatch):
     """Errors are kept of the run's own test galaxies; given as a dataset they are not predicted again."""
     settings, registry = {"dataset": {"path": str(galaxies)}}, load_registry()
