@@ -51,6 +51,7 @@ def test_what_is_not_one_run_is_refused(wrong, complaint):
         run("untrained", **wrong)
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_every_record(places):
     """By fields, or by a request."""
     fields = {

@@ -116,6 +116,7 @@ def test_another_option_replaces_the_score(words, finished):
     assert len([score for score in record.scores if score.metric == "accuracy"]) == 1
 
 
+@pytest.mark.slow
 def test_a_later_scoring_keeps_the_bits_of_the_others(words, finished):
     """Which galaxies were right: k-NN's stay, the probe's join them, another k replaces its own; none is drift."""
     out, before = finished.parents[3], read(finished)

@@ -80,6 +80,7 @@ def test_another_number_of_draws_is_computed_anew_and_never_kept(look, record_pa
     assert np.corrcoef(tables["few"]["mean_mse"], tables["usual"]["mean_mse"])[0, 1] > 0.5
 
 
+@pytest.mark.slow
 def test_anomalies_in_two_formats_are_one_table(look, tmp_path):
     """CSV and VOTable say the same, beside a mosaic (the other formats: test_tables.py)."""
     for ending in (".csv", ".vot"):

@@ -294,6 +294,7 @@ def test_confusion_is_of_the_runs_own_galaxies(run, table):
     assert elsewhere[0].text.startswith("No confusion matrix: the probe was fitted to other galaxies")
 
 
+@pytest.mark.slow
 def test_a_part_that_nobody_foresaw_to_fail_leaves_the_rest(run, table, light, monkeypatch):
     """The page says what it was, and so does a note."""
     notes = []

@@ -113,6 +113,7 @@ def vit_micro(seed):
         return ViTMicro(SPEC)
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_run_and_the_same_weights_are_not(run, tmp_path):
     """Identity follows what the file holds: not its name, nor where it lies."""
     first = run(saved(vit_micro(1), tmp_path / "weights.safetensors")).records[0]

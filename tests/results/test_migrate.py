@@ -147,6 +147,7 @@ def test_a_folder_without_records_is_named(tmp_path):
         migrate(tmp_path, CHAINS)
 
 
+@pytest.mark.slow
 def test_the_verb_migrates_and_builds_the_board_anew(out, capsys):
     """The board that stood there follows from its records again, and marks them."""
     write_board(out)

@@ -56,7 +56,13 @@ def weights_of(context, record):
     return {name: value.clone() for name, value in kept.items()}  # the file itself is overwritten below
 
 
-@pytest.mark.parametrize("damage", ["another shape", "a name too many", "cut off"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "another shape",
+        *(pytest.param(more, marks=pytest.mark.slow) for more in ("a name too many", "cut off")),
+    ],
+)
 def test_weights_that_do_not_fit_seed_no_training(world, damage):
     """Refused weights must not reach the objective, not even those before the one that does not fit."""
     context, (cell, _) = world
@@ -78,6 +84,7 @@ def test_weights_that_do_not_fit_seed_no_training(world, damage):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_weights_says_which_scores_it_will_not_have(world):
     """It is trained again and scored by those asked for now; nobody loses a score without a word."""
     context, (cell, _) = world

@@ -106,6 +106,7 @@ def test_json_prints_one_object_and_nothing_else(command, capsys):
     assert out.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_json_tells_what_was_trained_now(command, plugin, capsys):
     """Not what was found, or only scored once more; nor what has nothing to train."""
     asked = [*command, "-o", "learns,untrained", "--plugin", str(plugin("learns", LEARNS)), "--json"]

@@ -67,6 +67,7 @@ def test_a_new_evaluator_makes_a_run_missing_and_says_so(request_on, registry):
     assert found.reason.endswith("its weights are not here, so it is trained again")
 
 
+@pytest.mark.slow
 def test_minutes_are_those_that_runs_of_the_folder_took(request_on, registry):
     """By hand: 90 s for 256 images and 6 s of scoring make 1.6 minutes for another seed, twice that for two."""
     asked = request_on(objectives="ijepa", maskers="random")

@@ -159,6 +159,7 @@ def test_checkpoint_is_scored_beside_its_untrained_self(checkpoint, galaxies, tm
     assert "trained elsewhere (epoch 99" in page
 
 
+@pytest.mark.slow
 def test_a_later_failure_spares_the_scores_of_an_imported_model(
     checkpoint, galaxies, tmp_path, capsys, monkeypatch
 ):
@@ -185,6 +186,7 @@ def test_a_later_failure_spares_the_scores_of_an_imported_model(
     assert Store(tmp_path / "zoo").records() == before
 
 
+@pytest.mark.slow
 def test_a_run_imported_without_galaxies_is_scored_later(checkpoint, galaxies, tmp_path, capsys):
     """`score` binds it to its first galaxies, under the id that it gets where it is imported and scored at once."""
     at_once, later = tmp_path / "at_once", tmp_path / "later"

@@ -81,6 +81,7 @@ def test_opened_encoder_gives_the_features_that_were_scored(finished, galaxies, 
     assert (run.spec, run.classes) == (table.spec, 3)
 
 
+@pytest.mark.slow
 def test_run_opens_without_its_galaxies(finished, galaxies, tmp_path):
     """The galaxies may be gone, and their cache with them."""
     path = finished(objectives="lejepa")

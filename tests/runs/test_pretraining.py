@@ -38,6 +38,7 @@ def grid(tmp_path, galaxies, tiny, plugin):
     return run
 
 
+@pytest.mark.slow
 def test_few_galaxies_are_another_run_of_equal_length_scored_on_the_same_galaxies(grid):
     """Twenty galaxies: as many images seen, more epochs, another id; the probe still fits on all of train."""
     ((few,), _), ((full,), _) = grid(pretraining=20), grid()

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from astrojepa_bench.cli import main
 
 SUITE = '''
@@ -17,6 +19,7 @@ def astrojepa_suites():
 '''
 
 
+@pytest.mark.slow
 def test_a_suite_runs_and_its_entries_are_told_apart_by_name(tmp_path, galaxies, tiny, capsys):
     """Two blocks of one objective are two rows, the altered one named by its option, in files and in print."""
     path = tmp_path / "widths.py"

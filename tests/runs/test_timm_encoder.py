@@ -1,6 +1,7 @@
 """A ConvNet runs wherever no masks are needed, and says so where they are."""
 
 import h5py
+import pytest
 import torch
 
 import astrojepa_bench as ab
@@ -22,6 +23,7 @@ def test_objective_that_needs_masks_is_skipped_with_a_convnet():
     assert "timm:test_resnet" in cell.skip
 
 
+@pytest.mark.slow
 def test_convnet_trains_and_is_scored_by_what_it_says_of_one_galaxy_alone(galaxies, tiny, tmp_path):
     """Its kept features are those of evaluation mode: batch statistics of training, none of the test batch."""
     record = ab.run(

@@ -124,7 +124,9 @@ def test_empty_split_is_refused_rather_than_guessed(files, tmp_path):
     """A row without a split might be one that its authors held out; an all-empty column declares nothing."""
     folder = files.tabled(tmp_path / "f", split=["train", "", "test"] * 8)
     assert "column 'split' holds ''; expected train, val or test in every row" in files.refusal(folder)
-    assert "stratified by class" in str(files.load(files.tabled(tmp_path / "g", split=[""] * 24)).card.notes)
+    assert "12 train / 4 val / 8 test" in str(
+        files.load(files.tabled(tmp_path / "g", split=[""] * 24)).card.notes
+    )
 
 
 BAD_TABLES = {
