@@ -116,7 +116,7 @@ def open_run(
         >>> run = open_run("3f9a2c")  # doctest: +SKIP
         >>> run.encoder.taps(images)["last"]  # doctest: +SKIP
     """
-    offered = registry or load_registry([Path(each) for each in plugins])
+    offered = registry or load_registry(tuple(Path(each) for each in plugins))
     if isinstance(where, RunResult):
         return opening.open_run(where.run_id, out=where.out, registry=offered)
     return opening.open_run(where, out=out, registry=offered)

@@ -75,7 +75,7 @@ def test_figures_show_themselves(run, galaxies):
     strip = ab.draw_neighbours(run, galaxies, idx=0, number=2)
 
     assert figure._repr_png_().startswith(b"\x89PNG")
-    assert len(strip.axes) == 3
+    assert sum(bool(axes.get_title()) for axes in strip.axes) == 3
 
 
 @pytest.mark.slow

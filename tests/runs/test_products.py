@@ -67,7 +67,7 @@ def test_a_suite_writes_what_it_promises_of_every_galaxy_once(tmp_path, images, 
     table = pd.read_csv(expected[3])
     assert len(table) == 61
     assert table["id"][0].startswith("cross")
-    assert "They are among the 61 galaxies of images shown below" in expected[5].read_text()
+    assert "61 galaxies of images" in expected[5].read_text()
     before = [path.stat().st_mtime_ns for path in expected]
     assert main(words) == 0
     assert [path.stat().st_mtime_ns for path in expected] == before
