@@ -8,7 +8,7 @@ name is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
@@ -136,10 +136,7 @@ class Registry:
             ConfigError: nobody offers it.
             PluginError: two plugins offer it.
         """
-        self._refuse_rivals("suite", name)
-        if name not in self._suites:
-            raise unknown_name("suite", name, self._suites, self._hints(name))
-        return self._suites[name]
+        return self._looked_up("suite", name, self._suites)
 
     def importers(self) -> tuple[ImporterOffer, ...]:
         """Return the importers on offer, by name."""
@@ -152,10 +149,7 @@ class Registry:
             ConfigError: nobody offers it.
             PluginError: two plugins offer it.
         """
-        self._refuse_rivals("importer", name)
-        if name not in self._importers:
-            raise unknown_name("format", name, self._importers, self._hints(name))
-        return self._importers[name]
+        return self._looked_up("importer", name, self._importers, word="format")
 
     def observer(self, name: str) -> ObserverOffer:
         """Look up an observer.
@@ -164,10 +158,7 @@ class Registry:
             ConfigError: nobody offers it.
             PluginError: two plugins offer it.
         """
-        self._refuse_rivals("observer", name)
-        if name not in self._observers:
-            raise unknown_name("observer", name, self._observers, self._hints(name))
-        return self._observers[name]
+        return self._looked_up("observer", name, self._observers)
 
     def attend(self, name: str, out: Path) -> None:
         """Let an observer hear all events from now on.
@@ -275,6 +266,13 @@ class Registry:
         self._rivals[kind, offer.name] = rivals
         told = str(_rivalry(kind, offer.name, rivals))
         self.failures.append(LoadFailure(source.plugin, source.package, told))
+
+    def _looked_up(self, kind: str, name: str, offers: Mapping[str, Named], *, word: str = "") -> Named:
+        """Return what is on offer under a name; `word` is what messages call its kind, where that is another."""
+        self._refuse_rivals(kind, name)
+        if name not in offers:
+            raise unknown_name(word or kind, name, offers, self._hints(name))
+        return offers[name]
 
     def _refuse_rivals(self, kind: str, name: str) -> None:
         if (kind, name) in self._rivals:

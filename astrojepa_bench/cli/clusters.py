@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from tabulate import tabulate
 
+from astrojepa_bench.cli.asked_files import asked_files
 from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.run_target import looking
@@ -21,27 +22,20 @@ from astrojepa_bench.explore.clusters import (
     find_clusters,
     title_of,
 )
-from astrojepa_bench.explore.endings import TABLE_FORMATS
-from astrojepa_bench.explore.figures import check_picture, write_figure
+from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import check_format, write_table
+from astrojepa_bench.explore.tables import write_table
 
 
 def execute(arguments: Namespace) -> int:
     """Write picture and table, and print what is in the clusters."""
-    picture, table = arguments.picture, arguments.table
-    if picture is not None:
-        check_picture(picture)
-    if table is not None:
-        check_format(table, TABLE_FORMATS)
+    picture, table, named = arguments.picture, arguments.table, asked_files(arguments)
     with looking(arguments) as sample:
         clusters = find_clusters(sample, arguments.clusters)
         if table is not None:
             write_table(cluster_members(clusters), table, TableOrigin.of(sample, command_line()))
         if picture is not None:
             write_figure(clusters_figure(clusters), picture)
-    written = {"picture": picture, "table": table}
-    named = {name: str(path) for name, path in written.items() if path is not None}
     if arguments.json:
         print(json.dumps({**named, **_facts(clusters)}))
     else:

@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from astrojepa_bench.cli.asked_files import asked_files
 from astrojepa_bench.cli.origin import command_line
 from astrojepa_bench.cli.printing import print
 from astrojepa_bench.cli.query import PLACES, asked_for, check_query, facts_of, sample_among, told_of
 from astrojepa_bench.cli.run_target import looking
-from astrojepa_bench.explore.endings import TABLE_FORMATS
-from astrojepa_bench.explore.figures import check_picture, write_figure
+from astrojepa_bench.explore.figures import write_figure
 from astrojepa_bench.explore.neighbours import find_neighbours, neighbours_figure
 from astrojepa_bench.explore.table_formats import TableOrigin
-from astrojepa_bench.explore.tables import check_format, write_table
+from astrojepa_bench.explore.tables import write_table
 
 SHOWN = ["rank", "index", "id", "class", "anomaly_type", "ra", "dec", "redshift", "similarity"]
 
 
 def execute(arguments: Namespace) -> int:
     """Write the strip and the table, and print who is in them."""
-    picture, table = arguments.picture, arguments.table
-    if picture is not None:
-        check_picture(picture)
-    if table is not None:
-        check_format(table, TABLE_FORMATS)
+    picture, table, written = arguments.picture, arguments.table, asked_files(arguments)
     check_query(arguments)
     with looking(arguments) as sample:
         asked, searched = asked_for(arguments, sample), sample_among(arguments, sample)
@@ -35,8 +31,6 @@ def execute(arguments: Namespace) -> int:
         if picture is not None:
             write_figure(neighbours_figure(searched, asked.index, query=query), picture)
     shown = frame[frame.columns.intersection(SHOWN)]
-    made = {"picture": picture, "table": table}
-    written = {name: str(path) for name, path in made.items() if path is not None}
     if arguments.json:
         found = json.loads(shown.to_json(orient="records"))
         query_facts = facts_of(asked, frame.iloc[0])
