@@ -38,12 +38,14 @@ class Block(_Plain):
         maskers: names; an objective that ignores masks runs once, whatever is listed here.
         encoders: names; if empty, what the user asks for, or else the budget's own.
         options: options by name under `kind` or `kind:name`, e.g. `{"objective": {"horizon": 0.05}}`.
+        seeds: how many of the suite's seeds it runs with at most, the first ones; None: all that are asked for.
     """
 
     objectives: tuple[str, ...] = Field(min_length=1)
     maskers: tuple[str, ...] = Field(default=("none",), min_length=1)
     encoders: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = {}
+    seeds: Annotated[int, Field(ge=1)] | None = None
 
 
 class Data(_Plain):
@@ -151,6 +153,9 @@ class Suite(_Plain):
                 {each.grid for each in self.data.values() if each.grid} - {*self.grids}
             ),
             "a margin names data that are not there": bool({*self.margins} - {*self.data}),
+            "a block asks for more seeds than the suite has": any(
+                (block.seeds or 0) > len(self.seeds) for block in self.all_blocks
+            ),
             "products are of a suite that runs on whatever is asked for, and this one names data": bool(
                 self.data
             )
@@ -165,6 +170,15 @@ class Suite(_Plain):
     def grid(self, name: str = "") -> tuple[Block, ...]:
         """Return the blocks of a grid; of the first one, or the only one, if unnamed."""
         return self.blocks or self.grids[name or next(iter(self.grids))]
+
+    def seeds_of(self, block: Block, asked: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of the seeds asked for that a block runs with.
+
+        An experiment, whose seeds are none of the suite's, runs every block with all of them.
+        """
+        if block.seeds is None or not {*asked} <= {*self.seeds}:
+            return asked
+        return tuple(seed for seed in asked if seed in self.seeds[: block.seeds])
 
     @property
     def all_blocks(self) -> tuple[Block, ...]:

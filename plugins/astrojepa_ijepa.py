@@ -390,6 +390,11 @@ def _check_choices(dense: float, depths: int, crop: float | None) -> None:
         raise ConfigError(f"objective.dense={dense}: expected a weight of 0 or more; .5 is published")
     if depths < 1:
         raise ConfigError(f"objective.depths={depths}: expected 1 or more layers of the encoder")
+    check_crop(crop)
+
+
+def check_crop(crop: float | None) -> None:
+    """Refuse a smallest crop that is no share of the image's area."""
     if crop is not None and not 0 < crop <= 1:
         raise ConfigError(f"objective.crop={crop}: expected a share of the area in (0, 1]; .3 is published")
 

@@ -36,7 +36,8 @@ most, the norm of the targets and the visible share hardly.
 
 Source: He et al. 2022 (arXiv 2111.06377), section 3. Deviations: the floor of the variance; a decoder 64 wide and
 1 deep, for small encoders (the paper: 512 and 8); no class token (the encoders here have none); no
-random-resized crop (the loop's own augmentation serves every entry); blocks other than random ones.
+random-resized crop unless asked for (`crop`, .2 as published), beside the loop's own turns and shifts, which serve
+every entry; blocks other than random ones.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import torch
+from astrojepa_ijepa import check_crop, cropped
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -117,6 +119,7 @@ class MAE(Objective):
         decoder_width: token width of the decoder, a multiple of 4 and of its heads.
         decoder_depth: blocks of the decoder.
         decoder_heads: attention heads of the decoder.
+        crop: smallest share of the image's area in a crop, .2 as published; None: whole images.
         learning_rate: peak learning rate.
         batch_size: galaxies a step.
     """
@@ -138,6 +141,7 @@ class MAE(Objective):
         decoder_width: int = 64,
         decoder_depth: int = 1,
         decoder_heads: int = 4,
+        crop: float | None = None,
         learning_rate: float = 2e-3,
         batch_size: int = 128,
     ) -> None:
@@ -146,6 +150,8 @@ class MAE(Objective):
             raise ConfigError(
                 f"objective.decoder_width={decoder_width} is not a multiple of decoder_heads={decoder_heads}"
             )
+        check_crop(crop)
+        self.crop = crop
         self.sizes = mask_sizes(self.patch_grid, visible, blocks)
         self.patches, self.patch_px = self.patch_grid.patches, self.patch_grid.patch_px
         self.norm = norm
@@ -168,16 +174,23 @@ class MAE(Objective):
 
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
         """Compute the mean squared error over the hidden patches."""
-        answer = self.predict(batch, draw, streams)
+        images = batch.images
+        if self.crop is not None:
+            images = cropped(images, self.crop, streams.local("crop"))
+        answer = self.painted(images, draw)
         error = F.mse_loss(answer.predicted.float(), answer.actual)
         return Loss(error, {"prediction": error})
 
     def predict(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Prediction:
         """Paint every hidden patch of every galaxy: one block of all that is hidden."""
-        masks = draw(batch.images, self.sizes)
+        return self.painted(batch.images, draw)
+
+    def painted(self, images: Float[Tensor, "batch band height width"], draw: Draw) -> Prediction:
+        """Paint every hidden patch of some images."""
+        masks = draw(images, self.sizes)
         hidden = self.hidden(masks)
-        predicted = self.decoder(self.encoder(batch.images, keep=masks.context), hidden)
-        pixels = cut((batch.images - self.mean) / self.std, self.patch_px)
+        predicted = self.decoder(self.encoder(images, keep=masks.context), hidden)
+        pixels = cut((images - self.mean) / self.std, self.patch_px)
         targets = normalised(pixels, self.norm, bands=len(self.mean))
         actual = targets.gather(1, hidden[..., None].expand(-1, -1, targets.shape[-1]))
         return Prediction(predicted[:, None], actual[:, None], hidden[:, None])

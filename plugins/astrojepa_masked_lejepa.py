@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from astrojepa_ijepa import Predictor
+from astrojepa_ijepa import Predictor, check_crop, cropped
 from astrojepa_sigreg import projector_to, sigreg
 from jaxtyping import Float
 from torch import Tensor
@@ -71,6 +71,7 @@ class MaskedLeJEPA(Objective):
         slices: random directions of SIGReg, fresh at every step.
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
+        crop: smallest share of the image's area in a crop; None: whole images.
         learning_rate: peak learning rate.
         batch_size: galaxies a step; SIGReg wants at least 128.
     """
@@ -95,12 +96,15 @@ class MaskedLeJEPA(Objective):
         slices: int = 256,
         projector: int = 512,
         embedding: int = 64,
+        crop: float | None = None,
         learning_rate: float = 2e-3,
         batch_size: int = 128,
     ) -> None:
         super().__init__(encoder, grid, classes)
         if not 0 < lam < 1:
             raise ConfigError(f"objective.lam={lam}: expected a weight between 0 and 1")
+        check_crop(crop)
+        self.crop = crop
         self.sizes = MaskSizes.rounded(
             self.patch_grid, context=context_scale, targets=targets, target=target_scale
         )
@@ -132,11 +136,14 @@ class MaskedLeJEPA(Objective):
                 "objective 'masked-lejepa' was given a batch of one galaxy, which its projector cannot normalise; "
                 "train on two or more"
             )
-        masks = draw(batch.images, self.sizes)
-        tokens = self.encoder(batch.images).values
+        images = batch.images
+        if self.crop is not None:
+            images = cropped(images, self.crop, streams.local("crop"))
+        masks = draw(images, self.sizes)
+        tokens = self.encoder(images).values
         hidden = self._hidden(tokens, masks)
         wanted = hidden if self.target_gradient else hidden.detach()
-        prediction = (self._predicted(batch, masks) - wanted).float().square().mean()
+        prediction = (self._predicted(images, masks) - wanted).float().square().mean()
         patches = hidden.flatten(1, 2)
         where = drawn(torch.rand, (len(patches),), streams.local("patch"))
         galaxy = torch.arange(len(patches), device=patches.device)
@@ -150,10 +157,12 @@ class MaskedLeJEPA(Objective):
         """Predict the projected tokens of every hidden block."""
         masks = draw(batch.images, self.sizes)
         hidden = self._hidden(self.encoder(batch.images).values, masks)
-        return Prediction(self._predicted(batch, masks), hidden, masks.targets)
+        return Prediction(self._predicted(batch.images, masks), hidden, masks.targets)
 
-    def _predicted(self, batch: GalaxyBatch, masks: Masks) -> Float[Tensor, "batch block target dim"]:
-        context = self.encoder(batch.images, keep=masks.context)
+    def _predicted(
+        self, images: Float[Tensor, "batch band height width"], masks: Masks
+    ) -> Float[Tensor, "batch block target dim"]:
+        context = self.encoder(images, keep=masks.context)
         predicted: Tensor = self.predictor(context.values, context.positions, masks.targets)
         return predicted
 

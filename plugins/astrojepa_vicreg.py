@@ -30,11 +30,12 @@ thousands of galaxies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
+from astrojepa_two_views import TwoViews, perceptron
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from astrojepa_bench.plugin import (
     ConfigError,
@@ -46,9 +47,7 @@ from astrojepa_bench.plugin import (
     PatchGrid,
     Prediction,
     Projected,
-    Recipe,
     Streams,
-    augment,
     gathered,
     hookimpl,
 )
@@ -58,7 +57,7 @@ Judge: TypeAlias = Literal["encoder", "projector"]
 EPSILON = 1e-4  # under the root of the variance, as published
 
 
-class VICReg(Objective):
+class VICReg(TwoViews):
     """Two-view agreement with variance and covariance kept in bounds.
 
     Args:
@@ -70,16 +69,9 @@ class VICReg(Objective):
         covariance: weight of the squared covariances.
         projector: width of the projector's hidden layers.
         embedding: width of the projector's output.
-        scale: smallest and largest shown share of the side.
-        shift: largest shift of a view's centre, as a share of the side.
-        noise: largest standard deviation of added noise, on the [0, 1] scale.
-        blur: largest width of an added Gaussian point spread [pixel].
         judge: whether the encoder is scored, as published, or what the projector makes of it.
-        learning_rate: peak learning rate.
-        batch_size: galaxies a step.
     """
 
-    masks = "ignored"
     version = 1
 
     def __init__(
@@ -93,50 +85,24 @@ class VICReg(Objective):
         covariance: float = 1.0,
         projector: int = 512,
         embedding: int = 128,
-        scale: tuple[float, float] = (0.6, 1.0),
-        shift: float = 0.05,
-        noise: float = 0.05,
-        blur: float = 0.0,
         judge: Judge = "encoder",
-        learning_rate: float = 2e-3,
-        batch_size: int = 128,
+        **options: Any,
     ) -> None:
-        super().__init__(encoder, grid, classes)
+        super().__init__(encoder, grid, classes, **options)
         weights = (invariance, variance, covariance)
-        if min(weights) < 0 or batch_size < 2:
-            raise ConfigError(
-                f"objective weights {weights} and batch_size={batch_size}: expected no negative weight and at "
-                "least two galaxies a step"
-            )
+        if min(weights) < 0:
+            raise ConfigError(f"objective weights {weights}: expected none to be negative")
         self.weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
         self.judge: Judge = judge
-        self.scale, self.shift, self.noise, self.blur = scale, shift, noise, blur
-        self._recipe = Recipe(learning_rate=learning_rate, batch_size=batch_size)
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, projector), nn.BatchNorm1d(projector), nn.ReLU(),
-            nn.Linear(projector, projector), nn.BatchNorm1d(projector), nn.ReLU(),
-            nn.Linear(projector, embedding),
-        )  # fmt: skip
+        self.projector = perceptron(encoder.dim, projector, projector, embedding)
 
     @property
     def scored_encoder(self) -> Encoder:
         """The encoder, as published, or the encoder behind its projector."""
         return Projected(self.encoder, self.projector) if self.judge == "projector" else self.encoder
 
-    def recipe(self) -> Recipe:
-        """AdamW: the published LARS is for batches of thousands."""
-        return self._recipe
-
     def loss(self, batch: GalaxyBatch, draw: Draw, streams: Streams) -> Loss:
-        """Compute the weighted sum; the terms are returned unweighted.
-
-        Raises:
-            ConfigError: one galaxy, which has no variance.
-        """
-        if len(batch.images) < 2:
-            raise ConfigError(
-                "objective 'vicreg' was given a batch of one galaxy, which has no variance; train on two or more"
-            )
+        """Compute the weighted sum; the terms are returned unweighted."""
         first, second = self._projected(batch, streams).unbind()
         terms = vicreg_terms(first, second)
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
@@ -148,16 +114,8 @@ class VICReg(Objective):
         return Prediction(first[:, None, None], second[:, None, None])
 
     def _projected(self, batch: GalaxyBatch, streams: Streams) -> Float[Tensor, "view galaxy dim"]:
-        views = augment(
-            batch.images.repeat(2, 1, 1, 1),
-            streams.local("views"),
-            mirror=self.encoder.spec.mirror_safe,
-            scale=self.scale,
-            shift=self.shift,
-            noise=self.noise,
-            blur=self.blur,
-        )
-        return self.projector(self.encoder(views).values.mean(dim=1)).float().unflatten(0, (2, -1))
+        projected: Tensor = self.projector(self.pooled(batch, streams).flatten(0, 1))
+        return projected.float().unflatten(0, (2, -1))
 
 
 def vicreg_terms(

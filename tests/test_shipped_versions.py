@@ -63,7 +63,7 @@ def ids(registry):
         ("astrojepa_ijepa", "IJEPA", {"ijepa", "ijepa-sigreg"}),
         ("astrojepa_ijepa", "Predictor", {"ijepa", "ijepa-sigreg", "masked-lejepa"}),
         ("astrojepa_sigreg", "", {"lejepa", "lejepa-morphology", "masked-lejepa", "ijepa-sigreg", "visreg"}),
-        ("astrojepa_two_views", "", {"simclr", "barlow-twins", "byol", "dino"}),
+        ("astrojepa_two_views", "", {"simclr", "barlow-twins", "byol", "dino", "vicreg"}),
         ("astrojepa_weighted_blocks", "WeightedBlocks", {"brightness", "inverse", "radial", "saliency"}),
         ("astrojepa_mae", "MAE", {"mae"}),
         (

@@ -242,7 +242,8 @@ def _block_text(block: Block) -> str:
     options = [
         f"{kind}.{key}={value}" for kind, chosen in block.options.items() for key, value in chosen.items()
     ]
-    return f"{grid} with {', '.join(options)}" if options else grid
+    few = [] if block.seeds is None else [f"at most {block.seeds} seeds"]
+    return f"{grid} with {', '.join([*options, *few])}" if options or few else grid
 
 
 def _absent(blocks: Sequence[Block], registry: Registry) -> list[str]:

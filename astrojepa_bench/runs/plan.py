@@ -64,10 +64,9 @@ def make_plan(request: RunRequest, registry: Registry) -> Plan:
     check_all_used(request.settings, [dataset, *evaluators, *offers])
     resolve = _Resolver(request.settings, budget)
     blind = _masker_without_masks(registry)
-    cells = [cell for block in blocks for cell in _block_cells(block, resolve, blind, request.seed_list)]
+    cells = [cell for block in blocks for cell in _block_cells(block, resolve, blind)]
     if request.floors:
-        trained = _once(cell.encoder for cell in cells)
-        cells += _floor_cells(registry, resolve, blind, request.seed_list, trained)
+        cells += _floor_cells(registry, resolve, blind, cells)
     scored_by = tuple(resolve(evaluator) for evaluator in evaluators)
     given = flop_matched(budget, registry) if request.match == "flops" else budget
     return Plan(tuple(_once(cells)), resolve(dataset), scored_by, given, tuple(_notes(blocks)))
@@ -121,12 +120,14 @@ class _FoundBlock:
     Attributes:
         objectives, maskers, encoders: what meets what.
         options: what the block itself sets on them.
+        seeds: pretraining seeds of all of them.
     """
 
     objectives: tuple[Offer, ...]
     maskers: tuple[Offer, ...]
     encoders: tuple[Offer, ...]
     options: Settings
+    seeds: tuple[int, ...]
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -138,7 +139,7 @@ def _find_blocks(request: RunRequest, registry: Registry, default_encoder: str) 
     """Look up the objectives, maskers and encoders of a request; without a suite it is one block."""
     if request.suite is None:
         names = Block(objectives=request.objectives, maskers=request.maskers, encoders=request.encoders)
-        return [_find_block(names, registry, (default_encoder,))]
+        return [_find_block(names, registry, (default_encoder,), request.seed_list)]
     suite = registry.suite(request.suite).suite
     if request.grid and request.grid not in suite.grids:
         raise ConfigError(
@@ -147,16 +148,23 @@ def _find_blocks(request: RunRequest, registry: Registry, default_encoder: str) 
     blocks = suite.grid(request.grid)
     if request.encoders and all(block.encoders for block in blocks):
         raise ConfigError(f"suite '{request.suite}' names its own encoders; leave out --encoder")
+    encoders = request.encoders or (default_encoder,)
     with _blaming_suite(request.suite, registry):
-        return [_find_block(block, registry, request.encoders or (default_encoder,)) for block in blocks]
+        return [
+            _find_block(block, registry, encoders, suite.seeds_of(block, request.seed_list))
+            for block in blocks
+        ]
 
 
-def _find_block(block: Block, registry: Registry, encoders: tuple[str, ...]) -> _FoundBlock:
+def _find_block(
+    block: Block, registry: Registry, encoders: tuple[str, ...], seeds: tuple[int, ...]
+) -> _FoundBlock:
     found = _FoundBlock(
         tuple(registry.get("objective", name) for name in block.objectives),
         tuple(registry.get("masker", name) for name in block.maskers),
         tuple(registry.get("encoder", name) for name in block.encoders or encoders),
         block.options,
+        seeds,
     )
     check_all_used(block.options, found.offers)
     return found
@@ -227,9 +235,7 @@ class _Resolver:
 # --- cells ----------------------------------------------------------------------------------------------------
 
 
-def _block_cells(
-    block: _FoundBlock, resolve: _Resolver, blind: Offer, seeds: Iterable[int]
-) -> Iterator[Cell]:
+def _block_cells(block: _FoundBlock, resolve: _Resolver, blind: Offer) -> Iterator[Cell]:
     maskers = {offer.name: resolve(offer, block.options) for offer in block.maskers}  # all are checked
     for encoder in block.encoders:
         for objective in block.objectives:
@@ -237,7 +243,7 @@ def _block_cells(
             for masker in [resolve(blind)] if merged else maskers.values():
                 parts = (resolve(objective, block.options), masker, resolve(encoder, block.options))
                 reason = _declared_reason(objective, masker.offer, encoder)
-                yield from (Cell(*parts, seed, reason) for seed in seeds)
+                yield from (Cell(*parts, seed, reason) for seed in block.seeds)
 
 
 def _declared_reason(objective: Offer, masker: Offer, encoder: Offer) -> str | None:
@@ -248,12 +254,17 @@ def _declared_reason(objective: Offer, masker: Offer, encoder: Offer) -> str | N
 
 
 def _floor_cells(
-    registry: Registry, resolve: _Resolver, blind: Offer, seeds: tuple[int, ...], trained: Sequence[Component]
+    registry: Registry, resolve: _Resolver, blind: Offer, cells: Sequence[Cell]
 ) -> Iterator[Cell]:
-    """Score each trained encoder untrained at every seed, and encoders without weights once."""
+    """Score each trained encoder untrained at every seed it is trained with, and encoders without weights once."""
+    trained = _once(cell.encoder for cell in cells)
     named = [component.offer for component in trained]
     fixed = [resolve(offer) for offer in _floors_on_offer(registry, "encoder") if offer not in named]
-    wanted = [*((encoder, seeds) for encoder in trained), *((encoder, seeds[:1]) for encoder in fixed)]
+    seeds = [_once(cell.seed for cell in cells if cell.encoder == encoder) for encoder in trained]
+    wanted = [
+        *zip(trained, seeds, strict=True),
+        *((encoder, own[:1]) for encoder in fixed for own in seeds[:1]),
+    ]
     for objective in _floors_on_offer(registry, "objective"):
         for encoder, own_seeds in wanted:
             yield from (Cell(resolve(objective), resolve(blind), encoder, seed) for seed in own_seeds)

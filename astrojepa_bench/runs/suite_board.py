@@ -54,7 +54,11 @@ def make_plans(request: RunRequest, registry: Registry) -> tuple[Plan, ...]:
             files = " and ".join(data.files.values())
             skipped.append(f"{data.title} is skipped: give --data {key}=PATH, the folder that holds {files}")
             continue
-        plans.append(_plan_on(key, data, request.model_copy(update={"seeds": seeds}), registry))
+        plan = _plan_on(key, data, request.model_copy(update={"seeds": seeds}), registry)
+        if plan.cells:
+            plans.append(plan)
+        else:
+            skipped.append(f"{data.title} is skipped: nothing runs there with the seeds asked for")
     if not plans:
         raise ConfigError(f"{offer.title}: {'; '.join(skipped)}")
     return (dataclasses.replace(plans[0], notes=(*plans[0].notes, *skipped)), *plans[1:])

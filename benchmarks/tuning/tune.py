@@ -1,10 +1,12 @@
 """Tune recipes without test galaxies: train each trial of a list, score it on labelled train and val galaxies.
 
-    python benchmarks/tuning/tune.py benchmarks/tuning/galaxy_zoo2.toml benchmarks/tuning/galaxy_zoo2.csv
+    python benchmarks/tuning/tune.py benchmarks/tuning/galaxy_zoo2.toml benchmarks/tuning/galaxy_zoo2.csv DATA [1/2]
 
-A trial is an objective, a masker, an encoder and options; its row joins the CSV when it ends, and a trial whose row
-is there is not run again; `seen` is how many images every trial is shown. The test split is never encoded. Two
-scores of the same frozen features, best tap each:
+DATA is the folder that holds the files of the galaxies; with `1/2` every second trial is run, for two processes
+that share a table. A trial is an objective, a masker, an encoder and options; lists of maskers or of options stand
+for a trial each. Its row joins the CSV when it ends, and a trial whose row is there is not run again; `seen` is
+how many images every trial is shown. The test split is never encoded. Two scores of the same frozen
+features, best tap each:
 
 * `val`: logistic regression fitted on train, C by validation log-loss, as the evaluator `linear` chooses it;
 * `cv`: five-fold cross-validation over train and val together, four times as many galaxies as val alone. An
@@ -16,6 +18,7 @@ scores of the same frozen features, best tap each:
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import sys
 import tomllib
@@ -30,6 +33,7 @@ from torch.nn import functional as F
 from astrojepa_bench.evaluation.extract import encode_rows
 from astrojepa_bench.evaluators.probes.logistic import fit_logistic
 from astrojepa_bench.evaluators.probes.standardise import Standardisation
+from astrojepa_bench.files import locked
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.assemble import assemble, load_galaxies
 from astrojepa_bench.runs.plan import make_plan
@@ -41,12 +45,13 @@ FOLDS, NEIGHBOURS, TEMPERATURE = 5, 20, 0.07
 KEYS = ("objective", "masker", "encoder", "seed", "options", "seen")
 
 
-def main(trials_file, table_file):
+def main(trials_file, table_file, folder, part="1/1"):
     """Run the trials that the table lacks, one after the other."""
-    wanted = tomllib.loads(Path(trials_file).read_text())
+    wanted = read_trials(trials_file, folder)
     done = {tuple(row[key] for key in KEYS) for row in read_rows(table_file)}
     registry, loaded = load_registry(), {}
-    for trial in wanted["trial"]:
+    index, count = map(int, part.split("/"))
+    for trial in wanted["trial"][index - 1 :: count]:
         key = key_of(trial, wanted["seen"])
         if tuple(key.values()) in done:
             continue
@@ -59,14 +64,31 @@ def main(trials_file, table_file):
         print(json.dumps(row), flush=True)
 
 
+def read_trials(trials_file, folder):
+    """Read a list of trials: lists of maskers and of options spelt out, and files in their folder."""
+    wanted = tomllib.loads(Path(trials_file).read_text())
+    options = wanted["dataset"]["options"]
+    wanted["dataset"]["options"] = {name: str(Path(folder) / file) for name, file in options.items()}
+    wanted["trial"] = [each for trial in wanted["trial"] for each in spelt_out(trial)]
+    return wanted
+
+
+def spelt_out(trial):
+    """Make one trial of every option with every masker."""
+    several = {"masker": trial.get("masker", "none"), "options": trial.get("options", {})}
+    listed = {key: value if isinstance(value, list) else [value] for key, value in several.items()}
+    for options, masker in itertools.product(listed["options"], listed["masker"]):
+        yield {**trial, "masker": masker, "options": options}
+
+
 def key_of(trial, seen):
     """Return what tells one trial from another, as the CSV holds it."""
     return {
         "objective": trial["objective"],
-        "masker": trial.get("masker", "none"),
+        "masker": trial["masker"],
         "encoder": trial.get("encoder", ""),
         "seed": str(trial.get("seed", 0)),
-        "options": json.dumps(trial.get("options", {}), sort_keys=True),
+        "options": json.dumps(trial["options"], sort_keys=True),
         "seen": str(seen),
     }
 
@@ -77,13 +99,13 @@ def request_of(wanted, trial):
     return make_request(
         {
             "objectives": [trial["objective"]],
-            "maskers": [trial.get("masker", "none")],
+            "maskers": [trial["masker"]],
             "encoders": encoders,
             "seeds": [trial.get("seed", 0)],
             "dataset": wanted["dataset"]["name"],
             "budget": wanted.get("budget", "small"),
             "floors": False,
-            "settings": {"dataset": wanted["dataset"]["options"], "objective": trial.get("options", {})},
+            "settings": {"dataset": wanted["dataset"]["options"], "objective": trial["options"]},
         }
     )
 
@@ -188,8 +210,8 @@ def read_rows(path):
 
 def append_row(path, row):
     """Add one row, with a header to a new table."""
-    new = not Path(path).exists()
-    with Path(path).open("a", newline="") as file:
+    with locked(Path(path)), Path(path).open("a", newline="") as file:
+        new = not file.tell()
         writer = csv.DictWriter(file, list(row))
         if new:
             writer.writeheader()

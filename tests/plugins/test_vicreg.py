@@ -54,7 +54,7 @@ def terms_by_numpy(first, second):
 
 def test_one_galaxy_is_refused_with_a_reason():
     """One galaxy has no variance: the loss would not be a number."""
-    with pytest.raises(ConfigError, match="batch of one galaxy"):
+    with pytest.raises(ConfigError, match="a single galaxy; train on two or more"):
         objective().loss(batch(1), no_masks, streams())
 
 
@@ -166,5 +166,5 @@ def test_the_judge_may_be_the_projector():
 @pytest.mark.parametrize("wrong", [{"invariance": -1.0}, {"covariance": -0.1}, {"batch_size": 1}])
 def test_impossible_options_are_refused(wrong):
     """Negative weights and batches without a variance are mistakes of the request."""
-    with pytest.raises(ConfigError, match="expected no negative weight"):
+    with pytest.raises(ConfigError, match="expected none to be negative|expected at least two galaxies"):
         objective(**wrong)

@@ -27,6 +27,7 @@ FIXED = Data(title="Real galaxies", dataset="hdf5", files={"path": "tiny.h5"}, f
 def astrojepa_suites():
     """Offer a board, the same without galaxies that need no file, and a suite that is none."""
     floor = [Block(objectives=["untrained"])]
+    uneven = [Block(objectives=["mae"], seeds=2), Block(objectives=["vicreg"])]
     all_of = [Block(objectives=["untrained"], options={"encoder": {"width": 48}}), *floor]
     rules = dict(seeds=[20, 21, 22, 23], tuning_seeds=[0, 1], evaluators=["knn"])
     return {
@@ -34,6 +35,8 @@ def astrojepa_suites():
         "file": Suite(summary="s", data={"real": FIXED}, blocks=floor, **rules),
         "both": Suite(summary="s", data={"drawn": DATA["drawn"], "real": FILE}, grids={"few": floor}, **rules),
         "plain": Suite(summary="s", blocks=floor, evaluators=["knn"]),
+        "short": Suite(summary="s", data={"drawn": DATA["drawn"]}, grids={"few": uneven[:1]}, **rules),
+        "uneven": Suite(summary="s", data={"drawn": DATA["drawn"]}, grids={"few": uneven}, **rules),
     }
 '''
 
@@ -90,6 +93,29 @@ def test_each_data_set_runs_its_own_grid(registry, folder, place):
     assert real.dataset.options["pool"] == folder / "pool.zip"
     assert drawn.notes == real.notes == ()
     assert len(plans(registry, data={"real": folder}, grid="few")[1].cells) == 1
+
+
+def cells_by_seed(plan):
+    return {(cell.objective.name, cell.seed) for cell in plan.cells if cell.encoder.name == "vit-micro"}
+
+
+def test_a_block_runs_at_most_its_own_seeds(registry):
+    """What needs fewer seeds stops at its second one, whichever are asked for; floors go with the longest."""
+    (plan,) = plans(registry, "uneven", seeds=4, floors=True)
+    few = {("mae", 20), ("mae", 21)}
+    many = {(name, seed) for name in ("vicreg", "untrained") for seed in (20, 21, 22, 23)}
+    assert cells_by_seed(plan) == few | many
+
+    (later,) = plans(registry, "uneven", seeds=[21, 23])
+    assert cells_by_seed(later) == {("mae", 21), ("vicreg", 21), ("vicreg", 23)}
+    (own,) = plans(registry, "uneven", dataset="synthetic", seeds=4)
+    assert cells_by_seed(own) == {(name, seed) for name in ("mae", "vicreg") for seed in range(4)}
+
+
+def test_galaxies_on_which_nothing_runs_are_left_out(registry):
+    """And said: a later seed may be of one data set only."""
+    with pytest.raises(ConfigError, match="nothing runs there with the seeds asked for"):
+        plans(registry, "short", seeds=[23], floors=True)
 
 
 def test_seeds_by_number_are_the_suites_first_ones(registry):
