@@ -166,5 +166,5 @@ def test_the_judge_may_be_the_projector():
 @pytest.mark.parametrize("wrong", [{"invariance": -1.0}, {"covariance": -0.1}, {"batch_size": 1}])
 def test_impossible_options_are_refused(wrong):
     """Negative weights and batches without a variance are mistakes of the request."""
-    with pytest.raises(ConfigError, match="expected none to be negative|expected at least two galaxies"):
+    with pytest.raises(ConfigError, match=r"expected none to be negative|expected at least two galaxies"):
         objective(**wrong)
