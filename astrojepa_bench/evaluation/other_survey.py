@@ -88,8 +88,9 @@ def _read(path: Path, own: GalaxyTable, cache: Path) -> GalaxyTable:
 
 
 def _class_names(table: GalaxyTable) -> tuple[str, ...]:
-    """Return the names of the classes; their numbers where they have no names."""
-    return table.card.class_names or tuple(map(str, range(table.classes)))
+    """Return the names of the classes; the number of each that has no name."""
+    names = table.card.class_names
+    return (*names, *map(str, range(len(names), table.classes)))
 
 
 def grouped(
