@@ -58,6 +58,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import torch
+from astrojepa_crop import check_crop, cropped
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -77,7 +78,6 @@ from astrojepa_bench.plugin import (
     Recipe,
     Streams,
     Tokens,
-    drawn,
     hookimpl,
     sincos_positions,
 )
@@ -88,8 +88,6 @@ Judge: TypeAlias = Literal["teacher", "online"]
 
 PUBLISHED_RATE, PUBLISHED_BATCH = 1e-3, 2048
 WARM_FROM, WARM_TO = 1 / 9, 2 / 9  # of a run, for `dense`
-ELONGATION = math.log(4 / 3)  # of crops: sides within 3:4 and 4:3, uniform in the logarithm
-TRIES = 10  # crops that are drawn for one that fits
 
 
 class Predictor(nn.Module):
@@ -357,46 +355,12 @@ def joined(layers: Sequence[Tokens]) -> Float[Tensor, "batch token out"]:
     return torch.cat([*(F.layer_norm(each, each.shape[-1:]) for each in earlier), last], dim=-1)
 
 
-def cropped(
-    images: Float[Tensor, "batch band height width"], smallest: float, generator: torch.Generator
-) -> Float[Tensor, "batch band height width"]:
-    """Draw a crop of each image and bring it back to the image's size, bilinearly.
-
-    The crop holds a share of the area that is uniform in [`smallest`, 1]; its sides are as 3:4 to 4:3, uniform in
-    the logarithm; it lies anywhere. Ten are drawn and the first that fits is taken; if none does, the whole image.
-
-    Source: Szegedy et al. 2015 (arXiv 1409.4842) as in torchvision's `RandomResizedCrop`. Deviation: sides and
-        corners are not rounded to pixels.
-    """
-    found = drawn(torch.rand, (4, TRIES, len(images)), generator, dim=2)
-    area, stretch = smallest + (1 - smallest) * found[0], ELONGATION * (2 * found[1] - 1)
-    sides = torch.stack([(area * stretch.exp()).sqrt(), (area * (-stretch).exp()).sqrt()])
-    fits = (sides <= 1).all(dim=0)
-    first = fits.int().argmax(dim=0, keepdim=True)
-    width, height, right, down = (
-        each.gather(0, first)[0] for each in (*torch.where(fits.any(dim=0), sides, 1.0), *found[2:])
-    )
-    none = torch.zeros_like(width)
-    rows = [
-        torch.stack([width, none, (1 - width) * (2 * right - 1)]),
-        torch.stack([none, height, (1 - height) * (2 * down - 1)]),
-    ]
-    places = F.affine_grid(torch.stack(rows).permute(2, 0, 1), list(images.shape), align_corners=False)
-    return F.grid_sample(images, places, padding_mode="border", align_corners=False)
-
-
 def _check_choices(dense: float, depths: int, crop: float | None) -> None:
     if not 0 <= dense < math.inf:
         raise ConfigError(f"objective.dense={dense}: expected a weight of 0 or more; .5 is published")
     if depths < 1:
         raise ConfigError(f"objective.depths={depths}: expected 1 or more layers of the encoder")
     check_crop(crop)
-
-
-def check_crop(crop: float | None) -> None:
-    """Refuse a smallest crop that is no share of the image's area."""
-    if crop is not None and not 0 < crop <= 1:
-        raise ConfigError(f"objective.crop={crop}: expected a share of the area in (0, 1]; .3 is published")
 
 
 @hookimpl

@@ -47,7 +47,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import torch
-from astrojepa_ijepa import check_crop, cropped
+from astrojepa_crop import check_crop, cropped
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F

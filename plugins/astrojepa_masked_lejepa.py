@@ -29,7 +29,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from astrojepa_ijepa import Predictor, check_crop, cropped
+from astrojepa_crop import check_crop, cropped
+from astrojepa_ijepa import Predictor
 from astrojepa_sigreg import projector_to, sigreg
 from jaxtyping import Float
 from torch import Tensor

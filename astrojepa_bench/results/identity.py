@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from astrojepa_bench.training.budgets import Budget
     from astrojepa_bench.types import GalaxyTable
 
-PROTOCOL: int = 1
+PROTOCOL: int = 2
 """Raised whenever the training or scoring of equal requests starts to give other numbers."""
 
 EDITION_1: str = "unknown (edition 1)"

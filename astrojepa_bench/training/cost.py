@@ -16,6 +16,7 @@ from astrojepa_bench import events
 from astrojepa_bench.border import blamed_on
 from astrojepa_bench.errors import named
 from astrojepa_bench.roles import Encoder, Objective
+from astrojepa_bench.training.linear_layers import formulas
 from astrojepa_bench.types import Loss, Tokens
 
 
@@ -103,7 +104,10 @@ def count_image(encoder: Encoder) -> int:
 @contextmanager
 def _counted_flops() -> Iterator[FlopCounterMode]:
     # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with (
+        FlopCounterMode(display=False, custom_mapping=formulas()) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+    ):
         yield counter
 
 

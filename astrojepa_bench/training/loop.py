@@ -38,6 +38,7 @@ from astrojepa_bench.training.checkpoint import Checkpointer
 from astrojepa_bench.training.cost import StepCost, count_step, matched_steps
 from astrojepa_bench.training.draw import MaskDraw, UnreadMasks
 from astrojepa_bench.training.hidden import hidden_state
+from astrojepa_bench.training.linear_layers import LinearByOneDNN
 from astrojepa_bench.training.mask_health import averaged, measure_masks
 from astrojepa_bench.training.numbers import NORM, StepNumbers, read_numbers
 from astrojepa_bench.training.optimisers import gradient_norm, make_optimiser, step_unless
@@ -237,6 +238,7 @@ class Trainer:
         with (
             scoped_global(self.seed, layers, step, self.device, share=share),
             autocast_to(self.precision, self.device.type),
+            LinearByOneDNN(),
         ):
             seed_python_and_numpy(self.seed, layers, step, share)
             return loss_of(objective, self.batch_of(step, streams), draw, streams, self.device)

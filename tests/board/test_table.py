@@ -224,7 +224,7 @@ def test_another_protocol_stands_in_another_section(make_run):
     """A changed training or scoring loop starts a new table."""
     old = make_run()
     new = old.model_copy(update={"run_id": "other", "identity": {**old.identity, "protocol": 99}})
-    assert [section.protocol for section in build_board([old, new]).sections] == ["1", "99"]
+    assert [section.protocol for section in build_board([old, new]).sections] == ["2", "99"]
 
 
 def test_entries_of_one_name_are_told_apart_by_what_differs(make_run):

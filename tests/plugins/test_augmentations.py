@@ -19,7 +19,7 @@ CROPPED = {"crop_scale": (0.4, 0.45), "crop_shift": 0.11}
 METHODS = {
     "lejepa": ("astrojepa_lejepa", CROPPED),
     "lejepa-morphology": ("astrojepa_lejepa", CROPPED),
-    "vicreg": ("astrojepa_vicreg", {}),
+    "vicreg": ("astrojepa_two_views", {}),
     "supervised": ("astrojepa_supervised", {}),
 }
 

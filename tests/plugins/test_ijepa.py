@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from astrojepa_ijepa import IJEPA, cropped, nearest_target, warmed
+from astrojepa_crop import cropped
+from astrojepa_ijepa import IJEPA, nearest_target, warmed
 from astrojepa_random import NoMasks, RandomPatches
-from scipy.stats import ks_2samp
-from torchvision.transforms import RandomResizedCrop
 
 from astrojepa_bench.encoders.vit import TokenViT
 from astrojepa_bench.errors import ConfigError
@@ -286,32 +285,6 @@ def test_more_depths_than_layers_are_refused():
 
 
 # --- crop -------------------------------------------------------------------------------------------------
-
-
-def windows(smallest, count=2000):
-    """Left and top edge, width and height of crops, as shares of the side, read off ramps that were cropped."""
-    place = (torch.arange(32) + 0.5) / 32
-    ramps = torch.stack(torch.broadcast_tensors(place[None, :], place[:, None]))
-    across, down = cropped(
-        ramps.expand(count, -1, -1, -1), smallest, torch.Generator().manual_seed(0)
-    ).unbind(1)
-    width, height = 32 * (across[:, 16, 17] - across[:, 16, 16]), 32 * (down[:, 17, 16] - down[:, 16, 16])
-    left, top = across[:, 16, 16] - 16.5 / 32 * width, down[:, 16, 16] - 16.5 / 32 * height
-    return torch.stack([left, top, width, height]).double().numpy()
-
-
-@pytest.mark.parametrize("smallest", [0.3, 0.9])
-def test_crops_are_drawn_as_torchvisions(smallest):
-    """Areas, shapes and places have the distribution of its `RandomResizedCrop`; nothing lies outside."""
-    left, top, width, height = windows(smallest)
-    with scoped_global(0, "tests"):
-        image = torch.empty(1, 1, 1).expand(1, 10**6, 10**6)  # corners are rounded to pixels
-        theirs = [RandomResizedCrop.get_params(image, (smallest, 1.0), (3 / 4, 4 / 3)) for _ in range(2000)]
-    down, right, tall, wide = np.array(theirs).T / 10**6
-    pairs = [(width * height, wide * tall), (width / height, wide / tall), (left, right), (top, down)]
-
-    assert min(left.min(), top.min(), (1 - left - width).min(), (1 - top - height).min()) > -1e-5
-    assert min(ks_2samp(*pair).pvalue for pair in pairs) > 0.001
 
 
 class Seeing(MaskDraw):

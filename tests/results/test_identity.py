@@ -62,7 +62,7 @@ def test_what_json_has_no_word_for_is_refused(value):
         {"budget": "small"},
         {"precision": "bf16"},
         {"device_class": "cuda"},
-        {"protocol": 2},
+        {"protocol": 99},
         {"pretraining": 500},
         {"names": {"objective": "other"}},
         {"chain": {"objective": {"own": "v2"}}},
