@@ -29,8 +29,9 @@ from astrojepa_bench.training.loop import Trainer
 from astrojepa_bench.versions import chain_of
 
 FILE = Path(__file__).with_name("losses.json")
-TOLERANCE = 1e-4  # relative: other processors and releases of torch differ in the last digits
-STEPS, BATCH, GALAXIES = 8, 4, 32
+TOLERANCE = 5e-4  # relative: other processors and releases of torch differ in the last digits
+STEPS, BATCH, GALAXIES = 8, 8, 32
+RATE = 1e-4  # larger ones, and BatchNorm over fewer galaxies, make hundredths of the last digits within eight steps
 BUDGET = Budget("golden", 32, 4, STEPS * BATCH, "vit-micro", "losses after eight steps")
 
 
@@ -51,7 +52,7 @@ def cells() -> list[Cell]:
                     "budget": BUDGET.name,
                     "seeds": 1,
                     "floors": False,
-                    "settings": {"objective": {"batch_size": BATCH}},
+                    "settings": {"objective": {"batch_size": BATCH, "learning_rate": RATE}},
                 }
             ),
             registry,
