@@ -11,7 +11,6 @@ import pytest
 from astrojepa_suites import BLIND, DRIVEN_BY_MASKS, MASKERS, PLACES, astrojepa_suites
 from scipy import ndimage
 
-from astrojepa_bench.data.cache_folder import default_cache
 from astrojepa_bench.errors import ConfigError
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.runs.plan import make_plan
@@ -123,16 +122,28 @@ def test_the_board_runs_what_needs_no_file_and_names_the_rest(registry):
     assert astrojepa_suites()[BOARD].margins == {"gz2": 0.02, "synthetic": 0.01, "gz1": 0.02, "radio": 0.02}
 
 
+def test_fingerprint_is_that_of_the_simulated_galaxies(registry, galaxies):
+    """It follows from the options and from what is drawn of them, so nothing has to be drawn."""
+    data = astrojepa_suites()[BOARD].data["synthetic"]
+    dataset = plans_of(registry, galaxies, seeds=3)["synthetic"].dataset.build()
+
+    assert dataset.fingerprint(data.size_px) == data.fingerprint
+
+
 @real
 @pytest.mark.slow
-@pytest.mark.parametrize("key", astrojepa_suites()[BOARD].data)
-def test_fingerprints_are_those_of_the_galaxies(registry, key):
-    """Read as the suite reads them; a reader that changes what it hands over would end the board."""
+@pytest.mark.parametrize("key", FILES)
+def test_fingerprints_are_those_of_the_real_galaxies(registry, tmp_path, uncompared, key):
+    """Read as the suite reads them; a reader that hands over anything else would end the board."""
     data = astrojepa_suites()[BOARD].data[key]
-    plan = plans_of(registry, SHARED, seeds=3)[key]
-    table = plan.dataset.build().load(data.size_px, default_cache())
+    table = plans_of(registry, SHARED, seeds=3)[key].dataset.build().load(data.size_px, tmp_path)
 
     assert table.fingerprint == data.fingerprint
+    assert {*table.split} == {"train", "val", "test"} | ({"pool"} if "pool" in data.files else set())
+    assert len(table.spec.bands) == (1 if key == "radio" else 3)
+    if key == "gz1":
+        assert table.spec.mirror_safe
+        assert {*table.label[table.split != "train"]} == {0, 1, 2}
 
 
 @real
