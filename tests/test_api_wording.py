@@ -121,7 +121,7 @@ WITH_PLUGINS = [  # which take a tenth of a second to load, each time
     (lambda here: ab.run("untraned", settings={"dataset.galaxies": 60}, out=here), "mean 'untrained'"),
     (lambda here: ab.run("untrained", settings={"masker:foo.x": 1}, out=here), "no selected masker"),
     (lambda here: ab.sweep(objectives="untrained", executor="slurm"), 'executor="slurm" writes a script'),
-    (lambda here: ab.sweep(suite="baseline", data={"gz3": "x"}, out=here), r'data="gz3"|data=\{"gz3"'),
+    (lambda here: ab.sweep(suite="galaxy-suite-1", data={"gz3": "x"}, out=here), r'data="gz3"|data=\{"gz3"'),
     (lambda here: ab.open_run("latest", out=here), "name the output folder with out="),
     (lambda here: ab.open_run("3f9a2c", out=here), "name the output folder with out="),
     (lambda here: ab.load("sinthetic"), "did you mean 'synthetic'"),

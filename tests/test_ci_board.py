@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from astrojepa_bench.registry import load_registry
 from astrojepa_bench.results.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -243,7 +245,15 @@ def test_files_of_a_mirror_are_verified(checkout, tmp_path):
 def test_files_of_the_board_are_listed_with_checksums():
     """Those that the suite of the board reads."""
     listed = re.findall(r"^[0-9a-f]{64}  (\S+)$", (ROOT / "docs" / "data.md").read_text(), re.M)
-    assert listed == ["galaxy_zoo2.h5", "galaxy_zoo2_unlabelled.zip", "galaxy_zoo2_odd.h5"]
+    data = load_registry().suite("galaxy-suite-1").suite.data.values()
+    assert listed == [name for each in data for name in each.files.values()]
+
+
+def test_galaxies_beside_a_checkout_are_asked_for_by_the_keys_of_the_suite():
+    """Each data set of files, or its section would stay as it was and nobody would know."""
+    data = load_registry().suite("galaxy-suite-1").suite.data
+    firsts = {key: next(iter(each.files.values())) for key, each in data.items() if each.files}
+    assert runpy.run_path(str(ROOT / ".ci" / "board"))["FILES"] == firsts
 
 
 # --- the workflows --------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ from astrojepa_bench.board.published import LEGEND, published_lines
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.terms import terms_of
 from astrojepa_bench.board.text import (
+    awaited,
     headline_name,
     headline_of,
     runs_by_row,
@@ -160,6 +161,7 @@ def html_page(
     ]
     return templates.get_template("page.html").render(
         sections=sections,
+        awaited=awaited(board),
         first=max(range(len(sections)), key=lambda at: len(sections[at].rows), default=0),
         agreements=agreements(board, names),
         effects=_effects(board.factors, shared),

@@ -23,13 +23,14 @@ from astrojepa_bench.board.findings import FINDINGS, Findings, findings_of
 from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.page_rows import KNN
 from astrojepa_bench.board.published import read_published
-from astrojepa_bench.board.rules import read_rules
+from astrojepa_bench.board.rules import RULES, read_rules
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import RULE, Board, Section, build_board
 from astrojepa_bench.board.terms import terms_of
 from astrojepa_bench.board.text import (
     CHANCE,
     NOTHING,
+    awaited,
     headline_name,
     headline_of,
     rank_text,
@@ -68,12 +69,14 @@ _SHARED = ("fingerprint", "splits", "effort", "protocol", "device_class", "preci
 def read_board(out: Path) -> Board:
     """Build the board of an output folder from its records; files that are none are named and left out.
 
+    A folder that keeps the rules of a suite has a board before any run is in.
+
     Raises:
-        ConfigError: there are no records.
+        ConfigError: there are no records, and no rules.
         DataError: no record can be read, or the rules cannot.
     """
     records, hashes, damaged = Store(out).survey()
-    if not records:
+    if not records and (damaged or not (out / RULES).is_file()):
         raise _without_records(out, damaged)
     return dataclasses.replace(build_board(records, read_rules(out)), hashes=hashes, damaged=damaged)
 
@@ -182,7 +185,7 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
     linked = "\n".join(f"- {link}" for link in links)
     left_out = _bullets([f"Left out: {line}" for line in board.damaged])
     measured = headline_name(headline_of(board.sections[0])) if board.sections else "linear accuracy"
-    blocks = ["# Leaderboard", left_out, said, linked, RULE, _LEGEND.format(measured)]
+    blocks = ["# Leaderboard", left_out, awaited(board), said, linked, RULE, _LEGEND.format(measured)]
     terms = _bullets([f"{name}: {text}" for name, text in terms_of(board).items()])
     for section in board.sections:
         blocks += [f"## {markdown(section_title(section))}", *_blocks(board, section)]

@@ -23,6 +23,14 @@ def section_title(section: Section) -> str:
     return section.heading
 
 
+def awaited(board: Board) -> str:
+    """Return the words that a suite's runs are not in yet; none for a board that has some."""
+    rules = board.rules
+    if board.records or not rules.suite:
+        return ""
+    return f"No run of suite {rules.suite}, version {rules.version}, is in yet."
+
+
 def section_facts(section: Section) -> str:
     """Return the galaxies, split, protocol and device of a section as one line."""
     facts = {

@@ -34,7 +34,7 @@ def run(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   astrojepa-bench run --objective OBJECTIVE --masker MASKER
   astrojepa-bench run -o A,B -m random,MASKER -d hdf5 --set dataset.path=FILE.h5 --seeds 3 --out board
-  astrojepa-bench run --suite baseline --data gz2=FOLDER --budget small --seeds 3 --out board
+  astrojepa-bench run --suite galaxy-suite-1 --data gz2=FOLDER --budget small --seeds 20 --out board
   astrojepa-bench run --suite baseline --executor slurm --executor-option mem=16G --submit --out board
 
 The same command again does only what is missing. `astrojepa-bench list` shows all names."""

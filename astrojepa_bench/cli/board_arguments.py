@@ -12,7 +12,7 @@ def build(parser: ArgumentParser) -> None:
     """Declare the arguments of `leaderboard build`."""
     parser.epilog = """examples:
   astrojepa-bench leaderboard build astrojepa-runs
-  astrojepa-bench leaderboard build astrojepa-runs --suite baseline --published astrojepa-zoo"""
+  astrojepa-bench leaderboard build astrojepa-runs --suite galaxy-suite-1 --published astrojepa-zoo"""
     _folder(parser, "build")
     parser.add_argument("--suite", metavar="NAME", help="from now on, judge by this suite's rules")
     parser.add_argument(

@@ -15,6 +15,7 @@ from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.metrics import records_of, scoring_cost
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import (
+    awaited,
     headings,
     short_label,
     short_rule,
@@ -30,7 +31,7 @@ _ENTRY = 1  # position of the column of names
 
 def board_view(board: Board, width: int) -> RenderableType:
     """Draw the board for a terminal of `width` characters."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text(awaited(board))] if awaited(board) else []
     for section in board.sections:
         columns = _fitting(section, width)
         remarks = [*section_remarks(section), *scoring_cost(records_of(board, section))]

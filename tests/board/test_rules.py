@@ -105,6 +105,24 @@ def test_a_damaged_file_is_one_line(tmp_path, text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_suite_has_a_board_before_its_runs(tmp_path, capsys):
+    """It says that none is in yet, and nothing else; with a damaged record alone there is still no board."""
+    keep_rules(tmp_path, rules())
+    assert main(["leaderboard", "build", str(tmp_path)]) == 0
+    assert "No run of suite board, version 3, is in yet" in capsys.readouterr().out
+    assert main(["leaderboard", "check", str(tmp_path)]) == 0
+    for name in ("README.md", "index.html"):
+        assert "No run of suite board, version 3, is in yet" in (tmp_path / name).read_text()
+    assert json.loads((tmp_path / "board.json").read_text())["sections"] == []
+    capsys.readouterr()
+    assert main(["leaderboard", "compare", "lejepa+random", "mae+random", "--out", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, len(printed.err.splitlines())) == ("", 1)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.json").write_text("{")
+    assert main(["leaderboard", "build", str(tmp_path)]) == 2
+
+
 def test_command_keeps_the_rules_of_a_suite(tmp_path, six_entries, capsys):
     """Once kept, every later board is judged by them, and the check knows them."""
     store = Store(tmp_path)
