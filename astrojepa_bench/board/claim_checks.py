@@ -45,12 +45,14 @@ class Found:
         slots: for its sentence.
         low, high: of what its bounds are about.
         verdict: of a comparison or a factor; empty for others.
+        effect: the difference itself; None for others.
     """
 
     slots: Slots
     low: float
     high: float
     verdict: str = ""
+    effect: float | None = None
 
 
 class Checker:
@@ -183,7 +185,7 @@ def _difference(found: Compared, more: Slots) -> Found:
     slots["size"] = f"{abs(found.effect):.1f}"
     slots["reach"] = f"{max(abs(found.low), abs(found.high)):.1f}"
     slots["needed"] = str(found.seeds_needed or found.galaxies_needed or "–")
-    return Found(slots, found.low, found.high, found.verdict)
+    return Found(slots, found.low, found.high, found.verdict, found.effect)
 
 
 def _filled(says: str, slots: Slots) -> str:
@@ -207,4 +209,9 @@ def _fault(claim: Claim, found: Found) -> str:
         return f"it asserts at least {claim.at_least:g}, the records say {found.low:.1f}"
     if claim.at_most is not None and found.high > claim.at_most:
         return f"it asserts at most {claim.at_most:g}, the records say {found.high:.1f}"
+    least, most, effect = claim.effect_at_least, claim.effect_at_most, found.effect
+    if effect is not None and least is not None and effect < least:
+        return f"it asserts an effect of at least {least:g}, the records say {effect:.2f}"
+    if effect is not None and most is not None and effect > most:
+        return f"it asserts an effect of at most {most:g}, the records say {effect:.2f}"
     return ""

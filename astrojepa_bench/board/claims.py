@@ -45,7 +45,8 @@ class Place(_Part):
     Attributes:
         title: what readers call its galaxies.
         fingerprint: the first letters.
-        budget: with the number of pretraining galaxies where that was limited, as in its title.
+        budget: with the number of images where it is not the budget's own, and that of pretraining galaxies where
+            it was limited, as in its title.
         device_class, precision: as in its facts.
     """
 
@@ -75,6 +76,7 @@ class Claim(_Part):
         at_least: the least that the low end of the interval, the value, or the number of collapsed runs may be;
             in points.
         at_most: the most that the high end, the value, or that number may be; in points.
+        effect_at_least, effect_at_most: what a difference itself may be, whatever its interval; in points.
     """
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -88,6 +90,8 @@ class Claim(_Part):
     asserts: Asserted | None = None
     at_least: float | None = None
     at_most: float | None = None
+    effect_at_least: float | None = None
+    effect_at_most: float | None = None
 
     @model_validator(mode="after")
     def _asserts_one_thing(self) -> Self:
@@ -98,9 +102,12 @@ class Claim(_Part):
             raise ValueError(
                 f"it is about {' and '.join(about) or 'nothing'}; expected one of compare, factor, …"
             )
+        on_effect = [self.effect_at_least, self.effect_at_most]
+        if any(bound is not None for bound in on_effect) and about[0] in ("entry", "collapsed"):
+            raise ValueError(f"effect_at_… is of a difference, and {about[0]} has none; give at_least or at_most")
         if self.asserts is not None and about[0] in ("entry", "collapsed"):
             raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
-        if self.asserts is None and self.at_least is None and self.at_most is None:
+        if all(each is None for each in (self.asserts, self.at_least, self.at_most, *on_effect)):
             raise ValueError("it asserts nothing; give asserts, at_least or at_most")
         return self
 

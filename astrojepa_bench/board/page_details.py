@@ -13,7 +13,7 @@ from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup
 from astrojepa_bench.results.identity import canonical_json
 from astrojepa_bench.results.record import SCORED, RunRecord
-from astrojepa_bench.training.budgets import is_flop_matched
+from astrojepa_bench.training.budgets import is_flop_matched, other_images
 
 CURVE_PX = (300.0, 120.0)
 COSTS = (  # field of the cost, what a reader calls it, scale, unit
@@ -155,6 +155,8 @@ def _number(value: float) -> str:
 def _commands(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     again = "\n".join(f"astrojepa-bench reproduce {run.run_id}" for run in runs if run.status in SCORED)
     once_more = [("Run one seed again, and compare; --out names this folder:", again)] if again else []
+    if other_images(runs[0].budget, runs[0].identity.get("budget")):
+        return once_more  # no command asks for other images than a budget's own
     all_over = "Train and score all seeds, every option as recorded; files are named without their folder:"
     return [*once_more, (all_over, run_command(runs))]
 

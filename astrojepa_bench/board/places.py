@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from astrojepa_bench.results.naming import differing, titled
 from astrojepa_bench.results.record import RunRecord
-from astrojepa_bench.training.budgets import is_flop_matched
+from astrojepa_bench.training.budgets import is_flop_matched, other_images
 
 TELLING = {"effort": "budget ", "fingerprint": "galaxies ", "splits": "splits ", "protocol": "protocol "}
 CUT = 24  # characters of a hash are enough
 
 
 def budget_name(budget: str, few: int | None, effort: object = "") -> str:
-    """Name a budget, whether its arithmetic was matched, and the number of pretraining galaxies where limited."""
-    matched = ", FLOP-matched" if is_flop_matched(effort) else ""
-    return f"{budget}{matched}, {few} pretraining galaxies" if few else f"{budget}{matched}"
+    """Name a budget, what else than its own images was given, and the pretraining galaxies where limited."""
+    images = other_images(budget, effort)
+    given = ", FLOP-matched" if is_flop_matched(effort) else f", {images:,} images" if images else ""
+    return f"{budget}{given}, {few} pretraining galaxies" if few else f"{budget}{given}"
 
 
 def place_names(records: Sequence[RunRecord], titles: Mapping[str, str]) -> Callable[[RunRecord], str]:

@@ -23,7 +23,7 @@ from astrojepa_bench.runs.cell import run_cell
 from astrojepa_bench.runs.component import Cell, Component, RunContext
 from astrojepa_bench.runs.open_run import difference, recorded_dataset
 from astrojepa_bench.runs.plan import flop_matched
-from astrojepa_bench.training.budgets import BUDGETS, Budget, is_flop_matched
+from astrojepa_bench.training.budgets import BUDGETS, Budget, is_flop_matched, other_images
 from astrojepa_bench.versions import version_text
 
 _ASKED = ("names", "options", "seed", "budget", "pretraining", "labels", "columns", "mirror_safe")
@@ -126,8 +126,10 @@ def _budget_of(record: RunRecord) -> Budget:
             f"run {record.run_id} has the budget '{record.budget}', which is none of this bench's: it was trained "
             "elsewhere, so there is nothing to run again; reproduce a run that was trained here"
         )
+    usual = BUDGETS[record.budget]
     return dataclasses.replace(
-        BUDGETS[record.budget],
+        usual,
+        seen=other_images(record.budget, record.identity.get("budget")) or usual.seen,
         galaxies=record.pretraining,
         labels=record.labels,
         precision=record.identity.get("precision", "auto"),

@@ -7,6 +7,7 @@ is matched it is a number of floating-point operations: those of its yardstick o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from astrojepa_bench.errors import ConfigError, nearest
@@ -57,6 +58,23 @@ FLOP = "FLOP"
 def is_flop_matched(effort: object) -> bool:
     """Whether a run was given arithmetic instead of images, by the effort in its identity."""
     return str(effort).endswith(f" {FLOP}")
+
+
+def other_images(budget: str, effort: object) -> int | None:
+    """Return the images that a run of some budget was given instead of the budget's own; None where it was not.
+
+    Args:
+        budget: its name.
+        effort: of the run, by its identity.
+
+    Example:
+        >>> other_images("small", "small 64px 250000 seen"), other_images("small", "small 64px 25000 seen")
+        (250000, None)
+    """
+    found = re.search(r" (\d+) seen$", str(effort))
+    if found is None or budget not in BUDGETS or int(found[1]) == BUDGETS[budget].seen:
+        return None
+    return int(found[1])
 
 
 GALAXY10 = 17_736  # images of Galaxy10 DECaLS, the published scale
