@@ -33,6 +33,7 @@ says = "`beta` and `gamma` cannot be told apart ({effect})."
 on = "sim"
 compare = ["beta+random", "gamma+random"]
 asserts = "undecided"
+effect_at_most = 1
 [[chapters.claims]]
 id = "masks"
 says = "`brightness` is worth {effect} over {blocks}."
@@ -118,6 +119,7 @@ def both(objective, by):
         ({"shift": dict.fromkeys(BRIGHT, 0.1)}, {"masks"}, "asserts 'undecided', the records say 'better'"),
         (both("alpha", -0.06), {"high"}, "at least 75, the records say 74.0"),
         ({"status": {("alpha", "random"): "collapsed"}}, {"holds"}, "at most 0, the records say 3.0"),
+        (both("beta", 0.012), {"ties"}, "an effect of at most 1, the records say 1.10"),
     ],
 )
 def test_records_that_change_break_the_sentences_that_rest_on_them(world, claims, change, fallen, reason):
@@ -175,6 +177,7 @@ def test_marked_passages_of_other_documents_follow(world, claims):
         ('asserts = "better"', "", "it asserts nothing"),
         ('entry = "alpha+random"', 'entry = "alpha+random"\nasserts = "better"', "asserts is a verdict"),
         ('collapsed = "alpha', 'entry = "beta+random"\ncollapsed = "alpha', "about entry and collapsed"),
+        ('entry = "alpha+random"', 'entry = "alpha+random"\neffect_at_least = 2', "of a difference, and entry has"),
         ('id = "ties"', 'id = "wins"', "two claims are called 'wins'"),
         ('on = "sim"\ncompare = ["beta', 'on = "moon"\ncompare = ["beta', "'moon' is no place"),
         ('headlines = ["wins"]', 'headlines = ["loses"]', "headline 'loses' is no claim"),
@@ -207,3 +210,35 @@ def test_claims_without_chapters_are_no_claims():
     """A file has at least places and chapters."""
     with pytest.raises(ValueError, match="chapters"):
         Claims.model_validate({"places": {}})
+
+
+def test_a_lift_after_more_images_is_claimed_in_a_section_of_its_own(make_run, world, tmp_path):
+    """The budget's name tells them apart; `small` alone still means runs of its own images."""
+
+    def longer(by):
+        each = {"budget": "small 64px 250000 seen"}
+        runs = [make_run("alpha", "random", seed, 0.63 + by + 0.004 * seed, **each) for seed in range(3)]
+        floors = [make_run("untrained", "none", s, 0.63, standing="floor", **each) for s in range(3)]
+        return [run.model_copy(update={"budget": "small"}) for run in [*runs, *floors]]
+
+    short = (
+        'budget = "small"\n[places.long]\ntitle = "the same"\nbudget = "small, 250,000 images"\n[[chapters]]'
+    )
+    lift = """
+[[chapters.claims]]
+id = "learns"
+says = "After 250,000 images it learns: {effect} [{low}, {high}]."
+on = "long"
+compare = ["alpha+random", "untrained+none"]
+asserts = "better"
+at_least = 0
+effect_at_least = 2
+"""
+    claims = make(TEXT.replace("[[chapters]]", short, 1) + lift, tmp_path)
+    found = checker([*world(), *longer(0.05)], claims)
+
+    assert claim_faults(found.checked()) == []
+    assert [each.budget for each in found.board.sections] == ["small", "small, 250,000 images"]
+    assert found.checked()[-1].sentence.startswith("After 250,000 images it learns: +5.4 [+")
+    (lost,) = claim_faults(checker([*world(), *longer(0.0)], claims).checked())
+    assert "'learns': it asserts" in lost
