@@ -104,7 +104,9 @@ class Claim(_Part):
             )
         on_effect = [self.effect_at_least, self.effect_at_most]
         if any(bound is not None for bound in on_effect) and about[0] in ("entry", "collapsed"):
-            raise ValueError(f"effect_at_… is of a difference, and {about[0]} has none; give at_least or at_most")
+            raise ValueError(
+                f"effect_at_… is of a difference, and {about[0]} has none; give at_least or at_most"
+            )
         if self.asserts is not None and about[0] in ("entry", "collapsed"):
             raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
         if all(each is None for each in (self.asserts, self.at_least, self.at_most, *on_effect)):
