@@ -10,14 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import norm, spearmanr
-
 from astrojepa_bench.board.drawings import Axis, axis_over, path_of
-from astrojepa_bench.board.statistics import CONFIDENCE
+from astrojepa_bench.board.statistics import rank_correlation
 
 LETTER_PX = 6.6  # width of a letter of a label
+BOLD_PX = 7.3  # of one that is told apart
 STRONGEST = 0.55  # opacity at which the ink on a tile is still read easily
-LEAST_SHARED = 5  # entries that two data sets share, below which a correlation says nothing
 
 # --- heat map -----------------------------------------------------------------------------------------------
 
@@ -132,7 +130,7 @@ def forest(effects: Sequence[tuple[str, float, float, float, str, bool]]) -> For
     """
     if not effects:
         return None
-    left = round(min(max(len(label) for label, *_ in effects), 44) * LETTER_PX + 10, 1)
+    left = round(min(max(len(label) for label, *_ in effects), 44) * BOLD_PX + 10, 1)
     middle, words, line, top = 260.0, 178.0, 24.0, 10.0
     ends = [end for _, _, low, high, _, _ in effects for end in (low, high)]
     x = axis_over([*ends, 0.0], left, left + middle)
@@ -271,20 +269,11 @@ def agreement(points: Mapping[str, tuple[float, float]], titles: tuple[str, str]
     Args:
         points: by entry: its score on each.
         titles: of the data sets.
-
-    Source:
-        Interval by Fisher's transformation, with the variance of Bonett & Wright 2000 (Psychometrika 65, 23),
-        (1 + rho^2 / 2) / (n - 3).
-    Deviations: a perfect order counts as half a swap of neighbours, since no sample makes anything certain.
     """
     a, b = [p[0] for p in points.values()], [p[1] for p in points.values()]
-    n = len(points)
-    if n < LEAST_SHARED or len(set(a)) == 1 or len(set(b)) == 1:
+    found = rank_correlation(a, b)
+    if found is None:
         return None
-    rho = float(spearmanr(a, b).statistic)
-    most = 1 - 6 / (n * (n**2 - 1))
-    z = math.atanh(min(max(rho, -most), most))
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
     side = 300.0
     x, y = axis_over(a, 52.0, side - 12), axis_over(b, side - 44, 12.0)
     dots = tuple(
@@ -292,4 +281,4 @@ def agreement(points: Mapping[str, tuple[float, float]], titles: tuple[str, str]
         for name, p in sorted(points.items())
     )
     plot = Scatter(dots, "", None, x, y, *titles, side, side)
-    return Agreement(rho, math.tanh(z - half), math.tanh(z + half), n, plot)
+    return Agreement(found.rho, found.low, found.high, found.n, plot)

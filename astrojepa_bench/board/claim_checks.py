@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
-from astrojepa_bench.board.claims import Claim, Claims
+from astrojepa_bench.board import claim_answers as answers
+from astrojepa_bench.board.certificate import SimulatorCertificate, certificates
+from astrojepa_bench.board.claim_answers import Found, Slots
+from astrojepa_bench.board.claims import SLIGHT, Claim, Claims
 from astrojepa_bench.board.columns import Column, newest_versions
-from astrojepa_bench.board.compare import POINTS, Compared, compared_in, entries_of, newest_of, phrased_levels
+from astrojepa_bench.board.compare import POINTS, compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather, scored
 from astrojepa_bench.board.families import Entries
+from astrojepa_bench.board.inference import OPPOSITE
 from astrojepa_bench.board.named import find_entries, read_name
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.board.verdicts import TrackRecord
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
-from astrojepa_bench.results.record import SCORED
+from astrojepa_bench.results.record import SCORED, RunRecord
 
-Slots = Mapping[str, str]
+JUDGED = ("compare", "factor", "lifts")
+"""Kinds of claims that rest on the verdicts of a section in their metric."""
+COMPOSITE = "composite"
+"""The number of several metrics, as the metric of a claim on one entry."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +39,13 @@ class Checked:
         claim: what was claimed.
         sentence: with its slots filled; as it stands in the file where they cannot be.
         fault: why the records do not support it; empty where they do.
+        settled: the verdict of an open claim, and whom it is of; empty for others, and where nothing is known.
     """
 
     claim: Claim
     sentence: str
     fault: str = ""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the records say of a claim.
-
-    Attributes:
-        slots: for its sentence.
-        low, high: of what its bounds are about.
-        verdict: of a comparison or a factor; empty for others.
-        effect: the difference itself; None for others.
-    """
-
-    slots: Slots
-    low: float
-    high: float
-    verdict: str = ""
-    effect: float | None = None
+    settled: str = ""
 
 
 class Checker:
@@ -61,13 +54,18 @@ class Checker:
     Args:
         board: of the records.
         claims: what is claimed.
+        out: the folder of the board, in which files of figures are looked up.
+        settled: verdicts of open claims as they were committed, by id; others are at fault.
     """
 
-    def __init__(self, board: Board, claims: Claims) -> None:
+    def __init__(
+        self, board: Board, claims: Claims, out: Path = Path(), settled: Mapping[str, str] | None = None
+    ) -> None:
         self.board, self.rules, self.claims = board, board.rules, claims
+        self.out, self.settled = out, settled or {}
         self._runs = by_entry(board.records)
         self._entries: dict[int, Entries] = {}
-        self._evidence: dict[tuple[int, str], Evidence | None] = {}
+        self._evidence: dict[tuple[int, str, int | None], Evidence | None] = {}
 
     def checked(self) -> tuple[Checked, ...]:
         """Check all claims, in their order."""
@@ -77,10 +75,12 @@ class Checker:
         """Check one claim."""
         try:
             found = self._found(claim)
-            sentence = _filled(claim.says, found.slots)
+            sentence = _filled(claim.sentence(found.verdict), found.slots)
         except BenchError as error:
-            return Checked(claim, claim.says.strip(), f"it cannot be checked: {error}")
-        return Checked(claim, sentence, _fault(claim, found))
+            unsaid = claim.says.strip() if isinstance(claim.says, str) else f"Not known yet ({claim.id})."
+            return Checked(claim, unsaid, f"it cannot be checked: {error}")
+        fault = _fault(claim, found, self.settled.get(claim.id, found.settled))
+        return Checked(claim, sentence, fault, found.settled if claim.is_open else "")
 
     def section(self, on: str) -> Section:
         """Find the section of a place.
@@ -89,7 +89,7 @@ class Checker:
             ConfigError: none is such, or several are.
         """
         place = self.claims.places[on]
-        facts = {"budget": place.budget, "device_class": place.device_class, "precision": place.precision}
+        facts = {name: getattr(place, name) for name in ("budget", "effort", "device_class", "precision")}
         found = [
             section
             for section in self.board.sections
@@ -122,26 +122,75 @@ class Checker:
         return summarise(values) if values else None
 
     def _found(self, claim: Claim) -> Found:
-        section = self.section(claim.on)
-        entries, metric = self._entries_of(section), claim.metric or self.rules.headline
+        """Ask the records what they say of a claim."""
+        if claim.figure is not None:
+            return answers.figure(self.out, claim.figure)
+        if claim.kind == "forecasts":
+            judged = self.section(claim.on).verdicts if claim.on else self.board
+            return answers.forecasts(judged.track_record if judged else TrackRecord())
+        section, metric = self.section(claim.on), claim.metric or self.rules.headline
+        if claim.kind in JUDGED:
+            return self._judged(claim, section, self._evidence_of(section, metric, claim.seeds))
+        return self._told(claim, section, metric)
+
+    def _told(self, claim: Claim, section: Section, metric: str) -> Found:
+        """Read off what needs no evidence of its own."""
         if claim.collapsed is not None:
-            ended = [run.status for run in entries[self.entry(section, claim.collapsed)]]
-            count = ended.count("collapsed")
-            return Found({"collapsed": str(count), "runs": str(len(ended))}, count, count)
-        if claim.entry is not None:
-            return self._value(section, entries, self.entry(section, claim.entry), metric)
-        evidence = self._evidence_of(section, metric)
-        if evidence is None:
-            raise DataError(f"nothing tells a difference in {metric} from chance; run more seeds")
+            return answers.collapses(self._runs_named(section, claim.collapsed))
+        if claim.cost is not None:
+            first, second = (self._runs_named(section, name) for name in claim.cost)
+            return answers.cost(first, second)
+        if claim.leads is not None:
+            return answers.leads(section, claim.leads)
+        if claim.rank is not None:
+            return answers.rank(section, self.entry(section, claim.rank))
+        if claim.agreement is not None:
+            return answers.agrees(self.certified, section, self.section(claim.agreement), metric)
+        assert claim.entry is not None
+        return self._value(section, self.entry(section, claim.entry), metric)
+
+    def _judged(self, claim: Claim, section: Section, evidence: Evidence) -> Found:
+        """Judge by all runs of a section in a metric."""
+        margin = POINTS * evidence.margin
+        if claim.lifts is not None:
+            return answers.lifts(section, evidence, self.rules, claim.lifts)
         if claim.compare is not None:
             a, b = (self.entry(section, text) for text in claim.compare)
-            return _difference(compared_in(section, evidence, evidence.compare(a, b)), {
-                "seeds": str(min(evidence.scores[a].n, evidence.scores[b].n)),
-                "galaxies": f"{evidence.preferences.galaxies or 0:,}",
-            })  # fmt: skip
+            found = compared_in(section, evidence, evidence.compare(a, b))
+            seeds = str(min(evidence.scores[a].n, evidence.scores[b].n))
+            galaxies = f"{evidence.preferences.galaxies or 0:,}"
+            told = answers.difference(found, {"seeds": seeds, "galaxies": galaxies}, margin)
+            is_slight = told.verdict in OPPOSITE and abs(found.effect) < (claim.worth or 0.0)
+            return replace(told, verdict=SLIGHT) if is_slight else told
         assert claim.factor is not None
-        effect, compared = phrased_levels(section, evidence, self.rules, *claim.factor)
-        return _difference(compared, {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks))})
+        effect, found = phrased_levels(section, evidence, self.rules, *claim.factor)
+        blocks = {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks))}
+        return answers.difference(found, blocks, margin)
+
+    def _runs_named(self, section: Section, name: str) -> Sequence[RunRecord]:
+        return self._entries_of(section)[self.entry(section, name)]
+
+    def _value(self, section: Section, entry: str, metric: str) -> Found:
+        """Summarise one entry in a metric, or in a column of the board that is none."""
+        row = next(row for row in section.rows if row.entry_id == entry)
+        if metric == COMPOSITE:
+            return answers.composite(row)
+        entries = self._entries_of(section)
+        column = next((column for column in section.columns if column.key == metric), None)
+        if column is not None and column.place in ("cost", "health"):
+            read = (column.read(run, {}) for run in entries[entry] if run.status in SCORED)
+            values = [number for number in read if number is not None]
+        else:
+            values = [score.value for _, score in scored(entries[entry], newest_of(entries), metric)]
+        if not values:
+            raise DataError(f"{row.label} has no score {metric}; score its runs with that evaluator")
+        ranks = section.verdicts.ranks.get(entry) if section.verdicts else None
+        return answers.value(section, metric, summarise(values), ranks)
+
+    @cached_property
+    def certified(self) -> Sequence[SimulatorCertificate]:
+        """How simulated galaxies order contestants, computed once for all claims."""
+        return certificates(self.board)
 
     def _entries_of(self, section: Section) -> Entries:
         """Gather the entries of a section, once for all claims on it."""
@@ -149,43 +198,26 @@ class Checker:
             self._entries[id(section)] = entries_of(section, self._runs)
         return self._entries[id(section)]
 
-    def _evidence_of(self, section: Section, metric: str) -> Evidence | None:
-        """Gather what a section says of a metric, once for all claims on both."""
-        if (id(section), metric) not in self._evidence:
+    def _evidence_of(self, section: Section, metric: str, seeds: int | None) -> Evidence:
+        """Gather what a section says of a metric, once for all claims on both.
+
+        Args:
+            section: the section.
+            metric: `evaluator.metric`.
+            seeds: of each entry only so many count, the first ones; None: all.
+
+        Raises:
+            DataError: nothing tells a difference from chance.
+        """
+        key = id(section), metric, seeds
+        if key not in self._evidence:
             entries = self._entries_of(section)
-            self._evidence[id(section), metric] = gather(entries, newest_of(entries), self.rules, metric)
-        return self._evidence[id(section), metric]
-
-    def _value(self, section: Section, entries: Entries, entry: str, metric: str) -> Found:
-        """Summarise one entry."""
-        shown = {column.key: column.scale for column in section.columns}
-        found = scored(entries[entry], newest_of(entries), metric)
-        values = [shown.get(metric, POINTS) * score.value for _, score in found]
-        if not values:
-            raise DataError(f"{entries[entry][0].title} has no score {metric}")
-        mean = fmean(values)
-        first, last = section.verdicts.ranks.get(entry, (0, 0)) if section.verdicts else (0, 0)
-        slots = {
-            "value": f"{mean:.1f}",
-            "sd": f"{stdev(values):.1f}" if len(values) > 1 else "–",
-            "seeds": str(len(values)),
-            "first": str(first or "–"),
-            "last": str(last or "–"),
-        }
-        return Found(slots, mean, mean)
-
-
-def _difference(found: Compared, more: Slots) -> Found:
-    slots = {
-        "effect": f"{found.effect:+.1f}",
-        "low": f"{found.low:+.1f}",
-        "high": f"{found.high:+.1f}",
-        **more,
-    }
-    slots["size"] = f"{abs(found.effect):.1f}"
-    slots["reach"] = f"{max(abs(found.low), abs(found.high)):.1f}"
-    slots["needed"] = str(found.seeds_needed or found.galaxies_needed or "–")
-    return Found(slots, found.low, found.high, found.verdict, found.effect)
+            few = {entry: sorted(runs, key=lambda run: run.seed)[:seeds] for entry, runs in entries.items()}
+            self._evidence[key] = gather(few if seeds else entries, newest_of(entries), self.rules, metric)
+        evidence = self._evidence[key]
+        if evidence is None:
+            raise DataError(f"nothing tells a difference in {metric} from chance; run more seeds")
+        return evidence
 
 
 def _filled(says: str, slots: Slots) -> str:
@@ -200,15 +232,18 @@ def _filled(says: str, slots: Slots) -> str:
     return says.format_map(slots).strip()
 
 
-def _fault(claim: Claim, found: Found) -> str:
+def _fault(claim: Claim, found: Found, settled: str) -> str:
     """Return what the records contradict, or nothing."""
-    interval = f"[{found.low:+.1f}, {found.high:+.1f}]"
+    digits = 2 if claim.kind in ("agreement", "cost") else 1
+    interval = f"[{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    if claim.is_open and found.settled != settled:
+        return f"it was settled as '{settled}', the records say '{found.settled}' ({interval})"
     if claim.asserts is not None and found.verdict != claim.asserts:
         return f"it asserts '{claim.asserts}', the records say '{found.verdict}' ({interval})"
     if claim.at_least is not None and found.low < claim.at_least:
-        return f"it asserts at least {claim.at_least:g}, the records say {found.low:.1f}"
+        return f"it asserts at least {claim.at_least:g}, the records say {found.low:.{digits}f}"
     if claim.at_most is not None and found.high > claim.at_most:
-        return f"it asserts at most {claim.at_most:g}, the records say {found.high:.1f}"
+        return f"it asserts at most {claim.at_most:g}, the records say {found.high:.{digits}f}"
     least, most, effect = claim.effect_at_least, claim.effect_at_most, found.effect
     if effect is not None and least is not None and effect < least:
         return f"it asserts an effect of at least {least:g}, the records say {effect:.2f}"

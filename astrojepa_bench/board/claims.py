@@ -18,21 +18,58 @@ asserts = "undecided"
 ```
 
 A sentence has slots, and no numbers of its own; the records fill them, and must support what it asserts.
+
+What is not known before the runs can be left to them: a sentence for each verdict, and none asserted.
+
+```toml
+[[chapters.claims]]
+id = "brightness-or-centre"
+on = "gz2"
+compare = ["mine+brightness", "mine+radial"]
+[chapters.claims.says]
+better = "`brightness` reads {size} points better than `radial` [{low}, {high}]."
+worse = "`radial` reads {size} points better than `brightness` [{low}, {high}]."
+equivalent = "`brightness` and `radial` are equal within {margin} points ({effect} [{low}, {high}])."
+undecided = "Nothing tells `brightness` from `radial`; {reach} points are not excluded. {needs} would decide."
+```
+
+The verdict then stands in `verdicts.json`, which is committed beside the board: when the records say another one,
+`leaderboard check` names the claim, and `leaderboard build` writes the sentence of the new verdict.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from astrojepa_bench.board.verdicts import EXPLORATORY
 from astrojepa_bench.data.given import read_toml
 from astrojepa_bench.errors import ConfigError, DataError
 
 CLAIMS = "claims.toml"
-Asserted: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
+ANYWHERE = ("figure", "forecasts")
+"""Kinds of claims that need no place."""
+DIFFERENCES = ("compare", "factor")
+"""Kinds of claims that are about one difference."""
+SLIGHT = "slight"
+VERDICTS: Mapping[str, tuple[str, ...]] = {
+    "compare": ("better", "worse", "equivalent", "undecided"),
+    "factor": ("better", "worse", "undecided"),
+    "entry": (),
+    "collapsed": ("none", "some", "all"),
+    "lifts": ("better", "worse", "both", "undecided"),
+    "leads": ("one", "several"),
+    "rank": ("first", "leading", "behind"),
+    "cost": ("dearer", "cheaper", "equal"),
+    "agreement": ("alike", "opposite", "undecided"),
+    "forecasts": ("kept", "missed", "wide"),
+    "figure": (),
+}
+"""What may come out, by what a claim is about. A pair of no family of the suite is `exploratory` besides."""
 
 
 class _Part(BaseModel):
@@ -47,70 +84,173 @@ class Place(_Part):
         fingerprint: the first letters.
         budget: with the number of images where it is not the budget's own, and that of pretraining galaxies where
             it was limited, as in its title.
+        effort: the budget with its numbers, as in its facts.
         device_class, precision: as in its facts.
     """
 
     title: str
     fingerprint: str = ""
     budget: str = ""
+    effort: str = ""
     device_class: str = ""
     precision: str = ""
+
+
+class Figure(_Part):
+    """A number in a committed file that no record holds.
+
+    Attributes:
+        file: JSON or CSV, relative to the folder of the board.
+        value: where the number stands: keys of a JSON file with dots between them, or a column of a CSV.
+        low, high: the same of its interval; empty: it has none.
+        where: the one row of a CSV that is meant, by column.
+        scale: what numbers are multiplied with.
+        digits: decimals shown.
+    """
+
+    file: str
+    value: str
+    low: str = ""
+    high: str = ""
+    where: dict[str, str] = {}
+    scale: float = 1.0
+    digits: int = Field(default=1, ge=0)
 
 
 class Claim(_Part):
     """A sentence and what must be true for it to stand.
 
-    Exactly one of `compare`, `factor`, `entry` and `collapsed` says what it is about.
+    Exactly one of the fields from `compare` to `figure` says what it is about.
 
     Attributes:
         id: how messages and other documents name it.
-        says: the sentence, with slots.
-        on: its place.
-        compare: two entries; slots effect, size (without its sign), low, high, reach (the largest difference that
-            is not excluded), seeds, galaxies, needed.
+        says: the sentence, with slots; or one for each verdict.
+        on: its place; of `figure` none, of `forecasts` all if empty.
+        compare: two entries; slots effect, size (without its sign), low, high, half (of the interval), reach (the
+            largest difference that is not excluded), margin, seeds, galaxies, needed, needs (the same in words).
         factor: `masker:brightness` and the level that it is compared with; the same slots, blocks and count.
-        entry: one entry; slots value, sd, seeds, first, last (its ranks). In the unit of the board's column.
+        entry: one entry; slots value, sd, low, high, seeds, first, last (its ranks), in the unit of the board's
+            column.
         collapsed: one entry; slots collapsed, runs.
-        metric: `evaluator.metric`; the headline if empty.
-        asserts: the verdict on a comparison or a factor.
-        at_least: the least that the low end of the interval, the value, or the number of collapsed runs may be;
-            in points.
-        at_most: the most that the high end, the value, or that number may be; in points.
+        cost: two entries; slots ratio (training operations of the first over those of the second), first, second
+            [TFLOP].
+        lifts: a group of contestants, each against its own encoder before training; slots better, worse,
+            undecided, equivalent (names), `better_count` and so on, count, and of the most telling one: most,
+            effect, size, low, high.
+        leads: a group of contestants; slots leaders (those that may hold the first rank), count, of, and of the
+            one with the best mean: best, value, low, high.
+        rank: one entry of its group: `first` alone, among those `leading` that may be, or `behind`; slots first,
+            last, of.
+        agreement: another place, whose order of contestants is correlated; slots rho, low, high, entries.
+        forecasts: of later seeds by the first three of their entry; slots forecasts, inside, share.
+        figure: a number of a file; slots value, low, high.
+        metric: `evaluator.metric`; the headline if empty. Of `entry` also a column of cost or masks, or
+            `composite`.
+        seeds: of `compare`: only so many seeds of each entry count, the first ones.
+        worth: of `compare`: from so many points on a difference counts; one that can be told apart and is smaller
+            is `slight`.
+        asserts: the verdict, one of `VERDICTS`.
+        at_least: the least that the low end of the interval, the value, or a number of runs, leaders or forecasts
+            may be; in points, of costs as a ratio, of agreement as a correlation.
+        at_most: the most that the high end, the value, or that number may be.
         effect_at_least, effect_at_most: what a difference itself may be, whatever its interval; in points.
     """
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
-    says: str = Field(min_length=1)
-    on: str
+    says: str | dict[str, str] = Field(min_length=1)
+    on: str = ""
     compare: tuple[str, str] | None = None
     factor: tuple[str, str] | None = None
     entry: str | None = None
     collapsed: str | None = None
+    cost: tuple[str, str] | None = None
+    lifts: str | None = None
+    leads: str | None = None
+    rank: str | None = None
+    agreement: str | None = None
+    forecasts: bool | None = None
+    figure: Figure | None = None
     metric: str = ""
-    asserts: Asserted | None = None
+    seeds: int | None = Field(default=None, ge=2)
+    worth: float | None = Field(default=None, gt=0)
+    asserts: str | None = None
     at_least: float | None = None
     at_most: float | None = None
     effect_at_least: float | None = None
     effect_at_most: float | None = None
 
+    @property
+    def kind(self) -> str:
+        """What it is about."""
+        return next(name for name in VERDICTS if getattr(self, name) is not None)
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """What may come out."""
+        return (*VERDICTS[self.kind], *((SLIGHT,) if self.worth else ()))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its verdict is left to the records."""
+        return self.asserts is None and not isinstance(self.says, str)
+
+    def sentence(self, verdict: str) -> str:
+        """Return what it says under a verdict, with slots.
+
+        Raises:
+            ConfigError: it has no sentence for that verdict.
+        """
+        if isinstance(self.says, str):
+            return self.says
+        if verdict not in self.says:
+            raise ConfigError(
+                f"it has no sentence for '{verdict}', only for {', '.join(self.says)}; write one"
+            )
+        return self.says[verdict]
+
     @model_validator(mode="after")
     def _asserts_one_thing(self) -> Self:
-        about = [
-            name for name in ("compare", "factor", "entry", "collapsed") if getattr(self, name) is not None
-        ]
+        about = [name for name in VERDICTS if getattr(self, name) is not None]
         if len(about) != 1:
             raise ValueError(
-                f"it is about {' and '.join(about) or 'nothing'}; expected one of compare, factor, …"
+                f"it is about {' and '.join(about) or 'nothing'}; expected one of {', '.join(VERDICTS)}"
             )
-        on_effect = [self.effect_at_least, self.effect_at_most]
-        if any(bound is not None for bound in on_effect) and about[0] in ("entry", "collapsed"):
+        if not self.on and about[0] not in ANYWHERE:
+            raise ValueError("it stands nowhere; give a place as on")
+        if (self.seeds or self.worth) and about[0] != "compare":
+            raise ValueError(f"seeds and worth belong to compare, and it is about {about[0]}")
+        known = self.verdicts
+        if self.asserts is not None and not known:
+            raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
+        if self.asserts is not None and self.asserts not in known:
+            raise ValueError(f"asserts '{self.asserts}' is no verdict of {about[0]}; use {', '.join(known)}")
+        on_effect = (self.effect_at_least, self.effect_at_most)
+        if any(bound is not None for bound in on_effect) and about[0] not in DIFFERENCES:
             raise ValueError(
                 f"effect_at_… is of a difference, and {about[0]} has none; give at_least or at_most"
             )
-        if self.asserts is not None and about[0] in ("entry", "collapsed"):
-            raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
-        if all(each is None for each in (self.asserts, self.at_least, self.at_most, *on_effect)):
-            raise ValueError("it asserts nothing; give asserts, at_least or at_most")
+        bounds = (self.asserts, self.at_least, self.at_most, *on_effect)
+        if isinstance(self.says, str) and all(each is None for each in bounds):
+            raise ValueError(
+                "it asserts nothing; give asserts, at_least or at_most, or a sentence for each verdict"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _says_something_whatever_comes_out(self) -> Self:
+        if isinstance(self.says, str):
+            return self
+        known = self.verdicts
+        more = next((name for name in self.says if name not in (*known, EXPLORATORY)), None)
+        if more is not None:
+            told = f"verdicts are {', '.join(known)}" if known else "it has no verdicts"
+            raise ValueError(f"says a sentence for '{more}', and of {self.kind} the {told}")
+        # only shares of galaxies have a margin within which entries can be equivalent
+        is_share = not self.metric or self.metric.endswith("accuracy")
+        needed = [self.asserts] if self.asserts else [v for v in known if v != "equivalent" or is_share]
+        lacking = [verdict for verdict in needed if verdict not in self.says and EXPLORATORY not in self.says]
+        if lacking:
+            raise ValueError(f"says nothing for {', '.join(lacking)}; write a sentence for each verdict")
         return self
 
 
@@ -172,9 +312,8 @@ class Claims(_Part):
         if twice:
             raise ValueError(f"two claims are called '{twice}'")
         tables = [table.on for chapter in self.chapters for table in chapter.tables]
-        lost = next(
-            (on for on in (*(claim.on for claim in self.claims), *tables) if on not in self.places), None
-        )
+        used = [on for claim in self.claims for on in (claim.on, claim.agreement) if on]
+        lost = next((on for on in (*used, *tables) if on not in self.places), None)
         if lost:
             raise ValueError(f"'{lost}' is no place; there are {', '.join(self.places)}")
         unknown = next((name for name in self.headlines if name not in ids), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ from astrojepa_bench.board.claim_checks import Checked, Checker
 from astrojepa_bench.board.claims import NumberTable, read_claims
 from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.table import Board
-from astrojepa_bench.errors import BenchError, ConfigError
+from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.escaping import markdown, markdown_code
 
-FINDINGS = "findings.md"
+FINDINGS, VERDICTS = "findings.md", "verdicts.json"
 _NOTE = (
     "Every sentence with a number below is bound to a comparison in `claims.toml`. `astrojepa-bench leaderboard "
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
@@ -32,7 +33,8 @@ class Findings:
     """What a folder claims of its results, rendered.
 
     Attributes:
-        files: the findings, and other documents in which claims stand, by name relative to the folder.
+        files: the findings, the verdicts of open claims, and other documents in which claims stand, by name
+            relative to the folder.
         headlines: the sentences that stand first on the page of the board.
         faults: a line for each claim that the records do not support, and each table that cannot be made.
     """
@@ -42,8 +44,13 @@ class Findings:
     faults: tuple[str, ...] = ()
 
 
-def findings_of(out: Path, board: Board) -> Findings:
+def findings_of(out: Path, board: Board, settled: Mapping[str, str] | None = None) -> Findings:
     """Render the claims of a folder; nothing where it makes none.
+
+    Args:
+        out: the folder.
+        board: of its records.
+        settled: verdicts of open claims, by id, from which none may have moved; None: they are settled now.
 
     Raises:
         ConfigError: a document marks a claim that is not made.
@@ -52,18 +59,39 @@ def findings_of(out: Path, board: Board) -> Findings:
     claims = read_claims(out)
     if claims is None:
         return Findings()
-    checker = Checker(board, claims)
+    checker = Checker(board, claims, out, settled)
     checked = checker.checked()
     page, faults = findings_page(checker, checked)
     paths = {name: out / name for name in claims.documents}
     documents = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
     files = {name: updated(text, checked) for name, text in documents.items()}
+    verdicts = {each.claim.id: each.settled for each in checked if each.settled}
+    if verdicts:
+        files[VERDICTS] = json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n"
     sentences = {each.claim.id: each.sentence for each in checked if not each.fault}
     return Findings(
         {FINDINGS: page, **files},
         tuple(sentences[name] for name in claims.headlines if name in sentences),
         (*claim_faults(checked), *faults),
     )
+
+
+def read_settled(out: Path) -> dict[str, str]:
+    """Read the verdicts of open claims as they were settled when the board was built; none where there are none.
+
+    Raises:
+        DataError: the file holds no verdicts.
+    """
+    path = out / VERDICTS
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(verdict, str) for verdict in found.values()):
+        raise DataError(f"{path} holds no verdicts; delete it and run `leaderboard build {out}`")
+    return found
 
 
 def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, list[str]]:

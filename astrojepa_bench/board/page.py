@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from astrojepa_bench.board.certificate import HEADINGS, INTRODUCTION, TITLE, SimulatorCertificate
 from astrojepa_bench.board.charts import (
     Agreement,
     CostPoint,
@@ -132,6 +133,7 @@ def html_page(
     board: Board,
     published: Sequence[Published] = (),
     findings: Sequence[str] = (),
+    certified: Sequence[SimulatorCertificate] = (),
     *,
     has_findings: bool = False,
 ) -> str:
@@ -141,6 +143,7 @@ def html_page(
         board: what it shows.
         published: figures of others, quoted at its end.
         findings: sentences that the records support; without any, the block is left out.
+        certified: how simulated galaxies order contestants, against real ones.
         has_findings: whether `findings.md` lies beside it.
     """
     templates = Environment(
@@ -164,6 +167,8 @@ def html_page(
         awaited=awaited(board),
         first=max(range(len(sections)), key=lambda at: len(sections[at].rows), default=0),
         agreements=agreements(board, names),
+        certified=certified,
+        certifying=(TITLE, INTRODUCTION, HEADINGS),
         effects=_effects(board.factors, shared),
         warnings=_interactions(board.factors, shared),
         forecasts=_forecasts(board.track_record),

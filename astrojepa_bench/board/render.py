@@ -16,10 +16,17 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from astrojepa_bench.board.certificate import (
+    HEADINGS,
+    INTRODUCTION,
+    TITLE,
+    SimulatorCertificate,
+    certificates,
+)
 from astrojepa_bench.board.columns import LIFT, settings_of
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drift import contradictions
-from astrojepa_bench.board.findings import FINDINGS, Findings, findings_of
+from astrojepa_bench.board.findings import FINDINGS, Findings, findings_of, read_settled
 from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.page_rows import KNN
 from astrojepa_bench.board.published import read_published
@@ -43,7 +50,7 @@ from astrojepa_bench.board.text import (
     unranked_reasons,
     usual_encoder,
 )
-from astrojepa_bench.board.verdict_facts import factor_facts, rounded, verdict_facts
+from astrojepa_bench.board.verdict_facts import certificate_facts, factor_facts, rounded, verdict_facts
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.escaping import csv_cell, markdown, markdown_item
 from astrojepa_bench.results.identity import canonical_json
@@ -118,7 +125,7 @@ def check_board(out: Path) -> list[str]:
         )
     board = read_board(out)
     faults = [fault for record in board.records for fault in _record_faults(store, record)]
-    findings = findings_of(out, board)
+    findings = findings_of(out, board, read_settled(out))
     files = _files(out, board, findings)
     return [
         *board.damaged,
@@ -132,11 +139,14 @@ def check_board(out: Path) -> list[str]:
 def doubts(out: Path, board: Board) -> list[str]:
     """List what is wrong with its records: damaged files, scores that their bits contradict, claims; a line each.
 
+    A claim is told, too, whose verdict is not the one that was settled when the board was built last.
+
     Raises:
         ConfigError: a document marks a claim that is not made.
         DataError: the file of claims is damaged.
     """
-    return [*board.damaged, *contradictions(Store(out), board.records), *findings_of(out, board).faults]
+    claims = findings_of(out, board, read_settled(out))
+    return [*board.damaged, *contradictions(Store(out), board.records), *claims.faults]
 
 
 def _without_records(out: Path, damaged: Sequence[str]) -> BenchError:
@@ -157,22 +167,31 @@ def _same(path: Path, text: str) -> bool:
 
 
 def _files(out: Path, board: Board, findings: Findings) -> dict[str, str]:
-    has_findings = bool(findings.files) or (out / FINDINGS).is_file()
+    has_findings, certified = bool(findings.files) or (out / FINDINGS).is_file(), certificates(board)
     return {
         **findings.files,
-        PAGE: page(board, findings.headlines, has_findings=has_findings),
-        HTML: html_page(board, read_published(out), findings.headlines, has_findings=has_findings),
+        PAGE: page(board, findings.headlines, certified, has_findings=has_findings),
+        HTML: html_page(
+            board, read_published(out), findings.headlines, certified, has_findings=has_findings
+        ),
         TABLE: long_table(board),
-        DATA: data(board),
-    }
+        DATA: data(board, certified),
+    }  # fmt: skip
 
 
-def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = False) -> str:
+def page(
+    board: Board,
+    findings: Sequence[str] = (),
+    certified: Sequence[SimulatorCertificate] = (),
+    *,
+    has_findings: bool = False,
+) -> str:
     """Render the short page in Markdown: one table a section, and where the rest stands.
 
     Args:
         board: what it shows.
         findings: sentences that the records support.
+        certified: how simulated galaxies order contestants, against real ones.
         has_findings: whether `findings.md` lies beside it.
     """
     links = [f"[Findings]({FINDINGS}): what the records show, and what they do not."] if has_findings else []
@@ -189,6 +208,12 @@ def page(board: Board, findings: Sequence[str] = (), *, has_findings: bool = Fal
     terms = _bullets([f"{name}: {text}" for name, text in terms_of(board).items()])
     for section in board.sections:
         blocks += [f"## {markdown(section_title(section))}", *_blocks(board, section)]
+    blocks += [f"## {TITLE}", INTRODUCTION] if certified else []
+    for each in certified:
+        cells = [[markdown(text) for text in line] for line in each.cells()]
+        align = ["left", "right", "right", "right"]
+        table = tabulate(cells, HEADINGS, tablefmt="pipe", disable_numparse=True, colalign=align)
+        blocks += [f"### {markdown(each.heading)}", table]
     blocks += ["## The galaxies", terms] if terms else []
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -263,13 +288,19 @@ def long_table(board: Board) -> str:
     return text.getvalue()
 
 
-def data(board: Board) -> str:
-    """Render everything for programs: sections with their summaries, and a hash of every record."""
+def data(board: Board, certified: Sequence[SimulatorCertificate] = ()) -> str:
+    """Render everything for programs: sections with their summaries, and a hash of every record.
+
+    Args:
+        board: what it holds.
+        certified: how simulated galaxies order contestants, against real ones.
+    """
     content = {
         "schema_version": 1,
         "rule": RULE,
         "sections": [_section_data(section) for section in board.sections],
         "factors": [factor_facts(effect) for effect in board.factors],
+        "certificates": [certificate_facts(each) for each in certified],
         "track_record": dataclasses.asdict(board.track_record),
         "runs": [
             {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": board.hash_of(r)}

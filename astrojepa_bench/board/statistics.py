@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
 
 from astrojepa_bench.metric import Z, binomial_se
 
 CONFIDENCE = 0.95
+LEAST_SHARED = 5  # entries that two data sets share, below which a correlation says nothing
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,37 @@ def wilson(share: float, n: int, alpha: float = 1 - CONFIDENCE) -> tuple[float, 
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return centre - half, centre + half
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How far two lists of numbers order the same things alike.
+
+    Attributes:
+        rho: Spearman's rank correlation.
+        low, high: its 95 % interval.
+        n: how many things.
+    """
+
+    rho: float
+    low: float
+    high: float
+    n: int
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Correlation | None:
+    """Correlate the ranks of the same things on two scales; None for too few, or where all are equal on one.
+
+    Source:
+        Interval by Fisher's transformation, with the variance of Bonett & Wright 2000 (Psychometrika 65, 23),
+        (1 + rho^2 / 2) / (n - 3).
+    Deviations: a perfect order counts as half a swap of neighbours, since no sample makes anything certain.
+    """
+    n = len(a)
+    if n < LEAST_SHARED or len(set(a)) == 1 or len(set(b)) == 1:
+        return None
+    rho = float(spearmanr(a, b).statistic)
+    most = 1 - 6 / (n * (n**2 - 1))
+    z = math.atanh(min(max(rho, -most), most))
+    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return Correlation(rho, math.tanh(z - half), math.tanh(z + half), n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from astrojepa_bench.board.certificate import SimulatorCertificate
 from astrojepa_bench.board.verdicts import Comparison, FactorEffect, Verdicts
 
 _DIGITS = 9
@@ -30,6 +31,15 @@ def factor_facts(effect: FactorEffect) -> dict[str, Any]:
     """Write the effect of one level of a factor."""
     numbers = ("effect", "low", "high", "p_holm", "p_interaction")
     return {**asdict(effect), **{name: rounded(getattr(effect, name), _TAILS) for name in numbers}}
+
+
+def certificate_facts(found: SimulatorCertificate) -> dict[str, Any]:
+    """Write how simulated and real galaxies order contestants, metric by metric."""
+    lines = [
+        {"metric": line.metric, **{name: rounded(value) for name, value in asdict(line.found).items()}}
+        for line in found.lines
+    ]
+    return {**asdict(found), "lines": lines}
 
 
 def rounded(value: float | None, digits: int = _DIGITS) -> float | None:

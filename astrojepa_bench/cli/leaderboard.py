@@ -60,8 +60,9 @@ def _migrate(arguments: Namespace) -> int:
 
 def _build(folder: Path, as_json: bool) -> int:
     board = read_board(folder)
+    doubted = doubts(folder, board)  # before it is written: what was settled so far is compared
     page = write_board(folder, board)
-    for line in doubts(folder, board):
+    for line in doubted:
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps({"board": str(page)}))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from astrojepa_bench.board.charts import (
-    LEAST_SHARED,
     STRONGEST,
     CostPoint,
     agreement,
@@ -18,6 +17,7 @@ from astrojepa_bench.board.charts import (
     pareto_front,
 )
 from astrojepa_bench.board.drawings import Axis, axis_over, curves, path_of, strip
+from astrojepa_bench.board.statistics import LEAST_SHARED
 
 
 def test_axis_is_linear_and_clamps():

@@ -5,6 +5,7 @@ import math
 import pytest
 from scipy import stats
 
+from astrojepa_bench.board.places import budget_name
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import wilson
 from astrojepa_bench.board.table import build_board
@@ -545,3 +546,11 @@ def test_galaxies_of_one_data_set_are_told_apart_by_their_options(make_run):
         "f00d": "synthetic(shift=0.0)",
         "beef": "synthetic(shift=8.0)",
     }
+
+
+def test_a_budget_names_what_is_unusual_of_it():
+    """Its own number of images goes without saying; another one is told, and so is arithmetic."""
+    assert budget_name("small", None, "small 64px 25000 seen") == "small"
+    assert budget_name("small", None, "small 64px 250000 seen") == "small, 250,000 images"
+    assert budget_name("small", None, "small 64px 4200 FLOP") == "small, FLOP-matched"
+    assert budget_name("mine", 500, "mine 64px 7 seen") == "mine, 500 pretraining galaxies"

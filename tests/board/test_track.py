@@ -49,6 +49,21 @@ def test_three_seeds_make_no_forecast(make_run):
     assert track_record(by_entry(records), newest_versions(records), QUIET) == TrackRecord()
 
 
+def test_a_board_of_three_and_twenty_seeds_counts_its_forecasts(make_run):
+    """Five entries of twenty seeds make 85; those of three make none, and tell the spread in common."""
+    rng = np.random.default_rng(3)
+    counts = {**dict.fromkeys(("a", "b", "c", "d", "e"), 20), **dict.fromkeys(("f", "g", "h"), 3)}
+    records = [
+        run
+        for name, seeds in counts.items()
+        for run in runs_of(make_run, name, 0.7 + 0.01 * rng.normal(size=seeds))
+    ]
+    found = track_record(by_entry(records), newest_versions(records), QUIET)
+
+    assert found.forecasts == 85
+    assert 0.85 < found.inside / 85 <= 1
+
+
 def test_forecasts_come_true_as_often_as_they_say(make_run):
     """Of 30 boards of 10 entries of unequal spread about 95 % of 1,200 later seeds fall inside."""
     rng, forecasts, inside = np.random.default_rng(0), 0, 0

@@ -16,12 +16,15 @@ KEPT = (
     "schema_version", "run_id", "entry_id", "status", "objective", "masker", "encoder", "dataset", "standing",
     "seed", "budget", "pretraining", "options", "altered", "identity",
 )  # fmt: skip
-METRICS = {("linear", "accuracy"), ("linear", "balanced_accuracy"), ("knn", "accuracy")}
+METRICS = {
+    ("linear", "accuracy"), ("linear", "balanced_accuracy"), ("knn", "accuracy"), ("kmeans", "ami"),
+    ("anomaly", "auroc_physical"), ("collapse", "effective_rank"),
+}  # fmt: skip
 FROZEN = Path(__file__).parent / "board_2026_11_26.json.gz"
 
 
 def freeze(runs: Path) -> None:
-    """Keep identities and three scores of the runs on all galaxies."""
+    """Keep identities and six scores of the runs on all galaxies."""
     records = [json.loads(path.read_text()) for path in sorted(runs.rglob("*.json"))]
     frozen = [
         {key: record[key] for key in KEPT}

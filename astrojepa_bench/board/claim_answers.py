@@ -1,0 +1,317 @@
+"""What the records say of each kind of claim: the numbers for its slots, what its bounds are about, the verdict."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from astrojepa_bench.board.certificate import SimulatorCertificate
+from astrojepa_bench.board.claims import Figure
+from astrojepa_bench.board.compare import ALIKE, POINTS, Compared
+from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.evidence import Evidence
+from astrojepa_bench.board.families import group_of
+from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import CONFIDENCE, Summary, wilson
+from astrojepa_bench.board.table import Section
+from astrojepa_bench.board.text import headline_of
+from astrojepa_bench.board.verdicts import Comparison, TrackRecord
+from astrojepa_bench.data.given import read_at_most
+from astrojepa_bench.errors import ConfigError, DataError
+from astrojepa_bench.results.record import RunRecord
+
+Slots: TypeAlias = Mapping[str, str]
+NONE = "–"
+LARGEST_FIGURES = 1 << 24
+"""Bytes of a file that a number is read from."""
+TERA = 1e-12
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the records say of a claim.
+
+    Attributes:
+        slots: for its sentence.
+        low, high: of what its bounds are about.
+        verdict: empty where there can be none.
+        who: the entries that the verdict is of, where it is of several.
+        effect: of a difference, itself; None for others.
+    """
+
+    slots: Slots
+    low: float
+    high: float
+    verdict: str = ""
+    who: str = ""
+    effect: float | None = None
+
+    @property
+    def settled(self) -> str:
+        """The verdict, and whom it is of."""
+        return f"{self.verdict}: {self.who}" if self.who else self.verdict
+
+
+def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
+    """Answer with a difference of two entries, or of two levels of a factor.
+
+    Args:
+        found: the difference.
+        more: slots of its own.
+        margin: of equivalence, in points.
+    """
+    reach = max(abs(found.low), abs(found.high))
+    slots = {
+        "effect": f"{found.effect:+.1f}", "size": f"{abs(found.effect):.1f}",
+        "low": f"{found.low:+.1f}", "high": f"{found.high:+.1f}",
+        "half": f"{(found.high - found.low) / 2:.1f}", "reach": f"{reach:.1f}", "margin": f"{margin:g}",
+        "needed": str(found.seeds_needed or found.galaxies_needed or NONE),
+        "needs": _needs(found) if found.verdict == "undecided" else NONE,
+        **more,
+    }  # fmt: skip
+    return Found(slots, found.low, found.high, found.verdict, effect=found.effect)
+
+
+def _needs(found: Compared) -> str:
+    if found.seeds_needed is not None:
+        return f"about {found.seeds_needed} seeds of each"
+    if found.galaxies_needed is not None:
+        return f"about {found.galaxies_needed:,} test galaxies"
+    return "nothing that these records tell of"
+
+
+def value(section: Section, metric: str, summary: Summary, ranks: tuple[int, int] | None) -> Found:
+    """Answer with the mean of an entry, in the unit of the board's column.
+
+    Args:
+        section: in which it stands.
+        metric: `evaluator.metric`, or the key of another column.
+        summary: over its seeds.
+        ranks: first and last that it may hold.
+    """
+    scale = next((column.scale for column in section.columns if column.key == metric), POINTS)
+    first, last = ranks or (NONE, NONE)
+    slots = {
+        "value": f"{scale * summary.mean:.1f}",
+        "sd": NONE if summary.sd is None else f"{scale * summary.sd:.1f}",
+        "low": NONE if summary.low is None else f"{scale * summary.low:.1f}",
+        "high": NONE if summary.high is None else f"{scale * summary.high:.1f}",
+        "seeds": str(summary.n), "first": str(first), "last": str(last),
+    }  # fmt: skip
+    return Found(slots, scale * summary.mean, scale * summary.mean)
+
+
+def composite(row: Row) -> Found:
+    """Answer with how far an entry is on the way from untrained to labels, which decides nothing.
+
+    Raises:
+        DataError: nothing can be said of it.
+    """
+    if row.composite is None:
+        raise DataError(f"{row.label} has no composite: it needs a floor and a ceiling of its encoder")
+    low, high = POINTS * row.composite.low, POINTS * row.composite.high
+    slots = {"value": f"{POINTS * row.composite.value:.0f}", "low": f"{low:.0f}", "high": f"{high:.0f}"}
+    return Found({**slots, "seeds": str(row.composite.seeds)}, low, high)
+
+
+def collapses(runs: Sequence[RunRecord]) -> Found:
+    """Answer with how many runs of an entry collapsed."""
+    count = [run.status for run in runs].count("collapsed")
+    verdict = "none" if not count else "all" if count == len(runs) else "some"
+    return Found({"collapsed": str(count), "runs": str(len(runs))}, count, count, verdict)
+
+
+def cost(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> Found:
+    """Answer with what training one entry took against another, in operations.
+
+    Raises:
+        DataError: one was not trained, or its operations were not counted.
+    """
+    spent = [fmean(run.cost.flops or 0.0 for run in runs) for runs in (first, second)]
+    unknown = [runs[0].title for runs, flops in zip((first, second), spent, strict=True) if flops <= 0]
+    if unknown:
+        raise DataError(f"the operations that {unknown[0]} took are not known; name one that was trained")
+    ratio = spent[0] / spent[1]
+    verdict = "equal" if abs(ratio - 1) < ALIKE else "dearer" if ratio > 1 else "cheaper"
+    tera = [f"{TERA * flops:.3g}" for flops in spent]
+    return Found({"ratio": f"{ratio:.2g}", "first": tera[0], "second": tera[1]}, ratio, ratio, verdict)
+
+
+def lifts(section: Section, evidence: Evidence, rules: Rules, group: str) -> Found:
+    """Answer with which contestants of a group are better and worse than their own encoder before training.
+
+    Raises:
+        DataError: no contestant of the group stands beside its untrained encoder.
+    """
+    members = [entry for entry in evidence.ranked if group_of(evidence.entries[entry][0], rules) == group]
+    found = {entry: lift for entry in members if (lift := evidence.lift(entry)) is not None}
+    if not found:
+        raise DataError(f"no contestant of group '{group}' has a lift in {evidence.metric}")
+    sides = {verdict: [e for e, lift in found.items() if lift.verdict == verdict] for verdict in _LIFTED}
+    decided = [verdict for verdict in ("better", "worse") if sides[verdict]]
+    verdict = "both" if len(decided) == 2 else decided[0] if decided else "undecided"
+    told = [entry for side in decided for entry in sides[side]] or list(found)
+    most = max(told, key=lambda entry: (abs(found[entry].difference.difference), entry))
+    rows = {row.entry_id: row for row in section.rows}
+    names = {side: named(rows[entry] for entry in entries) for side, entries in sides.items()}
+    slots = {
+        **names, **{f"{side}_count": str(len(entries)) for side, entries in sides.items()},
+        "count": str(len(found)), "most": named([rows[most]]), **_interval(found[most]),
+    }  # fmt: skip
+    low, high = (end(lift.difference.difference for lift in found.values()) for end in (min, max))
+    who = "; ".join(f"{side} {names[side]}" for side in decided)
+    return Found(slots, POINTS * low, POINTS * high, verdict, who)
+
+
+_LIFTED = ("better", "worse", "equivalent", "undecided")
+
+
+def _interval(found: Comparison) -> Slots:
+    """Write an effect in points, with the interval of its family."""
+    effect, low, high = (
+        POINTS * number
+        for number in (found.difference.difference, found.difference.low_family, found.difference.high_family)
+    )
+    return {
+        "effect": f"{effect:+.1f}",
+        "size": f"{abs(effect):.1f}",
+        "low": f"{low:+.1f}",
+        "high": f"{high:+.1f}",
+    }
+
+
+def leads(section: Section, group: str) -> Found:
+    """Answer with which contestants of a group may hold its first rank.
+
+    Raises:
+        DataError: none is ranked.
+    """
+    ranked = [row for row in section.rows if row.ranks is not None and row.group == group]
+    if not ranked:
+        raise DataError(f"no contestant of group '{group}' is ranked here; run at least two seeds")
+    first, headline = [row for row in ranked if row.ranks and row.ranks[0] == 1], headline_of(section)
+    best = ranked[0].cells[headline.key]
+    slots = {
+        "leaders": named(first), "count": str(len(first)), "of": str(len(ranked)), "best": named(ranked[:1]),
+        "value": headline.number(best.mean),
+        "low": NONE if best.low is None else headline.number(best.low),
+        "high": NONE if best.high is None else headline.number(best.high),
+    }  # fmt: skip
+    verdict = "one" if len(first) == 1 else "several"
+    return Found(slots, len(first), len(first), verdict, named(first))
+
+
+def rank(section: Section, entry: str) -> Found:
+    """Answer with the ranks that an entry may hold in its group.
+
+    Raises:
+        DataError: it is not ranked.
+    """
+    row = next(row for row in section.rows if row.entry_id == entry)
+    if row.ranks is None:
+        raise DataError(f"{row.label} is not ranked here; run at least two seeds of a contestant")
+    first, last = row.ranks
+    verdict = "behind" if first > 1 else "first" if last == 1 else "leading"
+    of = sum(other.ranks is not None and other.group == row.group for other in section.rows)
+    return Found({"first": str(first), "last": str(last), "of": str(of)}, first, last, verdict)
+
+
+def named(rows: Iterable[Row]) -> str:
+    """Name entries by objective, the maskers of each gathered, in the order of the alphabet: `a` (b, c), `d`."""
+    maskers: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: row.label):
+        parts = row.label.split(" + ")
+        maskers.setdefault(parts[0], []).append(parts[1] if len(parts) > 1 else "")
+    told = [
+        f"`{objective}`" + (f" ({', '.join(found)})" if found != ["none"] else "")
+        for objective, found in maskers.items()
+    ]
+    return ", ".join(told) or "none"
+
+
+def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section, metric: str) -> Found:
+    """Answer with how simulated galaxies order contestants in a metric, against real ones.
+
+    Raises:
+        DataError: too few contestants stand on both.
+    """
+    for each in found:
+        fits = (each.simulated_fingerprint, each.real_fingerprint, each.effort) == (
+            here.fingerprint, there.fingerprint, here.effort
+        )  # fmt: skip
+        line = next((line.found for line in each.lines if line.metric == metric), None) if fits else None
+        if line is not None:
+            slots = {"rho": f"{line.rho:.2f}", "low": f"{line.low:.2f}", "high": f"{line.high:.2f}"}
+            verdict = "alike" if line.low > 0 else "opposite" if line.high < 0 else "undecided"
+            return Found({**slots, "entries": str(line.n)}, line.low, line.high, verdict)
+    raise DataError(f"too few contestants have {metric} both on {here.title} and on {there.title}")
+
+
+def forecasts(record: TrackRecord) -> Found:
+    """Answer with how the board's own forecasts came out.
+
+    They are kept where 95 % is within Wilson's interval of the share that came true.
+
+    Raises:
+        DataError: there is none yet.
+    """
+    count, inside = record.forecasts, record.inside
+    if not count:
+        raise DataError("no forecast was made: no entry has more than three seeds")
+    low, high = wilson(inside / count, count)
+    verdict = "kept" if low <= CONFIDENCE <= high else "missed" if high < CONFIDENCE else "wide"
+    slots = {"forecasts": str(count), "inside": str(inside), "share": f"{100 * inside / count:.0f}"}
+    return Found(slots, count, count, verdict)
+
+
+def figure(out: Path, asked: Figure) -> Found:
+    """Answer with a number of a committed file.
+
+    Raises:
+        ConfigError: the file has no such number.
+        DataError: it cannot be read.
+    """
+    path = out / asked.file
+    text = read_at_most(path, LARGEST_FIGURES)
+    table = _row(path, text, asked.where) if path.suffix == ".csv" else _json(path, text)
+    mean = _number(table, asked.value, path)
+    low, high = (_number(table, name, path) if name else mean for name in (asked.low, asked.high))
+    written = {name: f"{asked.scale * number:.{asked.digits}f}" for name, number in
+               (("value", mean), ("low", low), ("high", high))}  # fmt: skip
+    return Found(written, asked.scale * low, asked.scale * high)
+
+
+def _json(path: Path, text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}; write it anew") from None
+
+
+def _row(path: Path, text: bytes, where: Mapping[str, str]) -> object:
+    """Find the one row of a CSV whose columns hold what is asked for."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(text.decode())))
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV: {error}; write it anew") from None
+    found = [row for row in rows if all(row.get(column) == text for column, text in where.items())]
+    if len(found) != 1:
+        asked = ", ".join(f"{column}={text}" for column, text in where.items()) or "no condition"
+        raise ConfigError(f"{path} has {len(found)} rows with {asked}; name one")
+    return found[0]
+
+
+def _number(table: object, name: str, path: Path) -> float:
+    found: Any = table
+    for key in [name] if isinstance(table, Mapping) and name in table else name.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    try:
+        return float(found)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{path} holds no number '{name}', but {found!r}; name where it stands") from None

@@ -1,0 +1,112 @@
+"""Recipes: chosen from the table of trials by the rule that was written first, and shipped as they were chosen."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from astrojepa_bench.options import resolve
+from astrojepa_bench.registry import load_registry
+
+FOLDER = Path(__file__).parents[1] / "benchmarks" / "tuning"
+LIST, TABLE = FOLDER / "galaxy_suite_1.toml", FOLDER / "galaxy_suite_1.csv"
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """The module, with its folder on the path as where it is run."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module("recipes")
+    for name in ("recipes", "tune"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def made(tmp_path, recipes):
+    """Make a list of three trials under two maskers, and a table with a log-loss each."""
+
+    def make(*losses, collapsed=()):
+        listed, table = tmp_path / "list.toml", tmp_path / "table.csv"
+        listed.write_text(
+            'seen = 9\n[[trial]]\nobjective = "alpha"\nmasker = ["random", "brightness"]\n'
+            "options = [{ rate = 1e-3 }, { rate = 5e-4 }, { rate = 1e-3, crop = 0.3 }]\n"
+        )
+        options = [{"rate": 1e-3}, {"rate": 5e-4}, {"rate": 1e-3, "crop": 0.3}]
+        rows = [
+            {
+                "objective": "alpha", "masker": masker, "encoder": "", "seed": "0", "seen": "9",
+                "options": json.dumps(each, sort_keys=True), "val_log_loss": loss,
+                "collapsed": (at, masker) in collapsed,
+            }
+            for at, (each, pair) in enumerate(zip(options, losses, strict=False))
+            for masker, loss in zip(("random", "brightness"), pair, strict=True)
+        ]  # fmt: skip
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return recipes.read_trials(listed, table)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("losses", "collapsed", "chosen"),
+    [
+        (((0.70, 0.60), (0.60, 0.62), (0.64, 0.64)), (), 1),  # the least mean, not the least number
+        (((0.60, 0.64), (0.64, 0.60), (0.62, 0.62)), (), 0),  # of equal ones the first
+        (((0.70, 0.70), (0.50, 0.50), (0.66, 0.66)), ((1, "random"),), 2),  # what collapsed is left out
+        (((0.70, 0.70), (0.50, 0.50)), (), None),  # a trial is still to come
+    ],
+)  # fmt: skip
+def test_the_rule(recipes, made, losses, collapsed, chosen):
+    """By hand."""
+    trials = made(*losses, collapsed=collapsed)
+    found = recipes.recipe(trials)
+
+    assert found is (None if chosen is None else trials[chosen])
+    text = recipes.table(trials)
+    assert ("**the recipe**" in text) is (chosen is not None)
+    assert ("left out: collapsed under random" in text) is bool(collapsed)
+    assert ("to come" in text.partition("## ")[2]) is (chosen is None)
+
+
+def test_the_rule_stands_on_the_page(recipes, made):
+    """Beside the numbers, in the words of the file."""
+    text = recipes.table(made((0.7, 0.6), (0.6, 0.62), (0.64, 0.64)))
+    assert "averaged over those maskers" in text
+    assert "| 2  | `rate=0.0005`" in text
+    assert "| 0.6000     | 0.6200         | 0.6100 | **the recipe** |" in text
+
+
+def test_every_contestant_has_six_trials(recipes):
+    """No objective was given more, whoever wrote it."""
+    own = recipes.by_objective(recipes.read_trials(LIST, TABLE))
+    assert {name: len(trials) for name, trials in own.items() if len(trials) != 6} == {"untrained": 1}
+    assert {tuple(t.losses) for trials in own.values() for t in trials} == {
+        ("random", "brightness"),
+        ("none",),
+    }
+
+
+def test_shipped_objectives_are_at_their_recipe(recipes):
+    """What nobody sets is what the table chose, and no other of the six trials."""
+    trials = recipes.read_trials(LIST, TABLE)
+    missing = sum(trial.missing for trial in trials)
+    if missing:
+        pytest.skip(f"{missing} of {sum(len(trial.losses) for trial in trials)} runs are still to come")
+    registry, astray = load_registry(), {}
+    for objective, own in recipes.by_objective(trials).items():
+        offer, chosen = registry.get("objective", objective), recipes.recipe(own)
+        usual = [trial.options for trial in own if resolve(offer, trial.options) == resolve(offer, {})]
+        if chosen is not None and usual != [chosen.options]:
+            astray[objective] = (
+                f"the table chose {chosen.options}; the defaults are those of {usual or 'none'}"
+            )
+
+    assert astray == {}
