@@ -310,7 +310,10 @@ def _row(path: Path, text: bytes, where: Mapping[str, str]) -> object:
 def _number(table: object, name: str, path: Path) -> float:
     found: Any = table
     for key in [name] if isinstance(table, Mapping) and name in table else name.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
+        if isinstance(found, list):
+            found = found[int(key)] if key.isdecimal() and int(key) < len(found) else None
+        else:
+            found = found.get(key) if isinstance(found, Mapping) else None
     try:
         return float(found)
     except (TypeError, ValueError):

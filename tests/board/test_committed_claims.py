@@ -133,6 +133,8 @@ def other_numbers(found):
     """Put 1e9 in the place of every number."""
     if isinstance(found, dict):
         return {key: other_numbers(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [other_numbers(value) for value in found]
     return 1e9 if isinstance(found, int | float) else found
 
 

@@ -267,11 +267,11 @@ FIGURE = {"on": "", "says": "{value} % [{low}, {high}]", "at_least": 80}
 def test_numbers_of_other_files(world, tmp_path):
     """Of JSON by keys, of CSV by row and column; a file that changed breaks the sentence."""
     (tmp_path / "noise.json").write_text(
-        json.dumps({"ceiling": {"accuracy": 0.912, "interval": {"low": 0.9}}})
+        json.dumps({"ceiling": {"accuracy": 0.912, "interval": [0.9, 0.92]}})
     )
-    found = {"file": "noise.json", "value": "ceiling.accuracy", "low": "ceiling.interval.low", "scale": 100}
+    found = {"file": "noise.json", "value": "ceiling.accuracy", "low": "ceiling.interval.0", "scale": 100}
     assert told(world(), tmp_path, figure=found, **FIGURE).sentence == "91.2 % [90.0, 91.2]"
-    (tmp_path / "noise.json").write_text(json.dumps({"ceiling": {"accuracy": 0.7, "interval": {"low": 0.6}}}))
+    (tmp_path / "noise.json").write_text(json.dumps({"ceiling": {"accuracy": 0.7, "interval": [0.6]}}))
     assert "at least 80, the records say 60.0" in told(world(), tmp_path, figure=found, **FIGURE).fault
 
     (tmp_path / "t.csv").write_text("name,share\na,81.5\nb,82\nb,83\n")
@@ -280,6 +280,7 @@ def test_numbers_of_other_files(world, tmp_path):
     wrong = {
         "has 2 rows with name=b; name one": asked | {"where": {"name": "b"}},
         "holds no number 'shares', but None": asked | {"value": "shares"},
+        "holds no number 'ceiling.interval.1', but None": found | {"value": "ceiling.interval.1"},
         "lost.json cannot be read": asked | {"file": "lost.json"},
     }
     for message, figure in wrong.items():
