@@ -101,7 +101,7 @@ class Figure(_Part):
 
     Attributes:
         file: JSON or CSV, relative to the folder of the board.
-        value: where the number stands: keys of a JSON file, or places in its lists from 0 on, with dots between them;
+        value: where the number stands: keys of a JSON file and places in its lists, from 0 on, with dots between;
             or a column of a CSV.
         low, high: the same of its interval; empty: it has none.
         where: the one row of a CSV that is meant, by column.
