@@ -8,7 +8,7 @@ equal results.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -28,10 +28,10 @@ class LinearByOneDNN(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 whatever torch returns
+        types: object,
+        args: Any = (),
+        kwargs: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 whatever torch is given
         if func is F.linear and _suits(*args, **(kwargs or {})):
             return linear(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))

@@ -176,12 +176,13 @@ class Campaign:
 
 
 def campaign(galaxies, folder, wanted, seed=0):
-    """Kill until so many kills are done; return the figures."""
+    """Kill until so many kills are done, and one of every job; return the figures."""
     tried = Campaign(galaxies.resolve(), folder, seed)
     for job in JOBS:
         tried.leave_alone(job)
     for job in itertools.cycle(JOBS):
-        if sum(tried.kills.values()) >= wanted or tried.too_late > 3 * wanted:
+        enough = sum(tried.kills.values()) >= wanted and all(tried.kills.values())
+        if enough or tried.too_late > 3 * wanted:
             break
         tried.kill(job, times=1 + (job in ("grid", "full")))
         print(

@@ -225,7 +225,7 @@ def test_what_libraries_of_encoders_set_is_not_blamed_on_a_cell():
 from astrojepa_bench.encoders import timm_library
 from astrojepa_bench.events import listening
 from astrojepa_bench.runs.executors.restoring import restored
-with listening(lambda event: print(event.fields)), restored([]):
+with listening(lambda event: event.name == "note" and print(event.fields)), restored([]):
     timm_library.create_model
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
