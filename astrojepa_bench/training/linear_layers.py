@@ -29,8 +29,8 @@ class LinearByOneDNN(TorchFunctionMode):
         self,
         func: Callable[..., Any],
         types: object,
-        args: Any = (),
-        kwargs: Any = None,  # noqa: ANN401
+        args: Any = (),  # noqa: ANN401 whatever torch is given
+        kwargs: Any = None,  # noqa: ANN401 whatever torch is given
     ) -> Any:  # noqa: ANN401 whatever torch is given
         if func is F.linear and _suits(*args, **(kwargs or {})):
             return linear(*args, **(kwargs or {}))
