@@ -1,7 +1,9 @@
 """The catalogue that is kept between commands: recalled as it was, and never where anything has changed."""
 
 import os
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +50,9 @@ def _sealed(content):
 def plugin(ring, tmp_path, monkeypatch):
     """Return a plugin that was written long ago, while caches lie in a folder of their own."""
     monkeypatch.setattr(remembered, "default_cache", lambda: tmp_path / "cache")
+    for name, module in [*sys.modules.items()]:  # plugins of earlier tests, whose files went with them
+        if not Path(getattr(module, "__dict__", {}).get("__file__") or __file__).exists():
+            monkeypatch.delitem(sys.modules, name)
     path = tmp_path / "plugins" / "family.py"
     path.parent.mkdir()
     path.write_text(FAMILY)
