@@ -32,9 +32,9 @@ class LinearByOneDNN(TorchFunctionMode):
         args: Any = (),  # noqa: ANN401 whatever torch is given
         kwargs: Any = None,  # noqa: ANN401 whatever torch is given
     ) -> Any:  # noqa: ANN401 whatever torch is given
-        if func is F.linear and _suits(*args, **(kwargs or {})):
-            return linear(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        compute = linear if func is F.linear and _suits(*args, **named) else func
+        return compute(*args, **named)
 
 
 def linear(

@@ -112,7 +112,7 @@ class Experiment:
     """
 
     def __init__(self, listed, data, out, tables):
-        self.wanted = read_list(listed, data)
+        self.wanted = tune.read_list(listed, data)
         self.store, self.tables = Store(Path(out)), Path(tables)
         self.registry, self._galaxies = load_registry(), None
         self.store.prepare()
@@ -336,14 +336,6 @@ def laid_out(row):
         "collapsed", "seconds", "flops", "run_id",
     )  # fmt: skip
     return {name: row[name] for name in order}
-
-
-def read_list(listed, data):
-    """Read the list of trainings, its files in their folder."""
-    wanted = tune.tomllib.loads(Path(listed).read_text())
-    files = wanted["dataset"]["options"]
-    wanted["dataset"]["options"] = {name: str(Path(data) / file) for name, file in files.items()}
-    return wanted
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def main(arguments=None):
     parser.add_argument("--tables", type=Path, default=HERE)
     asked = parser.parse_args(arguments)
     try:
-        print("\n\n".join(told(tune.tomllib.loads(asked.list.read_text()), asked.out, asked.tables)))
+        print("\n\n".join(told(tomllib.loads(asked.list.read_text()), asked.out, asked.tables)))
     except BenchError as error:
         sys.exit(f"error: {error}")
 

@@ -66,10 +66,15 @@ def main(trials_file, table_file, folder, part="1/1"):
 
 def read_trials(trials_file, folder):
     """Read a list of trials: lists of maskers and of options spelt out, and files in their folder."""
-    wanted = tomllib.loads(Path(trials_file).read_text())
-    options = wanted["dataset"]["options"]
-    wanted["dataset"]["options"] = {name: str(Path(folder) / file) for name, file in options.items()}
-    wanted["trial"] = [each for trial in wanted["trial"] for each in spelt_out(trial)]
+    wanted = read_list(trials_file, folder)
+    return {**wanted, "trial": [each for trial in wanted["trial"] for each in spelt_out(trial)]}
+
+
+def read_list(listed, folder):
+    """Read a list of trainings, the files of its galaxies in their folder."""
+    wanted = tomllib.loads(Path(listed).read_text())
+    files = wanted["dataset"]["options"]
+    wanted["dataset"]["options"] = {name: str(Path(folder) / file) for name, file in files.items()}
     return wanted
 
 

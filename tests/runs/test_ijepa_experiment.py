@@ -97,7 +97,7 @@ def test_the_rule_wants_both_two_points_and_an_interval_without_zero(scripts, me
 
 def test_the_written_list_is_the_experiment(scripts):
     """Twelve trainings of A, B of two recipes and their start; no seed of tuning (0 to 9) or the board (20 on)."""
-    wanted = scripts["experiment"].read_list(FOLDER / "experiment.toml", "data")
+    wanted = scripts["experiment"].tune.read_list(FOLDER / "experiment.toml", "data")
     spelt = {
         arm: [each for trial in wanted[arm]["trial"] for each in scripts["experiment"].tune.spelt_out(trial)]
         for arm in "ABCD"
