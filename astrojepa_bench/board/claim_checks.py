@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from astrojepa_bench.board import claim_answers as answers
 from astrojepa_bench.board.certificate import SimulatorCertificate, certificates
 from astrojepa_bench.board.claim_answers import Found, Slots
-from astrojepa_bench.board.claims import SLIGHT, Claim, Claims
+from astrojepa_bench.board.claims import Claim, Claims
 from astrojepa_bench.board.columns import Column, newest_versions
 from astrojepa_bench.board.compare import POINTS, compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather, scored
 from astrojepa_bench.board.families import Entries
-from astrojepa_bench.board.inference import OPPOSITE
 from astrojepa_bench.board.named import find_entries, read_name
 from astrojepa_bench.board.statistics import Summary, summarise
 from astrojepa_bench.board.table import Board, Section
@@ -159,9 +158,7 @@ class Checker:
             found = compared_in(section, evidence, evidence.compare(a, b))
             seeds = str(min(evidence.scores[a].n, evidence.scores[b].n))
             galaxies = f"{evidence.preferences.galaxies or 0:,}"
-            told = answers.difference(found, {"seeds": seeds, "galaxies": galaxies}, margin)
-            is_slight = told.verdict in OPPOSITE and abs(found.effect) < (claim.worth or 0.0)
-            return replace(told, verdict=SLIGHT) if is_slight else told
+            return answers.difference(found, {"seeds": seeds, "galaxies": galaxies}, margin)
         assert claim.factor is not None
         effect, found = phrased_levels(section, evidence, self.rules, *claim.factor)
         blocks = {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks))}

@@ -55,7 +55,6 @@ ANYWHERE = ("figure", "forecasts")
 """Kinds of claims that need no place."""
 DIFFERENCES = ("compare", "factor")
 """Kinds of claims that are about one difference."""
-SLIGHT = "slight"
 VERDICTS: Mapping[str, tuple[str, ...]] = {
     "compare": ("better", "worse", "equivalent", "undecided"),
     "factor": ("better", "worse", "undecided"),
@@ -148,8 +147,6 @@ class Claim(_Part):
         metric: `evaluator.metric`; the headline if empty. Of `entry` also a column of cost or masks, or
             `composite`.
         seeds: of `compare`: only so many seeds of each entry count, the first ones.
-        worth: of `compare`: from so many points on a difference counts; one that can be told apart and is smaller
-            is `slight`.
         asserts: the verdict, one of `VERDICTS`.
         at_least: the least that the low end of the interval, the value, or a number of runs, leaders or forecasts
             may be; in points, of costs as a ratio, of agreement as a correlation.
@@ -173,7 +170,6 @@ class Claim(_Part):
     figure: Figure | None = None
     metric: str = ""
     seeds: int | None = Field(default=None, ge=2)
-    worth: float | None = Field(default=None, gt=0)
     asserts: str | None = None
     at_least: float | None = None
     at_most: float | None = None
@@ -188,7 +184,7 @@ class Claim(_Part):
     @property
     def verdicts(self) -> tuple[str, ...]:
         """What may come out."""
-        return (*VERDICTS[self.kind], *((SLIGHT,) if self.worth else ()))
+        return VERDICTS[self.kind]
 
     @property
     def is_open(self) -> bool:
@@ -218,8 +214,8 @@ class Claim(_Part):
             )
         if not self.on and about[0] not in ANYWHERE:
             raise ValueError("it stands nowhere; give a place as on")
-        if (self.seeds or self.worth) and about[0] != "compare":
-            raise ValueError(f"seeds and worth belong to compare, and it is about {about[0]}")
+        if self.seeds and about[0] != "compare":
+            raise ValueError(f"seeds belong to compare, and it is about {about[0]}")
         known = self.verdicts
         if self.asserts is not None and not known:
             raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")

@@ -22,7 +22,8 @@ FINDINGS, VERDICTS = "findings.md", "verdicts.json"
 _NOTE = (
     "Every sentence with a number below is bound to a comparison in `claims.toml`. `astrojepa-bench leaderboard "
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
-    "are in points of accuracy, with the 95 % interval that holds for all differences of their family at once."
+    "are in points (hundredths), with a 95 % interval: for all differences of their family at once where they "
+    "stand in one, for that difference alone where a sentence is *exploratory* or speaks of several objectives."
 )
 MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)

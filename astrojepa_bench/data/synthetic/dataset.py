@@ -82,10 +82,11 @@ class Synthetic(Dataset):
             0.262 arcsec cover where that is more (224 px: 58.7).
         anomaly_fraction: anomalies added to the test split, as a share of `galaxies`: half of them rare objects of
             the sky, half artefacts (satellite trail, saturated star, missing band).
-        anomaly_mix: which rare objects: as often as the published classes of `galaxy_zoo2` have them (81 % mergers,
-            15 % rings, 3 % shells, 1 % lenses), or lenses, rings and shells alone, equally many: `rare`.
-            Mergers are close pairs with tails and a bridge. Galaxies of the classes Merging and Disturbed are like
-            them and count as ordinary, so that mergers are ranked against a fifth of look-alikes.
+        anomaly_mix: which rare objects: as often as the published classes of `galaxy_zoo2` have those that are
+            drawn here (81 % mergers, 15 % rings, 3 % shells, 1 % lenses), or lenses, rings and shells alone,
+            equally many: `rare`. Mergers are close pairs with tails and a bridge. Galaxies of the classes Merging
+            and Disturbed are like them and count as ordinary, so that mergers are ranked against a fifth of
+            look-alikes.
         seed: of everything random; galaxy number i is the same galaxy whatever `galaxies` is.
         population: `natural`, where classes differ in redshift, magnitude and size as on the sky, or `matched`,
             where all share one joint distribution of redshift, r magnitude and half-light radius (the truth
