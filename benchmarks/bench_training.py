@@ -71,7 +71,7 @@ def cost(trainer: Trainer, seconds: float, kind: str = "float32") -> str:
 
 def ijepa_of(size: Size, *, bf16: bool = False, **options: object) -> Trainer:
     """Our I-JEPA with a predictor as wide and deep as AstroJEPA's: 49 context patches, four targets of 35."""
-    return trainer_of(IJEPA, Multiblock, size, bf16=bf16, **PREDICTOR, **options)
+    return trainer_of(IJEPA, Multiblock, size, bf16=bf16, crop=None, **PREDICTOR, **options)
 
 
 def has_joint() -> bool:
@@ -139,7 +139,7 @@ def against_lightly(seed_size: Size, small: Size, few: int, many: int) -> Iterat
         "I-JEPA", ours, lambda: peer.step(images, masks), few, "the same masks, drawn in ours only"
     )
 
-    ours = trainer_of(MAE, RandomPatches, small, norm="none")
+    ours = trainer_of(MAE, RandomPatches, small, norm="none", visible=0.25)
     images = batch_of(ours)
     masks = drawn(ours, images)
     painter, hidden = by_lightly.LightlyMAE(ours.objective), ours.objective.hidden(masks)

@@ -5,9 +5,8 @@ exponential disc seen face on, a function of the distance r from the image centr
 
     S_i = peak exp(-r_i / h),         r and h in units of half the image's side
 
-It is the control for "brightness means centre": where galaxies are centred and `brightness` gains no more
-than this, the light was not needed. Where they are not (`dataset.shift`), the masks of the two part; LeJEPA's
-scores did not, even there (leaderboard/findings.md).
+It is the control for "brightness means centre": only what `brightness` gains beyond this can be credited to the
+light. Where galaxies are not centred (`dataset.shift`), the masks of the two part.
 
 The profile is chosen so that its weights p_i (tau = 1) agree with the average weights of `brightness` on
 centred galaxies of the small budget, 8x8 patches at 64 px, at the same time on simulated galaxies and on

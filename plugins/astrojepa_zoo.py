@@ -68,6 +68,7 @@ def _model(
         "predictor_width": encoder["width"],
         "predictor_depth": 6,
         "predictor_heads": encoder["heads"],
+        "crop": None,
         "learning_rate": learning_rate,
         "batch_size": 256,
     }

@@ -4,9 +4,9 @@
 
 DATA is the folder that holds the files of the galaxies; with `1/2` every second trial is run, for two processes
 that share a table. A trial is an objective, a masker, an encoder and options; lists of maskers or of options stand
-for a trial each. Its row joins the CSV when it ends, and a trial whose row is there is not run again; `seen` is
-how many images every trial is shown. The test split is never encoded. Two scores of the same frozen
-features, best tap each:
+for a trial each; `before` holds options that a trial has where it does not name them. Its row joins the CSV when it
+ends, and a trial whose row is there is not run again; `seen` is how many images every trial is shown. The test
+split is never encoded. Two scores of the same frozen features, best tap each:
 
 * `val`: logistic regression fitted on train, C by validation log-loss, as the evaluator `linear` chooses it;
 * `cv`: five-fold cross-validation over train and val together, four times as many galaxies as val alone. An
@@ -101,6 +101,7 @@ def key_of(trial, seen):
 def request_of(wanted, trial):
     """Ask for the one cell of a trial."""
     encoders = [trial["encoder"]] if "encoder" in trial else []
+    options = {**trial.get("before", {}), **trial["options"]}
     return make_request(
         {
             "objectives": [trial["objective"]],
@@ -110,7 +111,7 @@ def request_of(wanted, trial):
             "dataset": wanted["dataset"]["name"],
             "budget": wanted.get("budget", "small"),
             "floors": False,
-            "settings": {"dataset": wanted["dataset"]["options"], "objective": trial["options"]},
+            "settings": {"dataset": wanted["dataset"]["options"], "objective": options},
         }
     )
 

@@ -78,7 +78,7 @@ def test_gradient_reaches_the_student_and_never_the_teacher(bench, no_draw):
 @pytest.mark.parametrize("steps", [50, 5000])
 def test_the_teachers_start_fades_alike_in_short_and_long_runs(bench, steps):
     """exp(-1/(2h)) of its initial weights is left at the end: .7 % at a horizon of a tenth."""
-    method = bench.build(BYOL, "linear", **SMALL)
+    method = bench.build(BYOL, "linear", **SMALL, horizon=0.1)
     momenta = [method.momentum(Progress(step + 1, steps)) for step in range(steps)]
 
     assert momenta[0] == pytest.approx(1 - 1 / (0.1 * steps))
@@ -89,7 +89,7 @@ def test_the_teachers_start_fades_alike_in_short_and_long_runs(bench, steps):
 
 def test_the_teacher_moves_once_a_step_by_its_momentum(bench):
     """Each weight goes the same share of the way to the student's, heads included."""
-    method = bench.build(BYOL, "linear", **SMALL)
+    method = bench.build(BYOL, "linear", **SMALL, horizon=0.1)
     with torch.no_grad():
         for each in (*method.encoder.parameters(), *method.head.parameters()):
             each.add_(1.0)

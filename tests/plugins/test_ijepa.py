@@ -23,7 +23,8 @@ SPEC = ImageSpec(("z", "r", "g"), 32, (0.5,) * 3, (0.29,) * 3)
 def objective(depth=2, **options):
     with scoped_global(0, "tests"):
         encoder = TokenViT(SPEC, patch=8, width=32, depth=depth, heads=2)
-        return IJEPA(encoder, encoder.grid, 0, targets=2, predictor_width=32, predictor_depth=1, **options)
+        small = {"targets": 2, "predictor_width": 32, "predictor_depth": 1, "crop": None}
+        return IJEPA(encoder, encoder.grid, 0, **{**small, **options})
 
 
 def batch(galaxies=8):
@@ -180,8 +181,8 @@ def test_a_horizon_that_keeps_the_teachers_start_is_refused(horizon):
 
 
 def test_the_learning_rate_follows_the_batch():
-    """1e-3 at the published 2,048, a quarter of it at a sixteenth; a number that is given stays."""
-    recipe, own = objective().recipe(), objective(learning_rate=3e-4).recipe()
+    """Where none is given: 1e-3 at the published 2,048, a quarter of it at a sixteenth. A number stays."""
+    recipe, own = objective(learning_rate=None).recipe(), objective(learning_rate=3e-4).recipe()
     rates = [recipe.at_batch(size).learning_rate for size in (2048, 512, 128, 32)]
     assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
     assert own.at_batch(512).learning_rate == 3e-4

@@ -21,7 +21,7 @@ GALAXIES = 6
 def objective(kind=IJEPA, **options):
     with scoped_global(0, "tests"):
         encoder = TokenViT(SPEC, patch=8, width=16, depth=2, heads=2)
-        sizes = {"predictor_width": 16, "predictor_depth": 1, "predictor_heads": 2}
+        sizes = {"predictor_width": 16, "predictor_depth": 1, "predictor_heads": 2, "crop": None}
         return kind(encoder, encoder.grid, 0, **{**sizes, "targets": 2, "target_scale": 0.25, **options})
 
 

@@ -25,7 +25,9 @@ def spec_of(bands=3, size=32):
 def objective(bands=3, **options):
     with scoped_global(0, "tests"):
         encoder = TokenViT(spec_of(bands), patch=4, width=32, depth=2, heads=2)
-        return MAE(encoder, encoder.grid, 0, **{"decoder_width": 32, "decoder_depth": 1, **options})
+        return MAE(
+            encoder, encoder.grid, 0, **{"decoder_width": 32, "decoder_depth": 1, "visible": 0.25, **options}
+        )
 
 
 def batch(galaxies=4, bands=3):
