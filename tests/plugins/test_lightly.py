@@ -188,7 +188,7 @@ def test_sigreg_of_lightly_is_ours(lightly_losses):
 
 
 def test_views_are_those_of_the_shipped_objectives(lightly_losses, bench):
-    """So a row of this family differs from theirs in its loss, its projector, and the recipe, which was not tuned."""
+    """A row of this family differs from theirs in its loss, its projector, and the recipe, which nobody tuned."""
     recipe = {"learning_rate": 2e-3, "batch_size": 128}
     pair = made(bench, "NTXentLoss"), bench.build(SimCLR, projector=32, embedding=16, **recipe)
 

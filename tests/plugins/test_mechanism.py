@@ -54,7 +54,8 @@ def small(factory, **options):
     return lambda encoder: factory(encoder, encoder.grid, CLASSES, batch_size=BATCH, **options)
 
 
-PREDICTOR = {"predictor_width": 32, "predictor_depth": 1, "learning_rate": 1e-3}  # for so few steps
+FAST = {"learning_rate": 2e-3}  # for so few steps
+PREDICTOR = {"predictor_width": 32, "predictor_depth": 1, "learning_rate": 1e-3}  # likewise
 SIGREG = {"projector": 64, "embedding": 16, "slices": 64}
 OBJECTIVES = {
     "ijepa": Method(small(IJEPA, **PREDICTOR)),
@@ -65,9 +66,12 @@ OBJECTIVES = {
     "mae": Method(small(MAE, decoder_width=32, decoder_depth=1)),
     "vicreg": Method(small(VICReg, projector=64, embedding=16), "invariance", sees_itself_untrained=True),
     "visreg": Method(
-        small(VISReg, projector=64, embedding=16, slices=64, local_views=2), "prediction", True, steps=FEW
+        small(VISReg, projector=64, embedding=16, slices=64, local_views=2, **FAST),
+        "prediction",
+        True,
+        steps=FEW,
     ),
-    "simclr": Method(small(SimCLR, projector=64, embedding=16, temperature=0.2), "contrast", True, steps=FEW),
+    "simclr": Method(small(SimCLR, projector=64, embedding=16, **FAST), "contrast", True, steps=FEW),
     "barlow-twins": Method(small(BarlowTwins, projector=64), "invariance", True, steps=FEW),
     "byol": Method(small(BYOL, projector=64, embedding=16), steps=FEW),
     "dino": Method(small(DINO, outputs=64, local_views=2), "divergence", sees_itself_untrained=True),

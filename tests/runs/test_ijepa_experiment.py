@@ -36,7 +36,10 @@ seeds = [10]
 [[A.trial]]
 objective = "ijepa"
 masker = "multiblock"
-options = [{ learning_rate = 1e-3, batch_size = 16 }, { learning_rate = 1e-4, batch_size = 32 }]
+options = [
+  { learning_rate = 1e-3, batch_size = 16, crop = "none" },
+  { learning_rate = 1e-4, batch_size = 32, crop = "none" },
+]
 [B]
 seen = 128
 every = 64
@@ -55,7 +58,7 @@ objective = "ijepa"
 masker = "brightness"
 masker_options = { signal = "context" }
 winner = true
-options = { crop = 0.3 }
+options = { crop = 0.5 }
 [D]
 match = "B"
 seeds = [14]
@@ -149,7 +152,7 @@ def test_all_arms_in_their_order(scripts, call, capsys):
     best = min(made[:2], key=lambda row: float(row["cv_log_loss"]))
     (long, *_), (other,), (mae,) = ([row for row in made if row["arm"] == arm] for arm in "BCD")
     assert json.loads(long["options"])["objective"] == json.loads(best["options"])["objective"]
-    assert json.loads(other["options"])["objective"]["crop"] == 0.3
+    assert json.loads(other["options"])["objective"]["crop"] == 0.5
     assert json.loads(other["options"])["masker"] == {"signal": "context"}
     assert abs(float(mae["flops"]) / float(long["flops"]) - 1) < 0.5 / (int(mae["seen"]) // 128 + 1)
     points = rows(place, "curves.csv")
