@@ -14,8 +14,8 @@ Its recipe is the best of six trials, on Galaxy Zoo 2 without its test galaxies
 
 Cost: one token-pass per patch.
 
-Expected: no entry that sees no labels reads classes better, at this budget and with this encoder; the board says
-how far the others are.
+Expected: the most that this encoder can read of the classes at this budget; an entry above it would say that the
+ceiling was trained too little.
 
 Source: empirical risk minimisation, Vapnik 1999 (An overview of statistical learning theory, IEEE Transactions on
 Neural Networks 10, 988). Deviations: none; no label smoothing, no mix-up, no class weights.
