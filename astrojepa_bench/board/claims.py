@@ -182,11 +182,6 @@ class Claim(_Part):
         return next(name for name in VERDICTS if getattr(self, name) is not None)
 
     @property
-    def verdicts(self) -> tuple[str, ...]:
-        """What may come out."""
-        return VERDICTS[self.kind]
-
-    @property
     def is_open(self) -> bool:
         """Whether its verdict is left to the records."""
         return self.asserts is None and not isinstance(self.says, str)
@@ -216,7 +211,7 @@ class Claim(_Part):
             raise ValueError("it stands nowhere; give a place as on")
         if self.seeds and about[0] != "compare":
             raise ValueError(f"seeds belong to compare, and it is about {about[0]}")
-        known = self.verdicts
+        known = VERDICTS[self.kind]
         if self.asserts is not None and not known:
             raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
         if self.asserts is not None and self.asserts not in known:
@@ -237,7 +232,7 @@ class Claim(_Part):
     def _says_something_whatever_comes_out(self) -> Self:
         if isinstance(self.says, str):
             return self
-        known = self.verdicts
+        known = VERDICTS[self.kind]
         more = next((name for name in self.says if name not in (*known, EXPLORATORY)), None)
         if more is not None:
             told = f"verdicts are {', '.join(known)}" if known else "it has no verdicts"

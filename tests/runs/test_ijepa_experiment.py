@@ -154,7 +154,7 @@ def test_all_arms_in_their_order(scripts, call, capsys):
     assert json.loads(long["options"])["objective"] == json.loads(best["options"])["objective"]
     assert json.loads(other["options"])["objective"]["crop"] == 0.5
     assert json.loads(other["options"])["masker"] == {"signal": "context"}
-    assert abs(float(mae["flops"]) / float(long["flops"]) - 1) < 0.5 / (int(mae["seen"]) // 128 + 1)
+    assert abs(float(mae["flops"]) / float(long["flops"]) - 1) < 0.5 / (int(mae["seen"]) // 32 + 1)
     points = rows(place, "curves.csv")
     assert [int(row["seen"]) for row in points] == [64, 128] * 2
     assert points[1]["cv_log_loss"] == long["cv_log_loss"]
