@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[1]
-PATTERNS = ("*.md", "docs/*.md", "docs/*.ipynb", "plugins/*.md", "leaderboard/*.md", "benchmarks/**/*.md")
+PATTERNS = ("*.md", "docs/*.md", "docs/*.ipynb", "plugins/*.md", "leaderboard/**/*.md", "benchmarks/**/*.md")
 STYLE = "docs/site.css"
 LINK = re.compile(r"\]\(([^)#:\s]+)")
 

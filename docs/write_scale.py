@@ -2,8 +2,8 @@
 
     python docs/write_scale.py
 
-Every number of time, memory and traffic on the page follows from the records below `leaderboard/runs` and from the
-parameters of what is trained; a test compares the page with what this writes.
+Every number of time, memory and traffic on the page follows from the records below `leaderboard/suite-0/runs` and
+from the parameters of what is trained; a test compares the page with what this writes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from astrojepa_bench.streams import scoped_global
 
 PAGE = Path(__file__).with_name("scale.md")
 TEMPLATE = Path(__file__).with_name("scale.template.md")
-RUNS = Path(__file__).parents[1] / "leaderboard" / "runs"
+RUNS = Path(__file__).parents[1] / "leaderboard" / "suite-0" / "runs"
 GALAXIES = 8_500_000
 """About as many as the public image sets of the DESI Legacy Surveys hold."""
 GPUS = 64

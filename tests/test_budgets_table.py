@@ -38,7 +38,7 @@ def test_a_row_follows_from_its_budget_and_from_what_was_measured(table):
     assert "| 25,000 | 64 |" in rows["small"]
     assert rows["smoke"].count("≈") == 0
     assert rows["long"].count("≈") == 2
-    assert rows["small"].endswith("| 256 |")  # half of which train: one step of 128
+    assert rows["small"].endswith("| 84 |")  # shown 300 times each; one step of 32 takes 64
     assert rows["long"].endswith("| 17,736 |")  # shown 300 times each
 
 

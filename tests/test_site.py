@@ -95,5 +95,5 @@ def test_sentences_of_the_board_are_on_the_first_page_without_their_marks(site):
     """Marks are for the program that fills them in."""
     page = (site / "index.html").read_text()
 
-    assert "LeJEPA learns on real galaxies" in page
+    assert "On Galaxy Zoo 2" in page
     assert "claim:" not in page

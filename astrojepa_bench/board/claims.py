@@ -35,6 +35,9 @@ undecided = "Nothing tells `brightness` from `radial`; {reach} points are not ex
 
 The verdict then stands in `verdicts.json`, which is committed beside the board: when the records say another one,
 `leaderboard check` names the claim, and `leaderboard build` writes the sentence of the new verdict.
+
+While runs come in, `complete = false` at the head of the file: a claim whose records are not there yet is no fault,
+and is left out of the findings until they are.
 """
 
 from __future__ import annotations
@@ -287,6 +290,7 @@ class Claims(_Part):
         places: sections by the name under which claims speak of them.
         headlines: ids of the claims that stand first on the page of the board.
         documents: other files, relative to the folder, in which claims stand between marks.
+        complete: whether all runs that claims speak of are in; until then what cannot be looked up is no fault.
         chapters: in their order.
     """
 
@@ -295,6 +299,7 @@ class Claims(_Part):
     places: dict[str, Place]
     headlines: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    complete: bool = True
     chapters: tuple[Chapter, ...]
 
     @model_validator(mode="after")

@@ -69,7 +69,7 @@ def findings_of(out: Path, board: Board, settled: Mapping[str, str] | None = Non
     verdicts = {each.claim.id: each.settled for each in checked if each.settled}
     if verdicts:
         files[VERDICTS] = json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n"
-    sentences = {each.claim.id: each.sentence for each in checked if not each.fault}
+    sentences = {each.claim.id: each.sentence for each in checked if not (each.fault or each.awaited)}
     return Findings(
         {FINDINGS: page, **files},
         tuple(sentences[name] for name in claims.headlines if name in sentences),
@@ -96,13 +96,19 @@ def read_settled(out: Path) -> dict[str, str]:
 
 
 def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, list[str]]:
-    """Render the page, and list what of it cannot be made. A claim that the records do not support says so."""
-    claims, by_id, faults = checker.claims, {each.claim.id: each for each in checked}, list[str]()
+    """Render the page, and list what of it cannot be made. A claim that the records do not support says so.
+
+    Claims and tables whose runs are still to come are left out.
+    """
+    claims, faults = checker.claims, list[str]()
+    by_id = {each.claim.id: each for each in checked if not each.awaited}
 
     def made(make: Callable[[], str], name: str) -> str:
         try:
             return make()
         except BenchError as error:
+            if not claims.complete:
+                return ""  # none of its runs is in yet
             faults.append(f"{FINDINGS}: {name} cannot be made: {error}")
             return f"*{name} cannot be made: {markdown(str(error))}*"
 
@@ -110,14 +116,16 @@ def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, li
         f"# {claims.title}",
         claims.text,
         _NOTE,
+        _awaited(checked),
         made(partial(places_table, checker), "the table of places"),
     ]
     for chapter in claims.chapters:
         tables = [
             made(partial(_table, table, checker), f"a table of '{chapter.title}'") for table in chapter.tables
         ]
-        lines = "\n".join(_line(by_id[claim.id]) for claim in chapter.claims)
-        blocks += [f"## {chapter.title}", chapter.text, *tables, lines, chapter.limits]
+        lines = "\n".join(_line(by_id[claim.id]) for claim in chapter.claims if claim.id in by_id)
+        if lines or not chapter.claims:
+            blocks += [f"## {chapter.title}", chapter.text, *tables, lines, chapter.limits]
     return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n", faults
 
 
@@ -125,13 +133,28 @@ def places_table(checker: Checker) -> str:
     """Render what each place of the claims is."""
     rows = []
     for name, place in checker.claims.places.items():
-        section = checker.section(name)
+        try:
+            section = checker.section(name)
+        except ConfigError:
+            if checker.claims.complete:
+                raise
+            continue  # none of its runs is in yet
         device = f"{section.device_class}, {section.precision}"
         rows.append(
             [f"*{name}*", place.title, *map(markdown, (section.budget, device, section.fingerprint[:12]))]
         )
+    if not rows:
+        return ""
     titles = ["", "galaxies", "budget", "trained on", "fingerprint"]
     return tabulate(rows, titles, tablefmt="pipe", disable_numparse=True)
+
+
+def _awaited(checked: Sequence[Checked]) -> str:
+    """Say how many claims have no records yet; nothing where all have."""
+    count = sum(each.awaited for each in checked)
+    return (
+        f"Runs are still coming in: {count} of {len(checked)} sentences are not known yet." if count else ""
+    )
 
 
 def _line(each: Checked) -> str:
@@ -147,7 +170,12 @@ def _table(table: NumberTable, checker: Checker) -> str:
     shown = [columns.get(metric) or _detail(metric) for metric in table.metrics]
     lines = []
     for text in table.entries:
-        row = rows[checker.entry(section, text)]
+        try:
+            row = rows[checker.entry(section, text)]
+        except ConfigError:
+            if checker.claims.complete:
+                raise
+            continue
         cells = (row.cells.get(column.key) or checker.summary(row.entry_id, column) for column in shown)
         written = (column.text(cell) for column, cell in zip(shown, cells, strict=True))
         lines.append([markdown_code(row.label), str(len(row.seeds)), *written])

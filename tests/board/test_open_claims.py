@@ -10,7 +10,7 @@ import pytest
 
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
-from astrojepa_bench.board.findings import FINDINGS, VERDICTS
+from astrojepa_bench.board.findings import FINDINGS, VERDICTS, updated
 from astrojepa_bench.board.render import check_board, doubts, read_board, write_board
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.cli import main
@@ -374,3 +374,25 @@ def test_what_cannot_be_known_yet_says_so(world, tmp_path):
     assert found.sentence == "Not known yet (it)."
     assert "'omega+random' means 0 entries" in found.fault
     assert found.settled == ""
+
+
+def test_while_runs_come_in_what_is_not_there_yet_is_no_fault(world, tmp_path):
+    """It is counted and left out; a slot that does not exist stays a fault."""
+    text = TEXT.replace('"alpha+random"]', '"omega+random"]')
+    for record in world():
+        Store(tmp_path).write(record)
+    (tmp_path / CLAIMS).write_text(f"complete = false\n{text}")
+    (tmp_path / "other.md").write_text("<!-- claim:it -->old<!-- end -->")
+    claims = read_claims(tmp_path).model_copy(update={"documents": ("other.md",)})
+    (found,) = Checker(read_board(tmp_path), claims).checked()
+    write_board(tmp_path)
+
+    assert (found.fault, found.settled, found.awaited) == ("", "", True)
+    assert updated("<!-- claim:it -->old<!-- end -->", [found]).endswith("-->Not known yet (it).<!-- end -->")
+    assert "1 of 1 sentences are not known yet" in (tmp_path / FINDINGS).read_text()
+    assert check_board(tmp_path) == []
+
+    wrong = text.replace("omega", "alpha").replace("{size}", "{sized}")  # in a sentence that is not said
+    (tmp_path / CLAIMS).write_text(f"complete = false\n{wrong}")
+    (found,) = Checker(build_board(world()), read_claims(tmp_path)).checked()
+    assert "it has the slot {sized}" in found.fault
