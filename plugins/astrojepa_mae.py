@@ -24,7 +24,7 @@ of the sky is no noise). Where a galaxy leaves less than a quarter of the frame 
 target nearer to `none`.
 
 **Masks.** The masker is asked for the visible patches and for four blocks beside them; what is painted is
-everything that is not visible, blocks and the rest alike. With `random` this is the published mask; with
+everything that is not visible, blocks and the rest alike. With `random` this is the published kind of mask; with
 `multiblock` whole regions are missing; with `brightness` the galaxy is. With `blocks=0` a masker places the
 visible patches alone (`multiblock` and `brightness`: as one rectangle).
 
