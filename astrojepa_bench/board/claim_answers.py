@@ -21,7 +21,7 @@ from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import CONFIDENCE, Summary, wilson
 from astrojepa_bench.board.table import Section
 from astrojepa_bench.board.text import headline_of
-from astrojepa_bench.board.verdicts import Comparison, TrackRecord
+from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, TrackRecord
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.results.record import RunRecord
@@ -41,7 +41,7 @@ class Found:
         slots: for its sentence.
         low, high: of what its bounds are about.
         verdict: empty where there can be none.
-        who: the entries that the verdict is of, where it is of several.
+        who: the entries that the verdict is of, where it is of several; of an exploratory pair the side of 0.
         effect: of a difference, itself; None for others.
     """
 
@@ -75,7 +75,13 @@ def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
         "needs": _needs(found) if found.verdict == "undecided" else NONE,
         **more,
     }  # fmt: skip
-    return Found(slots, found.low, found.high, found.verdict, effect=found.effect)
+    side = _side(found) if found.verdict == EXPLORATORY else ""
+    return Found(slots, found.low, found.high, found.verdict, side, found.effect)
+
+
+def _side(found: Compared) -> str:
+    """Say on which side of 0 an interval lies: where no family gives a verdict, a claim holds while that holds."""
+    return "above" if found.low > 0 else "below" if found.high < 0 else "open"
 
 
 def _needs(found: Compared) -> str:

@@ -24,8 +24,8 @@ _NOTE = (
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
     "are in points (hundredths), with a 95 % interval: for all differences of their family at once where they "
     "stand in one, for that difference alone where a sentence is *exploratory* or speaks of several objectives. "
-    "Verdicts follow Holm's steps and intervals Bonferroni's, which are wider: beside a verdict an interval may just "
-    "reach 0."
+    "Verdicts follow Holm's steps and intervals Bonferroni's, which are wider: beside a verdict an interval may "
+    "just reach 0."
 )
 MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)

@@ -94,7 +94,7 @@ def moved(claim, records, checker, section, metric):
         return {r.entry_id for r in records if r.masker == level}, -FAR if said == "better" else FAR
     if claim.compare is not None:
         a, b = (checker.entry(section, name) for name in claim.compare)
-        if said in ("", "exploratory"):
+        if not said:
             return {a}, -FAR if falls else FAR
         above = [mean_of([r for r in records if r.entry_id == entry], metric) for entry in (a, b)]
         return {a}, -FAR if above[0] > above[1] else FAR

@@ -1,5 +1,6 @@
 """Open claims: the records choose the sentence, and one that has moved from what was committed is named."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astrojepa_bench.board.claim_answers import difference
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
+from astrojepa_bench.board.compare import Compared
 from astrojepa_bench.board.findings import FINDINGS, VERDICTS, updated
 from astrojepa_bench.board.render import check_board, doubts, read_board, write_board
 from astrojepa_bench.board.table import build_board
@@ -396,3 +399,15 @@ def test_while_runs_come_in_what_is_not_there_yet_is_no_fault(world, tmp_path):
     (tmp_path / CLAIMS).write_text(f"complete = false\n{wrong}")
     (found,) = Checker(build_board(world()), read_claims(tmp_path)).checked()
     assert "it has the slot {sized}" in found.fault
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"), [(0.1, 2.0, "above"), (-2.0, -0.1, "below"), (-0.1, 0.1, "open")]
+)
+def test_an_exploratory_claim_is_settled_by_the_side_of_its_interval(low, high, side):
+    """No family gives it a verdict, and still it must fall when the records turn."""
+    names, middle = ("real", "alpha", "profile", "exploratory", "linear.accuracy"), (low + high) / 2
+    found = Compared(*names, middle, low, high, "exploratory", "")
+
+    assert difference(found, {}).settled == f"exploratory: {side}"
+    assert difference(dataclasses.replace(found, verdict="better"), {}).settled == "better"
