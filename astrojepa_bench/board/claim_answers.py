@@ -80,7 +80,7 @@ def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
 
 
 def _side(found: Compared) -> str:
-    """Say on which side of 0 an interval lies: where no family gives a verdict, a claim holds while that holds."""
+    """Return the side of 0 on which an interval lies: where no family gives a verdict, a claim holds by that."""
     return "above" if found.low > 0 else "below" if found.high < 0 else "open"
 
 

@@ -39,7 +39,7 @@ class Checked:
         sentence: with its slots filled; as it stands in the file where they cannot be.
         fault: why the records do not support it; empty where they do.
         settled: the verdict of an open claim, and whom it is of; empty for others, and where nothing is known.
-        awaited: whether its runs are still to come, by the word of the file.
+        awaited: whether runs of its place are still to come, by the word of the file.
     """
 
     claim: Claim
@@ -74,15 +74,15 @@ class Checker:
 
     def check(self, claim: Claim) -> Checked:
         """Check one claim."""
-        found, unknown = None, f"Not known yet ({claim.id})."
+        unknown = f"Not known yet ({claim.id})."
+        if not all(self.claims.places[on].complete for on in (claim.on, claim.agreement) if on):
+            return Checked(claim, unknown, awaited=True)
         try:
             found = self._found(claim)
             sentence = _filled(claim.sentence(found.verdict), found.slots)
             for other in [] if isinstance(claim.says, str) else claim.says.values():
                 _filled(other, found.slots)  # the records may choose it one day
         except BenchError as error:
-            if found is None and not self.claims.complete:
-                return Checked(claim, unknown, awaited=True)
             unsaid = claim.says.strip() if isinstance(claim.says, str) else unknown
             return Checked(claim, unsaid, f"it cannot be checked: {error}")
         fault = _fault(claim, found, self.settled.get(claim.id, found.settled))

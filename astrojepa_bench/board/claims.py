@@ -36,8 +36,8 @@ undecided = "Nothing tells `brightness` from `radial`; {reach} points are not ex
 The verdict then stands in `verdicts.json`, which is committed beside the board: when the records say another one,
 `leaderboard check` names the claim, and `leaderboard build` writes the sentence of the new verdict.
 
-While runs come in, `complete = false` at the head of the file: a claim whose records are not there yet is no fault,
-and is left out of the findings until they are.
+While the runs of a place come in, it is `complete = false`: what is claimed there is no fault, and is left out of
+the findings until the line goes.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class Place(_Part):
             it was limited, as in its title.
         effort: the budget with its numbers, as in its facts.
         device_class, precision: as in its facts.
+        complete: whether all its runs are in; until then nothing that is claimed there is known.
     """
 
     title: str
@@ -96,6 +97,7 @@ class Place(_Part):
     effort: str = ""
     device_class: str = ""
     precision: str = ""
+    complete: bool = True
 
 
 class Figure(_Part):
@@ -290,7 +292,6 @@ class Claims(_Part):
         places: sections by the name under which claims speak of them.
         headlines: ids of the claims that stand first on the page of the board.
         documents: other files, relative to the folder, in which claims stand between marks.
-        complete: whether all runs that claims speak of are in; until then what cannot be looked up is no fault.
         chapters: in their order.
     """
 
@@ -299,7 +300,6 @@ class Claims(_Part):
     places: dict[str, Place]
     headlines: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
-    complete: bool = True
     chapters: tuple[Chapter, ...]
 
     @model_validator(mode="after")

@@ -24,8 +24,8 @@ _NOTE = (
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
     "are in points (hundredths), with a 95 % interval: for all differences of their family at once where they "
     "stand in one, for that difference alone where a sentence is *exploratory* or speaks of several objectives. "
-    "Verdicts follow Holm's steps and intervals Bonferroni's, which are wider: beside a verdict an interval may "
-    "just reach 0."
+    "Verdicts follow Holm's steps and one-sided tests of equality, intervals Bonferroni's, which are wider: one "
+    "may just reach 0 beside *above*, or beyond the margin beside *equal*."
 )
 MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
@@ -109,8 +109,6 @@ def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, li
         try:
             return make()
         except BenchError as error:
-            if not claims.complete:
-                return ""  # none of its runs is in yet
             faults.append(f"{FINDINGS}: {name} cannot be made: {error}")
             return f"*{name} cannot be made: {markdown(str(error))}*"
 
@@ -123,7 +121,9 @@ def findings_page(checker: Checker, checked: Sequence[Checked]) -> tuple[str, li
     ]
     for chapter in claims.chapters:
         tables = [
-            made(partial(_table, table, checker), f"a table of '{chapter.title}'") for table in chapter.tables
+            made(partial(_table, table, checker), f"a table of '{chapter.title}'")
+            for table in chapter.tables
+            if claims.places[table.on].complete
         ]
         lines = "\n".join(_line(by_id[claim.id]) for claim in chapter.claims if claim.id in by_id)
         if lines or not chapter.claims:
@@ -135,12 +135,9 @@ def places_table(checker: Checker) -> str:
     """Render what each place of the claims is."""
     rows = []
     for name, place in checker.claims.places.items():
-        try:
-            section = checker.section(name)
-        except ConfigError:
-            if checker.claims.complete:
-                raise
-            continue  # none of its runs is in yet
+        if not place.complete:
+            continue
+        section = checker.section(name)
         device = f"{section.device_class}, {section.precision}"
         rows.append(
             [f"*{name}*", place.title, *map(markdown, (section.budget, device, section.fingerprint[:12]))]
@@ -152,7 +149,7 @@ def places_table(checker: Checker) -> str:
 
 
 def _awaited(checked: Sequence[Checked]) -> str:
-    """Say how many claims have no records yet; nothing where all have."""
+    """Return the words for how many claims wait for runs; none where none does."""
     count = sum(each.awaited for each in checked)
     return (
         f"Runs are still coming in: {count} of {len(checked)} sentences are not known yet." if count else ""
@@ -172,12 +169,7 @@ def _table(table: NumberTable, checker: Checker) -> str:
     shown = [columns.get(metric) or _detail(metric) for metric in table.metrics]
     lines = []
     for text in table.entries:
-        try:
-            row = rows[checker.entry(section, text)]
-        except ConfigError:
-            if checker.claims.complete:
-                raise
-            continue
+        row = rows[checker.entry(section, text)]
         cells = (row.cells.get(column.key) or checker.summary(row.entry_id, column) for column in shown)
         written = (column.text(cell) for column, cell in zip(shown, cells, strict=True))
         lines.append([markdown_code(row.label), str(len(row.seeds)), *written])
