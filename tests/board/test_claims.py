@@ -1,11 +1,14 @@
 """Claims: their numbers come from records, and a sentence that the records stop supporting is named."""
 
+import dataclasses
 import re
 
 import pytest
 
+from astrojepa_bench.board.claim_answers import difference
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
+from astrojepa_bench.board.compare import Compared
 from astrojepa_bench.board.findings import FINDINGS, claim_faults, findings_of, updated
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.errors import ConfigError, DataError
@@ -242,3 +245,15 @@ effect_at_least = 2
     assert found.checked()[-1].sentence.startswith("After 250,000 images it learns: +5.4 [+")
     (lost,) = claim_faults(checker([*world(), *longer(0.0)], claims).checked())
     assert "'learns': it asserts" in lost
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"), [(0.1, 2.0, "above"), (-2.0, -0.1, "below"), (-0.1, 0.1, "open")]
+)
+def test_an_exploratory_claim_is_settled_by_the_side_of_its_interval(low, high, side):
+    """No family gives it a verdict, and still it must fall when the records turn."""
+    names, middle = ("real", "alpha", "profile", "exploratory", "linear.accuracy"), (low + high) / 2
+    found = Compared(*names, middle, low, high, "exploratory", "")
+
+    assert difference(found, {}).settled == f"exploratory: {side}"
+    assert difference(dataclasses.replace(found, verdict="better"), {}).settled == "better"

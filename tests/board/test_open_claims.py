@@ -1,6 +1,5 @@
 """Open claims: the records choose the sentence, and one that has moved from what was committed is named."""
 
-import dataclasses
 import itertools
 import json
 import shutil
@@ -9,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astrojepa_bench.board.claim_answers import difference
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import CLAIMS, Claims, read_claims
-from astrojepa_bench.board.compare import Compared
 from astrojepa_bench.board.findings import FINDINGS, VERDICTS, updated
 from astrojepa_bench.board.render import check_board, doubts, read_board, write_board
 from astrojepa_bench.board.table import build_board
@@ -401,15 +398,3 @@ def test_slots_of_all_sentences_are_looked_at(world, tmp_path):
     (found,) = Checker(build_board(world()), read_claims(tmp_path)).checked()
 
     assert "it has the slot {sized}" in found.fault
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "side"), [(0.1, 2.0, "above"), (-2.0, -0.1, "below"), (-0.1, 0.1, "open")]
-)
-def test_an_exploratory_claim_is_settled_by_the_side_of_its_interval(low, high, side):
-    """No family gives it a verdict, and still it must fall when the records turn."""
-    names, middle = ("real", "alpha", "profile", "exploratory", "linear.accuracy"), (low + high) / 2
-    found = Compared(*names, middle, low, high, "exploratory", "")
-
-    assert difference(found, {}).settled == f"exploratory: {side}"
-    assert difference(dataclasses.replace(found, verdict="better"), {}).settled == "better"
