@@ -221,12 +221,12 @@ def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
     words = {"undecided": "cannot be told from", "better": "is better than", "worse": "is worse than"}[
         verdict
     ]
-    effect, low, high = (POINTS * number for number in (each.effect, each.low, each.high))
+    effect, low, high = (POINTS * number for number in (each.effect, each.low_family, each.high_family))
     sentence = (
         f"{title}: {each.factor} {each.level} {words} {each.reference} in "
         f"{_metric_in_words(section, each.metric)}, "
-        f"averaged over {', '.join(each.blocks)}: {effect:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}], "
-        f"p = {each.p_holm:.2g} after Holm's adjustment within the factor."
+        f"averaged over {', '.join(each.blocks)}: {effect:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}] "
+        f"for all effects of the factor at once, p = {each.p_holm:.2g} after Holm's adjustment within the factor."
     )
     if each.p_interaction is not None and each.p_interaction < alpha:
         sentence += (

@@ -161,19 +161,20 @@ def _effects(grid: Grid, factor: str, rules: Rules) -> list[FactorEffect]:
     reference = wanted if wanted in levels else AVERAGE
     named = tuple(": ".join(filter(None, (layer.title, block))) for layer in grid.layers for block in blocks)
     interaction = _interaction(grid, factor == "masker")
+    compared = [level for level in levels if level != reference]
+    alphas = (rules.alpha, rules.alpha / len(compared))
     found = [
-        _effect(grid, factor, level, reference or AVERAGE, rules.alpha, named, interaction)
-        for level in levels
-        if level != reference
+        _effect(grid, factor, level, reference or AVERAGE, alphas, named, interaction) for level in compared
     ]
     adjusted = holm([each.p_holm for each in found])
     return [replace(each, p_holm=p) for each, p in zip(found, adjusted, strict=True)]
 
 
 def _effect(
-    grid: Grid, factor: str, level: str, reference: str, alpha: float, blocks: tuple[str, ...],
+    grid: Grid, factor: str, level: str, reference: str, alphas: tuple[float, float], blocks: tuple[str, ...],
     interaction: float | None,
 ) -> FactorEffect:  # fmt: skip
+    """Compare one level with the reference; `alphas` are those of its own interval and of the factor's."""
     effect, parts, borrowed = 0.0, list[tuple[float, float]](), False
     for layer in grid.layers:
         weights = _contrast(grid, factor, level, reference, layer)
@@ -185,7 +186,7 @@ def _effect(
         borrowed |= layer.evidence.preferences.is_borrowed(weights)
     variance = math.fsum(part for part, _ in parts)
     df = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
-    half = float(student_t.ppf(1 - alpha / 2, df)) * math.sqrt(variance)
+    half, half_family = (float(student_t.ppf(1 - alpha / 2, df)) * math.sqrt(variance) for alpha in alphas)
     p = float(2 * student_t.sf(abs(effect) / math.sqrt(variance), df))
     metric = grid.layers[0].evidence.metric
     return FactorEffect(
@@ -196,6 +197,8 @@ def _effect(
         effect,
         effect - half,
         effect + half,
+        effect - half_family,
+        effect + half_family,
         p,
         blocks,
         interaction,

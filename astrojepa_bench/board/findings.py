@@ -22,8 +22,9 @@ FINDINGS, VERDICTS = "findings.md", "verdicts.json"
 _NOTE = (
     "Every sentence with a number below is bound to a comparison in `claims.toml`. `astrojepa-bench leaderboard "
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
-    "are in points (hundredths), with a 95 % interval: for all differences of their family at once where they "
-    "stand in one, for that difference alone where a sentence is *exploratory* or speaks of several objectives. "
+    "are in points (hundredths), with a 95 % interval that holds for all differences of their family at once (of "
+    "an average over objectives: for all levels of the factor), or for that difference alone where a sentence is "
+    "*exploratory*. "
     "Verdicts follow Holm's steps and one-sided tests of equality, intervals Bonferroni's, which are wider: one "
     "may just reach 0 beside *above*, or beyond the margin beside *equal*."
 )

@@ -286,8 +286,10 @@ def _effects(effects: Iterable[FactorEffect], headline: Column) -> Forest | None
         [
             (
                 f"{each.level} − {each.reference}" + "*" * _interacts(each),
-                headline.scale * each.effect, headline.scale * each.low, headline.scale * each.high,
-                f"{headline.number(each.effect, '+')} [{headline.number(each.low)}, {headline.number(each.high)}]",
+                headline.scale * each.effect,
+                headline.scale * each.low_family, headline.scale * each.high_family,
+                f"{headline.number(each.effect, '+')} "
+                f"[{headline.number(each.low_family)}, {headline.number(each.high_family)}]",
                 each.p_holm < ALPHA,
             )
             for each in effects if each.metric == headline.key

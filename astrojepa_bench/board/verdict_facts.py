@@ -29,7 +29,7 @@ def verdict_facts(verdicts: Verdicts) -> dict[str, Any]:
 
 def factor_facts(effect: FactorEffect) -> dict[str, Any]:
     """Write the effect of one level of a factor."""
-    numbers = ("effect", "low", "high", "p_holm", "p_interaction")
+    numbers = ("effect", "low", "high", "low_family", "high_family", "p_holm", "p_interaction")
     return {**asdict(effect), **{name: rounded(getattr(effect, name), _TAILS) for name in numbers}}
 
 

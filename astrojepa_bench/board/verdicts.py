@@ -52,7 +52,9 @@ class FactorEffect:
         factor: `masker` or `objective`.
         level, reference: e.g. `brightness` and `random`.
         metric: `evaluator.metric`.
-        effect, low, high: as fractions, with a 95 % interval.
+        effect: as a fraction.
+        low, high: 95 % interval of this effect alone.
+        low_family, high_family: interval that holds for all effects of the factor at once (Bonferroni).
         p_holm: adjusted within the factor.
         blocks: what it was averaged over, e.g. the objectives that stand with every level.
         p_interaction: of no interaction with the blocks; below 0.05 the average hides differences.
@@ -66,6 +68,8 @@ class FactorEffect:
     effect: float
     low: float
     high: float
+    low_family: float
+    high_family: float
     p_holm: float
     blocks: tuple[str, ...]
     p_interaction: float | None

@@ -17,12 +17,15 @@ NO_GALAXIES = Rules(borrowed={"linear": Borrowed(same=0, other=0, rest=0)})
 OBJECTIVES, MASKERS = ("alpha", "beta", "gamma"), ("brightness", "radial", "random")
 
 
-def drawn(make_run, seed=0, seeds=3, **changed):
-    """Draw runs of a grid of nine entries, `seeds` each or as a function of objective and masker says."""
+def drawn(make_run, seed=0, seeds=3, step=0.02, **changed):
+    """Draw runs of a grid of nine entries, `seeds` each or as a function of objective and masker says.
+
+    From masker to masker they rise by `step`.
+    """
     rng = np.random.default_rng(seed)
     for objective in OBJECTIVES:
         for masker in MASKERS:
-            mean = 0.6 + 0.05 * OBJECTIVES.index(objective) + 0.02 * MASKERS.index(masker)
+            mean = 0.6 + 0.05 * OBJECTIVES.index(objective) + step * MASKERS.index(masker)
             for number in range(seeds(objective, masker) if callable(seeds) else seeds):
                 yield make_run(objective, masker, number, mean + rng.normal(0, 0.02), **changed)
 
@@ -44,7 +47,7 @@ def test_effects_equal_least_squares(make_run):
     records = list(drawn(make_run))
     found = factor_effects([("", evidence_of(records, NO_GALAXIES))], NO_GALAXIES)
     model = smf.ols("accuracy ~ C(objective, Sum) * C(masker, Treatment('random'))", frame(records)).fit()
-    interval = model.conf_int()
+    interval, at_once = model.conf_int(), model.conf_int(0.05 / 2)  # two maskers beside the reference
 
     maskers = {each.level: each for each in found if each.factor == "masker"}
     assert set(maskers) == {"brightness", "radial"}
@@ -52,6 +55,7 @@ def test_effects_equal_least_squares(make_run):
         name = f"C(masker, Treatment('random'))[T.{level}]"
         assert effect.effect == pytest.approx(model.params[name])
         assert [effect.low, effect.high] == pytest.approx(list(interval.loc[name]))
+        assert [effect.low_family, effect.high_family] == pytest.approx(list(at_once.loc[name]))
         assert effect.reference == "random"
     table = anova_lm(model, typ=2)
     interaction = table["PR(>F)"]["C(objective, Sum):C(masker, Treatment('random'))"]
@@ -73,6 +77,22 @@ def test_objectives_are_compared_with_their_average(make_run):
     rules = NO_GALAXIES.model_copy(update={"references": {"masker": "random", "objective": "beta"}})
     named = [e for e in factor_effects([("", evidence)], rules) if e.factor == "objective"]
     assert {(each.level, each.reference) for each in named} == {("alpha", "beta"), ("gamma", "beta")}
+
+
+def test_what_cannot_be_told_apart_has_an_interval_that_holds_zero(make_run):
+    """An interval of one effect alone misses zero where Holm's steps over all of a factor do not."""
+    found = [
+        effect
+        for seed in range(20)
+        for effect in factor_effects(
+            [("", evidence_of(drawn(make_run, seed, step=0.01), NO_GALAXIES))], NO_GALAXIES
+        )
+    ]
+    undecided = [each for each in found if each.p_holm >= NO_GALAXIES.alpha]
+
+    assert all(each.low_family < each.low < each.high < each.high_family for each in found)
+    assert all(each.low_family < 0 < each.high_family for each in undecided)
+    assert any(each.low > 0 or each.high < 0 for each in undecided)
 
 
 def test_unequal_seeds_are_weighed_in_the_interaction(make_run):

@@ -80,7 +80,18 @@ def judged(six_entries):
     lift = Comparison(best, floor, "lift", "linear.accuracy", better, None, None, True)
     tie = Comparison(best, second, "masker", "linear.accuracy", open_, 17, None, True)
     effect = FactorEffect(
-        "masker", "brightness", "random", "linear.accuracy", 0.04, -0.02, 0.1, 0.2, ("alpha",), 0.007
+        "masker",
+        "brightness",
+        "random",
+        "linear.accuracy",
+        0.04,
+        0.0,
+        0.08,
+        -0.02,
+        0.1,
+        0.2,
+        ("alpha",),
+        0.007,
     )
     verdicts = Verdicts(
         "linear.accuracy", {best: (1, 2), second: (1, 2)}, {best: "a", second: "ab"}, {best: lift}, (lift, tie),
