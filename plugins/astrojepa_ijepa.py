@@ -39,7 +39,9 @@ Cost: about 1.25 token-passes per patch in the encoders and 1.75 in the (narrow)
 Expected: the paper reports 72.9 % on ImageNet for ViT-B/16 and 79.3 % for ViT-H/14 (linear probe; 600 and 300
 epochs). On Galaxy10 DECaLS the authors of LeJEPA read 62.9 % from a frozen ViT-H/14 of ImageNet-22k (arXiv
 2511.08544, table 5); the AstroJEPA zoo reports 30 and 40 % for small models trained there. Without teacher and
-stopped gradient (`teacher="none"`) nothing forbids the constant solution.
+stopped gradient (`teacher="none"`) nothing forbids the constant solution. By the rule of an experiment of its own
+(benchmarks/ijepa, written down before it ran; `crop=none`, seeds 11 to 13): I-JEPA learns on galaxies: +15.1 points
+[+11.9, +18.4] of linear accuracy after 250,000 images, over the same encoder untrained (Galaxy Zoo 2).
 
 Source: Assran et al. 2023 (I-JEPA, arXiv 2301.08243), section 3 and appendix A; `dense` and `depths`: Mur-Labadia
 et al. 2026 (V-JEPA 2.1, arXiv 2603.14482). Deviations: block and context sizes are fixed by rounding to a rectangle

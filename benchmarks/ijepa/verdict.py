@@ -28,7 +28,7 @@ from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import gather
 from astrojepa_bench.board.render import read_board
 from astrojepa_bench.errors import BenchError, DataError
-from astrojepa_bench.results.naming import short
+from astrojepa_bench.results.naming import short, titled
 
 CLAIM = """[places.{place}]
 title = "{title}"
@@ -117,8 +117,8 @@ def told(wanted, out, tables):
     section = section_of(board, wanted)
     found = lifts(board, section, metric)
     winner = winner_of(trials, found)
-    yield summary(trials, ("arm", "objective", "masker", "options"))
-    yield summary(tune.read_rows(tables / CURVES), ("objective", "options", "seen"))
+    yield summary(trials, ("arm", "entry"))
+    yield summary(tune.read_rows(tables / CURVES), ("entry", "seen"))
     heads = ["entry", "seeds", metric, "untrained", "lift", "95 %", "by the rule"]
     lines = [
         [
@@ -151,7 +151,8 @@ def summary(rows, keys):
     """Average a table of the experiment over seeds."""
     groups = {}
     for row in rows:
-        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        facts = {**row, "entry": titled_row(row)}
+        groups.setdefault(tuple(facts[key] for key in keys), []).append(row)
     columns = ("cv_log_loss", "cv_accuracy", "effective_rank", "seconds", "flops")
     columns = [column for column in columns if rows and column in rows[0]]
     lines = [
@@ -159,6 +160,12 @@ def summary(rows, keys):
         for group, found in groups.items()
     ]
     return tabulate(lines, [*keys, "seeds", *columns], floatfmt=".4g", disable_numparse=[*range(len(keys))])
+
+
+def titled_row(row):
+    """Name the objective and the masker of a row of a table, with the options that are not the defaults."""
+    altered = json.loads(row["options"])
+    return " + ".join(titled(row[kind], altered.get(kind, {})) for kind in ("objective", "masker"))
 
 
 def mean_of(values):
