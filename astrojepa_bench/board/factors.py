@@ -190,20 +190,10 @@ def _effect(
     p = float(2 * student_t.sf(abs(effect) / math.sqrt(variance), df))
     metric = grid.layers[0].evidence.metric
     return FactorEffect(
-        factor,
-        level,
-        reference,
-        metric,
-        effect,
-        effect - half,
-        effect + half,
-        effect - half_family,
-        effect + half_family,
-        p,
-        blocks,
-        interaction,
-        borrowed,
-    )
+        factor, level, reference, metric, effect, low=effect - half, high=effect + half,
+        low_family=effect - half_family, high_family=effect + half_family, p_holm=p, blocks=blocks,
+        p_interaction=interaction, is_borrowed=borrowed,
+    )  # fmt: skip
 
 
 def _contrast(grid: Grid, factor: str, level: str, reference: str, layer: Layer) -> dict[str, float]:

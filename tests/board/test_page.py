@@ -80,19 +80,9 @@ def judged(six_entries):
     lift = Comparison(best, floor, "lift", "linear.accuracy", better, None, None, True)
     tie = Comparison(best, second, "masker", "linear.accuracy", open_, 17, None, True)
     effect = FactorEffect(
-        "masker",
-        "brightness",
-        "random",
-        "linear.accuracy",
-        0.04,
-        0.0,
-        0.08,
-        -0.02,
-        0.1,
-        0.2,
-        ("alpha",),
-        0.007,
-    )
+        "masker", "brightness", "random", "linear.accuracy", effect=0.04, low=0.0, high=0.08, low_family=-0.02,
+        high_family=0.1, p_holm=0.2, blocks=("alpha",), p_interaction=0.007,
+    )  # fmt: skip
     verdicts = Verdicts(
         "linear.accuracy", {best: (1, 2), second: (1, 2)}, {best: "a", second: "ab"}, {best: lift}, (lift, tie),
         (effect,), TrackRecord(40, 38), ("the galaxies' part is borrowed",),

@@ -2,11 +2,14 @@
 
 import csv
 import importlib
+import inspect
 import json
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
+import astrojepa_ijepa
 import h5py
 import numpy as np
 import pytest
@@ -19,7 +22,8 @@ from astrojepa_bench.results.store import Store
 from astrojepa_bench.runs.grid import choose_device
 from astrojepa_bench.runs.reproduce import rerun
 
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "ijepa"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks" / "ijepa"
 LIST = """
 budget = "small"
 device = "cpu"
@@ -187,3 +191,28 @@ def test_all_arms_in_their_order(scripts, call, capsys):
     assert checked.fault == ""
     assert checked.sentence in printed.partition("[places.")[0]
     assert "after 128 images" in checked.sentence
+
+
+@pytest.fixture(scope="module")
+def told(scripts):
+    """What the script says of the committed tables and records, part by part."""
+    wanted = tomllib.loads((FOLDER / "experiment.toml").read_text())
+    return [*scripts["verdict"].told(wanted, ROOT / "leaderboard", FOLDER)]
+
+
+def test_the_page_of_the_plugin_tells_the_answer(told):
+    """Its sentence is that of the script, number by number."""
+    *_, answer, _ = told
+
+    assert answer in " ".join(inspect.getdoc(astrojepa_ijepa).split())
+
+
+def test_the_session_of_the_experiment_is_what_its_script_prints(told):
+    """Tables and answer stand in the README as the script prints them, and its claim on the board."""
+    *session, claim = told
+
+    printed = "$ python benchmarks/ijepa/verdict.py leaderboard\n" + "\n\n".join(session)
+    assert printed in (FOLDER / "README.md").read_text()
+    asked = tomllib.loads((ROOT / "leaderboard" / "claims.toml").read_text())["chapters"]
+    bound = tomllib.loads(claim.replace("[[chapters.claims]]", "[[claims]]"))["claims"][0]
+    assert bound in [each for chapter in asked for each in chapter["claims"]]
