@@ -24,9 +24,10 @@ Three published additions and a shortcut are options:
   whole images. On centred galaxies it also moves the centre and changes the size of what is to be predicted.
 * `joint`: all target blocks of an image in one sequence of the predictor, for about half its arithmetic.
 
-By default the context has 16 of 64 patches, which under `multiblock` hold an eighth of the light of centred
-simulated galaxies, and must predict blocks that hold four fifths. `--set masker.signal=context` gives the context
-more light and lets the targets lie anywhere (maskers `brightness`, `radial`, `saliency`). At 64 px and patches of 8
+By default the context has 16 of 64 patches, which under `multiblock` hold a fifth of a centred galaxy's light (of
+whole images, `crop=none`: a seventh), and must predict blocks that hold seven tenths (four fifths).
+`--set masker.signal=context` gives the context more light and lets the targets lie anywhere (maskers `brightness`,
+`radial`, `saliency`). At 64 px and patches of 8
 px an upright block of 3 x 4 has 30 places, and most galaxies fill the central 4 x 4 patches: block masking has
 little to vary there, and what comes out is no verdict on the method at 224 px.
 

@@ -120,3 +120,12 @@ def test_shipped_objectives_are_at_their_recipe(recipes):
             )
 
     assert astray == {}
+
+
+def test_what_findings_say_of_the_trials(recipes):
+    """The recipe of LeJEPA is the trial that favours `brightness` most; half of `masked-lejepa`'s collapsed."""
+    own = recipes.by_objective(recipes.read_trials(LIST, TABLE))
+    gains = [trial.losses["random"] - trial.losses["brightness"] for trial in own["lejepa"]]
+
+    assert own["lejepa"][gains.index(max(gains))] is recipes.recipe(own["lejepa"])
+    assert sum(bool(trial.collapsed) for trial in own["masked-lejepa"]) == 3

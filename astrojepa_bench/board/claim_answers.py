@@ -21,7 +21,7 @@ from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import CONFIDENCE, Summary, wilson
 from astrojepa_bench.board.table import Section
 from astrojepa_bench.board.text import headline_of
-from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, TrackRecord
+from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, FactorEffect, TrackRecord
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.results.record import RunRecord
@@ -31,6 +31,9 @@ NONE = "–"
 LARGEST_FIGURES = 1 << 24
 """Bytes of a file that a number is read from."""
 TERA = 1e-12
+LEAST_P = 0.001
+MOST_SEEDS = 50
+"""A number of seeds that would decide is told up to here: beyond it an estimate is none."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,16 @@ def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
     return Found(slots, found.low, found.high, found.verdict, side, found.effect)
 
 
+def averaged(effect: FactorEffect, alpha: float) -> Slots:
+    """Fill the slots of an average over blocks, and say where it hides that they differ."""
+    over = "objective" if effect.factor == "masker" else "masker"
+    told, p = "", effect.p_interaction
+    if p is not None and p < alpha:
+        small = f"p = {p:.3f}" if p >= LEAST_P else f"p < {LEAST_P}"
+        told = f" It depends on the {over} (interaction {small}), which the average hides."
+    return {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks)), "interaction": told}
+
+
 def _side(found: Compared) -> str:
     """Return the side of 0 on which an interval lies: where no family gives a verdict, a claim holds by that."""
     return "above" if found.low > 0 else "below" if found.high < 0 else "open"
@@ -86,7 +99,8 @@ def _side(found: Compared) -> str:
 
 def _needs(found: Compared) -> str:
     if found.seeds_needed is not None:
-        return f"about {found.seeds_needed} seeds of each"
+        few = found.seeds_needed <= MOST_SEEDS
+        return f"about {found.seeds_needed} seeds of each" if few else f"more than {MOST_SEEDS} seeds of each"
     if found.galaxies_needed is not None:
         return f"about {found.galaxies_needed:,} test galaxies"
     return "nothing that these records tell of"
@@ -192,8 +206,10 @@ def _interval(found: Comparison) -> Slots:
     }
 
 
-def leads(section: Section, group: str) -> Found:
+def leads(section: Section, evidence: Evidence, group: str) -> Found:
     """Answer with which contestants of a group may hold its first rank.
+
+    The best mean has its interval for other seeds and other test galaxies.
 
     Raises:
         DataError: none is ranked.
@@ -202,12 +218,11 @@ def leads(section: Section, group: str) -> Found:
     if not ranked:
         raise DataError(f"no contestant of group '{group}' is ranked here; run at least two seeds")
     first, headline = [row for row in ranked if row.ranks and row.ranks[0] == 1], headline_of(section)
-    best = ranked[0].cells[headline.key]
+    low, high = evidence.interval(ranked[0].entry_id)
     slots = {
         "leaders": named(first), "count": str(len(first)), "of": str(len(ranked)), "best": named(ranked[:1]),
-        "value": headline.number(best.mean),
-        "low": NONE if best.low is None else headline.number(best.low),
-        "high": NONE if best.high is None else headline.number(best.high),
+        "value": headline.number(evidence.scores[ranked[0].entry_id].mean),
+        "low": headline.number(low), "high": headline.number(high),
     }  # fmt: skip
     verdict = "one" if len(first) == 1 else "several"
     return Found(slots, len(first), len(first), verdict, named(first))
@@ -262,7 +277,8 @@ def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section,
 def forecasts(record: TrackRecord) -> Found:
     """Answer with how the board's own forecasts came out.
 
-    They are kept where 95 % is within Wilson's interval of the share that came true.
+    They are kept where 95 % is within Wilson's interval of the share that came true. Since all forecasts of one
+    entry rest on the same three seeds, an entry counts as one trial there.
 
     Raises:
         DataError: there is none yet.
@@ -270,9 +286,12 @@ def forecasts(record: TrackRecord) -> Found:
     count, inside = record.forecasts, record.inside
     if not count:
         raise DataError("no forecast was made: no entry has more than three seeds")
-    low, high = wilson(inside / count, count)
+    low, high = wilson(inside / count, record.entries)
     verdict = "kept" if low <= CONFIDENCE <= high else "missed" if high < CONFIDENCE else "wide"
-    slots = {"forecasts": str(count), "inside": str(inside), "share": f"{100 * inside / count:.0f}"}
+    slots = {
+        "forecasts": str(count), "inside": str(inside), "entries": str(record.entries),
+        "share": f"{100 * inside / count:.0f}",
+    }  # fmt: skip
     return Found(slots, count, count, verdict)
 
 

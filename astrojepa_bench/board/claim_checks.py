@@ -24,7 +24,7 @@ from astrojepa_bench.board.verdicts import TrackRecord
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.results.record import SCORED, RunRecord
 
-JUDGED = ("compare", "factor", "lifts")
+JUDGED = ("compare", "factor", "lifts", "leads")
 """Kinds of claims that rest on the verdicts of a section in their metric."""
 COMPOSITE = "composite"
 """The number of several metrics, as the metric of a claim on one entry."""
@@ -146,8 +146,6 @@ class Checker:
         if claim.cost is not None:
             first, second = (self._runs_named(section, name) for name in claim.cost)
             return answers.cost(first, second)
-        if claim.leads is not None:
-            return answers.leads(section, claim.leads)
         if claim.rank is not None:
             return answers.rank(section, self.entry(section, claim.rank))
         if claim.agreement is not None:
@@ -160,6 +158,8 @@ class Checker:
         margin = POINTS * evidence.margin
         if claim.lifts is not None:
             return answers.lifts(section, evidence, self.rules, claim.lifts)
+        if claim.leads is not None:
+            return answers.leads(section, evidence, claim.leads)
         if claim.compare is not None:
             a, b = (self.entry(section, text) for text in claim.compare)
             found = compared_in(section, evidence, evidence.compare(a, b))
@@ -168,8 +168,7 @@ class Checker:
             return answers.difference(found, {"seeds": seeds, "galaxies": galaxies}, margin)
         assert claim.factor is not None
         effect, found = phrased_levels(section, evidence, self.rules, *claim.factor)
-        blocks = {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks))}
-        return answers.difference(found, blocks, margin)
+        return answers.difference(found, answers.averaged(effect, self.rules.alpha), margin)
 
     def _runs_named(self, section: Section, name: str) -> Sequence[RunRecord]:
         return self._entries_of(section)[self.entry(section, name)]

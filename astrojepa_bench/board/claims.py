@@ -133,7 +133,8 @@ class Claim(_Part):
         on: its place; of `figure` none, of `forecasts` all if empty.
         compare: two entries; slots effect, size (without its sign), low, high, half (of the interval), reach (the
             largest difference that is not excluded), margin, seeds, galaxies, needed, needs (the same in words).
-        factor: `masker:brightness` and the level that it is compared with; the same slots, blocks and count.
+        factor: `masker:brightness` and the level that it is compared with; the same slots, blocks, count,
+            and interaction: a sentence where the effect differs between blocks, else nothing.
         entry: one entry; slots value, sd, low, high, seeds, first, last (its ranks), in the unit of the board's
             column.
         collapsed: one entry; slots collapsed, runs.
@@ -143,11 +144,11 @@ class Claim(_Part):
             undecided, equivalent (names), `better_count` and so on, count, and of the most telling one: most,
             effect, size, low, high.
         leads: a group of contestants; slots leaders (those that may hold the first rank), count, of, and of the
-            one with the best mean: best, value, low, high.
+            one with the best mean: best, value, low, high (for other seeds and other test galaxies).
         rank: one entry of its group: `first` alone, among those `leading` that may be, or `behind`; slots first,
             last, of.
         agreement: another place, whose order of contestants is correlated; slots rho, low, high, entries.
-        forecasts: of later seeds by the first three of their entry; slots forecasts, inside, share.
+        forecasts: of later seeds by the first three of their entry; slots forecasts, inside, share, entries.
         figure: a number of a file; slots value, low, high.
         metric: `evaluator.metric`; the headline if empty. Of `entry` also a column of cost or masks, or
             `composite`.
@@ -258,11 +259,13 @@ class NumberTable(_Part):
         on: its place.
         entries: the rows.
         metrics: the columns, by the keys of the board's.
+        titles: headings other than the board's, by key.
     """
 
     on: str
     entries: tuple[str, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = ("linear.accuracy", "lift.accuracy", "knn.accuracy")
+    titles: dict[str, str] = {}
 
 
 class Chapter(_Part):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
+from scipy.stats import t as student_t
+
 from astrojepa_bench.board.columns import Versions
 from astrojepa_bench.board.families import Entries, Family, Pair, families_of, is_complete, own_floor
 from astrojepa_bench.board.inference import (
@@ -81,6 +83,20 @@ class Evidence:
         floor = own_floor(self.entries[entry][0], self.entries, means) if entry in self.scores else None
         is_floor = self.entries[entry][0].standing == "floor"
         return None if is_floor or floor is None else self.compare(entry, floor)
+
+    def interval(self, entry: str) -> tuple[float, float]:
+        """Compute the interval of an entry's mean alone, for other seeds and other test galaxies.
+
+        Source: as of a difference (`compare_family`): both parts' variances added, degrees of freedom by
+        Satterthwaite.
+        """
+        score = self.scores[entry]
+        galaxies = self.preferences.own(entry, score.mean)
+        parts = ((score.var / score.n, score.df), (galaxies.part, max((galaxies.galaxies or 2) - 1, 1)))
+        variance = math.fsum(part for part, _ in parts)
+        df = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
+        half = float(student_t.ppf(1 - self.alpha / 2, df)) * math.sqrt(variance)
+        return score.mean - half, score.mean + half
 
     def differences(self, pairs: Sequence[Pair]) -> list[Difference]:
         """Compare the pairs of one family."""

@@ -14,6 +14,8 @@ from tabulate import tabulate
 from astrojepa_bench.board.claim_checks import Checked, Checker
 from astrojepa_bench.board.claims import NumberTable, read_claims
 from astrojepa_bench.board.columns import Column
+from astrojepa_bench.board.entries import Row
+from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
 from astrojepa_bench.escaping import markdown, markdown_code
@@ -26,7 +28,8 @@ _NOTE = (
     "an average over objectives: for all levels of the factor), or for that difference alone where a sentence is "
     "*exploratory*. "
     "Verdicts follow Holm's steps and one-sided tests of equality, intervals Bonferroni's, which are wider: one "
-    "may just reach 0 beside *above*, or beyond the margin beside *equal*."
+    "may just reach 0 beside *above*, or beyond the margin beside *equal*. *About N seeds would decide*: were the "
+    "difference what it looks like, so many would show it four times in five."
 )
 MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
@@ -172,18 +175,30 @@ def _table(table: NumberTable, checker: Checker) -> str:
     for text in table.entries:
         row = rows[checker.entry(section, text)]
         cells = (row.cells.get(column.key) or checker.summary(row.entry_id, column) for column in shown)
-        written = (column.text(cell) for column, cell in zip(shown, cells, strict=True))
+        written = (_cell(column, cell, row) for column, cell in zip(shown, cells, strict=True))
         lines.append([markdown_code(row.label), str(len(row.seeds)), *written])
-    titles = [f"*{table.on}*", "seeds", *(markdown(column.title) for column in shown)]
+    heads = (
+        table.titles.get(metric, column.title) for metric, column in zip(table.metrics, shown, strict=True)
+    )
+    titles = [f"*{table.on}*", "seeds", *map(markdown, heads)]
     if len(shown) > MOST_COLUMNS:
         titles, *lines = [list(line) for line in zip(titles, *lines, strict=True)]
     return tabulate(lines, titles, tablefmt="pipe", disable_numparse=True)
 
 
+def _cell(column: Column, cell: Summary | None, row: Row) -> str:
+    """Write a cell; with its seeds where only some of the entry's were scored so."""
+    few = cell is not None and column.place == "scores" and cell.n < len(row.seeds)
+    return column.text(cell) + (f" ({cell.n} seeds)" if cell and few else "")
+
+
 def _detail(metric: str) -> Column:
-    """Make a column for a metric that the board does not show."""
+    """Make a column for a metric that the board does not show; shares of galaxies in per cent."""
     evaluator, name = metric.split(".", 1)
-    return Column(evaluator, name, f"`{evaluator}` {name.replace('_', ' ')}", scale=1.0, digits=3)
+    title = f"`{evaluator}` {name.replace('_', ' ')}"
+    if "accuracy" in name:
+        return Column(evaluator, name, f"{title} %")
+    return Column(evaluator, name, title, scale=1.0, digits=3)
 
 
 def updated(text: str, checked: Iterable[Checked]) -> str:

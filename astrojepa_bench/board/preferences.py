@@ -59,6 +59,16 @@ class Preferences:
         variance = float(weights @ chosen[np.ix_(rows, rows)] @ weights)
         return TestSet(self.galaxies, max(variance, 0.0))
 
+    def own(self, entry: str, share: float) -> TestSet:
+        """Return the galaxies' part of the mean of one entry.
+
+        Args:
+            entry: its id.
+            share: its mean. Without bits, galaxies are taken to differ as much as they can at that share.
+        """
+        known = float(self.covariance[self.places[entry], self.places[entry]])
+        return TestSet(self.galaxies, max(known if np.isfinite(known) else share * (1 - share), 0.0))
+
     def is_borrowed(self, entries: Iterable[str]) -> bool:
         """Return whether any of these entries lacks the bits of its galaxies."""
         return not self.lacking.isdisjoint(entries)

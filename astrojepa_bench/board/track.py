@@ -26,17 +26,22 @@ def track_record(entries: Entries, versions: Versions, rules: Rules) -> TrackRec
     early = gather({e: each[:FIRST] for e, each in runs.items() if each}, versions, rules, rules.headline)
     if early is None:
         return TrackRecord()
-    inside = list[bool]()
+    inside, entries_told = list[bool](), 0
     for entry, each in runs.items():
         if len(each) > FIRST:
+            entries_told += 1
             low, high = forecast(early.scores[entry], early.prior, rules.alpha)
             inside += [
                 low <= score.value <= high for _, score in scored(each[FIRST:], versions, rules.headline)
             ]
-    return TrackRecord(len(inside), sum(inside))
+    return TrackRecord(len(inside), sum(inside), entries_told)
 
 
 def total(records: Iterable[TrackRecord]) -> TrackRecord:
     """Add track records of several sections up."""
     found = list(records)
-    return TrackRecord(sum(each.forecasts for each in found), sum(each.inside for each in found))
+    return TrackRecord(
+        forecasts=sum(each.forecasts for each in found),
+        inside=sum(each.inside for each in found),
+        entries=sum(each.entries for each in found),
+    )

@@ -83,10 +83,12 @@ class TrackRecord:
     Attributes:
         forecasts: later seeds that were forecast from the first three of their entry.
         inside: how many of them fell inside the 95 % prediction interval.
+        entries: how many entries they are of; all forecasts of one rest on the same three seeds.
     """
 
     forecasts: int = 0
     inside: int = 0
+    entries: int = 0
 
 
 @dataclass(frozen=True)

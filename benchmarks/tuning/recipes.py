@@ -27,6 +27,9 @@ from tune import key_of, read_rows, spelt_out
 
 DIGITS = 4  # of the log-losses in the CSV
 COLLAPSED = "True"
+ABOUT = (
+    "Each trial was one training a masker, of one seed, so that small differences may be chance. The rule:"
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def by_objective(trials: list[Trial]) -> dict[str, list[Trial]]:
 
 def table(trials: list[Trial]) -> str:
     """Write one table an objective in Markdown, its recipe marked."""
-    blocks = ["# Which trial became the recipe", _rule()]
+    blocks = ["# Which trial became the recipe", ABOUT, _rule()]
     for objective, own in by_objective(trials).items():
         chosen = recipe(own)
         maskers = list(own[0].losses)

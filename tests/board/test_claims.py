@@ -159,6 +159,37 @@ def test_a_table_that_cannot_be_made_is_a_fault_and_no_crash(world, claims, tmp_
     assert "cannot be made" in found.files[FINDINGS]
 
 
+def test_an_average_says_where_it_hides_differences(world, tmp_path):
+    """One masker that helps one objective alone is worth nothing on average that holds for any."""
+    claims = make(TEXT.replace("over {blocks}.", "over {blocks}.{interaction}"), tmp_path)
+    alike, unlike = (
+        checker(world(shift), claims).checked()[2].sentence
+        for shift in (None, {("alpha", "brightness"): 0.1})
+    )
+
+    assert alike == "`brightness` is worth +0.0 over alpha, beta, gamma."
+    assert unlike.endswith(" It depends on the objective (interaction p < 0.001), which the average hides.")
+
+
+def test_tables_take_headings_and_say_which_cells_rest_on_fewer_seeds(world, tmp_path):
+    """A metric that two of three seeds were scored by."""
+    asked = (
+        '"nuisance.accuracy_size_1"]\n[chapters.tables.titles]\n"nuisance.accuracy_size_1" = "small ones %"'
+    )
+    make(TEXT.replace('"kmeans.purity"]', asked), tmp_path)
+    records = [
+        run.model_copy(update={"scores": [*run.scores, run.scores[0].model_copy(
+            update={"evaluator": "nuisance", "metric": "accuracy_size_1", "value": 0.25}
+        )]})
+        if run.seed < 2 else run
+        for run in world()
+    ]  # fmt: skip
+    page = findings_of(tmp_path, build_board(records)).files[FINDINGS]
+
+    assert "| small ones %" in page
+    assert page.count("0.250 (2 seeds) |") == 2
+
+
 def test_folders_without_claims_have_none(world, tmp_path):
     """Nothing is rendered, nothing is at fault."""
     assert findings_of(tmp_path, build_board(world())).files == {}

@@ -82,6 +82,18 @@ def test_a_borrowed_floor_is_no_more_than_chance_allows(make_run):
     assert found.floor(records[0].entry_id) == pytest.approx(0.99 * 0.01 / 200)
 
 
+def test_an_entrys_own_part_is_that_of_its_galaxies(make_run, tables):
+    """The two-way component of its own table; without bits as much as galaxies can differ at that share."""
+    records = [run_of(make_run, "alpha", seed, tables[0][seed]) for seed in range(3)]
+    records += [run_of(make_run, "beta", seed, tables[1][seed], with_bits=False) for seed in range(3)]
+    known, blank = records[0].entry_id, records[3].entry_id
+    found = preferences(told(records), HEADLINE, CONSTANTS)
+
+    assert found.own(known, 0.5).var_gal == pytest.approx(two_way(tables[0]).var_galaxy)
+    assert found.own(blank, 0.7).var_gal == pytest.approx(0.21)
+    assert found.own(known, 0.5).galaxies == 60
+
+
 def test_a_single_seed_borrows_the_noise_of_the_others(make_run, tables):
     """It has bits, so its preferences are its own; only how noisy they are comes from its neighbours."""
     records = [run_of(make_run, "alpha", seed, tables[0][seed]) for seed in range(3)]
@@ -121,7 +133,10 @@ def simulate(rng, seeds, galaxies=400, prefer=0.8, spread=0.05):
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_intervals_hold_for_other_galaxies(make_run, seeds):
     """95 % intervals hold the truth in 93 % or more of 1,000 test sets; those from seeds alone do not."""
-    rng, inside, alone = np.random.default_rng(seeds), [], []
+    rng, inside, alone, means_held = np.random.default_rng(seeds), [], [], []
+    true = stats.norm.cdf(
+        0.6 / np.sqrt(1.5**2 + 0.8**2 + 1 + 0.05**2)
+    )  # of the probit model, over all galaxies
     usual = [make_run(name, seed=seed) for name in ("alpha", "beta") for seed in range(seeds)]
     ids = usual[0].entry_id, usual[-1].entry_id
     for _ in range(1000):
@@ -138,10 +153,13 @@ def test_intervals_hold_for_other_galaxies(make_run, seeds):
         evidence = gather(by_entry(records), {"linear": score.evaluator_version}, Rules(), HEADLINE)
         found = evidence.compare(*ids).difference
         inside.append(found.low <= 0 <= found.high)
+        low, high = evidence.interval(ids[0])
+        means_held.append(low <= true <= high)
         means = tables.mean(axis=2)
         half = stats.t.ppf(0.975, 2 * seeds - 2) * np.sqrt(means.var(axis=1, ddof=1).sum() / seeds)
         alone.append(abs(means[0].mean() - means[1].mean()) <= half)
 
     assert np.mean(inside) >= 0.93
+    assert 0.93 <= np.mean(means_held) <= 0.98
     if seeds == 10:
         assert np.mean(alone) < 0.93

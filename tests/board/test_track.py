@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from astrojepa_bench.board.claim_answers import forecasts
 from astrojepa_bench.board.columns import newest_versions
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.rules import Borrowed, Rules
@@ -27,7 +28,7 @@ def test_a_forecast_by_hand(make_run):
     records = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, *later])
 
     found = track_record(by_entry(records), newest_versions(records), QUIET)
-    assert found == TrackRecord(forecasts=4, inside=2)
+    assert found == TrackRecord(forecasts=4, inside=2, entries=1)
     board = build_board(records, QUIET)
     assert board.track_record == found
     assert any(note.startswith("2 of 4 later seeds fell inside") for note in board.sections[0].notes)
@@ -38,9 +39,9 @@ def test_nothing_later_enters_a_forecast(make_run):
     quiet = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, 0.9])
     wild = runs_of(make_run, "beta", [0.69, 0.70, 0.71, 0.1, 0.9])
 
-    assert track_record(by_entry(quiet), newest_versions(quiet), QUIET) == TrackRecord(1, 0)
+    assert track_record(by_entry(quiet), newest_versions(quiet), QUIET) == TrackRecord(1, 0, entries=1)
     both = [*quiet, *wild]
-    assert track_record(by_entry(both), newest_versions(both), QUIET) == TrackRecord(3, 0)
+    assert track_record(by_entry(both), newest_versions(both), QUIET) == TrackRecord(3, 0, entries=2)
 
 
 def test_three_seeds_make_no_forecast(make_run):
@@ -60,13 +61,13 @@ def test_a_board_of_three_and_twenty_seeds_counts_its_forecasts(make_run):
     ]
     found = track_record(by_entry(records), newest_versions(records), QUIET)
 
-    assert found.forecasts == 85
+    assert (found.forecasts, found.entries) == (85, 5)
     assert 0.85 < found.inside / 85 <= 1
 
 
 def test_forecasts_come_true_as_often_as_they_say(make_run):
     """Of 30 boards of 10 entries of unequal spread about 95 % of 1,200 later seeds fall inside."""
-    rng, forecasts, inside = np.random.default_rng(0), 0, 0
+    rng, made, inside = np.random.default_rng(0), 0, 0
     for _ in range(30):
         spreads = 0.01 * np.sqrt(6 / rng.chisquare(6, 10))
         records = [
@@ -75,7 +76,24 @@ def test_forecasts_come_true_as_often_as_they_say(make_run):
             for run in runs_of(make_run, f"e{place}", 0.7 + spread * rng.normal(size=7))
         ]
         found = track_record(by_entry(records), newest_versions(records), QUIET)
-        forecasts, inside = forecasts + found.forecasts, inside + found.inside
+        made, inside = made + found.forecasts, inside + found.inside
 
-    assert forecasts == 1200
-    assert inside / forecasts == pytest.approx(0.95, abs=0.02)
+    assert made == 1200
+    assert inside / made == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        (
+            TrackRecord(18, 15, entries=2),
+            "kept",
+        ),  # as trials of their own they would be too few: .83 [.61, .94]
+        (TrackRecord(120, 70, entries=10), "missed"),
+        (TrackRecord(120, 120, entries=10), "kept"),
+        (TrackRecord(2000, 2000, entries=100), "wide"),
+    ],
+)
+def test_all_forecasts_of_an_entry_are_one_trial(record, verdict):
+    """They rest on the same three seeds, and miss together."""
+    assert forecasts(record).verdict == verdict
