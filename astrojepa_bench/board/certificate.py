@@ -19,13 +19,15 @@ SIMULATOR = "synthetic"
 """The ruler's own data set of simulated galaxies."""
 TITLE = "Do simulated galaxies order contestants as real ones do?"
 INTRODUCTION = (
-    "The simulator's certificate: Spearman's rank correlation (rho) between the means of contestants on simulated "
-    "and on real galaxies, with its 95 % interval, metric by metric. Entries count that stand in both tables under "
-    "the same name, options, encoder, budget, device class and precision; maskers of one objective count as "
-    "entries of their own. Where the interval holds 0, these entries do not show that the order on simulated "
-    "galaxies tells that on real ones; where it lies below 0, the one order is rather the reverse of the other."
+    "The simulator's certificate: Spearman's rank correlation (rho) between the means of contestants on "
+    "simulated and on real galaxies, with its 95 % interval, metric by metric. Entries count that stand in both tables under "
+    "the same name, options, encoder, budget, device class and precision. The first interval takes each of them for "
+    "a sample of its own. Maskers of one objective are much alike, though: the second interval, by which verdicts "
+    "go, lets whole objectives come and go. Where it holds 0, these objectives do not show that the order on "
+    "simulated galaxies tells that on real ones; where it lies below 0, the one order is rather the reverse of the "
+    "other."
 )
-HEADINGS = ("metric", "rho", "95 % interval", "entries")
+HEADINGS = ("metric", "rho", "95 % of entries", "95 % of objectives", "entries")
 Entry = tuple[str, str, str]
 """Its title, the class of device and the precision that it was trained with."""
 
@@ -37,12 +39,14 @@ class MetricAgreement:
     Attributes:
         metric: `evaluator.metric`.
         title: as the board calls it.
-        found: correlation of the entries' means over seeds.
+        found: correlation of the entries' means over seeds, as if they had nothing in common.
+        objectives: its interval for other objectives.
     """
 
     metric: str
     title: str
     found: Correlation
+    objectives: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,19 @@ class SimulatorCertificate:
     def cells(self) -> list[list[str]]:
         """Return a line of text for each metric, under `HEADINGS`."""
         return [
-            [line.title, f"{found.rho:.2f}", f"[{found.low:.2f}, {found.high:.2f}]", str(found.n)]
+            [
+                line.title,
+                f"{line.found.rho:.2f}",
+                _written(line.found.low, line.found.high),
+                _written(*line.objectives),
+                str(line.found.n),
+            ]
             for line in self.lines
-            for found in [line.found]
         ]
+
+
+def _written(low: float, high: float) -> str:
+    return f"[{low:.2f}, {high:.2f}]"
 
 
 def certificates(board: Board) -> tuple[SimulatorCertificate, ...]:
@@ -104,8 +117,8 @@ def certificates(board: Board) -> tuple[SimulatorCertificate, ...]:
     return tuple(sorted(told, key=lambda each: -max(line.found.n for line in each.lines)))
 
 
-Means = Mapping[str, Mapping[Entry, tuple[float, str]]]
-"""By metric and entry: the mean over seeds, and the encoder."""
+Means = Mapping[str, Mapping[Entry, tuple[float, str, str]]]
+"""By metric and entry: the mean over seeds, the encoder and the objective."""
 
 
 def _certificate(
@@ -122,12 +135,12 @@ def _certificate(
     lines = list[MetricAgreement]()
     for metric, entries in shared.items():
         same = [entry for entry in entries if here[metric][entry][1] == encoder]
-        found = rank_correlation(
-            [here[metric][entry][0] for entry in same], [there[metric][entry][0] for entry in same]
-        )
-        if found is not None:
+        a, b = ([side[metric][entry][0] for entry in same] for side in (here, there))
+        found = rank_correlation(a, b)
+        wider = rank_correlation(a, b, [here[metric][entry][2] for entry in same])
+        if found is not None and wider is not None:
             title = titles.get(metric) or metric.replace(".", " ", 1).replace("_", " ")
-            lines.append(MetricAgreement(metric, title, found))
+            lines.append(MetricAgreement(metric, title, found, (wider.low, wider.high)))
     return SimulatorCertificate(
         simulated[0].title, real[0].title, simulated[0].fingerprint, real[0].fingerprint,
         real[0].budget, real[0].effort, encoder, tuple(lines),
@@ -136,15 +149,16 @@ def _certificate(
 
 def _means(board: Board, sections: Sequence[Section]) -> Means:
     """Gather the means of ranked contestants in every metric; of namesakes, none."""
-    found: dict[str, dict[Entry, tuple[float, str]]] = {}
+    found: dict[str, dict[Entry, tuple[float, str, str]]] = {}
     for section in sections:
-        titles = [runs[0].title for runs in runs_by_row(board, section)]
+        firsts = [runs[0] for runs in runs_by_row(board, section)]
+        titles = [run.title for run in firsts]
         alone = {title for title, count in Counter(titles).items() if count == 1}
         for group in metric_groups(board, section):
             for line in group.lines:
                 own = found.setdefault(f"{group.evaluator}.{line.metric}", {})
-                for row, title, cell in zip(section.rows, titles, line.cells, strict=True):
+                for row, first, title, cell in zip(section.rows, firsts, titles, line.cells, strict=True):
                     if row.rank is not None and cell is not None and title in alone:
                         entry = title, section.device_class, section.precision
-                        own[entry] = cell.mean, row.encoder
+                        own[entry] = cell.mean, row.encoder, first.objective
     return found

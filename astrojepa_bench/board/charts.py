@@ -263,15 +263,18 @@ class Agreement:
     plot: Scatter
 
 
-def agreement(points: Mapping[str, tuple[float, float]], titles: tuple[str, str]) -> Agreement | None:
+def agreement(
+    points: Mapping[str, tuple[float, float]], titles: tuple[str, str], objectives: Mapping[str, str]
+) -> Agreement | None:
     """Correlate the scores of entries on two data sets; None where too few stand on both, or all are equal.
 
     Args:
         points: by entry: its score on each.
         titles: of the data sets.
+        objectives: by entry: that of each, whose maskers resemble each other.
     """
     a, b = [p[0] for p in points.values()], [p[1] for p in points.values()]
-    found = rank_correlation(a, b)
+    found = rank_correlation(a, b, [objectives[name] for name in points])
     if found is None:
         return None
     side = 300.0

@@ -257,7 +257,7 @@ def named(rows: Iterable[Row]) -> str:
 
 
 def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section, metric: str) -> Found:
-    """Answer with how simulated galaxies order contestants in a metric, against real ones.
+    """Answer with how simulated galaxies order contestants in a metric, against real ones, whatever the objectives.
 
     Raises:
         DataError: too few contestants stand on both.
@@ -266,11 +266,12 @@ def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section,
         fits = (each.simulated_fingerprint, each.real_fingerprint, each.effort) == (
             here.fingerprint, there.fingerprint, here.effort
         )  # fmt: skip
-        line = next((line.found for line in each.lines if line.metric == metric), None) if fits else None
+        line = next((line for line in each.lines if line.metric == metric), None) if fits else None
         if line is not None:
-            slots = {"rho": f"{line.rho:.2f}", "low": f"{line.low:.2f}", "high": f"{line.high:.2f}"}
-            verdict = "alike" if line.low > 0 else "opposite" if line.high < 0 else "undecided"
-            return Found({**slots, "entries": str(line.n)}, line.low, line.high, verdict)
+            low, high = line.objectives
+            slots = {"rho": f"{line.found.rho:.2f}", "low": f"{low:.2f}", "high": f"{high:.2f}"}
+            verdict = "alike" if low > 0 else "opposite" if high < 0 else "undecided"
+            return Found({**slots, "entries": str(line.found.n)}, low, high, verdict)
     raise DataError(f"too few contestants have {metric} both on {here.title} and on {there.title}")
 
 

@@ -363,7 +363,8 @@ def agreements(board: Board, titles: Sequence[str]) -> list[Pair]:
             for name in sorted(here.keys() & there.keys())
             if one.key in here[name].cells and two.key in there[name].cells
         }
-        found = agreement(points, (one.title, two.title))
+        objectives = {name: here[name].objective for name in points}
+        found = agreement(points, (one.title, two.title), objectives)
         pairs += [Pair(first, second, found)] if found else []
     return pairs
 

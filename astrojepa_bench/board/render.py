@@ -211,7 +211,7 @@ def page(
     blocks += [f"## {TITLE}", INTRODUCTION] if certified else []
     for each in certified:
         cells = [[markdown(text) for text in line] for line in each.cells()]
-        align = ["left", "right", "right", "right"]
+        align = ["left", *["right"] * (len(HEADINGS) - 1)]
         table = tabulate(cells, HEADINGS, tablefmt="pipe", disable_numparse=True, colalign=align)
         blocks += [f"### {markdown(each.heading)}", table]
     blocks += ["## The galaxies", terms] if terms else []

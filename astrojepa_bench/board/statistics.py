@@ -19,6 +19,7 @@ from astrojepa_bench.metric import Z, binomial_se
 
 CONFIDENCE = 0.95
 LEAST_SHARED = 5  # entries that two data sets share, below which a correlation says nothing
+LEAST_LEFT = 3  # entries without one group, below which they have no order to speak of
 
 
 @dataclass(frozen=True)
@@ -116,19 +117,46 @@ class Correlation:
     n: int
 
 
-def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Correlation | None:
+def rank_correlation(
+    a: Sequence[float], b: Sequence[float], groups: Sequence[str] | None = None
+) -> Correlation | None:
     """Correlate the ranks of the same things on two scales; None for too few, or where all are equal on one.
+
+    Args:
+        a: a number for each thing.
+        b: another one for each, in the same order.
+        groups: what each belongs to, where things of one group resemble each other. The interval then holds for
+            other groups too: it is never narrower than one that lets whole groups come and go.
 
     Source:
         Interval by Fisher's transformation, with the variance of Bonett & Wright 2000 (Psychometrika 65, 23),
-        (1 + rho^2 / 2) / (n - 3).
+        (1 + rho^2 / 2) / (n - 3). Of groups: jackknife (Efron & Tibshirani 1993, chapter 11) over k groups of the
+        transformed correlation, with Student's t of k - 1 degrees of freedom.
     Deviations: a perfect order counts as half a swap of neighbours, since no sample makes anything certain.
     """
     n = len(a)
     if n < LEAST_SHARED or len(set(a)) == 1 or len(set(b)) == 1:
         return None
     rho = float(spearmanr(a, b).statistic)
-    most = 1 - 6 / (n * (n**2 - 1))
-    z = math.atanh(min(max(rho, -most), most))
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    z, half = _fisher(rho, n), float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    if groups is not None:
+        half = max(half, _half_of_groups(a, b, groups))
     return Correlation(rho, math.tanh(z - half), math.tanh(z + half), n)
+
+
+def _fisher(rho: float, n: int) -> float:
+    most = 1 - 6 / (n * (n**2 - 1))
+    return math.atanh(min(max(rho, -most), most))
+
+
+def _half_of_groups(a: Sequence[float], b: Sequence[float], groups: Sequence[str]) -> float:
+    """Compute the half-width for other groups, on Fisher's scale; infinite where one group is nearly all."""
+    left, names = list[float](), sorted(set(groups))
+    for name in names:
+        pairs = [(x, y) for x, y, group in zip(a, b, groups, strict=True) if group != name]
+        if len(pairs) < LEAST_LEFT or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
+            return math.inf
+        left.append(_fisher(float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)))
+    k, middle = len(names), statistics.fmean(left)
+    variance = (k - 1) / k * math.fsum((z - middle) ** 2 for z in left)
+    return float(student_t.ppf((1 + CONFIDENCE) / 2, k - 1)) * math.sqrt(variance)

@@ -36,7 +36,11 @@ def factor_facts(effect: FactorEffect) -> dict[str, Any]:
 def certificate_facts(found: SimulatorCertificate) -> dict[str, Any]:
     """Write how simulated and real galaxies order contestants, metric by metric."""
     lines = [
-        {"metric": line.metric, **{name: rounded(value) for name, value in asdict(line.found).items()}}
+        {
+            "metric": line.metric,
+            **{name: rounded(value) for name, value in asdict(line.found).items()},
+            "objectives": [rounded(end) for end in line.objectives],
+        }
         for line in found.lines
     ]
     return {**asdict(found), "lines": lines}

@@ -17,7 +17,7 @@ from astrojepa_bench.board.charts import (
     pareto_front,
 )
 from astrojepa_bench.board.drawings import Axis, axis_over, curves, path_of, strip
-from astrojepa_bench.board.statistics import LEAST_SHARED
+from astrojepa_bench.board.statistics import LEAST_SHARED, rank_correlation
 
 
 def test_axis_is_linear_and_clamps():
@@ -156,28 +156,33 @@ def points_of(ranks):
     return {str(i): (float(i), float(rank)) for i, rank in enumerate(ranks)}
 
 
+def drawn(points):
+    return agreement(points, ("x", "y"), {name: name for name in points})
+
+
 def test_agreement_is_spearmans():
     """Against 1 - 6 sum d^2 / (n (n^2 - 1)), and its interval against Bonett & Wright's formula by hand."""
     ranks = [1, 0, 2, 4, 3, 5, 7, 6]
-    found = agreement(points_of(ranks), ("x", "y"))
+    found = rank_correlation(range(8), ranks)
     rho = 1 - 6 * sum((i - rank) ** 2 for i, rank in enumerate(ranks)) / (8 * 63)
     half = 1.959963985 * math.sqrt((1 + rho**2 / 2) / 5)
 
     assert found.rho == pytest.approx(rho, abs=1e-12)
     assert found.low == pytest.approx(math.tanh(math.atanh(rho) - half), abs=1e-8)
     assert found.high == pytest.approx(math.tanh(math.atanh(rho) + half), abs=1e-8)
-    assert found.entries == 8
+    assert found.n == 8
 
 
 def test_a_perfect_order_of_few_is_not_certain():
     """Five entries in the same order leave much open, five hundred little."""
-    few, many = (agreement(points_of(range(n)), ("x", "y")) for n in (5, 500))
+    few, many = (rank_correlation(range(n), range(n)) for n in (5, 500))
 
     assert (few.rho, many.rho) == pytest.approx((1.0, 1.0))
     assert few.low < 0.5
     assert 0.99 < many.low < 1
-    assert agreement(points_of(range(LEAST_SHARED - 1)), ("x", "y")) is None
-    assert agreement({str(i): (1.0, float(i)) for i in range(9)}, ("x", "y")) is None
+    assert drawn(points_of(range(LEAST_SHARED - 1))) is None
+    assert drawn({str(i): (1.0, float(i)) for i in range(9)}) is None
+    assert drawn(points_of(range(9))).entries == 9
 
 
 @pytest.mark.slow
@@ -189,7 +194,30 @@ def test_intervals_of_agreement_cover_the_truth():
     for _ in range(rounds):
         a = draw.normal(size=20)
         b = r * a + math.sqrt(1 - r**2) * draw.normal(size=20)
-        found = agreement({str(i): (float(a[i]), float(b[i])) for i in range(20)}, ("x", "y"))
+        found = rank_correlation(a.tolist(), b.tolist())
         inside += found.low <= truth <= found.high
 
     assert 0.93 <= inside / rounds <= 0.98
+
+
+@pytest.mark.slow
+def test_maskers_of_one_objective_are_no_samples_of_their_own():
+    """Of twelve objectives with four maskers: intervals that let objectives come and go hold the truth."""
+    draw, names, r = np.random.default_rng(6), [str(i // 4) for i in range(48)], 0.7
+    truth, alone, inside, rounds = 6 / math.pi * math.asin(r / 2), 0, 0, 500
+    for _ in range(rounds):
+        shared, own = draw.normal(size=(2, 12)).repeat(4, axis=1), 0.5 * draw.normal(size=(2, 48))
+        a, noise = shared + own
+        b = r * a + math.sqrt(1 - r**2) * noise
+        few, many = (rank_correlation(a.tolist(), b.tolist(), groups) for groups in (names, None))
+        inside, alone = inside + (few.low <= truth <= few.high), alone + (many.low <= truth <= many.high)
+
+    assert 0.92 <= inside / rounds <= 0.99
+    assert alone / rounds < 0.85
+
+
+@pytest.mark.parametrize("groups", [["a"] * 6, [*"aaaaab"]])
+def test_where_one_group_is_all_there_is_nothing_is_known_of_others(groups):
+    """Without it nothing is left to correlate."""
+    found = rank_correlation(range(6), range(6), groups)
+    assert (found.low, found.high) == (-1.0, 1.0)
