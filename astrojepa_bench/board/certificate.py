@@ -20,12 +20,12 @@ SIMULATOR = "synthetic"
 TITLE = "Do simulated galaxies order contestants as real ones do?"
 INTRODUCTION = (
     "The simulator's certificate: Spearman's rank correlation (rho) between the means of contestants on "
-    "simulated and on real galaxies, with its 95 % interval, metric by metric. Entries count that stand in both tables under "
-    "the same name, options, encoder, budget, device class and precision. The first interval takes each of them for "
-    "a sample of its own. Maskers of one objective are much alike, though: the second interval, by which verdicts "
-    "go, lets whole objectives come and go. Where it holds 0, these objectives do not show that the order on "
-    "simulated galaxies tells that on real ones; where it lies below 0, the one order is rather the reverse of the "
-    "other."
+    "simulated and on real galaxies, with its 95 % interval, metric by metric. Entries count that stand in "
+    "both tables under the same name, options, encoder, budget, device class and precision. The first interval "
+    "takes each of them for a sample of its own. Maskers of one objective are much alike, though: the second "
+    "interval, by which verdicts go, lets whole objectives come and go. Where it holds 0, these objectives do "
+    "not show that the order on simulated galaxies tells that on real ones; where it lies below 0, the one "
+    "order is rather the reverse of the other."
 )
 HEADINGS = ("metric", "rho", "95 % of entries", "95 % of objectives", "entries")
 Entry = tuple[str, str, str]
