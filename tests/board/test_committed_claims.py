@@ -87,8 +87,8 @@ def moved(claim, records, checker, section, metric):
         by = (-1.0 if falls else 1.0) * (100 if metric.startswith("collapse.") else 1)
         return {checker.entry(section, claim.entry)}, by
     if claim.factor is not None:
-        level = claim.factor[0].partition(":")[2]
-        return {r.entry_id for r in records if r.masker == level}, -FAR if said == "better" else FAR
+        factor, _, level = claim.factor[0].partition(":")
+        return {r.entry_id for r in records if getattr(r, factor) == level}, -FAR if said == "better" else FAR
     if claim.compare is not None:
         a, b = (checker.entry(section, name) for name in claim.compare)
         if not said:
