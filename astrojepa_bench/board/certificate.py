@@ -151,14 +151,13 @@ def _means(board: Board, sections: Sequence[Section]) -> Means:
     """Gather the means of ranked contestants in every metric; of namesakes, none."""
     found: dict[str, dict[Entry, tuple[float, str, str]]] = {}
     for section in sections:
-        firsts = [runs[0] for runs in runs_by_row(board, section)]
-        titles = [run.title for run in firsts]
+        titles = [runs[0].title for runs in runs_by_row(board, section)]
         alone = {title for title, count in Counter(titles).items() if count == 1}
         for group in metric_groups(board, section):
             for line in group.lines:
                 own = found.setdefault(f"{group.evaluator}.{line.metric}", {})
-                for row, first, title, cell in zip(section.rows, firsts, titles, line.cells, strict=True):
+                for row, title, cell in zip(section.rows, titles, line.cells, strict=True):
                     if row.rank is not None and cell is not None and title in alone:
                         entry = title, section.device_class, section.precision
-                        own[entry] = cell.mean, row.encoder, first.objective
+                        own[entry] = cell.mean, row.encoder, row.objective
     return found

@@ -32,6 +32,7 @@ LARGEST_FIGURES = 1 << 24
 """Bytes of a file that a number is read from."""
 TERA = 1e-12
 LEAST_P = 0.001
+"""Smaller ones are said to be smaller than that."""
 MOST_SEEDS = 50
 """A number of seeds that would decide is told up to here: beyond it an estimate is none."""
 
@@ -85,8 +86,8 @@ def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
 def averaged(effect: FactorEffect, alpha: float) -> Slots:
     """Fill the slots of an average over blocks, and say where it hides that they differ."""
     over = "objective" if effect.factor == "masker" else "masker"
-    told, p = "", effect.p_interaction
-    if p is not None and p < alpha:
+    told, p = "", effect.p_interaction or 0.0
+    if effect.hides_differences(alpha):
         small = f"p = {p:.3f}" if p >= LEAST_P else f"p < {LEAST_P}"
         told = f" It depends on the {over} (interaction {small}), which the average hides."
     return {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks)), "interaction": told}

@@ -228,7 +228,7 @@ def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
         f"averaged over {', '.join(each.blocks)}: {effect:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}] "
         f"for all effects of the factor at once, p = {each.p_holm:.2g} after Holm's adjustment within the factor."
     )
-    if each.p_interaction is not None and each.p_interaction < alpha:
+    if each.hides_differences(alpha):
         sentence += (
             f" The average hides differences: what it does depends on the block (interaction p = "
             f"{each.p_interaction:.2g})."

@@ -25,6 +25,7 @@ from astrojepa_bench.board.inference import (
 )
 from astrojepa_bench.board.preferences import Preferences, Scored, preferences
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import added
 from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
@@ -93,8 +94,7 @@ class Evidence:
         score = self.scores[entry]
         galaxies = self.preferences.own(entry, score.mean)
         parts = ((score.var / score.n, score.df), (galaxies.part, max((galaxies.galaxies or 2) - 1, 1)))
-        variance = math.fsum(part for part, _ in parts)
-        df = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
+        variance, df = added(parts)
         half = float(student_t.ppf(1 - self.alpha / 2, df)) * math.sqrt(variance)
         return score.mean - half, score.mean + half
 

@@ -25,6 +25,7 @@ from astrojepa_bench.board.evidence import Evidence
 from astrojepa_bench.board.families import at_recipe
 from astrojepa_bench.board.inference import SeedScores, TestSet, holm
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import added
 from astrojepa_bench.board.verdicts import FactorEffect
 
 AVERAGE = "the average"
@@ -184,8 +185,7 @@ def _effect(
         test_set: TestSet = layer.evidence.preferences.of(weights)
         parts += [(seeds, layer.df), (test_set.part, (test_set.galaxies or 2) - 1)]
         borrowed |= layer.evidence.preferences.is_borrowed(weights)
-    variance = math.fsum(part for part, _ in parts)
-    df = variance**2 / math.fsum(part**2 / freedom for part, freedom in parts)
+    variance, df = added(parts)
     half, half_family = (float(student_t.ppf(1 - alpha / 2, df)) * math.sqrt(variance) for alpha in alphas)
     p = float(2 * student_t.sf(abs(effect) / math.sqrt(variance), df))
     metric = grid.layers[0].evidence.metric

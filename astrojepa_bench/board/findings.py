@@ -188,8 +188,9 @@ def _table(table: NumberTable, checker: Checker) -> str:
 
 def _cell(column: Column, cell: Summary | None, row: Row) -> str:
     """Write a cell; with its seeds where only some of the entry's were scored so."""
-    few = cell is not None and column.place == "scores" and cell.n < len(row.seeds)
-    return column.text(cell) + (f" ({cell.n} seeds)" if cell and few else "")
+    if cell is None or column.place != "scores" or cell.n == len(row.seeds):
+        return column.text(cell)
+    return f"{column.text(cell)} ({cell.n} seeds)"
 
 
 def _detail(metric: str) -> Column:

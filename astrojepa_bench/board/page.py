@@ -285,7 +285,7 @@ def _effects(effects: Iterable[FactorEffect], headline: Column) -> Forest | None
     return forest(
         [
             (
-                f"{each.level} − {each.reference}" + "*" * _interacts(each),
+                f"{each.level} − {each.reference}" + "*" * each.hides_differences(ALPHA),
                 headline.scale * each.effect,
                 headline.scale * each.low_family, headline.scale * each.high_family,
                 f"{headline.number(each.effect, '+')} "
@@ -297,13 +297,11 @@ def _effects(effects: Iterable[FactorEffect], headline: Column) -> Forest | None
     )  # fmt: skip
 
 
-def _interacts(effect: FactorEffect) -> bool:
-    return effect.p_interaction is not None and effect.p_interaction < ALPHA
-
-
 def _interactions(effects: Iterable[FactorEffect], headline: Column) -> tuple[str, ...]:
     """Warn of factors whose effect depends on the rest, so that their average hides differences."""
-    telling = {each.factor: each for each in effects if each.metric == headline.key and _interacts(each)}
+    telling = {
+        each.factor: each for each in effects if each.metric == headline.key and each.hides_differences(ALPHA)
+    }
     return tuple(
         f"* The effect of the {factor} depends on what it is combined with (p = {each.p_interaction:.3f}): "
         "the average hides differences."

@@ -101,6 +101,12 @@ def wilson(share: float, n: int, alpha: float = 1 - CONFIDENCE) -> tuple[float, 
     return centre - half, centre + half
 
 
+def added(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Add independent variances, each with its degrees of freedom; the sum's are Satterthwaite's."""
+    variance = math.fsum(part for part, _ in parts)
+    return variance, variance**2 / math.fsum(part**2 / df for part, df in parts)
+
+
 @dataclass(frozen=True)
 class Correlation:
     """How far two lists of numbers order the same things alike.
@@ -159,4 +165,4 @@ def _half_of_groups(a: Sequence[float], b: Sequence[float], groups: Sequence[str
         left.append(_fisher(float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)))
     k, middle = len(names), statistics.fmean(left)
     variance = (k - 1) / k * math.fsum((z - middle) ** 2 for z in left)
-    return float(student_t.ppf((1 + CONFIDENCE) / 2, k - 1)) * math.sqrt(variance)
+    return _quantile(k - 1) * math.sqrt(variance)

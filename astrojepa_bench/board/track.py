@@ -26,15 +26,12 @@ def track_record(entries: Entries, versions: Versions, rules: Rules) -> TrackRec
     early = gather({e: each[:FIRST] for e, each in runs.items() if each}, versions, rules, rules.headline)
     if early is None:
         return TrackRecord()
-    inside, entries_told = list[bool](), 0
-    for entry, each in runs.items():
-        if len(each) > FIRST:
-            entries_told += 1
-            low, high = forecast(early.scores[entry], early.prior, rules.alpha)
-            inside += [
-                low <= score.value <= high for _, score in scored(each[FIRST:], versions, rules.headline)
-            ]
-    return TrackRecord(len(inside), sum(inside), entries_told)
+    later = {entry: each[FIRST:] for entry, each in runs.items() if len(each) > FIRST}
+    inside = list[bool]()
+    for entry, each in later.items():
+        low, high = forecast(early.scores[entry], early.prior, rules.alpha)
+        inside += [low <= score.value <= high for _, score in scored(each, versions, rules.headline)]
+    return TrackRecord(len(inside), sum(inside), len(later))
 
 
 def total(records: Iterable[TrackRecord]) -> TrackRecord:

@@ -75,6 +75,10 @@ class FactorEffect:
     p_interaction: float | None
     is_borrowed: bool = False
 
+    def hides_differences(self, alpha: float) -> bool:
+        """Return whether it differs from block to block, so that the average describes none of them."""
+        return self.p_interaction is not None and self.p_interaction < alpha
+
 
 @dataclass(frozen=True)
 class TrackRecord:

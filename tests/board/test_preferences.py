@@ -134,9 +134,7 @@ def simulate(rng, seeds, galaxies=400, prefer=0.8, spread=0.05):
 def test_intervals_hold_for_other_galaxies(make_run, seeds):
     """95 % intervals hold the truth in 93 % or more of 1,000 test sets; those from seeds alone do not."""
     rng, inside, alone, means_held = np.random.default_rng(seeds), [], [], []
-    true = stats.norm.cdf(
-        0.6 / np.sqrt(1.5**2 + 0.8**2 + 1 + 0.05**2)
-    )  # of the probit model, over all galaxies
+    true = stats.norm.cdf(0.6 / np.sqrt(1.5**2 + 0.8**2 + 1 + 0.05**2))  # over all galaxies of the model
     usual = [make_run(name, seed=seed) for name in ("alpha", "beta") for seed in range(seeds)]
     ids = usual[0].entry_id, usual[-1].entry_id
     for _ in range(1000):

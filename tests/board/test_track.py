@@ -85,10 +85,7 @@ def test_forecasts_come_true_as_often_as_they_say(make_run):
 @pytest.mark.parametrize(
     ("record", "verdict"),
     [
-        (
-            TrackRecord(18, 15, entries=2),
-            "kept",
-        ),  # as trials of their own they would be too few: .83 [.61, .94]
+        (TrackRecord(18, 15, entries=2), "kept"),  # eighteen trials would give .83 [.61, .94]
         (TrackRecord(120, 70, entries=10), "missed"),
         (TrackRecord(120, 120, entries=10), "kept"),
         (TrackRecord(2000, 2000, entries=100), "wide"),
