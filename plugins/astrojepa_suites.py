@@ -52,9 +52,9 @@ and found in three of three seeds with version 4 of `ijepa`: only the one that h
 
 **features.** The recommended recipe for one's own galaxies: `astrojepa-bench run --suite features -d my_images/`
 trains it, scores what can be scored, and then writes the latents of every galaxy, their map, the most anomalous of
-them and a report into the output folder. **Provisional:** `lejepa` with `random` until the first full board names
-the entry; it is the masker that needs to know nothing of the galaxies. The rule by which it will, set before the
-board's runs: the self-supervised entry with the best mean linear accuracy on Galaxy Zoo 2.
+them and a report into the output folder. It is `lejepa` with `radial`, by a rule that was set before the board's
+runs: the self-supervised entry with the best mean linear accuracy on Galaxy Zoo 2. `radial` takes galaxies to be in
+the centre of their images; where they are not, run `lejepa` with `brightness`, which looks where they are.
 
 Run one with `astrojepa-bench run --suite NAME`. Budget, encoder and evaluators are the user's; so are the galaxies
 and seeds of all but the board. Galaxies that are named (`-d DATASET`, `--set dataset.OPTION=VALUE`) make an
@@ -180,8 +180,8 @@ COLLAPSE = Suite(
     ),
 )
 FEATURES = Suite(
-    summary="Own galaxies: train the recipe that is recommended (provisional); latents, map, anomalies, report.",
-    blocks=(Block(objectives=("lejepa",), maskers=("random",)),),
+    summary="Own galaxies: train the recipe that is recommended; latents, map, anomalies, report.",
+    blocks=(Block(objectives=("lejepa",), maskers=("radial",)),),
     products=("latents", "map", "anomalies", "report"),
 )
 

@@ -230,18 +230,19 @@ def leads(section: Section, evidence: Evidence, group: str) -> Found:
 
 
 def rank(section: Section, entry: str) -> Found:
-    """Answer with the ranks that an entry may hold in its group.
+    """Answer with the place of an entry's mean in its group, and the ranks that it may hold.
 
     Raises:
         DataError: it is not ranked.
     """
     row = next(row for row in section.rows if row.entry_id == entry)
-    if row.ranks is None:
+    if row.ranks is None or row.rank is None:
         raise DataError(f"{row.label} is not ranked here; run at least two seeds of a contestant")
     first, last = row.ranks
     verdict = "behind" if first > 1 else "first" if last == 1 else "leading"
     of = sum(other.ranks is not None and other.group == row.group for other in section.rows)
-    return Found({"first": str(first), "last": str(last), "of": str(of)}, first, last, verdict)
+    slots = {"place": str(row.rank), "first": str(first), "last": str(last), "of": str(of)}
+    return Found(slots, first, last, verdict)
 
 
 def named(rows: Iterable[Row]) -> str:

@@ -145,8 +145,8 @@ class Claim(_Part):
             effect, size, low, high.
         leads: a group of contestants; slots leaders (those that may hold the first rank), count, of, and of the
             one with the best mean: best, value, low, high (for other seeds and other test galaxies).
-        rank: one entry of its group: `first` alone, among those `leading` that may be, or `behind`; slots first,
-            last, of.
+        rank: one entry of its group: `first` alone, among those `leading` that may be, or `behind`; slots place
+            (of its mean), first, last (of the ranks that it may hold), of.
         agreement: another place, whose order of contestants is correlated; slots rho, low, high, entries.
         forecasts: of later seeds by the first three of their entry; slots forecasts, inside, share, entries.
         figure: a number of a file; slots value, low, high.

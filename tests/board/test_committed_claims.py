@@ -178,8 +178,8 @@ def test_each_sentence_falls_when_its_records_change(committed, name, claim, tmp
     assert fault.startswith(("it asserts", "it was settled"))
 
 
-def test_the_recommended_recipe_is_the_one_that_is_spoken_of():
-    """Suite `features` runs what claim `recipe` places among the contestants."""
+def test_the_recommended_recipe_is_the_one_that_is_spoken_of(committed):
+    """Suite `features` runs what claim `recipe` places among the contestants, which is the first of them."""
     claim = next((claim for claim in CLAIMS["galaxy-suite-1"].claims if claim.id == "recipe"), None)
     if claim is None:
         pytest.skip("no claim `recipe` is made of this board")
@@ -187,3 +187,5 @@ def test_the_recommended_recipe_is_the_one_that_is_spoken_of():
     names = [*block.objectives, *block.maskers]
     assert "+".join(names) == claim.rank
     assert all(f"`{block.maskers[0]}`" in text for text in claim.says.values())
+    told = committed("galaxy-suite-1").checker.check(claim).sentence
+    assert "is number 1 of" in told, "the rule: the best mean linear accuracy on Galaxy Zoo 2"
