@@ -164,14 +164,11 @@ def test_who_may_lead(world):
 
 def test_where_one_entry_stands(world):
     """Alone at the top, among those that may be, or behind."""
-    says = {
-        verdict: f"{verdict}, {{place}}: {{first}}-{{last}} of {{of}}"
-        for verdict in ("first", "leading", "behind")
-    }
-    asked = {"rank": "beta+random", "says": says}
+    says = "{place}: {first}-{last} of {of}"
+    asked = {"rank": "beta+random", "says": dict.fromkeys(("first", "leading", "behind"), says)}
     first, behind = (world(shift={("beta", "random"): by}) for by in (0.15, -0.15))
 
-    assert told(first, **asked).sentence == "first, 1: 1-1 of 3"
+    assert told(first, **asked).sentence == "1: 1-1 of 3"
     assert told(world(), **asked).settled == "leading"
     assert "the records say 'behind'" in told(behind, settled={"it": "leading"}, **asked).fault
 
