@@ -141,8 +141,9 @@ def told(wanted, out, tables):
     says = f"{SAYS[verdict]} {ASIDE}".format(**about, metric=words)
     yield says.format(effect=f"{winner.lift:+.1f}", low=f"{winner.low:+.1f}", high=f"{winner.high:+.1f}")
     yield CLAIM.format(
-        place="ijepa-long", title=section.title, fingerprint=section.fingerprint[:6], budget=section.budget,
-        device_class=section.device_class, says=says, entry=winner.entry, floor=winner.floor,
+        place="ijepa-long", title="{title}, {images:,} images".format(**about), says=says,
+        fingerprint=section.fingerprint[:6], budget=section.budget, device_class=section.device_class,
+        entry=winner.entry, floor=winner.floor,
         asserts=ASSERTS[verdict].format(least=least),
     )  # fmt: skip
 
