@@ -93,7 +93,7 @@ class Evidence:
         """
         score = self.scores[entry]
         galaxies = self.preferences.own(entry, score.mean)
-        parts = ((score.var / score.n, score.df), (galaxies.part, max((galaxies.galaxies or 2) - 1, 1)))
+        parts = ((score.var / score.n, score.df), (galaxies.part, galaxies.df))
         variance, df = added(parts)
         half = float(student_t.ppf(1 - self.alpha / 2, df)) * math.sqrt(variance)
         return score.mean - half, score.mean + half

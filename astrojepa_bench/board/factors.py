@@ -183,7 +183,7 @@ def _effect(
         effect += math.fsum(weight * scores[entry].mean for entry, weight in weights.items())
         seeds = layer.variance * math.fsum(w**2 / scores[entry].n for entry, w in weights.items())
         test_set: TestSet = layer.evidence.preferences.of(weights)
-        parts += [(seeds, layer.df), (test_set.part, (test_set.galaxies or 2) - 1)]
+        parts += [(seeds, layer.df), (test_set.part, test_set.df)]
         borrowed |= layer.evidence.preferences.is_borrowed(weights)
     variance, df = added(parts)
     half, half_family = (float(student_t.ppf(1 - alpha / 2, df)) * math.sqrt(variance) for alpha in alphas)

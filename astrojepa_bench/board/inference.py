@@ -6,8 +6,7 @@ is moderated: drawn towards the spread that the entries of its section have in c
 test set alone makes can be real, so the test set sets a floor. The galaxies' own part shrinks with the size of
 the test set only, never with the number of seeds.
 
-Source: Smyth 2004 (Stat. Appl. Genet. Mol. Biol. 3, 3) for the prior of variances; Holm 1979 (Scand. J. Stat.
-6, 65).
+Source: Smyth 2004 (Stat. Appl. Genet. Mol. Biol. 3, 3), the prior of variances; Holm 1979 (Scand. J. Stat. 6, 65).
 Deviations: the prior's degrees of freedom are capped at the sum of the entries' own; those of a difference are
 the smaller entry's plus the prior's, combined with the galaxies' by Satterthwaite.
 """
@@ -26,8 +25,7 @@ from scipy.stats import t as student_t
 
 ALPHA = 0.05
 POWER = 0.8
-LEAST_ENTRIES = 4
-"""Below this number of entries a prior cannot be fitted, and the variances are pooled."""
+LEAST_ENTRIES = 4  # below this number a prior cannot be fitted, and the variances are pooled
 
 Verdict: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
 OPPOSITE: Mapping[Verdict, Verdict] = {"better": "worse", "worse": "better"}
@@ -115,6 +113,11 @@ class TestSet:
     def part(self) -> float:
         """Variance of a difference that no number of seeds removes."""
         return self.var_gal / self.galaxies if self.galaxies else 0.0
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of `part`."""
+        return max((self.galaxies or 2) - 1, 1)
 
 
 # --- variances ----------------------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def compare_family(
     seeds = np.array([a.var / a.n + b.var / b.n for a, b in sides])
     galaxies = np.array([each.part for each in sets])
     weight = seeds**2 / np.array([min(a.df, b.df) for a, b in sides])
-    weight += galaxies**2 / np.array([max((each.galaxies or 2) - 1, 1) for each in sets])
+    weight += galaxies**2 / np.array([each.df for each in sets])
     df, se = (seeds + galaxies) ** 2 / weight, np.sqrt(seeds + galaxies)
     p = 2 * student_t.sf(np.abs(difference) / se, df)
     alone = student_t.ppf(1 - alpha / 2, df) * se
@@ -215,10 +218,9 @@ def compare_family(
     reach = np.abs(difference) + student_t.ppf(1 - alpha / len(pairs), df) * se
     numbers = [difference, se, df, difference - alone, difference + alone]
     numbers += [difference - family, difference + family, p, np.array(holm(p.tolist()))]
-    rows = np.stack(numbers, axis=1).tolist()
     return [
         Difference(a, b, _verdict(row[0], row[-1] < alpha, bool(most < margin)), *row)
-        for (a, b), row, most in zip(pairs, rows, reach, strict=True)
+        for (a, b), row, most in zip(pairs, np.stack(numbers, axis=1).tolist(), reach, strict=True)
     ]
 
 
