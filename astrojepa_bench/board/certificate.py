@@ -14,22 +14,28 @@ from astrojepa_bench.board.metrics import metric_groups
 from astrojepa_bench.board.statistics import Correlation, rank_correlation
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import runs_by_row
+from astrojepa_bench.results.identity import digest
+from astrojepa_bench.results.record import RunRecord
 
 SIMULATOR = "synthetic"
 """The ruler's own data set of simulated galaxies."""
 TITLE = "Do simulated galaxies order contestants as real ones do?"
 INTRODUCTION = (
     "The simulator's certificate: Spearman's rank correlation (rho) between the means of contestants on "
-    "simulated and on real galaxies, with its 95 % interval, metric by metric. Entries count that stand in "
-    "both tables under the same name, options, encoder, budget, device class and precision. The first interval "
+    "simulated and on real galaxies, with its 95 % interval, metric by metric. Only entries that stand in both "
+    "tables count: the same code, options, encoder, budget, device class and precision. The first interval "
     "takes each of them for a sample of its own. Maskers of one objective are much alike, though: the second "
     "interval, by which verdicts go, lets whole objectives come and go. Where it holds 0, these objectives do "
-    "not show that the order on simulated galaxies tells that on real ones; where it lies below 0, the one "
-    "order is rather the reverse of the other."
+    "not show that the order on simulated galaxies tells that on real ones; where it lies below 0, the two "
+    "orders tend to be the reverse of each other."
 )
 HEADINGS = ("metric", "rho", "95 % of entries", "95 % of objectives", "entries")
-Entry = tuple[str, str, str]
-"""Its title, the class of device and the precision that it was trained with."""
+OF_GALAXIES = ("seed", "fingerprint", "splits", "mirror_safe")
+"""Facts of an identity that follow from the galaxies or the seed."""
+Entry = tuple[str, str]
+"""A contestant whatever the galaxies: its title, and a digest of all else that can move its numbers."""
+Place = tuple[str, ...]
+"""Galaxies and the effort spent on them: fingerprint, splits, budget, effort, protocol."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +102,14 @@ def _written(low: float, high: float) -> str:
 def certificates(board: Board) -> tuple[SimulatorCertificate, ...]:
     """Compare each set of simulated galaxies with each set of real ones, those with most entries first.
 
-    An entry counts where it is a ranked contestant on both, of one name and options, with the same encoder,
-    number of pretraining galaxies, budget, device class and precision: the two numbers then differ in nothing but
-    the galaxies. Of several encoders the one that most entries share counts alone, since a better way to read
-    tokens is better everywhere and would pass for agreement. Metrics that evaluators call details are left out.
+    An entry counts where it is a ranked contestant on both and everything but the galaxies is the same: code,
+    options, encoder, number of pretraining galaxies, budget, device class and precision. Of several encoders the
+    one that most entries share counts alone, since a better way to read tokens is better everywhere and would pass
+    for agreement. Metrics that evaluators call details are left out.
     """
-    places: dict[tuple[str, ...], list[Section]] = {}
-    for section in board.sections:
-        key = (section.fingerprint, section.splits, section.budget, section.effort, section.protocol)
-        places.setdefault(key, []).append(section)
+    places = places_of(board)
     simulated = {key: found for key, found in places.items() if found[0].dataset == SIMULATOR}
-    means = {key: _means(board, found) for key, found in places.items()}
+    means = {key: means_of(board, found) for key, found in places.items()}
     made = [
         _certificate(places[one], means[one], places[other], means[other])
         for one in simulated
@@ -115,6 +118,15 @@ def certificates(board: Board) -> tuple[SimulatorCertificate, ...]:
     ]
     told = [each for each in made if each.lines]
     return tuple(sorted(told, key=lambda each: -max(line.found.n for line in each.lines)))
+
+
+def places_of(board: Board) -> dict[Place, list[Section]]:
+    """Put sections together that differ in device class or precision alone."""
+    places: dict[Place, list[Section]] = {}
+    for section in board.sections:
+        key = (section.fingerprint, section.splits, section.budget, section.effort, section.protocol)
+        places.setdefault(key, []).append(section)
+    return places
 
 
 Means = Mapping[str, Mapping[Entry, tuple[float, str, str]]]
@@ -127,17 +139,12 @@ def _certificate(
     titles = {
         column.key: column.title for section in (*simulated, *real) for column in section.columns
     }  # what is no column has no title
-    shared = {
-        metric: sorted(here[metric].keys() & there[metric].keys()) for metric in here if metric in there
-    }
-    counts = Counter(here[metric][entry][1] for metric, entries in shared.items() for entry in entries)
-    encoder = min(counts, key=lambda name: (-counts[name], name), default="")
+    encoder, shared = in_common(here, there)
     lines = list[MetricAgreement]()
     for metric, entries in shared.items():
-        same = [entry for entry in entries if here[metric][entry][1] == encoder]
-        a, b = ([side[metric][entry][0] for entry in same] for side in (here, there))
+        a, b = ([side[metric][entry][0] for entry in entries] for side in (here, there))
         found = rank_correlation(a, b)
-        wider = rank_correlation(a, b, [here[metric][entry][2] for entry in same])
+        wider = rank_correlation(a, b, [here[metric][entry][2] for entry in entries])
         if found is not None and wider is not None:
             title = titles.get(metric) or metric.replace(".", " ", 1).replace("_", " ")
             lines.append(MetricAgreement(metric, title, found, (wider.low, wider.high)))
@@ -147,17 +154,34 @@ def _certificate(
     )  # fmt: skip
 
 
-def _means(board: Board, sections: Sequence[Section]) -> Means:
-    """Gather the means of ranked contestants in every metric; of namesakes, none."""
+def in_common(here: Means, there: Means) -> tuple[str, Mapping[str, Sequence[Entry]]]:
+    """Find the encoder that most entries of two places share, and by metric the entries with it."""
+    shared = {metric: here[metric].keys() & there[metric].keys() for metric in here if metric in there}
+    encoders = {entry: here[metric][entry][1] for metric, entries in shared.items() for entry in entries}
+    counts = Counter(encoders.values())
+    encoder = min(counts, key=lambda name: (-counts[name], name), default="")
+    return encoder, {
+        metric: sorted(entry for entry in entries if encoders[entry] == encoder)
+        for metric, entries in shared.items()
+    }
+
+
+def means_of(board: Board, sections: Sequence[Section]) -> Means:
+    """Gather the means of ranked contestants in every metric."""
     found: dict[str, dict[Entry, tuple[float, str, str]]] = {}
     for section in sections:
-        titles = [runs[0].title for runs in runs_by_row(board, section)]
-        alone = {title for title, count in Counter(titles).items() if count == 1}
+        entries = [(runs[0].title, _without_galaxies(runs[0])) for runs in runs_by_row(board, section)]
         for group in metric_groups(board, section):
             for line in group.lines:
                 own = found.setdefault(f"{group.evaluator}.{line.metric}", {})
-                for row, title, cell in zip(section.rows, titles, line.cells, strict=True):
-                    if row.rank is not None and cell is not None and title in alone:
-                        entry = title, section.device_class, section.precision
+                for row, entry, cell in zip(section.rows, entries, line.cells, strict=True):
+                    if row.rank is not None and cell is not None:
                         own[entry] = cell.mean, row.encoder, row.objective
     return found
+
+
+def _without_galaxies(run: RunRecord) -> str:
+    """Digest the identity of a run as far as it does not follow from its galaxies and its seed."""
+    told = {name: value for name, value in run.identity.items() if name not in OF_GALAXIES}
+    parts = {name: {**value, "dataset": None} for name, value in told.items() if isinstance(value, Mapping)}
+    return digest({**told, **parts})

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from astrojepa_bench.board.certificate import Entry
 from astrojepa_bench.board.drawings import Axis, axis_over, path_of
 from astrojepa_bench.board.statistics import rank_correlation
 
@@ -264,7 +265,7 @@ class Agreement:
 
 
 def agreement(
-    points: Mapping[str, tuple[float, float]], titles: tuple[str, str], objectives: Mapping[str, str]
+    points: Mapping[Entry, tuple[float, float]], titles: tuple[str, str], objectives: Mapping[Entry, str]
 ) -> Agreement | None:
     """Correlate the scores of entries on two data sets; None where too few stand on both, or all are equal.
 
@@ -274,14 +275,23 @@ def agreement(
         objectives: by entry: that of each, whose maskers resemble each other.
     """
     a, b = [p[0] for p in points.values()], [p[1] for p in points.values()]
-    found = rank_correlation(a, b, [objectives[name] for name in points])
+    found = rank_correlation(a, b, [objectives[entry] for entry in points])
     if found is None:
         return None
     side = 300.0
     x, y = axis_over(a, 52.0, side - 12), axis_over(b, side - 44, 12.0)
     dots = tuple(
-        Dot(x.at(p[0]), y.at(p[1]), None, None, "", "start", f"{name}: {p[0]:.1f}, {p[1]:.1f}", "contestant")
-        for name, p in sorted(points.items())
+        Dot(
+            x.at(p[0]),
+            y.at(p[1]),
+            None,
+            None,
+            "",
+            "start",
+            f"{entry[0]}: {p[0]:.1f}, {p[1]:.1f}",
+            "contestant",
+        )
+        for entry, p in sorted(points.items())
     )
     plot = Scatter(dots, "", None, x, y, *titles, side, side)
     return Agreement(found.rho, found.low, found.high, found.n, plot)

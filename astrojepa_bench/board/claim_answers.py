@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any, TypeAlias
 
 from astrojepa_bench.board.certificate import SimulatorCertificate
 from astrojepa_bench.board.claims import Figure
-from astrojepa_bench.board.compare import ALIKE, POINTS, Compared
+from astrojepa_bench.board.columns import mean_cost
+from astrojepa_bench.board.compare import ALIKE, Compared
 from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.evidence import Evidence
 from astrojepa_bench.board.families import group_of
 from astrojepa_bench.board.rules import Rules
-from astrojepa_bench.board.statistics import CONFIDENCE, Summary, wilson
+from astrojepa_bench.board.statistics import CONFIDENCE, POINTS, Summary
 from astrojepa_bench.board.table import Section
-from astrojepa_bench.board.text import headline_of
+from astrojepa_bench.board.text import headline_of, interaction_text, short_label
 from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, FactorEffect, TrackRecord
 from astrojepa_bench.data.given import read_at_most
 from astrojepa_bench.errors import ConfigError, DataError
-from astrojepa_bench.results.record import RunRecord
+from astrojepa_bench.results.record import SCORED, RunRecord
 
 Slots: TypeAlias = Mapping[str, str]
 NONE = "–"
 LARGEST_FIGURES = 1 << 24
 """Bytes of a file that a number is read from."""
 TERA = 1e-12
-LEAST_P = 0.001
-"""Smaller ones are said to be smaller than that."""
-MOST_SEEDS = 50
-"""A number of seeds that would decide is told up to here: beyond it an estimate is none."""
 
 
 @dataclass(frozen=True)
@@ -75,36 +70,29 @@ def difference(found: Compared, more: Slots, margin: float = 0.0) -> Found:
         "effect": f"{found.effect:+.1f}", "size": f"{abs(found.effect):.1f}",
         "low": f"{found.low:+.1f}", "high": f"{found.high:+.1f}",
         "half": f"{(found.high - found.low) / 2:.1f}", "reach": f"{reach:.1f}", "margin": f"{margin:g}",
-        "needed": str(found.seeds_needed or found.galaxies_needed or NONE),
-        "needs": _needs(found) if found.verdict == "undecided" else NONE,
         **more,
     }  # fmt: skip
     side = _side(found) if found.verdict == EXPLORATORY else ""
     return Found(slots, found.low, found.high, found.verdict, side, found.effect)
 
 
+def paired(evidence: Evidence, found: Comparison) -> Slots:
+    """Fill the slots of two entries: their seeds, and what would decide an undecided pair."""
+    a, b = (evidence.scores[entry].n for entry in (found.a, found.b))
+    seeds = f"{a} seeds of each" if a == b else f"{a} and {b} seeds"
+    known = found.needed.in_words() if found.needed else "nothing that these records tell of would decide"
+    return {"seeds": seeds, "needs": known if found.verdict == "undecided" else NONE}
+
+
 def averaged(effect: FactorEffect, alpha: float) -> Slots:
-    """Fill the slots of an average over blocks, and say where it hides that they differ."""
-    over = "objective" if effect.factor == "masker" else "masker"
-    told, p = "", effect.p_interaction or 0.0
-    if effect.hides_differences(alpha):
-        small = f"p = {p:.3f}" if p >= LEAST_P else f"p < {LEAST_P}"
-        told = f" It depends on the {over} (interaction {small}), which the average hides."
+    """Fill the slots of an average over blocks, and say where such averages hide that blocks differ."""
+    told = f" {interaction_text(effect)}" if effect.hides_differences(alpha) else ""
     return {"blocks": ", ".join(effect.blocks), "count": str(len(effect.blocks)), "interaction": told}
 
 
 def _side(found: Compared) -> str:
     """Return the side of 0 on which an interval lies: where no family gives a verdict, a claim holds by that."""
     return "above" if found.low > 0 else "below" if found.high < 0 else "open"
-
-
-def _needs(found: Compared) -> str:
-    if found.seeds_needed is not None:
-        few = found.seeds_needed <= MOST_SEEDS
-        return f"about {found.seeds_needed} seeds of each" if few else f"more than {MOST_SEEDS} seeds of each"
-    if found.galaxies_needed is not None:
-        return f"about {found.galaxies_needed:,} test galaxies"
-    return "nothing that these records tell of"
 
 
 def value(section: Section, metric: str, summary: Summary, ranks: tuple[int, int] | None) -> Found:
@@ -142,7 +130,17 @@ def composite(row: Row) -> Found:
 
 
 def collapses(runs: Sequence[RunRecord]) -> Found:
-    """Answer with how many runs of an entry collapsed."""
+    """Answer with how many runs of an entry collapsed.
+
+    Raises:
+        DataError: a run was lost, and might have.
+    """
+    lost = next((run for run in runs if run.status not in SCORED), None)
+    if lost is not None:
+        raise DataError(
+            f"{lost.title}, seed {lost.seed}, ended as '{lost.status}': whether it would have collapsed is not "
+            "known; run that seed again"
+        )
     count = [run.status for run in runs].count("collapsed")
     verdict = "none" if not count else "all" if count == len(runs) else "some"
     return Found({"collapsed": str(count), "runs": str(len(runs))}, count, count, verdict)
@@ -154,8 +152,8 @@ def cost(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> Found:
     Raises:
         DataError: one was not trained, or its operations were not counted.
     """
-    spent = [fmean(run.cost.flops or 0.0 for run in runs) for runs in (first, second)]
-    unknown = [runs[0].title for runs, flops in zip((first, second), spent, strict=True) if flops <= 0]
+    spent = [mean_cost(runs, "flops") or 0.0 for runs in (first, second)]
+    unknown = [runs[0].title for runs, flops in zip((first, second), spent, strict=True) if not flops]
     if unknown:
         raise DataError(f"the operations that {unknown[0]} took are not known; name one that was trained")
     ratio = spent[0] / spent[1]
@@ -180,10 +178,10 @@ def lifts(section: Section, evidence: Evidence, rules: Rules, group: str) -> Fou
     told = [entry for side in decided for entry in sides[side]] or list(found)
     most = max(told, key=lambda entry: (abs(found[entry].difference.difference), entry))
     rows = {row.entry_id: row for row in section.rows}
-    names = {side: named(rows[entry] for entry in entries) for side, entries in sides.items()}
+    names = {side: named(section, (rows[entry] for entry in entries)) for side, entries in sides.items()}
     slots = {
         **names, **{f"{side}_count": str(len(entries)) for side, entries in sides.items()},
-        "count": str(len(found)), "most": named([rows[most]]), **_interval(found[most]),
+        "count": str(len(found)), "most": named(section, [rows[most]]), **_interval(found[most]),
     }  # fmt: skip
     low, high = (end(lift.difference.difference for lift in found.values()) for end in (min, max))
     who = "; ".join(f"{side} {names[side]}" for side in decided)
@@ -221,12 +219,13 @@ def leads(section: Section, evidence: Evidence, group: str) -> Found:
     first, headline = [row for row in ranked if row.ranks and row.ranks[0] == 1], headline_of(section)
     low, high = evidence.interval(ranked[0].entry_id)
     slots = {
-        "leaders": named(first), "count": str(len(first)), "of": str(len(ranked)), "best": named(ranked[:1]),
+        "leaders": named(section, first), "count": str(len(first)), "of": str(len(ranked)),
+        "best": named(section, ranked[:1]),
         "value": headline.number(evidence.scores[ranked[0].entry_id].mean),
         "low": headline.number(low), "high": headline.number(high),
     }  # fmt: skip
     verdict = "one" if len(first) == 1 else "several"
-    return Found(slots, len(first), len(first), verdict, named(first))
+    return Found(slots, len(first), len(first), verdict, named(section, first))
 
 
 def rank(section: Section, entry: str) -> Found:
@@ -245,12 +244,15 @@ def rank(section: Section, entry: str) -> Found:
     return Found(slots, first, last, verdict)
 
 
-def named(rows: Iterable[Row]) -> str:
-    """Name entries by objective, the maskers of each gathered, in the order of the alphabet: `a` (b, c), `d`."""
+def named(section: Section, rows: Iterable[Row]) -> str:
+    """Name entries by objective, the maskers of each gathered, in the order of the alphabet: `a` (b, c), `d`.
+
+    An encoder is named where it is not the usual one of the section, and options where they tell entries apart.
+    """
     maskers: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: row.label):
-        parts = row.label.split(" + ")
-        maskers.setdefault(parts[0], []).append(parts[1] if len(parts) > 1 else "")
+        objective, _, rest = short_label(section, row).partition(" + ")
+        maskers.setdefault(objective, []).append(rest)
     told = [
         f"`{objective}`" + (f" ({', '.join(found)})" if found != ["none"] else "")
         for objective, found in maskers.items()
@@ -265,8 +267,8 @@ def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section,
         DataError: too few contestants stand on both.
     """
     for each in found:
-        fits = (each.simulated_fingerprint, each.real_fingerprint, each.effort) == (
-            here.fingerprint, there.fingerprint, here.effort
+        fits = (each.simulated_fingerprint, each.real_fingerprint, each.budget, each.effort) == (
+            here.fingerprint, there.fingerprint, here.budget, here.effort
         )  # fmt: skip
         line = next((line for line in each.lines if line.metric == metric), None) if fits else None
         if line is not None:
@@ -280,8 +282,7 @@ def agrees(found: Iterable[SimulatorCertificate], here: Section, there: Section,
 def forecasts(record: TrackRecord) -> Found:
     """Answer with how the board's own forecasts came out.
 
-    They are kept where 95 % is within Wilson's interval of the share that came true. Since all forecasts of one
-    entry rest on the same three seeds, an entry counts as one trial there.
+    They are kept where 95 % is within the interval of the share that came true (`TrackRecord.interval`).
 
     Raises:
         DataError: there is none yet.
@@ -289,17 +290,17 @@ def forecasts(record: TrackRecord) -> Found:
     count, inside = record.forecasts, record.inside
     if not count:
         raise DataError("no forecast was made: no entry has more than three seeds")
-    low, high = wilson(inside / count, record.entries)
+    low, high = record.interval()
     verdict = "kept" if low <= CONFIDENCE <= high else "missed" if high < CONFIDENCE else "wide"
     slots = {
-        "forecasts": str(count), "inside": str(inside), "entries": str(record.entries),
+        "forecasts": str(count), "inside": str(inside), "entries": str(len(record.by_entry)),
         "share": f"{100 * inside / count:.0f}",
     }  # fmt: skip
     return Found(slots, count, count, verdict)
 
 
 def figure(out: Path, asked: Figure) -> Found:
-    """Answer with a number of a committed file.
+    """Answer with a number of a committed JSON file.
 
     Raises:
         ConfigError: the file has no such number.
@@ -307,42 +308,27 @@ def figure(out: Path, asked: Figure) -> Found:
     """
     path = out / asked.file
     text = read_at_most(path, LARGEST_FIGURES)
-    table = _row(path, text, asked.where) if path.suffix == ".csv" else _json(path, text)
-    mean = _number(table, asked.value, path)
-    low, high = (_number(table, name, path) if name else mean for name in (asked.low, asked.high))
-    written = {name: f"{asked.scale * number:.{asked.digits}f}" for name, number in
-               (("value", mean), ("low", low), ("high", high))}  # fmt: skip
-    return Found(written, asked.scale * low, asked.scale * high)
-
-
-def _json(path: Path, text: bytes) -> object:
     try:
-        return json.loads(text)
+        table = json.loads(text)
     except ValueError as error:
         raise DataError(f"{path} is no JSON: {error}; write it anew") from None
-
-
-def _row(path: Path, text: bytes, where: Mapping[str, str]) -> object:
-    """Find the one row of a CSV whose columns hold what is asked for."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(text.decode())))
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV: {error}; write it anew") from None
-    found = [row for row in rows if all(row.get(column) == text for column, text in where.items())]
-    if len(found) != 1:
-        asked = ", ".join(f"{column}={text}" for column, text in where.items()) or "no condition"
-        raise ConfigError(f"{path} has {len(found)} rows with {asked}; name one")
-    return found[0]
+    mean = _number(table, asked.value, path)
+    low, high = (_number(table, name, path) if name else mean for name in (asked.low, asked.high))
+    return Found({"value": f"{mean:.1f}", "low": f"{low:.1f}", "high": f"{high:.1f}"}, low, high)
 
 
 def _number(table: object, name: str, path: Path) -> float:
+    """Follow keys and places to a number."""
     found: Any = table
-    for key in [name] if isinstance(table, Mapping) and name in table else name.split("."):
+    for key in name.split("."):
         if isinstance(found, list):
             found = found[int(key)] if key.isdecimal() and int(key) < len(found) else None
         else:
             found = found.get(key) if isinstance(found, Mapping) else None
     try:
-        return float(found)
+        number = float(found)
     except (TypeError, ValueError):
-        raise ConfigError(f"{path} holds no number '{name}', but {found!r}; name where it stands") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{path} holds no number '{name}', but {found!r}; name where it stands")
+    return number

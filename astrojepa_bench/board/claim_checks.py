@@ -12,13 +12,13 @@ from astrojepa_bench.board import claim_answers as answers
 from astrojepa_bench.board.certificate import SimulatorCertificate, certificates
 from astrojepa_bench.board.claim_answers import Found, Slots
 from astrojepa_bench.board.claims import Claim, Claims
-from astrojepa_bench.board.columns import Column, newest_versions
-from astrojepa_bench.board.compare import POINTS, compared_in, entries_of, newest_of, phrased_levels
+from astrojepa_bench.board.columns import Column
+from astrojepa_bench.board.compare import compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
-from astrojepa_bench.board.evidence import Evidence, gather, scored
+from astrojepa_bench.board.evidence import Evidence, gather, scored, summary_of
 from astrojepa_bench.board.families import Entries
 from astrojepa_bench.board.named import find_entries, read_name
-from astrojepa_bench.board.statistics import Summary, summarise
+from astrojepa_bench.board.statistics import POINTS, Summary, summarise
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.verdicts import TrackRecord
 from astrojepa_bench.errors import BenchError, ConfigError, DataError
@@ -119,13 +119,11 @@ class Checker:
             raise ConfigError(f"'{text}' means {len(found)} entries ({titles}); name one, with its encoder")
         return found[0]
 
-    def summary(self, entry: str, column: Column) -> Summary | None:
-        """Summarise an entry in a column; None where it has no such number."""
-        runs = [run for run in self._runs[entry] if run.status in SCORED]
-        versions = newest_versions(runs)
-        found = [column.read(run, versions) for run in runs if column.source in versions]
-        values = [value for value in found if value is not None]
-        return summarise(values) if values else None
+    def summary(self, section: Section, entry: str, column: Column) -> Summary | None:
+        """Summarise an entry in a metric that the board does not show; None where it has no such score."""
+        entries = self._entries_of(section)
+        found = scored(entries[entry], newest_of(entries), column.key)
+        return summary_of([score for _, score in found]) if found else None
 
     def _found(self, claim: Claim) -> Found:
         """Ask the records what they say of a claim."""
@@ -162,10 +160,9 @@ class Checker:
             return answers.leads(section, evidence, claim.leads)
         if claim.compare is not None:
             a, b = (self.entry(section, text) for text in claim.compare)
-            found = compared_in(section, evidence, evidence.compare(a, b))
-            seeds = str(min(evidence.scores[a].n, evidence.scores[b].n))
-            galaxies = f"{evidence.preferences.galaxies or 0:,}"
-            return answers.difference(found, {"seeds": seeds, "galaxies": galaxies}, margin)
+            comparison = evidence.compare(a, b)
+            found = compared_in(section, evidence, comparison)
+            return answers.difference(found, answers.paired(evidence, comparison), margin)
         assert claim.factor is not None
         effect, found = phrased_levels(section, evidence, self.rules, *claim.factor)
         return answers.difference(found, answers.averaged(effect, self.rules.alpha), margin)
@@ -183,12 +180,14 @@ class Checker:
         if column is not None and column.place in ("cost", "health"):
             read = (column.read(run, {}) for run in entries[entry] if run.status in SCORED)
             values = [number for number in read if number is not None]
+            told = summarise(values) if values else None
         else:
-            values = [score.value for _, score in scored(entries[entry], newest_of(entries), metric)]
-        if not values:
+            found = scored(entries[entry], newest_of(entries), metric)
+            told = summary_of([score for _, score in found]) if found else None
+        if told is None:
             raise DataError(f"{row.label} has no score {metric}; score its runs with that evaluator")
         ranks = section.verdicts.ranks.get(entry) if section.verdicts else None
-        return answers.value(section, metric, summarise(values), ranks)
+        return answers.value(section, metric, told, ranks)
 
     @cached_property
     def certified(self) -> Sequence[SimulatorCertificate]:

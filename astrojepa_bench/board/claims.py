@@ -30,7 +30,7 @@ compare = ["mine+brightness", "mine+radial"]
 better = "`brightness` reads {size} points better than `radial` [{low}, {high}]."
 worse = "`radial` reads {size} points better than `brightness` [{low}, {high}]."
 equivalent = "`brightness` and `radial` are equal within {margin} points ({effect} [{low}, {high}])."
-undecided = "Nothing tells `brightness` from `radial`; {reach} points are not excluded. {needs} would decide."
+undecided = "Nothing tells `brightness` from `radial`; {reach} points are not excluded; {needs}."
 ```
 
 The verdict then stands in `verdicts.json`, which is committed beside the board: when the records say another one,
@@ -58,6 +58,8 @@ ANYWHERE = ("figure", "forecasts")
 """Kinds of claims that need no place."""
 DIFFERENCES = ("compare", "factor")
 """Kinds of claims that are about one difference."""
+MEASURED = ("compare", "factor", "entry", "lifts", "agreement")
+"""Kinds of claims that may be about another metric than the headline."""
 VERDICTS: Mapping[str, tuple[str, ...]] = {
     "compare": ("better", "worse", "equivalent", "undecided"),
     "factor": ("better", "worse", "undecided"),
@@ -104,22 +106,15 @@ class Figure(_Part):
     """A number in a committed file that no record holds.
 
     Attributes:
-        file: JSON or CSV, relative to the folder of the board.
-        value: where the number stands: keys of a JSON file and places in its lists, from 0 on, with dots between;
-            or a column of a CSV.
+        file: JSON, relative to the folder of the board.
+        value: where the number stands: keys and places in lists, from 0 on, with dots between.
         low, high: the same of its interval; empty: it has none.
-        where: the one row of a CSV that is meant, by column.
-        scale: what numbers are multiplied with.
-        digits: decimals shown.
     """
 
     file: str
     value: str
     low: str = ""
     high: str = ""
-    where: dict[str, str] = {}
-    scale: float = 1.0
-    digits: int = Field(default=1, ge=0)
 
 
 class Claim(_Part):
@@ -132,9 +127,10 @@ class Claim(_Part):
         says: the sentence, with slots; or one for each verdict.
         on: its place; of `figure` none, of `forecasts` all if empty.
         compare: two entries; slots effect, size (without its sign), low, high, half (of the interval), reach (the
-            largest difference that is not excluded), margin, seeds, galaxies, needed, needs (the same in words).
-        factor: `masker:brightness` and the level that it is compared with; the same slots, blocks, count,
-            and interaction: a sentence where the effect differs between blocks, else nothing.
+            largest difference that is not excluded), margin, seeds (`3 seeds of each`), needs (what would show a
+            difference that is undecided, as a clause).
+        factor: `masker:brightness` and the level that it is compared with; slots as far as margin, blocks, count
+            (of blocks), and interaction: a sentence where the factor differs between blocks, else nothing.
         entry: one entry; slots value, sd, low, high, seeds, first, last (its ranks), in the unit of the board's
             column.
         collapsed: one entry; slots collapsed, runs.
@@ -150,8 +146,8 @@ class Claim(_Part):
         agreement: another place, whose order of contestants is correlated; slots rho, low, high, entries.
         forecasts: of later seeds by the first three of their entry; slots forecasts, inside, share, entries.
         figure: a number of a file; slots value, low, high.
-        metric: `evaluator.metric`; the headline if empty. Of `entry` also a column of cost or masks, or
-            `composite`.
+        metric: `evaluator.metric`, of the kinds in `MEASURED`; the headline if empty. Of `entry` also a column of
+            cost or masks, or `composite`.
         seeds: of `compare`: only so many seeds of each entry count, the first ones.
         asserts: the verdict, one of `VERDICTS`.
         at_least: the least that the low end of the interval, the value, or a number of runs, leaders or forecasts
@@ -215,8 +211,6 @@ class Claim(_Part):
             )
         if not self.on and about[0] not in ANYWHERE:
             raise ValueError("it stands nowhere; give a place as on")
-        if self.seeds and about[0] != "compare":
-            raise ValueError(f"seeds belong to compare, and it is about {about[0]}")
         known = VERDICTS[self.kind]
         if self.asserts is not None and not known:
             raise ValueError(f"asserts is a verdict, and {about[0]} has none; give at_least or at_most")
@@ -235,14 +229,21 @@ class Claim(_Part):
         return self
 
     @model_validator(mode="after")
+    def _has_options_of_its_kind(self) -> Self:
+        for option, kinds in (("seeds", ("compare",)), ("metric", MEASURED)):
+            if getattr(self, option) and self.kind not in kinds:
+                raise ValueError(f"{option} belongs to {', '.join(kinds)}, and it is about {self.kind}")
+        return self
+
+    @model_validator(mode="after")
     def _says_something_whatever_comes_out(self) -> Self:
         if isinstance(self.says, str):
             return self
         known = VERDICTS[self.kind]
         more = next((name for name in self.says if name not in (*known, EXPLORATORY)), None)
         if more is not None:
-            told = f"verdicts are {', '.join(known)}" if known else "it has no verdicts"
-            raise ValueError(f"says a sentence for '{more}', and of {self.kind} the {told}")
+            told = f"the verdicts are {', '.join(known)}" if known else "there are no verdicts"
+            raise ValueError(f"it has a sentence for '{more}', but of {self.kind} {told}")
         # only shares of galaxies have a margin within which entries can be equivalent
         is_share = not self.metric or self.metric.endswith("accuracy")
         needed = [self.asserts] if self.asserts else [v for v in known if v != "equivalent" or is_share]

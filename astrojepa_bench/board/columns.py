@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -236,3 +237,10 @@ def _metrics_in(facts: Iterable[object]) -> tuple[Metric, ...]:
         with suppress(ValidationError, ContractError):
             found.append(_METRIC.validate_python(each))
     return tuple(found)
+
+
+def mean_cost(runs: Iterable[RunRecord], field: str) -> float | None:
+    """Average a cost over the runs in which it was measured; None where it was in none."""
+    found = [getattr(run.cost, field) for run in runs if run.status in SCORED]
+    known = [float(value) for value in found if value is not None]
+    return fmean(known) if known else None

@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from statistics import fmean
 
-from astrojepa_bench.board.columns import Versions, newest_versions
+from astrojepa_bench.board.columns import Versions, mean_cost, newest_versions
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather
 from astrojepa_bench.board.factors import factor_effects
@@ -16,8 +15,9 @@ from astrojepa_bench.board.families import Entries
 from astrojepa_bench.board.judge import comparable_entries
 from astrojepa_bench.board.named import KINDS, EntryName, encoder_of, find_entries, read_name, unknown_name
 from astrojepa_bench.board.rules import Rules
+from astrojepa_bench.board.statistics import POINTS
 from astrojepa_bench.board.table import Board, Section
-from astrojepa_bench.board.text import section_title
+from astrojepa_bench.board.text import interaction_text, section_title
 from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison, FactorEffect
 from astrojepa_bench.errors import ConfigError, DataError
 from astrojepa_bench.results.naming import differing, short
@@ -26,7 +26,6 @@ from astrojepa_bench.results.record import RunRecord
 FACTORS = re.compile("(masker|objective):")
 METRICS = ("linear.accuracy", "knn.accuracy")
 """Compared beside the headline, where both entries have them."""
-POINTS = 100.0
 MOST_OPTIONS = 6
 ALIKE = 0.005
 """Costs whose ratio is nearer to 1 than this are called equal."""
@@ -44,8 +43,8 @@ class Compared:
         effect, low, high: of `a` minus `b`, in points, with the interval that holds for the family.
         verdict: of `a`.
         sentence: all of this in plain English.
-        seeds_needed: seeds of each that would decide; None where it is decided or no number of seeds will.
-        galaxies_needed: test galaxies that would, where seeds will not.
+        seeds_needed: seeds of each that would show such a difference; None where it is decided or none will do.
+        galaxies_needed: test galaxies that would, with more seeds, where seeds alone do not.
         cost_ratio: training operations of `a` over those of `b`; None where one has none.
     """
 
@@ -158,12 +157,12 @@ def compared_in(section: Section, evidence: Evidence, found: Comparison) -> Comp
     labels = {row.entry_id: row.label for row in section.rows}
     names = labels[found.a], labels[found.b]
     low, high = POINTS * found.difference.low_family, POINTS * found.difference.high_family
-    spent = [fmean(run.cost.flops or 0.0 for run in each) for each in runs]
-    ratio = spent[0] / spent[1] if min(spent) > 0 else None
+    spent = [mean_cost(each, "flops") for each in runs]
+    ratio = spent[0] / spent[1] if spent[0] and spent[1] else None
     sentences = [
         _verdict(section, names, evidence, found),
         _galaxies(evidence, found),
-        _decided_by(evidence, found),
+        _decided_by(found),
         _cost(ratio),
         _options(*(each[0] for each in runs)),
     ]
@@ -210,14 +209,18 @@ def phrased_levels(
     against = rules.model_copy(update={"references": {**rules.references, factor: reference}})
     for each in factor_effects([("", evidence)], against):
         if (each.factor, each.level, each.reference) == (factor, level, reference):
-            return each, _phrased(section, each, rules.alpha)
+            return each, _phrased(section, each, rules.alpha, evidence.higher_is_better)
     raise DataError(f"no complete grid holds both '{a}' and '{b}'")
 
 
-def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
+def _phrased(section: Section, each: FactorEffect, alpha: float, higher_is_better: bool) -> Compared:
     """Phrase the effect of a level of a factor."""
     title = section_title(section)
-    verdict = "undecided" if each.p_holm >= alpha else "better" if each.effect > 0 else "worse"
+    verdict = (
+        "undecided" if each.p_holm >= alpha
+        else "better" if (each.effect > 0) == higher_is_better
+        else "worse"
+    )  # fmt: skip
     words = {"undecided": "cannot be told from", "better": "is better than", "worse": "is worse than"}[
         verdict
     ]
@@ -229,10 +232,7 @@ def _phrased(section: Section, each: FactorEffect, alpha: float) -> Compared:
         f"for all effects of the factor at once, p = {each.p_holm:.2g} after Holm's adjustment within the factor."
     )
     if each.hides_differences(alpha):
-        sentence += (
-            f" The average hides differences: what it does depends on the block (interaction p = "
-            f"{each.p_interaction:.2g})."
-        )
+        sentence += f" {interaction_text(each)}"
     return Compared(
         title, each.level, each.reference, "factor", each.metric, effect, low, high, verdict, sentence
     )
@@ -297,21 +297,17 @@ def _galaxies(evidence: Evidence, found: Comparison) -> str:
     return f"It covers other seeds and other galaxies than the {galaxies}."
 
 
-def _decided_by(evidence: Evidence, found: Comparison) -> str:
+def _decided_by(found: Comparison) -> str:
     """Phrase what would decide an undecided pair."""
     if found.verdict != "undecided":
         return ""
     low, high = (found.difference.low_family, found.difference.high_family)
     excluded = f"A difference of up to {POINTS * max(abs(low), abs(high)):.1f} points is not excluded."
-    if found.seeds_needed is not None:
-        sought = POINTS * max(abs(found.difference.difference), evidence.margin)
-        return f"{excluded} About {found.seeds_needed} seeds of each would show one of {sought:.1f} points."
-    if found.galaxies_needed is not None:
-        return (
-            f"{excluded} No number of seeds will tell, the test set is too small: about "
-            f"{found.galaxies_needed:,} test galaxies would."
-        )
-    return excluded
+    if found.needed is None:
+        return excluded
+    few = "No number of seeds will tell, the test set is too small: " if found.needed.galaxies else ""
+    words = found.needed.in_words()
+    return f"{excluded} {few}{words if few else words[0].upper() + words[1:]}."
 
 
 def _cost(ratio: float | None) -> str:

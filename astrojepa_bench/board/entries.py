@@ -10,7 +10,7 @@ from typing import Any
 
 from astrojepa_bench.board.columns import ACCURACY, LIFT, Column, Versions
 from astrojepa_bench.board.composite import Composite
-from astrojepa_bench.board.evidence import scored
+from astrojepa_bench.board.evidence import scored, summary_of
 from astrojepa_bench.board.families import Entries, group_of, own_floor
 from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.statistics import Summary, summarise
@@ -118,11 +118,7 @@ def make_row(
     measured = {c.key: scored(trained, versions, c.key) for c in columns if c.place == "scores"}
     measured[rules.headline] = scored(trained, versions, rules.headline)
     cells = {key: summarise(found) for key, found in counted.items() if found}
-    cells |= {
-        key: summarise([score.value for _, score in found], [score.item_se for _, score in found])
-        for key, found in measured.items()
-        if found
-    }
+    cells |= {key: summary_of([score for _, score in found]) for key, found in measured.items() if found}
     if lift is not None:
         cells[LIFT.key] = lift
     return Row(

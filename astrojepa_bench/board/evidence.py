@@ -19,13 +19,12 @@ from astrojepa_bench.board.inference import (
     SeedScores,
     compare_family,
     fit_prior,
-    galaxies_needed,
     moderated,
-    seeds_needed,
 )
+from astrojepa_bench.board.power import Needed, needed
 from astrojepa_bench.board.preferences import Preferences, Scored, preferences
 from astrojepa_bench.board.rules import Rules
-from astrojepa_bench.board.statistics import added
+from astrojepa_bench.board.statistics import Summary, added, summarise
 from astrojepa_bench.board.verdicts import EXPLORATORY, Comparison
 from astrojepa_bench.errors import DataError
 from astrojepa_bench.results.record import SCORED, RecordedScore, RunRecord
@@ -133,26 +132,17 @@ class Evidence:
         a, b = difference.a, difference.b
         return Comparison(
             a, b, family, self.metric, difference,
-            *(self._needed(difference, of) if difference.verdict == "undecided" else (None, None)),
+            self._needed(difference, of) if difference.verdict == "undecided" else None,
             is_borrowed=self.preferences.is_borrowed((a, b)),
             covers_galaxies=self.preferences.galaxies is not None,
         )  # fmt: skip
 
-    def _needed(self, difference: Difference, of: int) -> tuple[int | None, int | None]:
-        """Count the seeds, or else the test galaxies, that would find a difference of this size, margin at least.
-
-        A smaller one than the margin is of no consequence, and need not be found.
-        """
-        a, b = self.scores[difference.a], self.scores[difference.b]
+    def _needed(self, difference: Difference, of: int) -> Needed | None:
+        """Count what would show a difference of this size, margin at least: a smaller one is of no consequence."""
         effect = max(abs(difference.difference), self.margin)
+        a, b = self.scores[difference.a], self.scores[difference.b]
         test_set = self.preferences.between(difference.a, difference.b)
-        sd = math.sqrt((a.var + b.var) / 2)
-        seeds = seeds_needed(effect, sd, comparisons=of, galaxies_part=test_set.part, alpha=self.alpha)
-        if seeds is not None:
-            return max(seeds, min(a.n, b.n) + 1), None
-        if effect == 0 or not test_set.var_gal:
-            return None, None
-        return None, galaxies_needed(effect, test_set.var_gal, comparisons=of, alpha=self.alpha)
+        return needed(a, b, test_set, effect, comparisons=of, alpha=self.alpha)
 
 
 def gather(entries: Entries, versions: Versions, rules: Rules, metric: str) -> Evidence | None:
@@ -203,3 +193,8 @@ def scored(runs: Iterable[RunRecord], versions: Versions, metric: str) -> Scored
             scores = (s for s in run.scores if (s.evaluator, s.metric) == (evaluator, name))
             found += [(run, s) for s in scores if s.evaluator_version == versions.get(evaluator)][:1]
     return found
+
+
+def summary_of(scores: Sequence[RecordedScore]) -> Summary:
+    """Summarise the scores of one entry in one metric, one a seed; where all agree, by what its galaxies tell."""
+    return summarise([score.value for score in scores], [score.item_se for score in scores])

@@ -25,11 +25,12 @@ _NOTE = (
     "Every sentence with a number below is bound to a comparison in `claims.toml`. `astrojepa-bench leaderboard "
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
     "are in points (hundredths), with a 95 % interval that holds for all differences of their family at once (of "
-    "an average over objectives: for all levels of the factor), or for that difference alone where a sentence is "
-    "*exploratory*. "
+    "an average over objectives or maskers: for all levels of the factor), or for that difference alone where a "
+    "sentence is *exploratory*. "
     "Verdicts follow Holm's steps and one-sided tests of equality, intervals Bonferroni's, which are wider: one "
-    "may just reach 0 beside *above*, or beyond the margin beside *equal*. *About N seeds would decide*: were the "
-    "difference what it looks like, so many would show it four times in five."
+    "may just reach 0 beside *above*, or beyond the margin beside *equal*. *About N seeds of each would show one "
+    "of d points*: were that the true difference, so many would show it four times in five; d is what the "
+    "difference looks like or, where that is smaller, the least that matters."
 )
 MOST_COLUMNS = 6
 _MARKED = re.compile(r"(<!-- claim:([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
@@ -174,7 +175,9 @@ def _table(table: NumberTable, checker: Checker) -> str:
     lines = []
     for text in table.entries:
         row = rows[checker.entry(section, text)]
-        cells = (row.cells.get(column.key) or checker.summary(row.entry_id, column) for column in shown)
+        cells = (
+            row.cells.get(column.key) or checker.summary(section, row.entry_id, column) for column in shown
+        )
         written = (_cell(column, cell, row) for column, cell in zip(shown, cells, strict=True))
         lines.append([markdown_code(row.label), str(len(row.seeds)), *written])
     heads = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from astrojepa_bench.board.columns import described_metrics, newest_versions, of_one_setting
 from astrojepa_bench.board.entries import by_entry
-from astrojepa_bench.board.statistics import Summary, summarise
+from astrojepa_bench.board.evidence import summary_of
+from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.evaluators.sets import CORE
 from astrojepa_bench.metric import Metric, description_of
@@ -122,7 +123,7 @@ def _line(metric: str, said: Sequence[Sequence[Mapping[str, RecordedScore]]]) ->
     found = [[scores[metric] for scores in runs if metric in scores] for runs in said]
     every = [score for scores in found for score in scores]
     chance = [score.chance for score in every if score.chance is not None]
-    cells = tuple(summarise([score.value for score in scores]) if scores else None for scores in found)
+    cells = tuple(summary_of(scores) if scores else None for scores in found)
     return MetricLine(
         metric, every[0].higher_is_better, (min(chance), max(chance)) if chance else None, cells
     )

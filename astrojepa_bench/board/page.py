@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from astrojepa_bench.board.certificate import HEADINGS, INTRODUCTION, TITLE, SimulatorCertificate
+from astrojepa_bench.board.certificate import (
+    HEADINGS,
+    INTRODUCTION,
+    TITLE,
+    SimulatorCertificate,
+    in_common,
+    means_of,
+    places_of,
+)
 from astrojepa_bench.board.charts import (
     Agreement,
     CostPoint,
@@ -29,11 +37,9 @@ from astrojepa_bench.board.charts import (
     heat_map,
 )
 from astrojepa_bench.board.citation import citation
-from astrojepa_bench.board.columns import ACCURACY, Column
+from astrojepa_bench.board.columns import ACCURACY, Column, mean_cost
 from astrojepa_bench.board.drawings import Axis
-from astrojepa_bench.board.entries import Row, was_trained
-from astrojepa_bench.board.inference import ALPHA
-from astrojepa_bench.board.page_details import mean_cost
+from astrojepa_bench.board.entries import was_trained
 from astrojepa_bench.board.page_rows import (
     PageRow,
     frame_of,
@@ -48,6 +54,7 @@ from astrojepa_bench.board.text import (
     awaited,
     headline_name,
     headline_of,
+    interaction_text,
     runs_by_row,
     section_facts,
     section_title,
@@ -59,7 +66,7 @@ from astrojepa_bench.board.text import (
 from astrojepa_bench.board.verdicts import FactorEffect, TrackRecord
 from astrojepa_bench.escaping import plain_value
 from astrojepa_bench.groups import SELF_SUPERVISED, TOLD_BY_MEASUREMENTS, USES_LABELS
-from astrojepa_bench.results.record import SCORED, RunRecord
+from astrojepa_bench.results.record import SCORED
 from astrojepa_bench.suites import Published
 
 CURVE_POINTS_OF_THE_PAGE = 50_000  # shared by all curves, so that the page of a large board stays readable
@@ -166,11 +173,11 @@ def html_page(
         sections=sections,
         awaited=awaited(board),
         first=max(range(len(sections)), key=lambda at: len(sections[at].rows), default=0),
-        agreements=agreements(board, names),
+        agreements=agreements(board),
         certified=certified,
         certifying=(TITLE, INTRODUCTION, HEADINGS),
-        effects=_effects(board.factors, shared),
-        warnings=_interactions(board.factors, shared),
+        effects=_effects(board.factors, shared, board.rules.alpha),
+        warnings=_interactions(board.factors, shared, board.rules.alpha),
         forecasts=_forecasts(board.track_record),
         findings=list(findings),
         has_findings=has_findings,
@@ -200,8 +207,8 @@ def page_section(board: Board, section: Section, title: str, anchor: str, points
         chance="" if chance is None else f"{headline.number(chance)} ({headline.title})",
         reference="" if reference is None else f"untrained {usual}, {headline.number(reference)}",
         heat=_heat(section, headline),
-        effects=_effects(factors, headline),
-        warnings=_interactions(factors, headline),
+        effects=_effects(factors, headline, board.rules.alpha),
+        warnings=_interactions(factors, headline, board.rules.alpha),
         cost=_cost(board, section, headline),
         notes=tuple(dict.fromkeys([*section.notes, *(verdicts.notes if verdicts else ())])),
         unranked=tuple(unranked_reasons(section)), skipped=tuple(skipped_reasons(section)),
@@ -280,33 +287,29 @@ def _heat(section: Section, headline: Column) -> HeatMap | None:
     )
 
 
-def _effects(effects: Iterable[FactorEffect], headline: Column) -> Forest | None:
+def _effects(effects: Iterable[FactorEffect], headline: Column, alpha: float) -> Forest | None:
     """Draw what each level of a factor gains over its reference."""
     return forest(
         [
             (
-                f"{each.level} − {each.reference}" + "*" * each.hides_differences(ALPHA),
+                f"{each.level} − {each.reference}" + "*" * each.hides_differences(alpha),
                 headline.scale * each.effect,
                 headline.scale * each.low_family, headline.scale * each.high_family,
                 f"{headline.number(each.effect, '+')} "
                 f"[{headline.number(each.low_family)}, {headline.number(each.high_family)}]",
-                each.p_holm < ALPHA,
+                each.p_holm < alpha,
             )
             for each in effects if each.metric == headline.key
         ]
     )  # fmt: skip
 
 
-def _interactions(effects: Iterable[FactorEffect], headline: Column) -> tuple[str, ...]:
+def _interactions(effects: Iterable[FactorEffect], headline: Column, alpha: float) -> tuple[str, ...]:
     """Warn of factors whose effect depends on the rest, so that their average hides differences."""
     telling = {
-        each.factor: each for each in effects if each.metric == headline.key and each.hides_differences(ALPHA)
+        each.factor: each for each in effects if each.metric == headline.key and each.hides_differences(alpha)
     }
-    return tuple(
-        f"* The effect of the {factor} depends on what it is combined with (p = {each.p_interaction:.3f}): "
-        "the average hides differences."
-        for factor, each in telling.items()
-    )
+    return tuple(f"* {interaction_text(each)}" for each in telling.values())
 
 
 def _cost(board: Board, section: Section, headline: Column) -> Scatter | None:
@@ -339,38 +342,27 @@ def _cost(board: Board, section: Section, headline: Column) -> Scatter | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two tabs whose entries are compared: their titles, and how far they agree."""
+    """Two places whose entries are compared: their titles, and how far they agree."""
 
     first: str
     second: str
     found: Agreement
 
 
-def agreements(board: Board, titles: Sequence[str]) -> list[Pair]:
-    """Compare how sections of different galaxies order the contestants that stand in both."""
-    placed = [
-        (title, section, headline_of(section), _by_name(section, runs_by_row(board, section)))
-        for title, section in zip(titles, board.sections, strict=True)
-    ]
-    pairs = list[Pair]()
-    for (first, a, one, here), (second, b, two, there) in itertools.combinations(placed, 2):
-        if a.fingerprint == b.fingerprint:
+def agreements(board: Board) -> list[Pair]:
+    """Compare how different galaxies order the contestants that stand on both, as the certificates do."""
+    places, pairs = places_of(board), list[Pair]()
+    means = {key: means_of(board, found) for key, found in places.items()}
+    for one, other in itertools.combinations(places, 2):
+        (a, *_), (b, *_) = places[one], places[other]
+        x, y = headline_of(a), headline_of(b)
+        shared = in_common(means[one], means[other])[1].get(x.key, ())
+        if one[0] == other[0] or one[2:] != other[2:] or x.key != y.key:
             continue
-        points = {
-            name: (one.scale * here[name].cells[one.key].mean, two.scale * there[name].cells[two.key].mean)
-            for name in sorted(here.keys() & there.keys())
-            if one.key in here[name].cells and two.key in there[name].cells
-        }
-        objectives = {name: here[name].objective for name in points}
-        found = agreement(points, (one.title, two.title), objectives)
+        here, there = means[one][x.key], means[other][x.key]
+        points = {entry: (x.scale * here[entry][0], y.scale * there[entry][0]) for entry in shared}
+        objectives = {entry: here[entry][2] for entry in shared}
+        found = agreement(points, (x.title, y.title), objectives)
+        first, second = (f"{each.title}, budget {each.budget}" for each in (a, b))
         pairs += [Pair(first, second, found)] if found else []
     return pairs
-
-
-def _by_name(section: Section, runs: Sequence[Sequence[RunRecord]]) -> dict[str, Row]:
-    """Find ranked contestants by the names and options of their components; of namesakes, none."""
-    named: dict[str, list[Row]] = {}
-    for row, own in zip(section.rows, runs, strict=True):
-        if row.rank is not None:
-            named.setdefault(own[0].title, []).append(row)
-    return {name: rows[0] for name, rows in named.items() if len(rows) == 1}

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from astrojepa_bench.board.columns import mean_cost
 from astrojepa_bench.board.composite import Composite
 from astrojepa_bench.board.drawings import Curves, curves
 from astrojepa_bench.board.entries import Row
@@ -117,13 +118,6 @@ def _composite_text(found: Composite) -> str:
         f"On the way from its untrained encoder (0) to one trained with labels (1), by the mean of "
         f"{len(found.parts)} metrics: {share}. A description, no verdict."
     )
-
-
-def mean_cost(runs: Iterable[RunRecord], field: str) -> float | None:
-    """Average a cost over the runs in which it was measured; None where it was in none."""
-    found = [getattr(run.cost, field) for run in runs if run.status in SCORED]
-    known = [float(value) for value in found if value is not None]
-    return statistics.fmean(known) if known else None
 
 
 def quantity(value: float, unit: str) -> str:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from astrojepa_bench.board.columns import LIFT, Column
+from astrojepa_bench.board.columns import LIFT, Column, mean_cost
 from astrojepa_bench.board.drawings import Axis, Bar, Strip, axis_over, strip
 from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.metrics import MetricGroup, metric_groups
-from astrojepa_bench.board.page_details import PageDetails, details_of, mean_cost, quantity
+from astrojepa_bench.board.page_details import PageDetails, details_of, quantity
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import Board, Section
 from astrojepa_bench.board.text import (
@@ -231,10 +231,5 @@ def _comparison(frame: Frame, entry: str, each: Comparison) -> tuple[str, str]:
 
 
 def _what_would_tell(each: Comparison) -> str:
-    if each.verdict != "undecided":
-        return ""
-    if each.seeds_needed is not None:
-        return f"; {each.seeds_needed} seeds each would tell"
-    if each.galaxies_needed is not None:
-        return f"; no number of seeds will tell, {each.galaxies_needed:,} test galaxies would"
-    return ""
+    """Tell what would decide an undecided pair."""
+    return f"; {each.needed.in_words()}" if each.verdict == "undecided" and each.needed else ""

@@ -301,7 +301,7 @@ def data(board: Board, certified: Sequence[SimulatorCertificate] = ()) -> str:
         "sections": [_section_data(section) for section in board.sections],
         "factors": [factor_facts(effect) for effect in board.factors],
         "certificates": [certificate_facts(each) for each in certified],
-        "track_record": dataclasses.asdict(board.track_record),
+        "track_record": board.track_record.facts(),
         "runs": [
             {"run_id": r.run_id, "entry_id": r.entry_id, "status": r.status, "sha256_16": board.hash_of(r)}
             for r in board.records

@@ -18,6 +18,7 @@ from scipy.stats import t as student_t
 from astrojepa_bench.metric import Z, binomial_se
 
 CONFIDENCE = 0.95
+POINTS = 100.0  # of a fraction
 LEAST_SHARED = 5  # entries that two data sets share, below which a correlation says nothing
 LEAST_LEFT = 3  # entries without one group, below which they have no order to speak of
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from astrojepa_bench.board.columns import ACCURACY, Column
 from astrojepa_bench.board.entries import Row
 from astrojepa_bench.board.table import Board, Section
+from astrojepa_bench.board.verdicts import FactorEffect
 from astrojepa_bench.results.record import RunRecord
 
 CHANCE = "chance"
 NOTHING = "–"
 FIXED = ("#", "entry", "seeds", "status")
 PLACES = {"floor": "floor", "ceiling": "ceiling²"}
+LEAST_P = 0.001  # smaller ones are said to be smaller than that
 STANDING_OUT = ("equal", "inside")  # what a run that was repeated elsewhere may come out as
 
 
@@ -123,6 +125,13 @@ def runs_by_row(board: Board, section: Section) -> list[list[RunRecord]]:
 
 
 # --- names without what most entries share ------------------------------------------------------------------
+
+
+def interaction_text(effect: FactorEffect) -> str:
+    """Tell that levels of a factor differ otherwise from block to block; the test is of all levels at once."""
+    p, other = effect.p_interaction or 0.0, {"masker": "objective", "objective": "masker"}[effect.factor]
+    small = f"p = {p:.3f}" if p >= LEAST_P else f"p < {LEAST_P}"
+    return f"What the {effect.factor} does depends on the {other} (interaction {small}), which averages hide."
 
 
 def usual_encoder(section: Section) -> str:

@@ -27,18 +27,14 @@ def track_record(entries: Entries, versions: Versions, rules: Rules) -> TrackRec
     if early is None:
         return TrackRecord()
     later = {entry: each[FIRST:] for entry, each in runs.items() if len(each) > FIRST}
-    inside = list[bool]()
+    found = list[tuple[int, int]]()
     for entry, each in later.items():
         low, high = forecast(early.scores[entry], early.prior, rules.alpha)
-        inside += [low <= score.value <= high for _, score in scored(each, versions, rules.headline)]
-    return TrackRecord(len(inside), sum(inside), len(later))
+        inside = [low <= score.value <= high for _, score in scored(each, versions, rules.headline)]
+        found.append((len(inside), sum(inside)))
+    return TrackRecord(tuple(found))
 
 
 def total(records: Iterable[TrackRecord]) -> TrackRecord:
-    """Add track records of several sections up."""
-    found = list(records)
-    return TrackRecord(
-        forecasts=sum(each.forecasts for each in found),
-        inside=sum(each.inside for each in found),
-        entries=sum(each.entries for each in found),
-    )
+    """Put the track records of several sections together."""
+    return TrackRecord(tuple(entry for each in records for entry in each.by_entry))

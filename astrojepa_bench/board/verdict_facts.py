@@ -22,7 +22,7 @@ def verdict_facts(verdicts: Verdicts) -> dict[str, Any]:
         "lifts": {entry: _comparison(each) for entry, each in verdicts.lifts.items()},
         "comparisons": [_comparison(each) for each in verdicts.comparisons if each.family != "lift"],
         "factors": [factor_facts(each) for each in verdicts.factors],
-        "track_record": asdict(verdicts.track_record),
+        "track_record": verdicts.track_record.facts(),
         "notes": list(verdicts.notes),
     }
 

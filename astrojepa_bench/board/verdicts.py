@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scipy.stats import t as student_t
+
 from astrojepa_bench.board.inference import Difference
+from astrojepa_bench.board.power import Needed
+from astrojepa_bench.board.statistics import CONFIDENCE, wilson
 
 EXPLORATORY = "exploratory"
 """The family of a pair that stands in none: it gets an interval, and no verdict."""
@@ -21,8 +26,8 @@ class Comparison:
             for a pair in none, which gets no verdict.
         metric: `evaluator.metric`.
         difference: with its interval and verdict, as fractions.
-        seeds_needed: seeds of each entry that would decide an undecided pair; None where no number of seeds will.
-        galaxies_needed: test galaxies that would, where seeds do not.
+        needed: what would show a difference of an undecided pair; None where it is decided, and where nothing is
+            known of that.
         is_borrowed: whether the galaxies' own part had to be taken from the constants of the suite.
         covers_galaxies: whether the interval holds for other test galaxies too; not for a metric of whose galaxies
             neither the records nor the suite know anything.
@@ -33,8 +38,7 @@ class Comparison:
     family: str
     metric: str
     difference: Difference
-    seeds_needed: int | None
-    galaxies_needed: int | None
+    needed: Needed | None
     is_borrowed: bool
     covers_galaxies: bool = True
 
@@ -42,6 +46,16 @@ class Comparison:
     def verdict(self) -> str:
         """The verdict of the family, or `exploratory`."""
         return EXPLORATORY if self.family == EXPLORATORY else self.difference.verdict
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds of each that would show a difference with the test galaxies there are; None where none will."""
+        return self.needed.seeds if self.needed and self.needed.galaxies is None else None
+
+    @property
+    def galaxies_needed(self) -> int | None:
+        """Test galaxies that would, where seeds alone do not."""
+        return self.needed.galaxies if self.needed else None
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class FactorEffect:
         low_family, high_family: interval that holds for all effects of the factor at once (Bonferroni).
         p_holm: adjusted within the factor.
         blocks: what it was averaged over, e.g. the objectives that stand with every level.
-        p_interaction: of no interaction with the blocks; below 0.05 the average hides differences.
+        p_interaction: of no interaction of the factor, all its levels at once, with the blocks.
         is_borrowed: whether the galaxies' own part had to be taken from the constants of the suite.
     """
 
@@ -76,7 +90,7 @@ class FactorEffect:
     is_borrowed: bool = False
 
     def hides_differences(self, alpha: float) -> bool:
-        """Return whether it differs from block to block, so that the average describes none of them."""
+        """Return whether the factor does different things in different blocks, which its averages hide."""
         return self.p_interaction is not None and self.p_interaction < alpha
 
 
@@ -85,14 +99,43 @@ class TrackRecord:
     """Whether the board's own forecasts came true.
 
     Attributes:
-        forecasts: later seeds that were forecast from the first three of their entry.
-        inside: how many of them fell inside the 95 % prediction interval.
-        entries: how many entries they are of; all forecasts of one rest on the same three seeds.
+        by_entry: of each entry how many later seeds were forecast from its first three, and how many of them fell
+            inside the 95 % prediction interval.
     """
 
-    forecasts: int = 0
-    inside: int = 0
-    entries: int = 0
+    by_entry: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def forecasts(self) -> int:
+        """How many there were."""
+        return sum(made for made, _ in self.by_entry)
+
+    @property
+    def inside(self) -> int:
+        """How many came true."""
+        return sum(inside for _, inside in self.by_entry)
+
+    def facts(self) -> dict[str, int]:
+        """Return the counts, as `board.json` has them."""
+        return {"forecasts": self.forecasts, "inside": self.inside, "entries": len(self.by_entry)}
+
+    def interval(self) -> tuple[float, float]:
+        """Compute the 95 % interval of the share that comes true, for other entries.
+
+        All forecasts of one entry rest on the same three seeds, and miss together: the interval is that of whole
+        entries, and never narrower than if each forecast were a trial of its own.
+
+        Source: proportions in cluster samples (Cochran 1977, Sampling Techniques, section 3.12), Student's t of the
+        number of entries less one; Wilson 1927 (J. Am. Stat. Assoc. 22, 209) for single trials.
+        """
+        k, count = len(self.by_entry), self.forecasts
+        share = self.inside / count
+        if k == 1:
+            return wilson(share, 1)
+        low, high = wilson(share, count)
+        squares = math.fsum((inside - share * made) ** 2 for made, inside in self.by_entry)
+        half = float(student_t.ppf((1 + CONFIDENCE) / 2, k - 1)) * math.sqrt(k / (k - 1) * squares) / count
+        return min(low, share - half), max(high, share + half)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ import tune
 from experiment import CURVES, HERE, TRIALS
 from tabulate import tabulate
 
-from astrojepa_bench.board.compare import POINTS, entries_of, newest_of
+from astrojepa_bench.board.compare import entries_of, newest_of
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import gather
 from astrojepa_bench.board.render import read_board
+from astrojepa_bench.board.statistics import POINTS
 from astrojepa_bench.errors import BenchError, DataError
 from astrojepa_bench.results.naming import short, titled
 

@@ -88,6 +88,30 @@ def test_what_counts(both):
     assert rho(on_both)["linear.accuracy"] == (1.0, 8)
 
 
+def test_other_code_is_another_contestant(both):
+    """A recipe that was changed between two places is no one entry, whatever its name."""
+    newer = {"chain": {"objective": {"own": "v2"}, "dataset": {"own": "v9"}}}
+    seven = [both("sim", at) for at in range(7)] + [both("real", at, **newer) for at in range(2)]
+    rest = [both("real", at, chain={**newer["chain"], "objective": {"own": "v1"}}) for at in range(2, 7)]
+
+    assert rho([*seven, *rest])["linear.accuracy"] == (1.0, 5)  # code of the data set is not the entry's
+
+
+def test_the_encoder_of_most_entries_counts_not_of_most_scores(both):
+    """Five entries with one encoder and many metrics, six with another and few."""
+
+    def scored(place, at):
+        run = both(place, at)
+        more = [run.scores[0].model_copy(update={"metric": f"m{i}"}) for i in range(9)]
+        return run.model_copy(update={"scores": [*run.scores, *more]})
+
+    many = [scored(place, at) for place in ("sim", "real") for at in range(5)]
+    most = [both(place, at, encoder="wide") for place in ("sim", "real") for at in range(6)]
+    (found,) = certificates(build_board([*many, *most]))
+
+    assert (found.encoder, found.lines[0].found.n) == ("wide", 6)
+
+
 def test_too_few_or_another_budget_make_none(both):
     """Four entries say nothing, nor do runs that saw another number of images."""
     assert certificates(build_board([both(place, at) for place in ("sim", "real") for at in range(4)])) == ()
@@ -115,8 +139,8 @@ def test_it_stands_on_every_page(both, tmp_path):
 
 
 def test_boards_without_a_simulator_say_nothing_of_it(six_entries):
-    """Neither a heading nor a table."""
+    """Neither a heading nor a table, though there are eight entries to compare."""
     board = build_board(six_entries)
     assert certificates(board) == ()
-    assert "order contestants" not in page(board)
-    assert json.loads(data(board))["certificates"] == []
+    assert "order contestants" not in page(board, certified=certificates(board))
+    assert json.loads(data(board, certificates(board)))["certificates"] == []

@@ -160,7 +160,7 @@ def test_a_table_that_cannot_be_made_is_a_fault_and_no_crash(world, claims, tmp_
 
 
 def test_an_average_says_where_it_hides_differences(world, tmp_path):
-    """One masker that helps one objective alone is worth nothing on average that holds for any."""
+    """One masker that helps one objective alone; the test is of all maskers, and the sentence of them."""
     claims = make(TEXT.replace("over {blocks}.", "over {blocks}.{interaction}"), tmp_path)
     alike, unlike = (
         checker(world(shift), claims).checked()[2].sentence
@@ -168,7 +168,9 @@ def test_an_average_says_where_it_hides_differences(world, tmp_path):
     )
 
     assert alike == "`brightness` is worth +0.0 over alpha, beta, gamma."
-    assert unlike.endswith(" It depends on the objective (interaction p < 0.001), which the average hides.")
+    assert unlike.endswith(
+        " What the masker does depends on the objective (interaction p < 0.001), which averages hide."
+    )
 
 
 def test_tables_take_headings_and_say_which_cells_rest_on_fewer_seeds(world, tmp_path):

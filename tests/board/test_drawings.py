@@ -153,11 +153,11 @@ def test_forest_holds_zero_and_all_intervals():
 
 
 def points_of(ranks):
-    return {str(i): (float(i), float(rank)) for i, rank in enumerate(ranks)}
+    return {(str(i), ""): (float(i), float(rank)) for i, rank in enumerate(ranks)}
 
 
 def drawn(points):
-    return agreement(points, ("x", "y"), {name: name for name in points})
+    return agreement(points, ("x", "y"), {entry: entry[0] for entry in points})
 
 
 def test_agreement_is_spearmans():
@@ -181,7 +181,7 @@ def test_a_perfect_order_of_few_is_not_certain():
     assert few.low < 0.5
     assert 0.99 < many.low < 1
     assert drawn(points_of(range(LEAST_SHARED - 1))) is None
-    assert drawn({str(i): (1.0, float(i)) for i in range(9)}) is None
+    assert drawn({(str(i), ""): (1.0, float(i)) for i in range(9)}) is None
     assert drawn(points_of(range(9))).entries == 9
 
 

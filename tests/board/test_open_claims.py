@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_the_records_choose_the_sentence(world, seeds, by, verdict):
     assert (found.fault, found.settled) == ("", verdict)
     assert found.sentence.startswith(f"{verdict}: {'-' if found.sentence.split()[1][0] == '-' else '+'}")
     assert ", 2, " in found.sentence
-    assert ("seeds of each." in found.sentence) is (verdict == "undecided")
+    assert ("seeds of each would show one of" in found.sentence) is (verdict == "undecided")
 
 
 def test_a_verdict_that_moved_is_named(world):
@@ -252,26 +253,23 @@ FIGURE = {"on": "", "says": "{value} % [{low}, {high}]", "at_least": 80}
 
 
 def test_numbers_of_other_files(world, tmp_path):
-    """Of JSON by keys, of CSV by row and column; a file that changed breaks the sentence."""
-    (tmp_path / "noise.json").write_text(
-        json.dumps({"ceiling": {"accuracy": 0.912, "interval": [0.9, 0.92]}})
-    )
-    found = {"file": "noise.json", "value": "ceiling.accuracy", "low": "ceiling.interval.0", "scale": 100}
+    """By keys and places in lists; a file that changed breaks the sentence."""
+    path = tmp_path / "noise.json"
+    path.write_text(json.dumps({"ceiling": {"accuracy": 91.2, "interval": [90, 92]}}))
+    found = {"file": "noise.json", "value": "ceiling.accuracy", "low": "ceiling.interval.0"}
     assert told(world(), tmp_path, figure=found, **FIGURE).sentence == "91.2 % [90.0, 91.2]"
-    (tmp_path / "noise.json").write_text(json.dumps({"ceiling": {"accuracy": 0.7, "interval": [0.6]}}))
-    assert "at least 80, the records say 60.0" in told(world(), tmp_path, figure=found, **FIGURE).fault
-
-    (tmp_path / "t.csv").write_text("name,share\na,81.5\nb,82\nb,83\n")
-    asked = {"file": "t.csv", "value": "share", "where": {"name": "a"}}
-    assert told(world(), tmp_path, figure=asked, **FIGURE).sentence == "81.5 % [81.5, 81.5]"
     wrong = {
-        "has 2 rows with name=b; name one": asked | {"where": {"name": "b"}},
-        "holds no number 'shares', but None": asked | {"value": "shares"},
-        "holds no number 'ceiling.interval.1', but None": found | {"value": "ceiling.interval.1"},
-        "lost.json cannot be read": asked | {"file": "lost.json"},
+        "holds no number 'ceiling.share', but None": found | {"value": "ceiling.share"},
+        "holds no number 'ceiling.interval.2', but None": found | {"value": "ceiling.interval.2"},
+        "lost.json cannot be read": found | {"file": "lost.json"},
     }
     for message, figure in wrong.items():
         assert message in told(world(), tmp_path, figure=figure, **FIGURE).fault
+
+    path.write_text(json.dumps({"ceiling": {"accuracy": 70, "interval": [60]}}))
+    assert "at least 80, the records say 60.0" in told(world(), tmp_path, figure=found, **FIGURE).fault
+    path.write_text(json.dumps({"ceiling": {"accuracy": math.nan, "interval": [60]}}))
+    assert "but nan" in told(world(), tmp_path, figure=found, **FIGURE).fault  # within no bounds
 
 
 @pytest.mark.parametrize(
@@ -283,15 +281,16 @@ def test_numbers_of_other_files(world, tmp_path):
         ),
         (
             {"compare": ("a+b", "a+c"), "says": {**FOUR, "best": "x"}},
-            "a sentence for 'best', and of compare the",
+            "a sentence for 'best', but of compare the",
         ),
         ({"compare": ("a+b", "a+c"), "says": {"better": "x"}, "asserts": "worse"}, "says nothing for worse"),
         (
             {"cost": ("a+b", "a+c"), "says": "x", "asserts": "better"},
             "asserts 'better' is no verdict of cost",
         ),
-        ({"entry": "a+b", "says": {"better": "x"}}, "of entry the it has no verdicts"),
-        ({"entry": "a+b", "says": "x", "at_least": 1, "seeds": 3}, "seeds belong to compare"),
+        ({"entry": "a+b", "says": {"better": "x"}}, "but of entry there are no verdicts"),
+        ({"entry": "a+b", "says": "x", "at_least": 1, "seeds": 3}, "seeds belongs to compare"),
+        ({"leads": "a", "says": "x", "at_least": 1, "metric": "knn.accuracy"}, "metric belongs to compare"),
         ({"entry": "a+b", "says": "x", "at_least": 1, "on": ""}, "it stands nowhere"),
         ({"agreement": "moon", "says": "x", "at_least": 0}, "'moon' is no place"),
     ],

@@ -14,6 +14,7 @@ from astrojepa_bench.board.columns import LIFT
 from astrojepa_bench.board.inference import Difference
 from astrojepa_bench.board.page import html_page
 from astrojepa_bench.board.page_details import run_command
+from astrojepa_bench.board.power import Needed
 from astrojepa_bench.board.render import page
 from astrojepa_bench.board.statistics import Summary
 from astrojepa_bench.board.table import build_board
@@ -77,15 +78,15 @@ def judged(six_entries):
         difference(best, floor, "better", 0.11, 0.05, 0.17),
         difference(best, second, "undecided", 0.04, -0.02, 0.1),
     )
-    lift = Comparison(best, floor, "lift", "linear.accuracy", better, None, None, True)
-    tie = Comparison(best, second, "masker", "linear.accuracy", open_, 17, None, True)
+    lift = Comparison(best, floor, "lift", "linear.accuracy", better, None, True)
+    tie = Comparison(best, second, "masker", "linear.accuracy", open_, Needed(0.04, 17), True)
     effect = FactorEffect(
         "masker", "brightness", "random", "linear.accuracy", effect=0.04, low=0.0, high=0.08, low_family=-0.02,
         high_family=0.1, p_holm=0.2, blocks=("alpha",), p_interaction=0.007,
     )  # fmt: skip
     verdicts = Verdicts(
         "linear.accuracy", {best: (1, 2), second: (1, 2)}, {best: "a", second: "ab"}, {best: lift}, (lift, tie),
-        (effect,), TrackRecord(40, 38), ("the galaxies' part is borrowed",),
+        (effect,), TrackRecord(((20, 20), (20, 18))), ("the galaxies' part is borrowed",),
     )  # fmt: skip
     told = {best: {LIFT.key: Summary(3, 0.11, None, 0.05, 0.17)}}
     rows = [
@@ -98,7 +99,9 @@ def judged(six_entries):
         for row in section.rows
     ]
     section = replace(section, rows=tuple(rows), verdicts=verdicts)
-    return replace(board, sections=(section,), factors=(effect,), track_record=TrackRecord(40, 38))
+    return replace(
+        board, sections=(section,), factors=(effect,), track_record=TrackRecord(((20, 20), (20, 18)))
+    )
 
 
 def test_every_entry_stands_on_the_page_once(six_entries, found):
@@ -197,12 +200,16 @@ def test_verdicts_are_written_as_ranges_and_letters(judged):
 
     assert "1–2" in text
     assert "+11.0 [5.0, 17.0]" in text
-    assert "undecided : +4.0 [-2.0, 10.0] against alpha + random; 17 seeds each would tell" in text
-    assert "undecided : -4.0 [-10.0, 2.0] against alpha + brightness; 17 seeds each would tell" in text
+    needs = "about 17 seeds of each would show one of 4.0 points"
+    assert f"undecided : +4.0 [-2.0, 10.0] against alpha + random; {needs}" in text
+    assert f"undecided : -4.0 [-10.0, 2.0] against alpha + brightness; {needs}" in text
     assert "better : +11.0 [5.0, 17.0] against untrained + none" in text
     assert "worse : -11.0 [-17.0, -5.0] against alpha + brightness" in text
     assert "brightness − random*" in text
-    assert "The effect of the masker depends on what it is combined with (p = 0.007)" in text
+    assert (
+        "* What the masker does depends on the objective (interaction p = 0.007), which averages hide."
+        in text
+    )
     assert "38 of 40 fell inside" in text
     assert "Effects of factors, over data sets" in text
     assert "the galaxies' part is borrowed" in text

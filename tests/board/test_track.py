@@ -28,7 +28,7 @@ def test_a_forecast_by_hand(make_run):
     records = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, *later])
 
     found = track_record(by_entry(records), newest_versions(records), QUIET)
-    assert found == TrackRecord(forecasts=4, inside=2, entries=1)
+    assert found == TrackRecord(((4, 2),))
     board = build_board(records, QUIET)
     assert board.track_record == found
     assert any(note.startswith("2 of 4 later seeds fell inside") for note in board.sections[0].notes)
@@ -39,9 +39,9 @@ def test_nothing_later_enters_a_forecast(make_run):
     quiet = runs_of(make_run, "alpha", [0.69, 0.70, 0.71, 0.9])
     wild = runs_of(make_run, "beta", [0.69, 0.70, 0.71, 0.1, 0.9])
 
-    assert track_record(by_entry(quiet), newest_versions(quiet), QUIET) == TrackRecord(1, 0, entries=1)
+    assert track_record(by_entry(quiet), newest_versions(quiet), QUIET) == TrackRecord(((1, 0),))
     both = [*quiet, *wild]
-    assert track_record(by_entry(both), newest_versions(both), QUIET) == TrackRecord(3, 0, entries=2)
+    assert track_record(by_entry(both), newest_versions(both), QUIET) == TrackRecord(((1, 0), (2, 0)))
 
 
 def test_three_seeds_make_no_forecast(make_run):
@@ -61,7 +61,7 @@ def test_a_board_of_three_and_twenty_seeds_counts_its_forecasts(make_run):
     ]
     found = track_record(by_entry(records), newest_versions(records), QUIET)
 
-    assert (found.forecasts, found.entries) == (85, 5)
+    assert [made for made, _ in found.by_entry] == [17] * 5
     assert 0.85 < found.inside / 85 <= 1
 
 
@@ -83,14 +83,40 @@ def test_forecasts_come_true_as_often_as_they_say(make_run):
 
 
 @pytest.mark.parametrize(
-    ("record", "verdict"),
+    ("inside", "verdict"),
     [
-        (TrackRecord(18, 15, entries=2), "kept"),  # eighteen trials would give .83 [.61, .94]
-        (TrackRecord(120, 70, entries=10), "missed"),
-        (TrackRecord(120, 120, entries=10), "kept"),
-        (TrackRecord(2000, 2000, entries=100), "wide"),
+        ((9, 6), "kept"),  # of nine each; as eighteen trials they would give .83 [.61, .94]
+        ((17, 17, 16, 17, 9), "kept"),  # one entry whose first seeds lay together
+        ((15, 13, 14, 12, 13), "missed"),
+        ((17,) * 5, "wide"),  # .95 ** 85 is .013
+        ((1,), "kept"),
     ],
 )
-def test_all_forecasts_of_an_entry_are_one_trial(record, verdict):
-    """They rest on the same three seeds, and miss together."""
-    assert forecasts(record).verdict == verdict
+def test_all_forecasts_of_an_entry_miss_together(inside, verdict):
+    """They rest on the same three seeds: the interval of the share is that of whole entries."""
+    made = 9 if len(inside) == 2 else 17 if len(inside) == 5 else 1
+    assert forecasts(TrackRecord(tuple((made, each) for each in inside))).verdict == verdict
+
+
+def test_the_interval_of_whole_entries_by_hand():
+    """Nine and six of nine: residuals of 1.5, so 12.7 sqrt(2 * 4.5) / 18 to either side."""
+    low, high = TrackRecord(((9, 9), (9, 6))).interval()
+    half = stats.t.ppf(0.975, 1) * math.sqrt(2 * 4.5) / 18
+
+    assert (low, high) == pytest.approx((15 / 18 - half, 15 / 18 + half))
+
+
+@pytest.mark.parametrize(("narrowed", "least", "most"), [(1.0, 0.0, 0.02), (0.5, 0.7, 1.0)])
+def test_forecasts_that_are_too_narrow_are_found(narrowed, least, most):
+    """Right ones are hardly ever called missed; of half the width most are, by five entries of twenty seeds."""
+    rng, missed, rounds, df = np.random.default_rng(1), 0, 200, 22
+    for _ in range(rounds):
+        first = rng.normal(size=(5, 3))
+        spread = np.sqrt((2 * first.var(axis=1, ddof=1) + 20 * rng.chisquare(20, 5) / 20) / df)
+        half = narrowed * stats.t.ppf(0.975, df) * spread * math.sqrt(4 / 3)
+        inside = np.abs(rng.normal(size=(5, 17)) - first.mean(axis=1)[:, None]) < half[:, None]
+        missed += (
+            forecasts(TrackRecord(tuple((17, int(each)) for each in inside.sum(axis=1)))).verdict == "missed"
+        )
+
+    assert least <= missed / rounds <= most
