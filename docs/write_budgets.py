@@ -24,6 +24,7 @@ import torch
 
 from astrojepa_bench.data.device import DeviceImages
 from astrojepa_bench.data.splitting.splits import split_shares
+from astrojepa_bench.errors import DataError
 from astrojepa_bench.plugin import Encoder, ImageSpec, Masker, Objective
 from astrojepa_bench.registry import Registry, load_registry
 from astrojepa_bench.streams import scoped_global
@@ -43,13 +44,20 @@ STEPS = 12  # of which the first is left out
 
 
 def table(registry: Registry) -> str:
-    """Return the table and the lines below it."""
+    """Return the table and the lines below it.
+
+    Raises:
+        DataError: the time of two cores was measured of another recipe than the one that is recommended.
+    """
     cores, small = json.loads(MEASURED.read_text()), BUDGETS["small"]
+    wanted, of = told(registry, small), {name: cores.get(name) for name in told(registry, small)}
+    if of != wanted:
+        raise DataError(f"{MEASURED.name} is of {of}, the recommended recipe is {wanted}; run with --measure")
     runs = recorded(registry)
     gpu_s = small.seen / median(each["cost"]["images_per_second"] for each in runs)
     cores_s = small.seen * cores["seconds_an_image"]
     then = int(median(each["training"]["images_seen"] // each["training"]["steps"] for each in runs))
-    batch = recipe_of(registry, small).recipe().batch_size
+    batch, entry = wanted["batch_size"], wanted["entry"]
     yardstick = small.seen * count_image(encoder_of(registry, small))
     lines = [
         f"| budget | images shown | px | one GPU | {CORES} cores | arithmetic | memory | disk | least galaxies |",
@@ -72,13 +80,12 @@ def table(registry: Registry) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     gpu = max(each["environment"]["device_name"] for each in runs)
-    entry = " + ".join(entry_of(registry))
     about = (
         f"Training alone, `{entry}`: on an {gpu} as the records of suite 0 have it, in batches of {then}, and "
-        f"on {CORES} cores of an {cores['processor']} (torch {cores['torch']}). `≈` follows from the arithmetic at "
-        "the rate of `small` and was not measured. Memory is what training holds beside the galaxies, disk what "
-        f"{GALAXIES:,} galaxies of three bands take in the cache. With fewer galaxies than in the last column a "
-        f"step is smaller than its recipe says, or each is shown more than {PASSES} times. About "
+        f"on {CORES} cores of an {cores['processor']} (torch {cores['torch']}) in batches of {batch}. `≈` follows "
+        "from the arithmetic at the rate of `small` and was not measured. Memory is what training holds beside the "
+        f"galaxies, disk what {GALAXIES:,} galaxies of three bands take in the cache. With fewer galaxies than in "
+        f"the last column a step is smaller than its recipe says, or each is shown more than {PASSES} times. About "
         f"{labelled(0.05):,} labelled galaxies place an accuracy within ±5 points, {labelled(0.02):,} within ±2 "
         "(standard error)."
     )
@@ -89,6 +96,12 @@ def entry_of(registry: Registry) -> tuple[str, str]:
     """Return objective and masker of the recommended recipe."""
     [block] = registry.suite("features").suite.all_blocks
     return block.objectives[0], block.maskers[0]
+
+
+def told(registry: Registry, budget: Budget) -> dict[str, Any]:
+    """Tell what was, or would be, measured: the recommended recipe and its batch."""
+    batch = recipe_of(registry, budget).recipe().batch_size
+    return {"entry": " + ".join(entry_of(registry)), "batch_size": batch}
 
 
 def encoder_of(registry: Registry, budget: Budget) -> Encoder:
@@ -148,7 +161,7 @@ def duration(seconds: float) -> str:
 # --- measuring ------------------------------------------------------------------------------------------------
 
 
-def measure(budget: Budget) -> dict[str, float | str]:
+def measure(budget: Budget) -> dict[str, Any]:
     """Take steps of the recommended recipe as the loop takes them; the time of an image [s], and peak memory."""
     torch.set_num_threads(CORES)
     registry = load_registry()
@@ -165,6 +178,7 @@ def measure(budget: Budget) -> dict[str, float | str]:
         trainer._step(step)
         taken.append(time.perf_counter() - began)
     return {
+        **told(registry, budget),
         "processor": processor(),
         "torch": torch.__version__.partition("+")[0],
         "seconds_an_image": round(median(taken[1:]) / trainer.batch_size, 6),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from astrojepa_bench.errors import DataError
 from astrojepa_bench.registry import load_registry
 from astrojepa_bench.training.budgets import BUDGETS
 
@@ -40,6 +41,16 @@ def test_a_row_follows_from_its_budget_and_from_what_was_measured(table):
     assert rows["long"].count("≈") == 2
     assert rows["small"].endswith("| 84 |")  # shown 300 times each; one step of 32 takes 64
     assert rows["long"].endswith("| 17,736 |")  # shown 300 times each
+
+
+def test_a_time_of_another_recipe_is_refused(tmp_path, monkeypatch):
+    """Another batch takes another time: two cores are measured again when the recipe moves."""
+    old = {**json.loads(writer.MEASURED.read_text()), "batch_size": 128}
+    (tmp_path / "budgets.json").write_text(json.dumps(old))
+    monkeypatch.setattr(writer, "MEASURED", tmp_path / "budgets.json")
+
+    with pytest.raises(DataError, match="'batch_size': 128}, the recommended recipe is"):
+        writer.table(load_registry())
 
 
 @pytest.mark.parametrize(
