@@ -176,12 +176,14 @@ def lifts(section: Section, evidence: Evidence, rules: Rules, group: str) -> Fou
     decided = [verdict for verdict in ("better", "worse") if sides[verdict]]
     verdict = "both" if len(decided) == 2 else decided[0] if decided else "undecided"
     told = [entry for side in decided for entry in sides[side]] or list(found)
-    most = max(told, key=lambda entry: (abs(found[entry].difference.difference), entry))
+    sizes = {entry: abs(found[entry].difference.difference) for entry in told}
+    most = [entry for entry, size in sizes.items() if math.isclose(size, max(sizes.values()))]
     rows = {row.entry_id: row for row in section.rows}
     names = {side: named(section, (rows[entry] for entry in entries)) for side, entries in sides.items()}
     slots = {
         **names, **{f"{side}_count": str(len(entries)) for side, entries in sides.items()},
-        "count": str(len(found)), "most": named(section, [rows[most]]), **_interval(found[most]),
+        "count": str(len(found)), "most": named(section, (rows[entry] for entry in most)),
+        **_interval(found[most[0]]),
     }  # fmt: skip
     low, high = (end(lift.difference.difference for lift in found.values()) for end in (min, max))
     who = "; ".join(f"{side} {names[side]}" for side in decided)
@@ -208,7 +210,7 @@ def _interval(found: Comparison) -> Slots:
 def leads(section: Section, evidence: Evidence, group: str) -> Found:
     """Answer with which contestants of a group may hold its first rank.
 
-    The best mean has its interval for other seeds and other test galaxies.
+    The best mean has its interval for other seeds and other test galaxies; all that share it are named.
 
     Raises:
         DataError: none is ranked.
@@ -218,10 +220,13 @@ def leads(section: Section, evidence: Evidence, group: str) -> Found:
         raise DataError(f"no contestant of group '{group}' is ranked here; run at least two seeds")
     first, headline = [row for row in ranked if row.ranks and row.ranks[0] == 1], headline_of(section)
     low, high = evidence.interval(ranked[0].entry_id)
+    means = {row.entry_id: evidence.scores[row.entry_id].mean for row in ranked}
+    top = means[ranked[0].entry_id]
+    best = [row for row in ranked if math.isclose(means[row.entry_id], top)]
     slots = {
         "leaders": named(section, first), "count": str(len(first)), "of": str(len(ranked)),
-        "best": named(section, ranked[:1]),
-        "value": headline.number(evidence.scores[ranked[0].entry_id].mean),
+        "best": named(section, best),
+        "value": headline.number(top),
         "low": headline.number(low), "high": headline.number(high),
     }  # fmt: skip
     verdict = "one" if len(first) == 1 else "several"

@@ -168,8 +168,12 @@ def gather(entries: Entries, versions: Versions, rules: Rules, metric: str) -> E
         return None
     prior = fit_prior(list(spreads.values()), [len(values[entry]) - 1 for entry in told])
     evaluator, name = metric.split(".", 1)
-    is_share = name.endswith("accuracy")  # what margins and constants are made for
-    galaxies = preferences(found, metric, rules.borrowed.get(evaluator) if is_share else None)
+    is_share = name.endswith("accuracy")  # what margins are made for
+    usual = rules.borrowed.get(
+        rules.headline.partition(".")[0]
+    )  # of a share that has no constants of its own
+    constants = rules.borrowed.get(evaluator, usual) if "accuracy" in name else None
+    galaxies = preferences(found, metric, constants)
     higher = next(score.higher_is_better for runs in found.values() for _, score in runs)
     order = sorted(means, key=lambda entry: (-means[entry] if higher else means[entry], entry))
     ranked = [entry for entry in order if is_complete(entries[entry])]

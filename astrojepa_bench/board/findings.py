@@ -26,10 +26,10 @@ _NOTE = (
     "build` fills in its numbers, and `leaderboard check` fails where the records stop supporting it. Differences "
     "are in points (hundredths), with a 95 % interval that holds for all differences of their family at once (of "
     "an average over objectives or maskers: for all levels of the factor), or for that difference alone where a "
-    "sentence is *exploratory*. "
+    "sentence is *exploratory*. They are for other seeds; of accuracies for other test galaxies as well. "
     "Verdicts follow Holm's steps and one-sided tests of equality, intervals Bonferroni's, which are wider: one "
-    "may just reach 0 beside *above*, or beyond the margin beside *equal*. *About N seeds of each would show one "
-    "of d points*: were that the true difference, so many would show it four times in five; d is what the "
+    "may include 0 beside *above*, or reach beyond the margin beside *equal*. *About N seeds of each would show "
+    "one of d points*: were that the true difference, so many would show it four times in five; d is what the "
     "difference looks like or, where that is smaller, the least that matters."
 )
 MOST_COLUMNS = 6

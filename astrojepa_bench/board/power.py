@@ -22,14 +22,18 @@ class Needed:
         effect: the difference, as a fraction.
         seeds: of each of the two entries.
         galaxies: test galaxies, where those there are too few whatever the number of seeds; else None.
+        held: seeds that each of the two has.
     """
 
     effect: float
     seeds: int
     galaxies: int | None = None
+    held: int = 0
 
     def in_words(self) -> str:
         """Tell it in a clause."""
+        if self.galaxies is None and self.held >= self.seeds:
+            return f"these seeds would show one of {POINTS * self.effect:.1f} points"
         seeds = f"{self.seeds}" if self.seeds <= MOST_SEEDS else f"more than {MOST_SEEDS}"
         about = "about " if self.galaxies or self.seeds <= MOST_SEEDS else ""
         galaxies = f"{self.galaxies:,} test galaxies and " if self.galaxies else ""
@@ -72,4 +76,4 @@ def needed(
         if effect >= float(quantiles.sum()) * math.sqrt(total):
             break
         seeds += 1
-    return Needed(effect, seeds, galaxies)
+    return Needed(effect, seeds, galaxies, min(a.n, b.n))

@@ -10,7 +10,11 @@ from astrojepa_bench.board import claim_answers as answers
 from astrojepa_bench.board.certificate import certificates
 from astrojepa_bench.board.claim_checks import Checker
 from astrojepa_bench.board.claims import Claims
+from astrojepa_bench.board.compare import entries_of, newest_of
+from astrojepa_bench.board.entries import by_entry
+from astrojepa_bench.board.evidence import gather
 from astrojepa_bench.board.findings import findings_page
+from astrojepa_bench.board.rules import Rules
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.errors import DataError
 
@@ -118,3 +122,45 @@ def test_agreement_is_of_the_place_that_is_asked_about(grid):
     assert answers.agrees([few, whole], *asked).slots == answers.agrees([whole], *asked).slots
     with pytest.raises(DataError, match="too few contestants"):
         answers.agrees([replace(whole, budget=few.budget)], *asked)
+
+
+def test_all_that_share_the_highest_mean_are_named(make_run):
+    """Neither is the best by the order of names."""
+    values = {"random": (0.70, 0.71, 0.72), "brightness": (0.72, 0.70, 0.71), "radial": (0.6, 0.61, 0.62)}
+    records = [
+        make_run("alpha", masker, seed, linear=value)
+        for masker, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    records += [make_run("untrained", "none", seed, linear=0.5, standing="floor") for seed in range(3)]
+    both = "`alpha` (brightness, random)"
+    says = {"one": "{best}", "several": "{best}"}
+    lifts = {verdict: "{most}" for verdict in ("better", "worse", "both", "undecided")}
+    group = "self-supervised"
+    told = checker(records, claims=[
+        {"id": "one", "on": "gz", "says": says, "leads": group},
+        {"id": "two", "on": "gz", "says": lifts, "lifts": group},
+    ]).checked()  # fmt: skip
+
+    assert [each.sentence for each in told] == [both, both]
+
+
+def test_a_share_without_constants_of_its_own_borrows_the_headlines(grid):
+    """Accuracies of a quarter of the galaxies rest on those galaxies too; a loss has no such part."""
+    records = [
+        run.model_copy(
+            update={"scores": [*run.scores, run.scores[0].model_copy(update={"evaluator": "nuisance"})]}
+        )
+        for run in grid(True)
+    ]
+    (section,) = build_board(records).sections
+    entries = entries_of(section, by_entry(records))
+    a, b = [entry for entry, runs in entries.items() if runs[0].objective == "alpha"]
+    parts = [
+        gather(entries, newest_of(entries), Rules(), metric).preferences.between(a, b)
+        for metric in ("linear.accuracy", "nuisance.accuracy", "linear.nll")
+    ]
+
+    assert parts[0] == parts[1]
+    assert parts[0].part == pytest.approx(Rules().borrowed["linear"].same / 608)
+    assert parts[2].part == 0

@@ -59,7 +59,8 @@ def test_nothing_to_find_needs_nothing():
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (Needed(0.0203, 12), "about 12 seeds of each would show one of 2.0 points"),
+        (Needed(0.02, 12, held=20), "these seeds would show one of 2.0 points"),
+        (Needed(0.0203, 12, held=3), "about 12 seeds of each would show one of 2.0 points"),
         (Needed(0.004, MOST_SEEDS + 1), "more than 50 seeds of each would show one of 0.4 points"),
         (
             Needed(0.02, 19, 2456),
