@@ -102,4 +102,3 @@ def test_the_recommended_recipe_promises_what_the_readme_says():
 
     assert suite.products == ("latents", "map", "anomalies", "report")
     assert [len(block.objectives) * len(block.maskers) for block in suite.all_blocks] == [1]
-    assert "provisional" in suite.summary
