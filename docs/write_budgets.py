@@ -50,7 +50,8 @@ def table(registry: Registry) -> str:
         DataError: the time of two cores was measured of another recipe than the one that is recommended.
     """
     cores, small = json.loads(MEASURED.read_text()), BUDGETS["small"]
-    wanted, of = told(registry, small), {name: cores.get(name) for name in told(registry, small)}
+    wanted = told(registry, small)
+    of = {name: cores.get(name) for name in wanted}
     if of != wanted:
         raise DataError(f"{MEASURED.name} is of {of}, the recommended recipe is {wanted}; run with --measure")
     runs = recorded(registry)

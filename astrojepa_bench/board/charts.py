@@ -281,17 +281,8 @@ def agreement(
     side = 300.0
     x, y = axis_over(a, 52.0, side - 12), axis_over(b, side - 44, 12.0)
     dots = tuple(
-        Dot(
-            x.at(p[0]),
-            y.at(p[1]),
-            None,
-            None,
-            "",
-            "start",
-            f"{entry[0]}: {p[0]:.1f}, {p[1]:.1f}",
-            "contestant",
-        )
-        for entry, p in sorted(points.items())
+        Dot(x.at(p[0]), y.at(p[1]), None, None, "", "start", f"{title}: {p[0]:.1f}, {p[1]:.1f}", "contestant")
+        for (title, _), p in sorted(points.items())
     )
     plot = Scatter(dots, "", None, x, y, *titles, side, side)
     return Agreement(found.rho, found.low, found.high, found.n, plot)

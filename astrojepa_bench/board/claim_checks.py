@@ -12,7 +12,6 @@ from astrojepa_bench.board import claim_answers as answers
 from astrojepa_bench.board.certificate import SimulatorCertificate, certificates
 from astrojepa_bench.board.claim_answers import Found, Slots
 from astrojepa_bench.board.claims import Claim, Claims
-from astrojepa_bench.board.columns import Column
 from astrojepa_bench.board.compare import compared_in, entries_of, newest_of, phrased_levels
 from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.evidence import Evidence, gather, scored, summary_of
@@ -119,10 +118,10 @@ class Checker:
             raise ConfigError(f"'{text}' means {len(found)} entries ({titles}); name one, with its encoder")
         return found[0]
 
-    def summary(self, section: Section, entry: str, column: Column) -> Summary | None:
-        """Summarise an entry in a metric that the board does not show; None where it has no such score."""
+    def summary(self, section: Section, entry: str, metric: str) -> Summary | None:
+        """Summarise an entry in a metric, shown on the board or not; None where it has no such score."""
         entries = self._entries_of(section)
-        found = scored(entries[entry], newest_of(entries), column.key)
+        found = scored(entries[entry], newest_of(entries), metric)
         return summary_of([score for _, score in found]) if found else None
 
     def _found(self, claim: Claim) -> Found:
@@ -182,8 +181,7 @@ class Checker:
             values = [number for number in read if number is not None]
             told = summarise(values) if values else None
         else:
-            found = scored(entries[entry], newest_of(entries), metric)
-            told = summary_of([score for _, score in found]) if found else None
+            told = self.summary(section, entry, metric)
         if told is None:
             raise DataError(f"{row.label} has no score {metric}; score its runs with that evaluator")
         ranks = section.verdicts.ranks.get(entry) if section.verdicts else None

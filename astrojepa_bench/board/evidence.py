@@ -169,9 +169,8 @@ def gather(entries: Entries, versions: Versions, rules: Rules, metric: str) -> E
     prior = fit_prior(list(spreads.values()), [len(values[entry]) - 1 for entry in told])
     evaluator, name = metric.split(".", 1)
     is_share = name.endswith("accuracy")  # what margins are made for
-    usual = rules.borrowed.get(
-        rules.headline.partition(".")[0]
-    )  # of a share that has no constants of its own
+    # a share that has no constants of its own borrows the headline's
+    usual = rules.borrowed.get(rules.headline.partition(".")[0])
     constants = rules.borrowed.get(evaluator, usual) if "accuracy" in name else None
     galaxies = preferences(found, metric, constants)
     higher = next(score.higher_is_better for runs in found.values() for _, score in runs)

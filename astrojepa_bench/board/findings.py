@@ -176,7 +176,8 @@ def _table(table: NumberTable, checker: Checker) -> str:
     for text in table.entries:
         row = rows[checker.entry(section, text)]
         cells = (
-            row.cells.get(column.key) or checker.summary(section, row.entry_id, column) for column in shown
+            row.cells.get(column.key) or checker.summary(section, row.entry_id, column.key)
+            for column in shown
         )
         written = (_cell(column, cell, row) for column, cell in zip(shown, cells, strict=True))
         lines.append([markdown_code(row.label), str(len(row.seeds)), *written])

@@ -356,10 +356,10 @@ def agreements(board: Board) -> list[Pair]:
     for one, other in itertools.combinations(places, 2):
         (a, *_), (b, *_) = places[one], places[other]
         x, y = headline_of(a), headline_of(b)
-        shared = in_common(means[one], means[other])[1].get(x.key, ())
         if one[0] == other[0] or one[2:] != other[2:] or x.key != y.key:
             continue
-        here, there = means[one][x.key], means[other][x.key]
+        shared = in_common(means[one], means[other])[1].get(x.key, ())
+        here, there = (means[key].get(x.key, {}) for key in (one, other))  # where nothing was scored, nothing
         points = {entry: (x.scale * here[entry][0], y.scale * there[entry][0]) for entry in shared}
         objectives = {entry: here[entry][2] for entry in shared}
         found = agreement(points, (x.title, y.title), objectives)

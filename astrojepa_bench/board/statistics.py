@@ -102,6 +102,25 @@ def wilson(share: float, n: int, alpha: float = 1 - CONFIDENCE) -> tuple[float, 
     return centre - half, centre + half
 
 
+def share_of_clusters(clusters: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """Compute the 95 % interval of a share over clusters whose trials come out together.
+
+    Args:
+        clusters: of each the trials, and how many of them came true.
+
+    Source: proportions in cluster samples (Cochran 1977, Sampling Techniques, section 3.12), Student's t of the
+    number of clusters less one. Never narrower than Wilson's interval of single trials.
+    """
+    k, count = len(clusters), sum(trials for trials, _ in clusters)
+    share = sum(true for _, true in clusters) / count
+    if k == 1:
+        return wilson(share, 1)
+    low, high = wilson(share, count)
+    squares = math.fsum((true - share * trials) ** 2 for trials, true in clusters)
+    half = _quantile(k - 1) * math.sqrt(k / (k - 1) * squares) / count
+    return min(low, share - half), max(high, share + half)
+
+
 def added(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Add independent variances, each with its degrees of freedom; the sum's are Satterthwaite's."""
     variance = math.fsum(part for part, _ in parts)

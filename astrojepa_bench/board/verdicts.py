@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import t as student_t
-
 from astrojepa_bench.board.inference import Difference
 from astrojepa_bench.board.power import Needed
-from astrojepa_bench.board.statistics import CONFIDENCE, wilson
+from astrojepa_bench.board.statistics import share_of_clusters
 
 EXPLORATORY = "exploratory"
 """The family of a pair that stands in none: it gets an interval, and no verdict."""
@@ -124,18 +121,8 @@ class TrackRecord:
 
         All forecasts of one entry rest on the same three seeds, and miss together: the interval is that of whole
         entries, and never narrower than if each forecast were a trial of its own.
-
-        Source: proportions in cluster samples (Cochran 1977, Sampling Techniques, section 3.12), Student's t of the
-        number of entries less one; Wilson 1927 (J. Am. Stat. Assoc. 22, 209) for single trials.
         """
-        k, count = len(self.by_entry), self.forecasts
-        share = self.inside / count
-        if k == 1:
-            return wilson(share, 1)
-        low, high = wilson(share, count)
-        squares = math.fsum((inside - share * made) ** 2 for made, inside in self.by_entry)
-        half = float(student_t.ppf((1 + CONFIDENCE) / 2, k - 1)) * math.sqrt(k / (k - 1) * squares) / count
-        return min(low, share - half), max(high, share + half)
+        return share_of_clusters(self.by_entry)
 
 
 @dataclass(frozen=True)

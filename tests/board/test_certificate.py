@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from astrojepa_bench.board.certificate import SIMULATOR, certificates
+from astrojepa_bench.board.page import agreements
 from astrojepa_bench.board.render import data, page, write_board
 from astrojepa_bench.board.table import build_board
 from astrojepa_bench.builtin import astrojepa_datasets
@@ -61,7 +62,7 @@ def both(make_run):
             dict(evaluator=e, metric=m, value=v, chance=0.4, higher_is_better=True, n=608)
             for (e, m), v in values.items()
         ]
-        return make_run(f"o{at}", "random", scores=scores, **{**names, **changed})
+        return make_run(f"o{at}", "random", **{"scores": scores, **names, **changed})
 
     return run
 
@@ -136,6 +137,15 @@ def test_it_stands_on_every_page(both, tmp_path):
     (facts,) = json.loads((tmp_path / "board.json").read_text())["certificates"]
     assert [line["rho"] for line in facts["lines"]] == [1.0, -1.0]
     assert (facts["real_fingerprint"], facts["lines"][0]["n"]) == ("beef", 7)
+
+
+def test_a_place_where_nothing_was_scored_is_compared_with_none(both):
+    """Its runs were lost: the page is written all the same."""
+    lost = [both("real", at, status="failed", scores=[]) for at in range(7)]
+    board = build_board([both("sim", at) for at in range(7)] + lost)
+
+    assert agreements(board) == []
+    assert certificates(board) == ()
 
 
 def test_boards_without_a_simulator_say_nothing_of_it(six_entries):
