@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -122,10 +123,27 @@ def test_shipped_objectives_are_at_their_recipe(recipes):
     assert astray == {}
 
 
-def test_what_findings_say_of_the_trials(recipes):
+def test_what_is_said_of_the_trials(recipes):
     """The recipe of LeJEPA is the trial that favours `brightness` most; half of `masked-lejepa`'s collapsed."""
     own = recipes.by_objective(recipes.read_trials(LIST, TABLE))
     gains = [trial.losses["random"] - trial.losses["brightness"] for trial in own["lejepa"]]
 
     assert own["lejepa"][gains.index(max(gains))] is recipes.recipe(own["lejepa"])
+    for page in ("README.md", "docs/recipes.md"):
+        assert "LeJEPA's recipe is the one of its six trials that favours `brightness` most" in words_of(page)
     assert sum(bool(trial.collapsed) for trial in own["masked-lejepa"]) == 3
+    assert "three of the six of `masked-lejepa` had, and were left out" in words_of("leaderboard/findings.md")
+
+
+def test_what_findings_say_of_earlier_trials():
+    """Who had how many before the six."""
+    with (FOLDER / "galaxy_zoo2.csv").open(newline="") as file:
+        ((most, times),) = Counter(row["objective"] for row in csv.DictReader(file)).most_common(1)
+
+    assert most == "lejepa"
+    assert f"the most, {times}, of LeJEPA." in words_of("leaderboard/findings.md")
+
+
+def words_of(page):
+    """Return the text of a page, wherever its lines break."""
+    return " ".join((FOLDER.parents[1] / page).read_text().split())
