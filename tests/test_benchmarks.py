@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from pathlib import Path
@@ -111,3 +112,16 @@ def test_astrojepas_step_has_its_parameters_and_learns(table):
     assert not bool((context & targets.any(dim=0)).any())
     assert bool((targets.sum(dim=2) >= 4).all())
     assert bool((targets.sum(dim=2) <= 16).all())
+
+
+def test_operations_are_counted_whichever_library_multiplies(table):
+    """A product of 64 rows by 256 and 512 columns: 2 x 64 x 256 x 512 operations, torch's or oneDNN's."""
+    torch = importlib.import_module("torch")
+    layers = importlib.import_module("astrojepa_bench.training.linear_layers")
+    count = importlib.import_module("machine").flops_of
+    rows, weight = torch.ones(64, 256), torch.ones(512, 256)
+
+    assert rows.numel() * len(weight) >= layers.LEAST_OPERATIONS
+    for mode in (contextlib.nullcontext(), layers.LinearByOneDNN()):
+        with mode:
+            assert count(lambda: torch.nn.functional.linear(rows, weight)) == 2 * 64 * 256 * 512
