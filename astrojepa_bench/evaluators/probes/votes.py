@@ -36,18 +36,21 @@ def vote(
         empty = weight.new_zeros((len(part), voters.shape[1]))
         counted = empty.scatter_add_(1, label[voter], weight)
         # in parts: marks are counted in 64 bits, twice what the similarities take
-        rows = zip(similarity.split(TIED), nearest[:, -1:].split(TIED), strict=True)
-        near = torch.cat([(each >= edge).sum(dim=1) for each, edge in rows])
+        near = torch.cat([(similarity[some] >= nearest[some, -1:]).sum(dim=1) for some in _pieces(len(part))])
         tied = (near > k).nonzero()[:, 0]
         if len(tied):
             shares = similarity.new_empty(len(tied), len(label))
-            for some in torch.arange(len(tied), device=tied.device).split(TIED):
+            for some in _pieces(len(tied)):
                 shares[some] = _shared(similarity[tied[some]], nearest[tied[some]], temperature)
             counted[tied] = shares @ voters
         votes.append(counted)
         del similarity  # before the next one, which is as large
     predicted: Int[np.ndarray, " galaxy"] = torch.cat(votes).argmax(dim=1).cpu().numpy()
     return predicted
+
+
+def _pieces(rows: int) -> list[slice]:
+    return [slice(start, start + TIED) for start in range(0, rows, TIED)]
 
 
 def _shared(
