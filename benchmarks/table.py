@@ -7,7 +7,7 @@ and a peer's figure, measured in pairs, and has checked that both give the same 
 installed leaves a row that says so. A goal that is missed, or results that differ, end with exit code 1.
 
 What is timed is CPU seconds of one thread, so that neighbours on the machine disturb it little; scripts that start
-processes of their own say what they time. A whole run takes about ten minutes and writes `benchmarks/README.md`;
+processes of their own say what they time. A whole run takes about half an hour and writes `benchmarks/README.md`;
 `--quick` measures less, trusts nothing and writes nothing unless told where.
 """
 
