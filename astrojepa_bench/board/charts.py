@@ -16,6 +16,7 @@ from astrojepa_bench.board.statistics import rank_correlation
 
 LETTER_PX = 6.6  # width of a letter of a label
 BOLD_PX = 7.3  # of one that is told apart
+EQUAL_COSTS = 1.05  # ratio up to which costs are one cost, as where budgets are matched by arithmetic
 STRONGEST = 0.55  # opacity at which the ink on a tile is still read easily
 
 # --- heat map -----------------------------------------------------------------------------------------------
@@ -204,18 +205,19 @@ def pareto_front(points: Sequence[CostPoint]) -> list[CostPoint]:
 def cost_plot(
     points: Sequence[CostPoint], level: tuple[float, str] | None, titles: tuple[str, str]
 ) -> Scatter | None:
-    """Draw scores against costs, with the front that contestants make; None for fewer than three of them.
+    """Draw scores against costs, with the front that contestants make; None for fewer than three, or for one cost.
 
     Args:
         points: entries with a cost above 0; those of kind `contestant` make the front.
         level: a score to draw as a line across, and what it is.
         titles: of the two axes.
     """
-    if len(points) < 3:
+    costs = [p.cost for p in points]
+    if len(points) < 3 or max(costs) < EQUAL_COSTS * min(costs):
         return None
     width, height = 560.0, 340.0
     scores = [p.score for p in points] + ([level[0]] if level else [])
-    x = axis_over([p.cost for p in points], 52.0, width - 14, log=True)
+    x = axis_over(costs, 52.0, width - 14, log=True)
     y = axis_over(scores, height - 44, 14.0, margin=0.12)
     front = pareto_front([p for p in points if p.kind == "contestant"])
     labelled = _spread_labels([(x.at(p.cost), y.at(p.score), p.name) for p in front])

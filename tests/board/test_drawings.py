@@ -117,6 +117,14 @@ def test_front_is_of_contestants_alone():
     assert cost_plot(points[:2], None, ("x", "y")) is None
 
 
+def test_equal_costs_are_not_drawn():
+    """Budgets matched by arithmetic differ by less than a step: there is no front among them."""
+    points = [point("a", 4.834, 50), point("b", 4.838, 60), point("c", 4.842, 55)]
+
+    assert cost_plot(points, None, ("x", "y")) is None
+    assert cost_plot([point("a", 4.4, 50), *points[1:]], None, ("x", "y")) is not None
+
+
 def test_heat_map_shades_by_value_and_leaves_gaps():
     """The best pair is darkest, and still readable; what was not run has no tile."""
     values = {("a", "m"): (0.9, "90", ""), ("a", "n"): (0.5, "50", ""), ("b", "m"): (0.7, "70", "")}
