@@ -245,6 +245,15 @@ def test_floors_and_ceilings_frame_the_ranked(found):
     assert "a ceiling, not ranked" in text
 
 
+def test_an_entry_tells_of_runs_that_did_not_end_well(make_run, lost_run):
+    """Of those alone: nothing is said where all did."""
+    lost = lost_run("diverged", "a term was not finite", objective="alpha", seed=1)
+    texts = [html_page(build_board([make_run(seed=0), *more])) for more in ([lost], [make_run(seed=1)])]
+
+    assert ["<li>Runs: diverged 1/2.</li>" in text for text in texts] == [True, False]
+    assert "Runs: ok" not in "".join(texts)
+
+
 def test_groups_stand_in_blocks_of_their_own(six_entries):
     """What an objective was told beyond the images is said above its rows."""
     board = build_board(six_entries)
