@@ -106,7 +106,7 @@ class Figure(_Part):
     """A number in a committed file that no record holds.
 
     Attributes:
-        file: JSON, relative to the folder of the board.
+        file: JSON in the folder of the board, so that a copy of it can be checked anywhere.
         value: where the number stands: keys and places in lists, from 0 on, with dots between.
         low, high: the same of its interval; empty: it has none.
     """
@@ -115,6 +115,12 @@ class Figure(_Part):
     value: str
     low: str = ""
     high: str = ""
+
+    @model_validator(mode="after")
+    def _lies_in_the_folder(self) -> Self:
+        if Path(self.file).name != self.file:
+            raise ValueError(f"'{self.file}' is no file of the board's own folder; put it there and name it")
+        return self
 
 
 class Claim(_Part):

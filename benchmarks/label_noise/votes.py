@@ -1,6 +1,6 @@
 """How often would volunteers call a galaxy the same again, and what accuracy can nobody pass on such labels?
 
-    python benchmarks/label_noise/votes.py VOTES_TABLE LABELLED_FILE [ceiling.json]
+    python benchmarks/label_noise/votes.py VOTES_TABLE LABELLED_FILE [OUT]
 
 VOTES_TABLE is a `table.csv` of Galaxy Zoo 2 galaxies with total votes and vote fractions. LABELLED_FILE holds five
 classes (`ans`) whose labels are thresholds on such fractions; their shares weight the answer.
@@ -209,7 +209,10 @@ def answer(votes, weights, reading):
     }
 
 
-def main(table, labelled, out=Path(__file__).parent / "ceiling.json"):
+OUT = Path(__file__).parents[2] / "leaderboard" / "label_ceiling.json"
+
+
+def main(table, labelled, out=OUT):
     """Write the answer for both readings."""
     votes = read_votes(table)
     with h5py.File(labelled) as file:

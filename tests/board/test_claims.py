@@ -214,6 +214,7 @@ def test_marked_passages_of_other_documents_follow(world, claims):
         ('entry = "alpha+random"', 'entry = "alpha+random"\nasserts = "better"', "asserts is a verdict"),
         ('collapsed = "alpha', 'entry = "beta+random"\ncollapsed = "alpha', "about entry and collapsed"),
         ('entry = "alpha+random"', 'entry = "alpha+random"\neffect_at_least = 2', "of a difference, and entry has"),
+        ('entry = "alpha+random"', 'figure = { file = "../far.json", value = "x" }', "no file of the board"),
         ('id = "ties"', 'id = "wins"', "two claims are called 'wins'"),
         ('on = "sim"\ncompare = ["beta', 'on = "moon"\ncompare = ["beta', "'moon' is no place"),
         ('headlines = ["wins"]', 'headlines = ["loses"]', "headline 'loses' is no claim"),

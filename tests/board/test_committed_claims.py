@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from astrojepa_bench.board.entries import by_entry
 from astrojepa_bench.board.findings import read_settled
 from astrojepa_bench.board.rules import read_rules
 from astrojepa_bench.board.table import build_board
+from astrojepa_bench.cli import main
 from astrojepa_bench.results.store import Store
 
 BOARD = Path(__file__).parents[2] / "leaderboard"
@@ -189,3 +191,11 @@ def test_the_recommended_recipe_is_the_one_that_is_spoken_of(committed):
     assert all(f"`{block.maskers[0]}`" in text for text in claim.says.values())
     told = committed("galaxy-suite-1").checker.check(claim).sentence
     assert "is number 1 of" in told, "the rule: the best mean linear accuracy on Galaxy Zoo 2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_copy_of_the_folder_is_a_board_by_itself(tmp_path, name):
+    """Whoever is sent it can check it, without the rest of the project."""
+    copy = shutil.copytree(FOLDERS[name], tmp_path / "board", ignore=shutil.ignore_patterns("suite-0"))
+    assert main(["leaderboard", "check", str(copy)]) == 0
