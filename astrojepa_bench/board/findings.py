@@ -78,7 +78,7 @@ def findings_of(out: Path, board: Board, settled: Mapping[str, str] | None = Non
         files[VERDICTS] = json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n"
     sentences = {each.claim.id: each.sentence for each in checked if not (each.fault or each.awaited)}
     return Findings(
-        {FINDINGS: page, **files},
+        {FINDINGS: updated(page, checked), **files},
         tuple(sentences[name] for name in claims.headlines if name in sentences),
         (*claim_faults(checked), *faults),
     )

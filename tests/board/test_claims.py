@@ -207,6 +207,15 @@ def test_marked_passages_of_other_documents_follow(world, claims):
         updated("<!-- claim:lost -->x<!-- end -->", found)
 
 
+def test_marked_passages_of_a_chapter_are_filled(world, tmp_path):
+    """So that an answer in a few lines can say what claims further down say."""
+    mark = "Three seeds. <!-- claim:wins --><!-- end -->"
+    make(TEXT.replace('text = "Three seeds."', f'text = "{mark}"'), tmp_path)
+    found = findings_of(tmp_path, build_board(world()))
+
+    assert f"Three seeds. <!-- claim:wins -->{found.headlines[0]}<!-- end -->" in found.files[FINDINGS]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
