@@ -280,7 +280,7 @@ class Chapter(_Part):
 
     Attributes:
         title: the question.
-        text: what was done, in Markdown; it holds no result but those of claims, between marks as in other documents.
+        text: what was done, in Markdown; it holds no result but those of claims, between marks.
         tables: numbers.
         claims: sentences.
         limits: what it does not show, in Markdown; no result either.
