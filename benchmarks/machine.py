@@ -11,10 +11,8 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
-from astrojepa_bench.training.linear_layers import formulas
+from astrojepa_bench.training.cost import counted_flops
 
 SIDE, TRIES = 1536, 5
 
@@ -50,9 +48,7 @@ def _rate(product: Callable[[], object]) -> float:
 
 def flops_of(step: Callable[[], object]) -> int:
     """Count the floating-point operations of what is done, matrix products and attention."""
-    # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
-    known = FlopCounterMode(display=False, custom_mapping=formulas())
-    with known as counter, sdpa_kernel(SDPBackend.MATH):
+    with counted_flops() as counter:
         step()
     return counter.get_total_flops()
 

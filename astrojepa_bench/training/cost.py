@@ -59,7 +59,7 @@ def count_step(objective: Objective, step: Callable[[Objective], Loss], parts: i
             "masks are not measured",
         )
         return None
-    with _counted_tokens(rehearsal) as tokens, _counted_flops() as counter:
+    with _counted_tokens(rehearsal) as tokens, counted_flops() as counter:
         loss = step(rehearsal)
         with blamed_on(objective):
             loss.total.backward()
@@ -96,13 +96,14 @@ def count_image(encoder: Encoder) -> int:
     """
     spec, blank = encoder.spec, encoder.to("meta")
     image = torch.empty(1, len(spec.bands), spec.size_px, spec.size_px, device="meta")
-    with _counted_flops() as counter:
+    with counted_flops() as counter:
         blank(image).values.mean().backward()
     return counter.get_total_flops()
 
 
 @contextmanager
-def _counted_flops() -> Iterator[FlopCounterMode]:
+def counted_flops() -> Iterator[FlopCounterMode]:
+    """Count the operations of all that is done inside: matrix products and attention, whoever multiplies."""
     # the plain attention kernel is built of counted products; fused CPU kernels are invisible to the counter
     with (
         FlopCounterMode(display=False, custom_mapping=formulas()) as counter,

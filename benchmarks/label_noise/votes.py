@@ -37,6 +37,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+OUT = Path(__file__).parents[2] / "leaderboard" / "label_ceiling.json"
 CLASSES = ("round", "in between", "cigar", "edge-on", "spiral")
 READINGS = ("of_all", "of_asked")
 SMOOTH, FEATURED, SHAPES, EDGE_ON, FACE_ON, SPIRAL = 0.469, 0.430, 0.50, 0.602, 0.715, 0.69
@@ -207,9 +208,6 @@ def answer(votes, weights, reading):
         **told,
         "ceiling_by_class": dict(zip(CLASSES, of_class, strict=True)),
     }
-
-
-OUT = Path(__file__).parents[2] / "leaderboard" / "label_ceiling.json"
 
 
 def main(table, labelled, out=OUT):
