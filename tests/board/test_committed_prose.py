@@ -109,3 +109,15 @@ def test_no_claim_sets_one_quarter_against_another():
 
     assert asked
     assert all(claim.compare is not None for claim in asked)
+
+
+def test_how_many_galaxies_a_quarter_holds(records):
+    """Equal quarters of the catalogue are nearly equal quarters of the test galaxies."""
+    assert says("leaderboard/findings.md", "A quarter holds some 260 test galaxies.")
+    quarters = {f"accuracy_{by}_{at}" for by in ("brightness", "size") for at in range(1, 5)}
+    runs = after(records, 25_000, "gz2")
+    counts = {s.metric: s.n for run in runs for s in run.scores if s.metric in quarters}
+
+    assert counts.keys() == quarters
+    assert round(sum(counts.values()) / 8, -1) == 260
+    assert all(230 < count < 300 for count in counts.values())
