@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from astrojepa_bench.board.claims import read_claims
@@ -121,3 +122,27 @@ def test_how_many_galaxies_a_quarter_holds(records):
     assert counts.keys() == quarters
     assert round(sum(counts.values()) / 8, -1) == 260
     assert all(230 < count < 300 for count in counts.values())
+
+
+def test_the_galaxies_of_every_record_are_listed(records):
+    """Whoever wants to know which galaxies a record got wrong finds them; scores of classes are checked by them."""
+    judged = {
+        (run.identity["fingerprint"], score.n)
+        for run in records
+        for score in run.scores
+        if f"{score.evaluator}.{score.metric}" in run.correct
+    }
+
+    assert judged
+    for galaxies, n in judged:
+        assert len(Store(BOARD).classes(galaxies)) == n
+
+
+def test_how_many_galaxies_the_rarest_class_has(records):
+    """Of Galaxy Zoo 2, on which its balanced accuracy rests."""
+    assert says("leaderboard/findings.md", "rests, on Galaxy Zoo 2, on 22 cigar-shaped test galaxies.")
+    (galaxies,) = {run.identity["fingerprint"] for run in after(records, 25_000, "gz2")}
+    counts = np.bincount(Store(BOARD).classes(galaxies))
+
+    assert counts.min() == 22
+    assert np.sort(counts)[1] > 100
