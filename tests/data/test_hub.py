@@ -1,8 +1,7 @@
-"""Data sets of the Hugging Face Hub, on folders written in its formats: what is read, and what is refused."""
+"""Data sets of the Hugging Face Hub, on folders written in its formats: what is read."""
 
 import io
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,69 +9,22 @@ from PIL import Image
 from astrojepa_bench.data.hdf5 import Hdf5
 from astrojepa_bench.data.hub import HuggingFace
 from astrojepa_bench.data.resize import resize
-from astrojepa_bench.data.sources.hub_rows import HubRows
 from astrojepa_bench.errors import DataError
+from tests.data.hub_folders import (
+    NAMES,
+    TEXT,
+    UNNAMED,
+    as_hdf5,
+    cells,
+    encoded,
+    load,
+    pixels,
+    rows,
+    save,
+    save_parquet,
+)
 
 datasets = pytest.importorskip("datasets")
-NAMES = ["round", "spiral"]
-UNNAMED, TEXT = datasets.Value("int32"), datasets.Value("string")
-
-
-def pixels(count=24, side=12, bands=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, side, side, bands), dtype=np.uint8)
-
-
-def encoded(image, form="PNG"):
-    """Encode (height, width, band) pixels as a file of the given format holds them."""
-    held = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(held, form)
-    return held.getvalue()
-
-
-def cells(images, form="PNG"):
-    return [{"bytes": encoded(image, form), "path": None} for image in images]
-
-
-def rows(images, image="image", label="label", kind=None, **columns):
-    """Make one split; labels alternate between two named classes unless given."""
-    stored = columns.pop("stored", None) or cells(images)
-    labels = columns.pop("labels", [row % 2 for row in range(len(stored))])
-    features = {image: columns.pop("feature", datasets.Image())}
-    values = {image: stored}
-    if labels is not None:
-        features[label] = kind or datasets.ClassLabel(names=NAMES)
-        values[label] = labels
-    for name, column in columns.items():
-        values[name] = list(column)
-        features[name] = datasets.Value("string" if isinstance(values[name][0], str) else "float64")
-    return datasets.Dataset.from_dict(values, features=datasets.Features(features))
-
-
-def save(folder, **splits):
-    """Write what `save_to_disk` writes."""
-    datasets.DatasetDict(splits).save_to_disk(str(folder))
-    return folder
-
-
-def save_parquet(folder, **splits):
-    """Write parquet files named as the hub names them."""
-    folder.mkdir()
-    for name, split in splits.items():
-        split.to_parquet(str(folder / f"{name}-00000-of-00001.parquet"))
-    return folder
-
-
-def load(path, size_px=6, **options):
-    return HuggingFace(path=path, **options).load(size_px, path.parent / "cache")
-
-
-def as_hdf5(path, images, **columns):
-    columns.setdefault("ans", np.arange(len(images)) % 2)
-    with h5py.File(path, "w") as file:
-        file["images"] = images
-        for name, values in columns.items():
-            file[name] = values
-    return Hdf5(path=path).load(6, path.parent / "cache")
 
 
 @pytest.mark.parametrize("write", [save, save_parquet])
@@ -222,45 +174,6 @@ def test_jpeg_is_decoded_once(tmp_path):
     np.testing.assert_array_equal(table.images[5], truth.transpose(2, 0, 1))
 
 
-def spoilt():
-    """Make images of which two cannot be read: one cut short, one null."""
-    stored = cells(pixels(24, 64))
-    stored[3]["bytes"] = stored[3]["bytes"][: len(stored[3]["bytes"]) // 2]
-    stored[8] = None
-    return rows([], stored=stored)
-
-
-def test_unreadable_image_ends_everything_or_is_skipped(tmp_path):
-    """A bad image is named before anything is trained, or left out and counted."""
-    path = save(tmp_path / "hub", train=spoilt())
-    with pytest.raises(
-        DataError, match=r"2 of 24 images cannot be read, first train/3 \(.*truncated"
-    ) as caught:
-        load(path)
-    assert "\n" not in str(caught.value)
-    table = load(path, on_bad_image="skip")
-    assert len(table) == 22
-    assert "train/8" not in table.ids
-
-
-@pytest.mark.parametrize(
-    ("stored", "feature", "reason"),
-    [
-        ((pixels() / 255).tolist(), None, "float"),
-        ((pixels().astype(int) * 100).tolist(), None, "expected whole numbers from 0 to 255"),
-        (pixels(bands=6).tolist(), None, "is not that of one image"),
-        (["a.jpg"] * 24, datasets.Value("string"), "it is 'a.jpg', not an image"),
-    ],
-)
-def test_numbers_that_are_no_image_are_refused(tmp_path, stored, feature, reason):
-    """Fluxes, deep images, cubes and file names are not guessed at."""
-    kind = datasets.Value("float32" if isinstance(np.array(stored).flat[0], np.floating) else "int32")
-    feature = feature or datasets.Sequence(datasets.Sequence(datasets.Sequence(kind)))
-    path = save(tmp_path / "hub", train=rows([], stored=stored, feature=feature))
-    with pytest.raises(DataError, match=f"24 of 24 images cannot be read.*{reason}"):
-        load(path)
-
-
 def test_first_galaxies_of_each_split_are_taken(tmp_path):
     """A cap takes from every split, so that a test set remains; another cap is another conversion."""
     images = pixels(40)
@@ -315,66 +228,6 @@ def test_another_column_or_content_is_another_conversion(tmp_path):
     assert load(path).fingerprint != load(path, image="crop").fingerprint
     changed = save(tmp_path / "changed", train=rows(two))
     np.testing.assert_array_equal(load(path, image="crop").images, load(changed).images)
-
-
-BAD = {
-    "missing": (lambda path: None, {}, "cannot be read .No such file"),
-    "empty": (lambda path: path.mkdir(), {}, "hub cannot be loaded .*contain any data files"),
-    "no image column": (
-        lambda path: save(path, train=rows(pixels(), "rgb_image")), {},
-        "no column 'image'; set dataset.image to another: did you mean 'rgb_image'",
-    ),
-    "no such label": (lambda path: save(path, train=rows(pixels())), {"label": "lable"}, "did you mean 'label'"),
-    "named redshift": (lambda path: save(path, train=rows(pixels())), {"redshift": "Z"}, "no column 'Z'"),
-    "fractions as labels": (
-        lambda path: save(path, train=rows(pixels(), kind=datasets.Value("float64"), labels=[0.5] * 24)), {},
-        "hub: label column 'label' holds 0.5; expected class names or whole numbers",
-    ),
-    "text redshift": (
-        lambda path: save(path, train=rows(pixels(), redshift=["low"] * 24)), {}, "'redshift' holds 'low'",
-    ),
-    "repeated ids": (
-        lambda path: save(path, train=rows(pixels(), id=["a"] * 24)), {}, "23 repeated ids, first 'a'",
-    ),
-    "no rows": (
-        lambda path: save_parquet(path, train=rows(pixels()).select([])), {}, "hub cannot be loaded .*no data",
-    ),
-    "two kinds of label": (
-        lambda path: save(path, train=rows(pixels()), test=rows(pixels(), kind=TEXT, labels=["a"] * 24)), {},
-        "splits differ in a column",
-    ),
-    "damaged": (lambda path: damaged(save(path, train=rows(pixels()))), {}, "hub cannot be loaded"),
-    "damaged parquet": (
-        lambda path: damaged(save_parquet(path, train=rows(pixels()))), {}, "hub cannot be loaded .*arquet",
-    ),
-}  # fmt: skip
-
-
-def damaged(folder):
-    """Cut every data file of a folder in half, as an interrupted download does."""
-    for file in [*folder.rglob("*.arrow"), *folder.rglob("*.parquet")]:
-        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_bad_data_set_is_refused_in_one_line(tmp_path, kind):
-    """Each way a data set can be wrong gives one line: what was found, what was expected, what to do."""
-    spoil, options, message = BAD[kind]
-    spoil(tmp_path / "hub")
-    with pytest.raises(DataError, match=message) as caught:
-        load(tmp_path / "hub", **options)
-    assert "\n" not in str(caught.value)
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
-
-
-def test_a_split_without_rows_is_none():
-    """Rows of the other splits are read as if it were not there; without any row there is nothing to read."""
-    some, columns = rows(pixels()), {"image": "image", "label": "label"}
-    found = HubRows.opened("hub", {"train": some, "validation": some.select([])}, columns, None)
-
-    assert found.sizes == {"train": 24}
-    with pytest.raises(DataError, match="hub has no rows; expected at least one galaxy"):
-        HubRows.opened("hub", {"train": some.select([])}, columns, None)
 
 
 def test_nothing_is_said_and_nothing_stays_changed(tmp_path, capfd):
