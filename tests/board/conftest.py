@@ -1,7 +1,8 @@
-"""Records of imagined runs, for boards."""
+"""Records of imagined runs, for boards, and the rows that a board makes of them."""
 
 import pytest
 
+from astrojepa_bench.board.table import build_board
 from astrojepa_bench.results.identity import RunIdentity
 from astrojepa_bench.results.record import RunRecord
 
@@ -61,6 +62,11 @@ def lost_run(status, message="", **changed):
     """Make the record of a run without scores."""
     failure = dict(origin="plugin", phase="training", message=message) if message else None
     return make_run(status=status, scores=[], failure=failure, **changed)
+
+
+def rows_of(records):
+    (section,) = build_board(records).sections
+    return {row.label.removesuffix(" + vit-micro"): row for row in section.rows}
 
 
 @pytest.fixture(name="make_run", scope="session")
