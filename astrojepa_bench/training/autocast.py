@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import cast, no_type_check
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ _KEPT = (F.scaled_dot_product_attention, F.conv2d)
 class _InFloat32(TorchFunctionMode):
     """What is kept in float32 is handed that; its answer goes on in the type of what it was given first."""
 
+    @no_type_check  # it sees every operation
     def __torch_function__(
         self,
         func: Callable[..., object],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, no_type_check
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,7 @@ def _over_ranks(kind: type[_BatchNorm]) -> type[_BatchNorm]:
 class _Normalising(TorchFunctionMode):
     """Puts `normalised` in the place of torch's function."""
 
+    @no_type_check  # it sees every operation
     def __torch_function__(
         self, function: Callable[..., Any], _types: Sequence[type], args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,

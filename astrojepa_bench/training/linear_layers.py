@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, cast, no_type_check
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,7 @@ LEAST_OPERATIONS = 2**21  # of a layer that is worth the detour: about 20 micros
 class LinearByOneDNN(TorchFunctionMode):
     """Hands the linear layers that are large enough, on a CPU and in float32, to oneDNN."""
 
+    @no_type_check  # it sees every operation, those of whoever checks annotations among them
     def __torch_function__(
         self,
         func: Callable[..., Any],
