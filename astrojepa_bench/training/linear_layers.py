@@ -1,8 +1,8 @@
 """Linear layers on a CPU in float32, through oneDNN instead of the library that torch multiplies matrices with.
 
-On CPUs of AMD that library runs at less than half of oneDNN's rate (`benchmarks/README.md` has both). Products are
-float32 throughout; sums are taken in another order, so results differ in their last digits. Equal threads give
-equal results.
+On a processor that it does not know, that library may run at less than half of oneDNN's rate
+(`benchmarks/README.md` has both rates of its machine). Products are float32 throughout; sums are taken in another
+order, so results differ in their last digits. Equal threads give equal results.
 """
 
 from __future__ import annotations
