@@ -79,7 +79,8 @@ OBJECTIVES = {
 }
 
 
-LONG = ("visreg", "simclr", "byol", "dino", "lejepa-morphology", "ijepa-sigreg")  # what takes long to halve
+# What takes long to halve.
+LONG = ("lejepa", "visreg", "simclr", "byol", "dino", "lejepa-morphology", "ijepa-sigreg")
 
 
 def predicted_and_actual(method, batch, draw, streams):

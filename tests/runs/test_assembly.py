@@ -45,7 +45,10 @@ def test_more_components_than_galaxies_is_skipped_with_advice(galaxies, tmp_path
     assert "lower encoder.components" in (Store(tmp_path / "out").records()[0].skip_reason or "")
 
 
-@pytest.mark.parametrize(("column", "status"), [("", "skipped"), ("nothing", "skipped"), ("ans", "ok")])
+@pytest.mark.parametrize(
+    ("column", "status"),
+    [("", "skipped"), ("nothing", "skipped"), pytest.param("ans", "ok", marks=pytest.mark.slow)],
+)
 def test_an_objective_that_needs_labels_is_skipped_where_there_are_none(
     galaxies, tmp_path, tiny, column, status
 ):

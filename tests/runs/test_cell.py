@@ -119,6 +119,7 @@ def test_two_commands_never_train_one_cell(world):
     assert results[0].record == first.record
 
 
+@pytest.mark.slow
 def test_cells_that_others_run_come_last_and_the_first_that_is_free_first(world, monkeypatch):
     """A grid goes on with the cells that are free, and waits for all of the others at once."""
     context, cells = world
@@ -159,6 +160,7 @@ def test_a_failure_never_replaces_a_scored_record(world, monkeypatch):
     assert context.store.find(first.run_id) == first
 
 
+@pytest.mark.slow
 def test_features_of_earlier_weights_never_outlive_them(world, monkeypatch):
     """A command that is killed just after it wrote new weights leaves no features of the old ones."""
     context, (cell, _) = world
@@ -176,6 +178,7 @@ def test_features_of_earlier_weights_never_outlive_them(world, monkeypatch):
     assert not context.store.lease_path(run_id).with_name(f"{run_id}.lock").exists()
 
 
+@pytest.mark.slow
 def test_a_health_number_that_no_record_can_hold_costs_no_run(world, monkeypatch):
     """It is left out with a note; the training behind it counts."""
     context, (cell, _) = world
@@ -208,6 +211,7 @@ def test_a_diverged_run_leaves_no_checkpoint(world, monkeypatch):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_drafts_of_killed_processes_are_removed(world):
     """A run that was killed while it wrote leaves half a file; the run that follows leaves none."""
     context, (cell, _) = world
