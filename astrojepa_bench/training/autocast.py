@@ -7,14 +7,15 @@ convolutions: the gradient of one of small maps came out as NaN there now and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast, no_type_check
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from astrojepa_bench.training.substitution import Function, Substitution
 
 
 @contextmanager
@@ -33,33 +34,26 @@ def autocast_to(precision: str, device_class: str) -> Iterator[None]:
         if device_class != "cpu":
             yield
             return
-        with _InFloat32():
+        with Substitution(_KEPT):
             yield
 
 
-_KEPT = (F.scaled_dot_product_attention, F.conv2d)
+def _in_float32(function: Function) -> Function:
+    """Derive a function that is given float32; its answer goes on in the type of what it was given first."""
 
-
-class _InFloat32(TorchFunctionMode):
-    """What is kept in float32 is handed that; its answer goes on in the type of what it was given first."""
-
-    @no_type_check  # it sees every operation
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: Sequence[type],
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
-    ) -> object:
-        named = kwargs or {}
-        if func not in _KEPT:
-            return func(*args, **named)
-        compute = cast(Callable[..., Tensor], func)
+    def compute(*given: object, **named: object) -> Tensor:
         with torch.autocast("cpu", enabled=False):
-            answer = compute(*map(_wide, args), **{name: _wide(value) for name, value in named.items()})
-        first = cast(Tensor, next(iter((*args, *named.values()))))
+            answer: Tensor = function(
+                *map(_wide, given), **{name: _wide(each) for name, each in named.items()}
+            )
+        first = cast(Tensor, next(iter((*given, *named.values()))))
         return answer.to(first.dtype)
+
+    return compute
 
 
 def _wide(value: object) -> object:
     return value.float() if isinstance(value, Tensor) and value.dtype == torch.bfloat16 else value
+
+
+_KEPT = {function: _in_float32(function) for function in (F.scaled_dot_product_attention, F.conv2d)}

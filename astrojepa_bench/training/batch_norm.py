@@ -6,18 +6,18 @@ whatever else their class does: while they run, the one function that normalises
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, no_type_check
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.overrides import TorchFunctionMode
 
 from astrojepa_bench import ranks
+from astrojepa_bench.training.substitution import Substitution
 
 
 @contextmanager
@@ -38,22 +38,11 @@ def _over_ranks(kind: type[_BatchNorm]) -> type[_BatchNorm]:
     """Derive a class whose `forward` normalises over all ranks."""
 
     def forward(self: _BatchNorm, *given: Any, **named: Any) -> Tensor:
-        with _Normalising():
+        with Substitution({F.batch_norm: normalised}):
             found: Tensor = kind.forward(self, *given, **named)
             return found
 
     return type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
-
-
-class _Normalising(TorchFunctionMode):
-    """Puts `normalised` in the place of torch's function."""
-
-    @no_type_check  # it sees every operation
-    def __torch_function__(
-        self, function: Callable[..., Any], _types: Sequence[type], args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 whatever torch returns  # fmt: skip
-        return (normalised if function is F.batch_norm else function)(*args, **(kwargs or {}))
 
 
 def normalised(

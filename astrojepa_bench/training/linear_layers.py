@@ -9,33 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast, no_type_check
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from astrojepa_bench.training.substitution import Substitution
 
 _PLAIN = (Tensor, nn.Parameter)
 LEAST_OPERATIONS = 2**21  # of a layer that is worth the detour: about 20 microseconds of one thread
 
 
-class LinearByOneDNN(TorchFunctionMode):
+class LinearByOneDNN(Substitution):
     """Hands the linear layers that are large enough, on a CPU and in float32, to oneDNN."""
 
-    @no_type_check  # it sees every operation, those of whoever checks annotations among them
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: Any = (),  # noqa: ANN401 whatever torch is given
-        kwargs: Any = None,  # noqa: ANN401 whatever torch is given
-    ) -> Any:  # noqa: ANN401 whatever torch is given
-        named = kwargs or {}
-        compute = linear if func is F.linear and _suits(*args, **named) else func
-        return compute(*args, **named)
+    def __init__(self) -> None:
+        super().__init__({F.linear: _linear_where_it_suits})
+
+
+def _linear_where_it_suits(*given: Any, **named: Any) -> Tensor:
+    return (linear if _suits(*given, **named) else F.linear)(*given, **named)
 
 
 def linear(

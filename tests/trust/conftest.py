@@ -2,7 +2,7 @@
 
 
 def bent(made, **fields):
-    """Put values into a frozen dataclass that its annotations forbid: plugins are not type-checked."""
+    """Put values into a frozen dataclass that its own checks would refuse or its annotations forbid."""
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made

@@ -17,6 +17,7 @@ from astrojepa_bench.roles import Dataset
 from astrojepa_bench.runs.assemble import load_galaxies
 from astrojepa_bench.runs.component import Component
 from astrojepa_bench.types import Card, GalaxyTable, ImageSpec
+from tests.trust.conftest import bent
 
 SIZE_PX, NUMBER = 8, 40
 OFFER = Offer("dataset", "theirs", Dataset, "their_plugin", "their-package", "1.0", "", ())
@@ -54,13 +55,6 @@ def copied(table, row, onto):
     images = table.images.copy()
     images[onto] = images[row]
     return replace(table, images=images)
-
-
-def bent(table, **fields):
-    """Put values into a table that its own checks would refuse or its annotations forbid."""
-    for name, value in fields.items():
-        object.__setattr__(table, name, value)
-    return table
 
 
 def raising(error):
